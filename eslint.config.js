@@ -1,0 +1,110 @@
+import eslint from "@eslint/js";
+import { dirname, relative, resolve, sep } from "node:path";
+import tseslint from "typescript-eslint";
+
+// The floors of the house, lowest first. A file imports only from lower floors,
+// and from another room only its index.ts. proxy/ and admin/ never import each other.
+const FLOORS = [
+  ["errors", "ids", "log", "metrics", "config", "clock"],
+  ["db"],
+  ["providers", "audit"],
+  ["vault"],
+  ["access", "identity", "activity"],
+  ["proxy", "admin"],
+  ["main"],
+  ["cli"],
+];
+const SRC = resolve(import.meta.dirname, "src");
+
+function roomOf(file) {
+  const path = relative(SRC, file);
+  if (path.startsWith("..")) return undefined;
+  const [first, ...rest] = path.split(sep);
+  return { name: first.replace(/\.ts$/, ""), inside: rest.join("/") };
+}
+
+const floors = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    const from = roomOf(context.filename);
+    if (from === undefined) return {};
+    const check = (node) => {
+      const specifier = node.source?.value;
+      if (typeof specifier !== "string" || !specifier.startsWith(".")) return;
+      const to = roomOf(resolve(dirname(context.filename), specifier));
+      if (to === undefined) {
+        context.report({ node, message: "src/ imports nothing from outside src/" });
+        return;
+      }
+      if (to.name === from.name) return;
+      const own = FLOORS.findIndex((floor) => floor.includes(from.name));
+      const other = FLOORS.findIndex((floor) => floor.includes(to.name));
+      if (own < 0 || other < 0) {
+        context.report({ node, message: `give ${own < 0 ? from.name : to.name} a floor` });
+      } else if (other > own || (other === own && own > 0)) {
+        context.report({ node, message: `${from.name} may not import ${to.name}: it is not on a lower floor` });
+      } else if (to.inside !== "" && to.inside !== "index.ts") {
+        context.report({ node, message: `enter ${to.name}/ through its index.ts` });
+      }
+    };
+    return {
+      ImportDeclaration: check,
+      ExportNamedDeclaration: check,
+      ExportAllDeclaration: check,
+      ImportExpression: check,
+    };
+  },
+};
+
+export default tseslint.config(
+  { ignores: ["node_modules/", ".x3sproxy/"] },
+  eslint.configs.recommended,
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+    },
+  },
+  {
+    files: ["src/**/*.ts"],
+    plugins: { house: { rules: { floors } } },
+    rules: {
+      "house/floors": "error",
+      "no-console": "error",
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "MemberExpression[object.object.name='process'][object.property.name='env']",
+          message: "only config.ts reads the environment",
+        },
+        {
+          selector: "MemberExpression[object.name='process'][property.name='env']",
+          message: "only config.ts reads the environment",
+        },
+        {
+          selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+          message: "take the time from the given clock",
+        },
+      ],
+    },
+  },
+  { files: ["src/config.ts", "src/clock.ts"], rules: { "no-restricted-syntax": "off" } },
+  {
+    files: ["test/**/*.ts", "demo/**/*.ts"],
+    rules: {
+      // node:test's describe/it/test return promises that the runner itself awaits.
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        { allowForKnownSafeCalls: [{ from: "package", name: ["test", "it", "describe", "suite"], package: "node:test" }] },
+      ],
+    },
+  },
+  {
+    files: ["**/*.js"],
+    languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly" } },
+  },
+);

@@ -1,0 +1,13 @@
+// The one source of time. Everything that measures or expires takes a Clock, so that a test can hold it.
+
+export interface Clock {
+  /** Wall-clock time, milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Monotonic time, milliseconds since an arbitrary start: for durations and expiry, immune to clock steps. */
+  monotonicMs(): number;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+};

@@ -1,0 +1,263 @@
+// The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
+// since some are secrets.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import ipaddr from "ipaddr.js";
+import { ConfigError } from "./errors.ts";
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** An address block, as parsed by ipaddr.js: the address and the prefix length in bits. */
+export type Cidr = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+export interface Config {
+  /** Postgres connection URL, or undefined for the embedded server. */
+  readonly databaseUrl: string | undefined;
+  readonly dataDir: string;
+  /** Where the master key comes from; undefined only with the embedded default, which keeps its own file. */
+  readonly masterKey: { readonly file: string } | { readonly value: string } | undefined;
+  readonly proxyAddress: ListenAddress;
+  readonly adminAddress: ListenAddress;
+  readonly metricsAddress: ListenAddress;
+  /** As agents reach the data plane: scheme and authority, no trailing slash. */
+  readonly publicUrl: string;
+  /** As browsers reach the admin side: scheme and authority, no trailing slash. */
+  readonly dashboardUrl: string;
+  /** Provider name → origin that replaces the built-in one. */
+  readonly originOverrides: ReadonlyMap<string, string>;
+  readonly allowPrivateUpstreams: readonly Cidr[];
+  readonly trustedProxies: readonly Cidr[];
+  readonly upstreamProxy: {
+    readonly httpsProxy: string | undefined;
+    readonly httpProxy: string | undefined;
+    readonly noProxy: string | undefined;
+  };
+  readonly deadlines: Deadlines;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+/** All in milliseconds. */
+export interface Deadlines {
+  /** Name resolution, TCP and TLS to the upstream. */
+  readonly connectMs: number;
+  /** From the request sent until the response's header section. */
+  readonly firstByteMs: number;
+  /** Silence of the upstream within a response body. */
+  readonly upstreamIdleMs: number;
+  /** A client that has stopped reading while there is something to read. */
+  readonly clientStallMs: number;
+  /** A client that has stopped sending in the middle of its request body. */
+  readonly clientIdleMs: number;
+  /** From SIGTERM until open exchanges are cut. */
+  readonly drainMs: number;
+}
+
+/** The settings that a CLI command needs to reach the admin API. */
+export interface ClientConfig {
+  readonly adminUrl: string;
+  readonly apiKey: string | undefined;
+  readonly dataDir: string;
+  readonly publicUrl: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Reads `12h`, `90s`, `250ms`, `7d`, `10m` into milliseconds; undefined when `text` is none of these. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text.trim());
+  const unit = UNITS_MS[match?.[2] ?? ""];
+  return match?.[1] === undefined || unit === undefined ? undefined : Number(match[1]) * unit;
+}
+
+/** Builds the service's Config from the environment. Throws ConfigError naming the setting and what it wants. */
+export function readConfig(env: Environment = process.env): Config {
+  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
+  const proxyAddress = address(
+    "X3SPROXY_PROXY_ADDR",
+    get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
+  );
+  const adminAddress = address(
+    "X3SPROXY_ADMIN_ADDR",
+    get("X3SPROXY_ADMIN_ADDR") ?? "127.0.0.1:8788",
+  );
+  const metricsAddress = address(
+    "X3SPROXY_METRICS_ADDR",
+    get("X3SPROXY_METRICS_ADDR") ?? "127.0.0.1:9464",
+  );
+  const databaseUrl = get("DATABASE_URL");
+  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    throw new ConfigError("DATABASE_URL: give a URL that begins with postgres://");
+  }
+  const keyFile = get("X3SPROXY_MASTER_KEY_FILE");
+  const keyValue = get("X3SPROXY_MASTER_KEY");
+  if (keyFile !== undefined && keyValue !== undefined) {
+    throw new ConfigError("set X3SPROXY_MASTER_KEY_FILE or X3SPROXY_MASTER_KEY, not both");
+  }
+  const masterKey =
+    keyFile !== undefined
+      ? { file: keyFile }
+      : keyValue !== undefined
+        ? { value: keyValue }
+        : undefined;
+  const duration = (name: string, fallback: string): number => {
+    const ms = parseDuration(get(name) ?? fallback);
+    if (ms === undefined || ms === 0 || ms > MAX_TIMER_MS) {
+      throw new ConfigError(`${name}: give a duration between 1ms and 24d, as in 90s, 10m or 2h`);
+    }
+    return ms;
+  };
+  const logLevel = get("X3SPROXY_LOG_LEVEL") ?? "info";
+  if (logLevel !== "debug" && logLevel !== "info" && logLevel !== "warn" && logLevel !== "error") {
+    throw new ConfigError("X3SPROXY_LOG_LEVEL: give debug, info, warn or error");
+  }
+  return Object.freeze({
+    databaseUrl,
+    dataDir: resolve(get("X3SPROXY_DATA_DIR") ?? ".x3sproxy"),
+    masterKey,
+    proxyAddress,
+    adminAddress,
+    metricsAddress,
+    publicUrl: baseUrl(
+      "X3SPROXY_PUBLIC_URL",
+      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress),
+    ),
+    dashboardUrl: baseUrl(
+      "X3SPROXY_DASHBOARD_URL",
+      get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress),
+    ),
+    originOverrides: originOverrides(env),
+    allowPrivateUpstreams: cidrs(
+      "X3SPROXY_ALLOW_PRIVATE_UPSTREAMS",
+      get("X3SPROXY_ALLOW_PRIVATE_UPSTREAMS"),
+    ),
+    trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
+    upstreamProxy: Object.freeze({
+      httpsProxy: get("https_proxy") ?? get("HTTPS_PROXY"),
+      httpProxy: get("http_proxy") ?? get("HTTP_PROXY"),
+      noProxy: get("no_proxy") ?? get("NO_PROXY"),
+    }),
+    deadlines: Object.freeze({
+      connectMs: duration("X3SPROXY_CONNECT_TIMEOUT", "10s"),
+      firstByteMs: duration("X3SPROXY_FIRST_BYTE_TIMEOUT", "10m"),
+      upstreamIdleMs: duration("X3SPROXY_UPSTREAM_IDLE_TIMEOUT", "10m"),
+      clientStallMs: duration("X3SPROXY_CLIENT_STALL_TIMEOUT", "5m"),
+      clientIdleMs: duration("X3SPROXY_CLIENT_IDLE_TIMEOUT", "5m"),
+      drainMs: duration("X3SPROXY_DRAIN_TIMEOUT", "30s"),
+    }),
+    logLevel,
+  });
+}
+
+/** Builds the CLI's settings: where the admin API is, and the key for it. */
+export function readClientConfig(env: Environment = process.env): ClientConfig {
+  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
+  const dataDir = resolve(get("X3SPROXY_DATA_DIR") ?? ".x3sproxy");
+  const adminAddress = address(
+    "X3SPROXY_ADMIN_ADDR",
+    get("X3SPROXY_ADMIN_ADDR") ?? "127.0.0.1:8788",
+  );
+  const proxyAddress = address(
+    "X3SPROXY_PROXY_ADDR",
+    get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
+  );
+  return {
+    dataDir,
+    adminUrl: baseUrl("X3SPROXY_ADMIN_URL", get("X3SPROXY_ADMIN_URL") ?? reachable(adminAddress)),
+    apiKey: get("X3SPROXY_API_KEY") ?? ownApiKey(dataDir),
+    publicUrl: baseUrl(
+      "X3SPROXY_PUBLIC_URL",
+      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress),
+    ),
+  };
+}
+
+function ownApiKey(dataDir: string): string | undefined {
+  try {
+    return readFileSync(resolve(dataDir, "admin-api-key"), "utf8").trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function address(name: string, text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new ConfigError(`${name}: give host:port, as in 127.0.0.1:8787 or [::1]:8787`);
+  }
+  return Object.freeze({ host: match[1] ?? (match[2] || "0.0.0.0"), port });
+}
+
+function reachable({ host, port }: ListenAddress): string {
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+function baseUrl(name: string, text: string): string {
+  const url = URL.parse(text);
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== "" ||
+    url.hash !== "" ||
+    url.username !== ""
+  ) {
+    throw new ConfigError(`${name}: give an http or https URL, as in https://x3sproxy.example.com`);
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+function originOverrides(env: Environment): ReadonlyMap<string, string> {
+  const overrides = new Map<string, string>();
+  for (const [name, value] of Object.entries(env)) {
+    const provider = /^X3SPROXY_ORIGIN_([A-Z0-9_]+)$/
+      .exec(name)?.[1]
+      ?.toLowerCase()
+      .replaceAll("_", "-");
+    if (provider === undefined || value === undefined || value.trim() === "") continue;
+    const origin = parseOrigin(value.trim());
+    if (origin === undefined) {
+      throw new ConfigError(
+        `${name}: give an origin (scheme, host and port, no path), as in https://llm.example.com`,
+      );
+    }
+    overrides.set(provider, origin);
+  }
+  return overrides;
+}
+
+/** Normalises `https://Host:443` to `https://host` (RFC 6454); undefined for anything that is not a bare http(s) origin. */
+export function parseOrigin(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:\/\/[^/?#\\@]+\/?$/i.test(text)) return undefined;
+  return url.origin;
+}
+
+function cidrs(name: string, text: string | undefined): readonly Cidr[] {
+  if (text === undefined) return [];
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+    .map((part) => {
+      try {
+        if (part.includes("/")) return ipaddr.parseCIDR(part);
+        const single = ipaddr.parse(part);
+        return [single, single.kind() === "ipv4" ? 32 : 128] as const;
+      } catch {
+        throw new ConfigError(`${name}: give address blocks, as in 10.0.0.0/8,127.0.0.1,fd00::/8`);
+      }
+    });
+}

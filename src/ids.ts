@@ -1,0 +1,46 @@
+// Identifiers and bearer credentials: how they are made, recognised and hashed. Must never log or keep one.
+import { hash, randomBytes, randomUUID } from "node:crypto";
+
+declare const brand: unique symbol;
+/** The SHA-256 of a bearer credential, lower-case hex: the only form in which one is kept. */
+export type TokenHash = string & { readonly [brand]: "TokenHash" };
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const SUFFIX_LENGTH = 32;
+// The largest multiple of 62 that fits a byte: bytes above it are thrown away, so that no character is likelier.
+const UNBIASED_LIMIT = 248;
+
+/** Prefixes of the bearer credentials that we issue. */
+export const PROXY_TOKEN_PREFIX = "x3sproxy_";
+export const API_KEY_PREFIX = "x3skey_";
+export const SETUP_TOKEN_PREFIX = "x3ssetup_";
+
+const PROXY_TOKEN = /^x3sproxy_[A-Za-z0-9]{32}$/;
+
+/** A fresh v4 UUID (RFC 9562). */
+export function newId(): string {
+  return randomUUID();
+}
+
+/** `prefix` and 32 characters of A–Z a–z 0–9 (190 bits), from the system's cryptographic source, without modulo bias. */
+export function newBearer(prefix: string): string {
+  let suffix = "";
+  while (suffix.length < SUFFIX_LENGTH) {
+    for (const byte of randomBytes(SUFFIX_LENGTH * 2)) {
+      if (byte < UNBIASED_LIMIT && suffix.length < SUFFIX_LENGTH) {
+        suffix += ALPHABET.charAt(byte % ALPHABET.length);
+      }
+    }
+  }
+  return prefix + suffix;
+}
+
+/** Whether `text` has the exact form of a proxy token. Says nothing about whether it is live. */
+export function isProxyToken(text: string): boolean {
+  return PROXY_TOKEN.test(text);
+}
+
+/** SHA-256 (FIPS 180-4) as lower-case hex. A 190-bit random token needs no salt and no slow hash. */
+export function hashBearer(bearer: string): TokenHash {
+  return hash("sha256", bearer, "hex") as TokenHash;
+}

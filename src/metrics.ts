@@ -1,0 +1,52 @@
+// The metrics registry and every metric's name. Label values come from fixed sets only, never from a client:
+// a provider label is a built-in name or "custom".
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+
+const SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/** Makes the registry and its metrics. One for each process; `registry.metrics()` is the Prometheus text. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    exchanges: new Counter({
+      name: "x3sproxy_exchanges_total",
+      help: "Exchanges ended, by provider, status class and outcome.",
+      labelNames: ["provider", "status_class", "outcome"],
+      registers,
+    }),
+    refusals: new Counter({
+      name: "x3sproxy_refusals_total",
+      help: "Requests that the proxy answered itself, by reason.",
+      labelNames: ["reason"],
+      registers,
+    }),
+    firstByteSeconds: new Histogram({
+      name: "x3sproxy_first_byte_seconds",
+      help: "From the request's header section until the response's, by provider.",
+      labelNames: ["provider"],
+      buckets: SECONDS,
+      registers,
+    }),
+    openExchanges: new Gauge({
+      name: "x3sproxy_open_exchanges",
+      help: "Exchanges under way, WebSockets included.",
+      registers,
+    }),
+    cacheLookups: new Counter({
+      name: "x3sproxy_token_cache_lookups_total",
+      help: "Token look-ups by result: hit, negative (known to be unknown) or miss.",
+      labelNames: ["result"],
+      registers,
+    }),
+    notificationsHealthy: new Gauge({
+      name: "x3sproxy_notifications_healthy",
+      help: "1 while database notifications arrive in time, 0 otherwise.",
+      registers,
+    }),
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;

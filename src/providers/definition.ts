@@ -1,0 +1,55 @@
+// What there is to know of a provider: the shape of one row of the table.
+
+/** The error body that a provider's own SDK understands. */
+export type ErrorShape =
+  | "openai"
+  | "anthropic"
+  | "google"
+  | "azure"
+  | "aws"
+  | "cohere"
+  | "mistral"
+  | "huggingface"
+  | "elevenlabs"
+  | "deepgram"
+  | "fal";
+
+/** How a provider takes its key: a header's lower-case name, and the scheme before the key (empty: the bare key). */
+export interface CredentialScheme {
+  readonly header: string;
+  readonly scheme: string;
+}
+
+/** An endpoint that mints or lists credentials. Refused unless an agent is allowed it by `<provider>:<name>`. */
+export interface SensitiveEndpoint {
+  readonly name: string;
+  /** Method, or "*". */
+  readonly method: string;
+  /** Segments of the canonical, lower-case path; `*` is one segment, a final `**` any number, also none. */
+  readonly path: string;
+}
+
+/** How an SDK or a tool is pointed at the proxy: for `agent env`, the docs and `exec`. */
+export interface ClientSettings {
+  /** Variable for the base URL, if the official client reads one. */
+  readonly baseUrlVariable: string | undefined;
+  readonly keyVariable: string;
+  /** What the official client expects after the provider's prefix, as in `/v1`; or empty. */
+  readonly basePath: string;
+}
+
+export interface ProviderDefinition {
+  readonly name: string;
+  readonly title: string;
+  /** Scheme, host and port; undefined: every secret names its own, which must match `originPattern`. */
+  readonly origin: string | undefined;
+  readonly originPattern: RegExp | undefined;
+  readonly credential: CredentialScheme;
+  readonly errorShape: ErrorShape;
+  /** What its keys look like, where that is documented and stable. */
+  readonly keyPattern: RegExp | undefined;
+  readonly sensitiveEndpoints: readonly SensitiveEndpoint[];
+  /** Whether to offer HTTP/2 to its origin. */
+  readonly http2: boolean;
+  readonly client: ClientSettings;
+}
