@@ -5,12 +5,12 @@ import tseslint from "typescript-eslint";
 // The floors of the house, lowest first. A file imports only from lower floors,
 // and from another room only its index.ts. proxy/ and admin/ never import each other.
 const FLOORS = [
-  ["errors", "ids", "log", "metrics", "config", "clock"],
+  ["errors", "ids", "log", "metrics", "config", "clock", "listen"],
   ["db"],
   ["providers", "audit"],
   ["vault"],
   ["access", "identity", "activity"],
-  ["proxy", "admin"],
+  ["proxy", "admin", "health"],
   ["main"],
   ["cli"],
 ];
@@ -42,7 +42,10 @@ const floors = {
       if (own < 0 || other < 0) {
         context.report({ node, message: `give ${own < 0 ? from.name : to.name} a floor` });
       } else if (other > own || (other === own && own > 0)) {
-        context.report({ node, message: `${from.name} may not import ${to.name}: it is not on a lower floor` });
+        context.report({
+          node,
+          message: `${from.name} may not import ${to.name}: it is not on a lower floor`,
+        });
       } else if (to.inside !== "" && to.inside !== "index.ts") {
         context.report({ node, message: `enter ${to.name}/ through its index.ts` });
       }
@@ -62,7 +65,9 @@ export default tseslint.config(
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/switch-exhaustiveness-check": "error",
@@ -99,8 +104,24 @@ export default tseslint.config(
       // node:test's describe/it/test return promises that the runner itself awaits.
       "@typescript-eslint/no-floating-promises": [
         "error",
-        { allowForKnownSafeCalls: [{ from: "package", name: ["test", "it", "describe", "suite"], package: "node:test" }] },
+        {
+          allowForKnownSafeCalls: [
+            { from: "package", name: ["test", "it", "describe", "suite"], package: "node:test" },
+          ],
+        },
       ],
+    },
+  },
+  {
+    files: ["src/admin/pages/*.js"],
+    languageOptions: {
+      globals: {
+        URLSearchParams: "readonly",
+        document: "readonly",
+        fetch: "readonly",
+        history: "readonly",
+        location: "readonly",
+      },
     },
   },
   {

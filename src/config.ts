@@ -32,7 +32,6 @@ export interface Config {
   readonly trustedProxies: readonly Cidr[];
   readonly upstreamProxy: {
     readonly httpsProxy: string | undefined;
-    readonly httpProxy: string | undefined;
     readonly noProxy: string | undefined;
   };
   readonly deadlines: Deadlines;
@@ -145,7 +144,6 @@ export function readConfig(env: Environment = process.env): Config {
     trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
     upstreamProxy: Object.freeze({
       httpsProxy: get("https_proxy") ?? get("HTTPS_PROXY"),
-      httpProxy: get("http_proxy") ?? get("HTTP_PROXY"),
       noProxy: get("no_proxy") ?? get("NO_PROXY"),
     }),
     deadlines: Object.freeze({

@@ -9,6 +9,7 @@ export type RefusalReason =
   | "headers_too_large"
   | "method_not_allowed"
   | "expectation_failed"
+  | "request_timeout"
   | "not_found"
   | "unknown_provider"
   // the token

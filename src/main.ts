@@ -1,0 +1,188 @@
+// The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
+import { existsSync } from "node:fs";
+import { mkdir, open, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { createAccess, createAgents, createCustomProviders } from "./access/index.ts";
+import { createAdmin } from "./admin/index.ts";
+import { systemClock } from "./clock.ts";
+import type { Config, ListenAddress } from "./config.ts";
+import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from "./db/index.ts";
+import { ConfigError } from "./errors.ts";
+import { createHealth } from "./health.ts";
+import { bootstrap, createIdentity } from "./identity/index.ts";
+import type { Log } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
+import { builtInProviders } from "./providers/index.ts";
+import { createAddressRule, createProxy } from "./proxy/index.ts";
+import { createSecrets, createVault, loadMasterKey, verifyMasterKey } from "./vault/index.ts";
+
+/** The running service. URLs are those that it listens on, not those that others may reach it by. */
+export interface Service {
+  readonly proxyUrl: string;
+  readonly adminUrl: string;
+  readonly metricsUrl: string;
+  readonly dataDir: string;
+  /** Whether Postgres runs with the service, in the data folder. */
+  readonly embedded: boolean;
+  /** The link that makes the first user; undefined once there is one. */
+  readonly setupUrl: string | undefined;
+  /** Ends open work within the drain deadline, then everything else. */
+  stop(): Promise<void>;
+}
+
+type Close = () => Promise<void> | void;
+
+/** Starts everything and listens. Throws ConfigError where the operator has to change something; then nothing is left running. */
+export async function startService(config: Config, log: Log): Promise<Service> {
+  const closers: Close[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await build(config, log, closers, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  log: Log,
+  closers: Close[],
+  closeAll: () => Promise<void>,
+): Promise<Service> {
+  checkOverrides(config);
+  const clock = systemClock;
+  const metrics = createMetrics();
+  const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
+  if (masterKey.warning !== undefined) log.warn(masterKey.warning);
+  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+  await migrate(ownerUrl);
+  await verifyMasterKey(ownerUrl, masterKey);
+  const vault = await createVault(masterKey);
+  const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
+  const setup = await bootstrapFiles(config, ownerUrl);
+
+  const controlPool = createPool(logins.controlUrl);
+  closers.push(() => controlPool.close());
+  const proxyPool = createPool(logins.proxyUrl);
+  closers.push(() => proxyPool.close());
+  const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
+  closers.push(() => changes.close());
+
+  const access = createAccess({ pool: proxyPool, changes, vault, clock, log, metrics });
+  closers.push(() => access.close());
+  const addressRule = createAddressRule(config.allowPrivateUpstreams);
+  const originProblem = (origin: string): string | undefined => addressRule.originProblem(origin);
+  const admin = await createAdmin({
+    ...config,
+    identity: createIdentity({ pool: controlPool }),
+    secrets: createSecrets({
+      pool: controlPool,
+      vault,
+      originOverrides: config.originOverrides,
+      originProblem,
+    }),
+    agents: createAgents({ pool: controlPool, clock }),
+    customProviders: createCustomProviders({ pool: controlPool, originProblem }),
+    log,
+    clock,
+  });
+  closers.push(() => admin.close());
+  const proxy = createProxy({ config, access, vault, clock, log, metrics });
+  closers.push(() => proxy.drain());
+  const health = createHealth({ metrics, pool: proxyPool });
+  closers.push(() => health.close());
+
+  const proxyAddress = await proxy.listen(config.proxyAddress);
+  const adminAddress = await admin.listen(config.adminAddress);
+  const metricsAddress = await health.listen(config.metricsAddress);
+  for (const [name, { host, port }] of Object.entries({
+    proxyAddress,
+    adminAddress,
+    metricsAddress,
+  })) {
+    log.info("listening", { route: name.replace("Address", ""), address: `${host}:${port}` });
+  }
+  return {
+    proxyUrl: urlOf(proxyAddress),
+    adminUrl: urlOf(adminAddress),
+    metricsUrl: urlOf(metricsAddress),
+    dataDir: config.dataDir,
+    embedded: config.databaseUrl === undefined,
+    setupUrl:
+      setup.setupToken === undefined
+        ? undefined
+        : `${config.dashboardUrl}/setup#token=${setup.setupToken}`,
+    async stop() {
+      health.drain();
+      await closeAll();
+      log.info("stopped");
+    },
+  };
+}
+
+/** Brings the database to this version without serving; returns the names of the migrations applied. */
+export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
+  const closers: Close[] = [];
+  try {
+    // The embedded default has its key before its database, so that a lost key is noticed.
+    await loadMasterKey(config, { mayCreate: !hasCluster(config) });
+    return await migrate(config.databaseUrl ?? (await startOwnDatabase(config, log, closers)));
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+function checkOverrides(config: Config): void {
+  for (const name of config.originOverrides.keys()) {
+    if (builtInProviders.has(name)) continue;
+    const setting = `X3SPROXY_ORIGIN_${name.toUpperCase().replaceAll("-", "_")}`;
+    throw new ConfigError(
+      `${setting}: there is no built-in provider "${name}"; known are ${[...builtInProviders.keys()].join(", ")}`,
+    );
+  }
+}
+
+function hasCluster(config: Config): boolean {
+  return existsSync(join(config.dataDir, "postgres"));
+}
+
+async function startOwnDatabase(config: Config, log: Log, closers: Close[]): Promise<string> {
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log });
+  closers.push(() => embedded.stop());
+  return embedded.ownerUrl;
+}
+
+/** Makes the workspace and, for the CLI on this machine, the owner API key. */
+async function bootstrapFiles(
+  config: Config,
+  ownerUrl: string,
+): Promise<{ setupToken: string | undefined }> {
+  const path = join(config.dataDir, "admin-api-key");
+  const { apiKey, setupToken } = await bootstrap(ownerUrl, {
+    makeApiKey: config.databaseUrl === undefined && !existsSync(path),
+  });
+  if (apiKey !== undefined) {
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    await writePrivateFile(path, `${apiKey}\n`);
+  }
+  return { setupToken };
+}
+
+async function writePrivateFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}`;
+  const file = await open(temporary, "wx", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+}
+
+function urlOf({ host, port }: ListenAddress): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,209 @@
+// One request on its way down the line: route, token, grant, decision, injection, rewritten head. Ends in a plan to forward, in
+// a refusal, or in an answer of our own. HTTP and WebSocket share all of it.
+import type { IncomingMessage } from "node:http";
+import type { Access, CustomProvider, Grant } from "../access/index.ts";
+import { SealError, type RefusalReason } from "../errors.ts";
+import {
+  builtInProviders,
+  sensitiveEndpoint,
+  type CredentialScheme,
+  type ErrorShape,
+} from "../providers/index.ts";
+import type { HeldSecret, Injection, Vault } from "../vault/index.ts";
+import { findToken, stripQuery } from "./credential-slots.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Plan } from "./forward.ts";
+import { fieldValue, hasHeader, requestHeaders } from "./headers.ts";
+import type { RefusalContext } from "./refusal.ts";
+import { findRoute, type Route } from "./route.ts";
+
+export interface CallContext {
+  readonly access: Access;
+  readonly vault: Vault;
+  readonly originOverrides: ReadonlyMap<string, string>;
+  readonly hostSuffix: string | undefined;
+  readonly dashboardUrl: string;
+}
+
+export type Verdict =
+  | {
+      readonly kind: "forward";
+      readonly plan: Plan;
+      readonly subprotocolScheme: string | undefined;
+    }
+  | { readonly kind: "own"; readonly path: string; readonly grant: Grant }
+  /** An unauthenticated look whether anything is there, as some clients begin with. */
+  | { readonly kind: "probe" }
+  | { readonly kind: "refuse"; readonly reason: RefusalReason };
+
+/** The provider of a call, built-in or of the grant's workspace. */
+interface Target {
+  readonly name: string;
+  readonly title: string;
+  readonly origin: string | undefined;
+  readonly credential: CredentialScheme;
+}
+
+const UNKNOWN_SHAPE: ErrorShape = "openai";
+const PROXY_TOKEN_TEXT = /x3sproxy_/i;
+
+export class Call {
+  readonly exchange: Exchange;
+  readonly request: IncomingMessage;
+  grant: Grant | undefined;
+  readonly #context: CallContext;
+  #target: Target | undefined;
+  #errorShape: ErrorShape = UNKNOWN_SHAPE;
+  #sensitiveEndpoint: string | undefined;
+
+  constructor(context: CallContext, exchange: Exchange, request: IncomingMessage) {
+    this.#context = context;
+    this.exchange = exchange;
+    this.request = request;
+  }
+
+  /** Goes down the line; calls `then` at once when the grant is in the cache. Never throws. */
+  decide(then: (verdict: Verdict) => void): void {
+    const { request, exchange } = this;
+    const route = findRoute(
+      request.url ?? "",
+      fieldValue(request.rawHeaders, "host"),
+      this.#context.hostSuffix,
+    );
+    if (typeof route === "string") {
+      then(refuse(route));
+      return;
+    }
+    this.#learnRoute(route);
+    if (PROXY_TOKEN_TEXT.test(route.canonicalPath)) {
+      exchange.path = undefined; // a token in the path would be logged here and upstream
+      then(refuse("bad_path"));
+      return;
+    }
+    if (exchange.method === "CONNECT" || exchange.method === "TRACE") {
+      then(refuse("method_not_allowed"));
+      return;
+    }
+    const found = findToken(request.rawHeaders, route.query);
+    if (typeof found === "string") {
+      const probes = found === "missing_token" && exchange.method === "HEAD" && route.path === "/";
+      then(probes && exchange.providerIsBuiltIn ? { kind: "probe" } : refuse(found));
+      return;
+    }
+    const resolved = this.#context.access.resolve(found.token);
+    if (resolved instanceof Promise) {
+      resolved.then(
+        (grant) => then(this.#withGrant(grant, route)),
+        () => then(refuse("internal_error")),
+      );
+    } else {
+      then(this.#withGrant(resolved, route));
+    }
+  }
+
+  /** What a refusal may say as of now. */
+  refusalContext(): RefusalContext {
+    return {
+      exchangeId: this.exchange.id,
+      errorShape: this.#errorShape,
+      provider: this.#target,
+      environment: this.grant?.environment,
+      sensitiveEndpoint: this.#sensitiveEndpoint,
+      dashboardUrl: this.#context.dashboardUrl,
+    };
+  }
+
+  #learnRoute(route: Route): void {
+    const { exchange } = this;
+    exchange.path = route.path;
+    if (route.provider === "") return;
+    const builtIn = builtInProviders.get(route.provider);
+    if (builtIn === undefined) return;
+    exchange.provider = builtIn.name;
+    exchange.providerIsBuiltIn = true;
+    this.#errorShape = builtIn.errorShape;
+    this.#target = {
+      name: builtIn.name,
+      title: builtIn.title,
+      origin: this.#context.originOverrides.get(builtIn.name) ?? builtIn.origin,
+      credential: builtIn.credential,
+    };
+  }
+
+  #withGrant(resolved: Grant | RefusalReason, route: Route): Verdict {
+    if (typeof resolved === "string") return refuse(resolved);
+    const { exchange } = this;
+    this.grant = resolved;
+    exchange.workspaceId = resolved.workspaceId;
+    exchange.agentId = resolved.agentId;
+    exchange.agent = resolved.agentName;
+    exchange.deployment = resolved.deployment;
+    if (route.provider === "") return { kind: "own", path: route.path, grant: resolved };
+    if (this.#target === undefined) {
+      const custom = resolved.customProviders.get(route.provider);
+      if (custom === undefined) return refuse("unknown_provider");
+      exchange.provider = custom.name;
+      this.#target = customTarget(custom);
+      // A slot of its own, known only now.
+      const own = fieldValue(this.request.rawHeaders, custom.credential.header);
+      if (own !== undefined && own.trim() !== "" && !PROXY_TOKEN_TEXT.test(own)) {
+        return refuse("foreign_credential");
+      }
+    }
+    const target = this.#target;
+    this.#sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, route.canonicalPath);
+    const denied = this.#context.access.decide(resolved, target.name, this.#sensitiveEndpoint);
+    if (denied !== undefined) return refuse(denied);
+    const secret = resolved.secrets.get(target.name);
+    if (secret === undefined) return refuse("no_secret");
+    return this.#inject(target, secret, route);
+  }
+
+  #inject(target: Target, secret: HeldSecret, route: Route): Verdict {
+    const { exchange, request } = this;
+    exchange.secretId = secret.secretId;
+    exchange.secretVersion = secret.version;
+    const origin = target.origin ?? secret.origin;
+    if (secret.origin !== origin) return refuse("origin_changed");
+    const raw = request.rawHeaders;
+    const contentLength = fieldValue(raw, "content-length");
+    let injection: Injection;
+    try {
+      injection = this.#context.vault.inject(secret, origin, target.credential);
+      const { headers, subprotocolScheme } = requestHeaders(
+        raw,
+        injection,
+        request.httpVersion,
+        contentLength,
+      );
+      const query = stripQuery(route.query);
+      return {
+        kind: "forward",
+        subprotocolScheme,
+        plan: {
+          origin,
+          target: query === undefined ? route.path : `${route.path}?${query}`,
+          headers,
+          contentLength: contentLength === undefined ? undefined : Number(contentLength),
+          chunked: hasHeader(raw, "transfer-encoding"),
+        },
+      };
+    } catch (error) {
+      if (error instanceof SealError) return refuse("secret_unreadable");
+      throw error;
+    }
+  }
+}
+
+function customTarget(custom: CustomProvider): Target {
+  return {
+    name: custom.name,
+    title: custom.name,
+    origin: custom.origin,
+    credential: custom.credential,
+  };
+}
+
+function refuse(reason: RefusalReason): Verdict {
+  return { kind: "refuse", reason };
+}

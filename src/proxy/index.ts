@@ -1,0 +1,3 @@
+// The data plane's door.
+export { createAddressRule, type AddressRule } from "./address-rule.ts";
+export { createProxy, type Proxy, type ProxyOptions } from "./server.ts";

@@ -1,0 +1,39 @@
+// The data plane's own endpoints under /_x3sproxy/: what a token may do, told to whoever holds it.
+import type { ServerResponse } from "node:http";
+import type { Grant } from "../access/index.ts";
+
+/** Answers an own endpoint; false when there is none at this path and method. */
+export function answerOwn(
+  response: ServerResponse,
+  method: string,
+  path: string,
+  grant: Grant,
+): boolean {
+  if (path !== "/_x3sproxy/token" || (method !== "GET" && method !== "HEAD")) return false;
+  const body = JSON.stringify(describeGrant(grant));
+  response.writeHead(200, [
+    "content-type",
+    "application/json",
+    "cache-control",
+    "no-store",
+    "content-length",
+    String(Buffer.byteLength(body)),
+  ]);
+  response.end(body);
+  return true;
+}
+
+function describeGrant(grant: Grant): object {
+  const allowed = (name: string): boolean => grant.providers?.has(name) ?? true;
+  return {
+    agent: grant.agentName,
+    environment: grant.environment,
+    deployment: grant.deployment,
+    expiresAt: grant.expiresAtMs === undefined ? null : new Date(grant.expiresAtMs).toISOString(),
+    /** null: every provider. */
+    providers: grant.providers === undefined ? null : [...grant.providers].sort(),
+    /** Those of them that can be called now, since a key is there. */
+    configuredProviders: [...grant.secrets.keys()].filter(allowed).sort(),
+    allowedEndpoints: [...grant.allowedEndpoints].sort(),
+  };
+}

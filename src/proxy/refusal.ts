@@ -1,0 +1,207 @@
+// The answers that the proxy gives itself: one table from the reason to status and words, in the provider's own error shape,
+// so that its SDK raises its own typed error with our message. Says what to do next, and nothing that helps an attacker.
+import { STATUS_CODES, type ServerResponse } from "node:http";
+import type { RefusalReason } from "../errors.ts";
+import { errorBody, type ErrorShape } from "../providers/index.ts";
+
+/** What a refusal's words may name. All of it comes from our own tables or from the agent's own grant. */
+export interface RefusalContext {
+  readonly exchangeId: string;
+  readonly errorShape: ErrorShape;
+  /** The provider's title and name, once it is known to exist. */
+  readonly provider: { readonly title: string; readonly name: string } | undefined;
+  readonly environment: string | undefined;
+  readonly sensitiveEndpoint: string | undefined;
+  readonly dashboardUrl: string;
+}
+
+interface Wording {
+  readonly status: number;
+  readonly message: string;
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+const CHALLENGE = [["www-authenticate", 'Bearer realm="x3sproxy"']] as const;
+
+/** The wire form of a reason. Exhaustive: a new reason does not compile until it has its words. */
+function wording(reason: RefusalReason, c: RefusalContext): Wording {
+  const provider = c.provider?.title ?? "the provider";
+  const unauthorized = (message: string): Wording => ({ status: 401, message, headers: CHALLENGE });
+  switch (reason) {
+    case "bad_request":
+      return { status: 400, message: "The request is not valid HTTP." };
+    case "bad_path":
+      return {
+        status: 400,
+        message:
+          "The request's path is ambiguous: dot segments, encoded slashes, backslashes, control characters and tokens are not allowed in it.",
+      };
+    case "headers_too_large":
+      return { status: 431, message: "The request's header section is too large." };
+    case "method_not_allowed":
+      return {
+        status: 405,
+        message: "CONNECT and TRACE are not supported.",
+        headers: [["allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]],
+      };
+    case "expectation_failed":
+      return { status: 417, message: "Of the expectations, only 100-continue is supported." };
+    case "request_timeout":
+      return { status: 408, message: "The request's body did not arrive in time." };
+    case "not_found":
+      return {
+        status: 404,
+        message: "There is nothing here. Call /<provider>/<the provider's own path>.",
+      };
+    case "unknown_provider":
+      return {
+        status: 404,
+        message:
+          "There is no provider of this name. The path begins with a provider's name, as in /openai/v1/responses.",
+      };
+    case "missing_token":
+      return unauthorized(
+        "No x3sproxy token was sent. Put the agent's token (x3sproxy_…) where the provider's API key would go.",
+      );
+    case "malformed_token":
+      return unauthorized(
+        "The x3sproxy token is malformed: it is x3sproxy_ and 32 letters and digits. Was it cut off or quoted?",
+      );
+    case "foreign_credential":
+      return unauthorized(
+        "The request carries a credential that is not an x3sproxy token. Remove it, and send the agent's token (x3sproxy_…) in its place.",
+      );
+    case "conflicting_tokens":
+      return unauthorized("The request carries two different x3sproxy tokens. Send one.");
+    case "unknown_token":
+      return unauthorized(
+        "This x3sproxy token is not valid: the agent was redeployed or destroyed. Deploy it again to get a new one.",
+      );
+    case "expired_token":
+      return unauthorized(
+        "This x3sproxy token has expired. Deploy the agent again to get a new one.",
+      );
+    case "provider_not_allowed":
+      return {
+        status: 403,
+        message: `This agent may not use ${provider}. An operator can allow it when the agent is deployed.`,
+      };
+    case "sensitive_endpoint":
+      return {
+        status: 403,
+        message:
+          `This endpoint of ${provider} hands out or lists credentials, so agents may not call it unless they are allowed ` +
+          `"${c.sensitiveEndpoint ?? ""}" by name when they are deployed.`,
+      };
+    case "no_secret":
+      return { status: 403, message: noSecret(c) };
+    case "origin_changed":
+      return {
+        status: 403,
+        message:
+          `The ${provider} key was saved for another origin than the one that is configured now, and a key goes only where it ` +
+          `was saved for. Save it again in the dashboard's Secrets tab: ${secretsTab(c)}`,
+      };
+    case "secret_unreadable":
+      return {
+        status: 503,
+        message: `The stored ${provider} key can't be opened. Save it again in the dashboard's Secrets tab: ${secretsTab(c)}`,
+      };
+    case "store_unavailable":
+      return {
+        status: 503,
+        message:
+          "x3sproxy can't reach its database, so it can't check this token. Try again shortly.",
+        headers: [["retry-after", "2"]],
+      };
+    case "overloaded":
+      return {
+        status: 503,
+        message: "x3sproxy is busy. Try again shortly.",
+        headers: [["retry-after", "1"]],
+      };
+    case "internal_error":
+      return { status: 500, message: "x3sproxy failed to handle this request." };
+    case "upstream_address_refused":
+      return {
+        status: 403,
+        message: `The address of ${provider} is private, and x3sproxy is not configured to connect to it.`,
+      };
+    case "upstream_unreachable":
+      return { status: 502, message: `x3sproxy could not get an answer from ${provider}.` };
+    case "upstream_connect_timeout":
+      return { status: 504, message: `x3sproxy could not connect to ${provider} in time.` };
+    case "upstream_first_byte_timeout":
+      return { status: 504, message: `${provider} did not answer in time.` };
+    case "upstream_protocol_error":
+      return { status: 502, message: `The answer of ${provider} was not valid HTTP.` };
+  }
+}
+
+function noSecret(c: RefusalContext): string {
+  const name = c.provider === undefined ? "" : `${c.provider.title} (${c.provider.name}) `;
+  return (
+    `No ${name}key is configured for the environment "${c.environment ?? ""}". ` +
+    `Add one in the Secrets tab of the x3sproxy dashboard: ${secretsTab(c)}`
+  );
+}
+
+function secretsTab(c: RefusalContext): string {
+  const query = new URLSearchParams({
+    provider: c.provider?.name ?? "",
+    environment: c.environment ?? "",
+  });
+  return `${c.dashboardUrl}/secrets?${query.toString()}`;
+}
+
+/** A refusal on the wire: status, raw header pairs, body. */
+export function renderRefusal(
+  reason: RefusalReason,
+  context: RefusalContext,
+): { status: number; headers: string[]; body: string } {
+  const { status, message, headers: own = [] } = wording(reason, context);
+  const { headers, body } = errorBody(context.errorShape, {
+    status,
+    code: reason,
+    message,
+    requestId: context.exchangeId,
+  });
+  return {
+    status,
+    headers: [
+      ...headers.flat(),
+      ...own.flat(),
+      "x3sproxy-refusal",
+      reason,
+      "cache-control",
+      "no-store",
+      "content-length",
+      String(Buffer.byteLength(body)),
+    ],
+    body,
+  };
+}
+
+/** Sends a refusal as a whole answer. With `close`, the connection ends with it. Returns the status. */
+export function sendRefusal(
+  response: ServerResponse,
+  reason: RefusalReason,
+  context: RefusalContext,
+  close: boolean,
+): number {
+  const { status, headers, body } = renderRefusal(reason, context);
+  if (close) headers.push("connection", "close");
+  response.writeHead(status, headers);
+  response.end(body);
+  return status;
+}
+
+/** The raw answer to bytes that no request could be read from. */
+export function rawRefusal(reason: RefusalReason, context: RefusalContext): string {
+  const { status, headers, body } = renderRefusal(reason, context);
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nconnection: close\r\n`;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    head += `${headers[i] ?? ""}: ${headers[i + 1] ?? ""}\r\n`;
+  }
+  return `${head}\r\n${body}`;
+}

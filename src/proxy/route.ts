@@ -1,0 +1,75 @@
+// From the request target and the Host to the provider's name, the raw upstream path and its query.
+import type { RefusalReason } from "../errors.ts";
+import { canonicalPath } from "./path.ts";
+
+export interface Route {
+  /** The provider's name as the client wrote it: not yet known to exist. Empty for our own endpoints. */
+  readonly provider: string;
+  /** What goes upstream, byte for byte, without the query. */
+  readonly path: string;
+  /** The form that rules compare. */
+  readonly canonicalPath: string;
+  /** Raw query without its question mark, or undefined. May hold the token: never log it. */
+  readonly query: string | undefined;
+}
+
+const OWN_PREFIX = "/_x3sproxy/";
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)/i;
+const PROVIDER_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+/**
+ * The lower-case suffix, with its leading dot, behind which the host of `publicUrl` carries a provider's name; undefined when it is an
+ * address and so can't have names below it.
+ */
+export function providerHostSuffix(publicUrl: string): string | undefined {
+  const host = new URL(publicUrl).hostname;
+  return host.startsWith("[") || /^[\d.]+$/.test(host) ? undefined : "." + host;
+}
+
+/**
+ * Finds the route of a request target in origin or absolute form (RFC 9112, 3.2). By host name when the host lies below the
+ * public one, otherwise by the first path segment.
+ */
+export function findRoute(
+  target: string,
+  host: string | undefined,
+  hostSuffix: string | undefined,
+): Route | RefusalReason {
+  let authority = host;
+  let rest = target;
+  if (!target.startsWith("/")) {
+    const absolute = ABSOLUTE_FORM.exec(target);
+    if (absolute === null) return target === "*" ? "not_found" : "bad_request";
+    authority = absolute[1];
+    rest = target.slice(absolute[0].length);
+    if (!rest.startsWith("/")) rest = "/" + rest;
+  }
+  const question = rest.indexOf("?");
+  const path = question < 0 ? rest : rest.slice(0, question);
+  const query = question < 0 ? undefined : rest.slice(question + 1);
+  const canonical = canonicalPath(path);
+  if (canonical === undefined) return "bad_path";
+  if (path.startsWith(OWN_PREFIX)) return { provider: "", path, canonicalPath: canonical, query };
+  const named = hostSuffix === undefined ? undefined : providerInHost(authority, hostSuffix);
+  if (named !== undefined) {
+    if (!PROVIDER_NAME.test(named)) return "unknown_provider";
+    return { provider: named, path, canonicalPath: canonical, query };
+  }
+  const end = path.indexOf("/", 1);
+  const provider = end < 0 ? path.slice(1) : path.slice(1, end);
+  if (provider === "") return "not_found";
+  if (!PROVIDER_NAME.test(provider)) return "unknown_provider";
+  return {
+    provider,
+    path: end < 0 ? "/" : path.slice(end),
+    // The first segment is a plain name, so it is as long in both forms.
+    canonicalPath: canonical.slice(provider.length + 1) || "/",
+    query,
+  };
+}
+
+function providerInHost(authority: string | undefined, suffix: string): string | undefined {
+  if (authority === undefined) return undefined;
+  const host = authority.toLowerCase().replace(/\.?(?::\d*)?$/, "");
+  return host.endsWith(suffix) ? host.slice(0, -suffix.length) : undefined;
+}

@@ -1,0 +1,146 @@
+// The data plane for tests: the real proxy, access, vault and notifications on a database of their own, in this process.
+import type { TestContext } from "node:test";
+import { PassThrough } from "node:stream";
+import { createAccess, createAgents, createCustomProviders } from "../../src/access/index.ts";
+import { systemClock, type Clock } from "../../src/clock.ts";
+import { readConfig, type Config } from "../../src/config.ts";
+import { createChanges, createPool } from "../../src/db/index.ts";
+import { bootstrap } from "../../src/identity/index.ts";
+import { createLog } from "../../src/log.ts";
+import { createMetrics } from "../../src/metrics.ts";
+import { createAddressRule, createProxy } from "../../src/proxy/index.ts";
+import {
+  createSecrets,
+  createVault,
+  loadMasterKey,
+  verifyMasterKey,
+} from "../../src/vault/index.ts";
+import { createTestDatabase } from "./database.ts";
+
+/** What an upstream must see in place of the token. */
+export const FAKE_KEY = "sk-FAKE-real-key-0123456789-abcdefghij";
+
+export interface DataPlane {
+  readonly port: number;
+  readonly url: string;
+  readonly workspaceId: string;
+  readonly config: Config;
+  readonly access: ReturnType<typeof createAccess>;
+  readonly agents: ReturnType<typeof createAgents>;
+  readonly secrets: ReturnType<typeof createSecrets>;
+  readonly customProviders: ReturnType<typeof createCustomProviders>;
+  readonly metrics: ReturnType<typeof createMetrics>;
+  readonly ownerUrl: string;
+  /** All log lines so far, parsed. */
+  logged(): Record<string, unknown>[];
+  /** The log line of the next exchange that satisfies `test` (among past ones, too). */
+  exchange(test?: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
+  /** Deploys an agent; returns its token. */
+  deploy(
+    name?: string,
+    options?: { providers?: string[]; allowedEndpoints?: string[] },
+  ): Promise<string>;
+  /** Saves FAKE_KEY (or another) for a provider. */
+  save(provider: string, value?: string, origin?: string): Promise<void>;
+  drain(): Promise<void>;
+}
+
+/** Starts it. `env` goes to readConfig over defaults that allow loopback upstreams; all is closed when the test ends. */
+export async function openDataPlane(
+  t: TestContext,
+  o: { env?: Record<string, string>; clock?: Clock } = {},
+): Promise<DataPlane> {
+  const clock = o.clock ?? systemClock;
+  const database = await createTestDatabase();
+  const config = readConfig({
+    DATABASE_URL: database.ownerUrl,
+    X3SPROXY_MASTER_KEY: database.masterKey,
+    X3SPROXY_PROXY_ADDR: "127.0.0.1:0",
+    X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8,::1/128",
+    X3SPROXY_DRAIN_TIMEOUT: "1s",
+    ...o.env,
+  });
+  const lines: Record<string, unknown>[] = [];
+  const sink = new PassThrough();
+  let rest = "";
+  sink.on("data", (chunk: Buffer) => {
+    const parts = (rest + chunk.toString()).split("\n");
+    rest = parts.pop() ?? "";
+    lines.push(...parts.map((part) => JSON.parse(part) as Record<string, unknown>));
+    sink.emit("line");
+  });
+  const log = createLog({ level: "debug", destination: sink });
+  const metrics = createMetrics();
+  const masterKey = await loadMasterKey(config, { mayCreate: false });
+  await verifyMasterKey(database.ownerUrl, masterKey);
+  const vault = await createVault(masterKey);
+  const { workspaceId } = await bootstrap(database.ownerUrl, { makeApiKey: false });
+  const control = createPool(database.controlUrl);
+  const pool = createPool(database.proxyUrl);
+  const changes = createChanges(database.proxyUrl, { clock, log, metrics });
+  const access = createAccess({ pool, changes, vault, clock, log, metrics });
+  const rule = createAddressRule(config.allowPrivateUpstreams);
+  const originProblem = (origin: string): string | undefined => rule.originProblem(origin);
+  const agents = createAgents({ pool: control, clock });
+  const secrets = createSecrets({
+    pool: control,
+    vault,
+    originOverrides: config.originOverrides,
+    originProblem,
+  });
+  const customProviders = createCustomProviders({ pool: control, originProblem });
+  const proxy = createProxy({ config, access, vault, clock, log, metrics });
+  const { port } = await proxy.listen(config.proxyAddress);
+  let drained: Promise<void> | undefined;
+  const drain = (): Promise<void> => (drained ??= proxy.drain());
+  t.after(async () => {
+    await drain();
+    access.close();
+    await changes.close();
+    await Promise.all([pool.close(), control.close()]);
+    await database.drop();
+  });
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    workspaceId,
+    config,
+    access,
+    agents,
+    secrets,
+    customProviders,
+    metrics,
+    ownerUrl: database.ownerUrl,
+    logged: () => lines,
+    async exchange(test = () => true) {
+      for (;;) {
+        const found = lines.find((line) => line["msg"] === "exchange" && test(line));
+        if (found !== undefined) return found;
+        await new Promise((resolve) => sink.once("line", resolve));
+      }
+    },
+    async deploy(name = "agent", options = {}) {
+      return (await agents.deploy(workspaceId, { name, ...options })).token;
+    },
+    async save(provider, value = FAKE_KEY, origin) {
+      await secrets.set(workspaceId, {
+        provider,
+        environment: "production",
+        value,
+        ...(origin === undefined ? {} : { origin }),
+      });
+    },
+    drain,
+  };
+}
+
+/** A data plane whose openai points to `origin`, with a key saved and an agent deployed. */
+export async function openWithUpstream(
+  t: TestContext,
+  origin: string,
+  env: Record<string, string> = {},
+): Promise<DataPlane & { token: string }> {
+  const plane = await openDataPlane(t, { env: { X3SPROXY_ORIGIN_OPENAI: origin, ...env } });
+  await plane.save("openai");
+  return { ...plane, token: await plane.deploy() };
+}
