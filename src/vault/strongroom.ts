@@ -1,0 +1,120 @@
+// The strongroom: the one place where a real key exists in the open, and only as bytes that can be zeroed. It hands out
+// the act of setting a header, never the value. Nothing in here may return, print or log plaintext.
+import { inspect } from "node:util";
+import sodium from "libsodium-wrappers";
+import { SealError } from "../errors.ts";
+import type { CredentialScheme } from "../providers/index.ts";
+import type { MasterKey } from "./master-key.ts";
+import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";
+
+/** A row as `resolve_token` returns it. */
+export interface SealedSecret extends Place, SealedValue {
+  readonly provider: string;
+}
+
+/** A sealed secret that opens on first use. Prints `[sealed]`. */
+export interface HeldSecret {
+  readonly secretId: string;
+  readonly version: number;
+  readonly origin: string;
+  /** Zeroes what was opened; from then on nothing can be injected. */
+  wipe(): void;
+}
+
+/** How to set a credential, without showing it. */
+export interface Injection {
+  /** Lower-case names of the headers that it sets. */
+  readonly names: readonly string[];
+  /** Pushes name and value onto a flat raw-header array. Throws SealError once the secret is wiped. */
+  applyTo(headers: string[]): void;
+}
+
+export interface Vault {
+  /** Seals a key for one place: nothing opens it anywhere else. */
+  seal(place: Place, value: string): SealedValue;
+  hold(sealed: SealedSecret): HeldSecret;
+  /** Throws SealError when the row does not open, was sealed for another origin than `origin`, or is wiped. */
+  inject(held: HeldSecret, origin: string, scheme: CredentialScheme): Injection;
+  /** 32 bytes for `purpose`, base64url, from the master key, one way: for the database roles' passwords. */
+  derive(purpose: string): string;
+}
+
+/** Readies libsodium and closes the vault over `key`. */
+export async function createVault(key: MasterKey): Promise<Vault> {
+  await sodium.ready;
+  return {
+    seal: (place, value) => seal(key, place, value),
+    hold: (sealed) => new Held(sealed, () => unseal(key, sealed, sealed)),
+    inject: (held, origin, scheme) => {
+      if (!(held instanceof Held)) throw new SealError("not a secret that the vault holds");
+      return held.inject(origin, scheme);
+    },
+    derive: (purpose) => {
+      const derived = key.derive(`derived ${purpose}`, 32);
+      const text = derived.toString("base64url");
+      zero(derived);
+      return text;
+    },
+  };
+}
+
+class Held implements HeldSecret {
+  readonly secretId: string;
+  readonly version: number;
+  readonly origin: string;
+  readonly #open: () => Buffer;
+  #opened: Buffer | undefined;
+  #wiped = false;
+
+  constructor({ secretId, version, origin }: Place, open: () => Buffer) {
+    this.secretId = secretId;
+    this.version = version;
+    this.origin = origin;
+    this.#open = open;
+  }
+
+  inject(origin: string, { header, scheme }: CredentialScheme): Injection {
+    if (origin !== this.origin) {
+      throw new SealError(`${this.#row()} was sealed for another origin`);
+    }
+    this.#value();
+    return Object.freeze({
+      names: Object.freeze([header]),
+      applyTo: (headers: string[]) => {
+        const key = this.#value().toString("latin1");
+        headers.push(header, scheme === "" ? key : `${scheme} ${key}`);
+      },
+    });
+  }
+
+  wipe(): void {
+    this.#wiped = true;
+    if (this.#opened !== undefined) zero(this.#opened);
+    this.#opened = undefined;
+  }
+
+  #value(): Buffer {
+    if (this.#wiped) throw new SealError(`${this.#row()} is no longer held`);
+    return (this.#opened ??= this.#open());
+  }
+
+  #row(): string {
+    return `secret ${this.secretId} version ${this.version}`;
+  }
+
+  toString(): string {
+    return "[sealed]";
+  }
+
+  toJSON(): string {
+    return "[sealed]";
+  }
+
+  [Symbol.toPrimitive](): string {
+    return "[sealed]";
+  }
+
+  [inspect.custom](): string {
+    return "[sealed]";
+  }
+}

@@ -1,0 +1,41 @@
+// What the vault's tests share: fake keys, a vault, a sealed sample, and the way to see what an injection would send.
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  createVault,
+  loadMasterKey,
+  type HeldSecret,
+  type MasterKey,
+  type SealedSecret,
+  type Vault,
+} from "../../src/vault/index.ts";
+
+export const FAKE_KEY = "sk-ant-api03-FAKE-4f1Zq0vault-test-key-wxyz";
+export const ORIGIN = "https://api.anthropic.com";
+export const BARE = { header: "x-api-key", scheme: "" } as const;
+
+export function masterKeyOf(value: string): Promise<MasterKey> {
+  return loadMasterKey(
+    { masterKey: { value }, dataDir: "/nowhere", databaseUrl: undefined },
+    { mayCreate: false },
+  );
+}
+
+export async function freshVault(): Promise<Vault> {
+  return createVault(await masterKeyOf(randomBytes(32).toString("base64")));
+}
+
+export function samplePlace() {
+  return { workspaceId: randomUUID(), secretId: randomUUID(), version: 1, origin: ORIGIN };
+}
+
+export function sealSample(vault: Vault, value = FAKE_KEY): SealedSecret {
+  const place = samplePlace();
+  return { ...place, provider: "anthropic", ...vault.seal(place, value) };
+}
+
+/** The credential header's value, as it would be sent. */
+export function sent(vault: Vault, held: HeldSecret, scheme = BARE): string | undefined {
+  const headers: string[] = [];
+  vault.inject(held, held.origin, scheme).applyTo(headers);
+  return headers[1];
+}

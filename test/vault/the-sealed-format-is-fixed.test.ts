@@ -1,0 +1,67 @@
+// Opens what the vault sealed with nothing but the description of the format, so that no change of it goes unseen:
+// keys that were sealed years ago must still open.
+import assert from "node:assert/strict";
+import { hkdfSync } from "node:crypto";
+import test from "node:test";
+import sodium from "libsodium-wrappers";
+import { createVault } from "../../src/vault/index.ts";
+import { FAKE_KEY, masterKeyOf, sent } from "./fixture.ts";
+
+const master = Buffer.alloc(32, "fake master key");
+const place = {
+  workspaceId: "00000000-0000-4000-8000-000000000001",
+  secretId: "00000000-0000-4000-8000-000000000002",
+  version: 7,
+  origin: "https://api.anthropic.com",
+};
+
+function derived(purpose: string, length: number): Buffer {
+  return Buffer.from(hkdfSync("sha256", master, "", `x3sproxy v1 ${purpose}`, length));
+}
+
+function framed(...fields: string[]): Buffer {
+  return Buffer.concat(
+    fields.flatMap((field) => [Buffer.of(0, 0, 0, Buffer.byteLength(field)), Buffer.from(field)]),
+  );
+}
+
+function open(key: Uint8Array, blob: Uint8Array, additionalData: Uint8Array): Uint8Array {
+  assert.equal(blob[0], 1);
+  return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
+    null,
+    blob.subarray(25),
+    additionalData,
+    blob.subarray(1, 25),
+    key,
+  );
+}
+
+test("data key under the wrapping key, value under the data key, each bound to its purpose and place", async () => {
+  const vault = await createVault(await masterKeyOf(master.toString("base64")));
+  const sealed = vault.seal(place, FAKE_KEY);
+  assert.equal(sealed.keyId, derived("key id", 8).toString("hex"));
+  const bound = [place.workspaceId, place.secretId, "7", place.origin, sealed.keyId];
+  const wrappingKey = derived("data key wrapping", 32);
+  const dataKey = open(wrappingKey, sealed.wrappedKey, framed("x3sproxy data key v1", ...bound));
+  assert.equal(dataKey.length, 32);
+  const value = open(dataKey, sealed.ciphertext, framed("x3sproxy secret value v1", ...bound));
+  assert.equal(Buffer.from(value).toString(), FAKE_KEY);
+});
+
+test("a value sealed by the first release opens", async () => {
+  const vault = await createVault(await masterKeyOf(master.toString("base64")));
+  const sealed = {
+    ...place,
+    provider: "anthropic",
+    keyId: "2b1498fba5b3742f",
+    wrappedKey: Buffer.from(
+      "AWRnerBUeNPmdVsksTzc9QRtvOTN2wq4teVKm90YVXTyiDJv0w9ai8KN0W5Du3bkykN+Xph+7pFt6rRiK0TDd8tf81HI3bCREg==",
+      "base64",
+    ),
+    ciphertext: Buffer.from(
+      "AcPn4s/d3HenmnbLrjSqqoU0PQJAdV4wGk8z//kWlLLuoqHHr+uftcbxVdpj7nYX8K/EVXDt1SV96SVGpqhQqpVYjp1QcYBtur9lhiv4Ne6cys6E",
+      "base64",
+    ),
+  };
+  assert.equal(sent(vault, vault.hold(sealed)), FAKE_KEY);
+});
