@@ -3,6 +3,7 @@
 /** The error body that a provider's own SDK understands. */
 export type ErrorShape =
   | "openai"
+  | "openrouter"
   | "anthropic"
   | "google"
   | "azure"
@@ -20,13 +21,14 @@ export interface CredentialScheme {
   readonly scheme: string;
 }
 
-/** An endpoint that mints or lists credentials. Refused unless an agent is allowed it by `<provider>:<name>`. */
+/** Endpoints that mint or list credentials. Refused unless an agent is allowed them by `<provider>:<name>`. */
 export interface SensitiveEndpoint {
+  /** Stable and documented: agents are allowed it by this name. */
   readonly name: string;
   /** Method, or "*". */
   readonly method: string;
-  /** Segments of the canonical, lower-case path; `*` is one segment, a final `**` any number, also none. */
-  readonly path: string;
+  /** Lower-case paths. `*` is any characters within a segment, a final `/**` any number of segments, also none. */
+  readonly paths: readonly string[];
 }
 
 /** How an SDK or a tool is pointed at the proxy: for `agent env`, the docs and `exec`. */
@@ -46,10 +48,8 @@ export interface ProviderDefinition {
   readonly originPattern: RegExp | undefined;
   readonly credential: CredentialScheme;
   readonly errorShape: ErrorShape;
-  /** What its keys look like, where that is documented and stable. */
+  /** What only this provider's keys look like, where that is documented and stable: to tell a misplaced key by. */
   readonly keyPattern: RegExp | undefined;
   readonly sensitiveEndpoints: readonly SensitiveEndpoint[];
-  /** Whether to offer HTTP/2 to its origin. */
-  readonly http2: boolean;
   readonly client: ClientSettings;
 }

@@ -1,0 +1,41 @@
+// The door to what is known of providers: their table, and the three questions that other rooms ask about it. Pure: does no
+// I/O and keeps no key.
+import type { ProviderDefinition } from "./definition.ts";
+import { findKeyProblem } from "./key-shapes.ts";
+import { MODEL_HOSTS } from "./model-hosts.ts";
+import { MODEL_MAKERS } from "./model-makers.ts";
+import { createSensitiveEndpoints } from "./sensitive-endpoints.ts";
+
+export type {
+  ClientSettings,
+  CredentialScheme,
+  ErrorShape,
+  ProviderDefinition,
+  SensitiveEndpoint,
+} from "./definition.ts";
+export { errorBody } from "./error-shapes.ts";
+
+const PROVIDERS = [...MODEL_MAKERS, ...MODEL_HOSTS];
+
+/** The built-in providers by name. */
+export const builtInProviders: ReadonlyMap<string, ProviderDefinition> = new Map(
+  PROVIDERS.map((provider) => [provider.name, provider]),
+);
+
+/**
+ * The sensitive endpoint that a call hits, as `<provider>:<name>`, or undefined; always undefined for a custom provider.
+ * `canonicalPath` is decoded and lower-case, without empty segments or a trailing slash. HEAD counts as GET.
+ */
+export const sensitiveEndpoint: (
+  provider: string,
+  method: string,
+  canonicalPath: string,
+) => string | undefined = createSensitiveEndpoints(PROVIDERS);
+
+/** What is wrong with a key for this provider (undefined: a custom one), as a sentence that never quotes it; or undefined. */
+export function keyProblem(
+  provider: ProviderDefinition | undefined,
+  value: string,
+): string | undefined {
+  return findKeyProblem(PROVIDERS, provider, value);
+}

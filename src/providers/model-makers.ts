@@ -1,0 +1,237 @@
+// The first half of the table: companies that serve models of their own. Facts only, each with its source; never a key.
+// In sensitive paths a version is `*`: the next version will mint credentials just as well.
+import type { ProviderDefinition } from "./definition.ts";
+
+const BEARER = { header: "authorization", scheme: "Bearer" } as const;
+
+export const MODEL_MAKERS: readonly ProviderDefinition[] = [
+  // platform.claude.com/docs/en/api, .../build-with-claude/administration-api, and @anthropic-ai/sdk for the paths.
+  {
+    name: "anthropic",
+    title: "Anthropic",
+    origin: "https://api.anthropic.com",
+    originPattern: undefined,
+    credential: { header: "x-api-key", scheme: "" },
+    errorShape: "anthropic",
+    keyPattern: /^sk-ant-/,
+    sensitiveEndpoints: [
+      { name: "organization-admin", method: "*", paths: ["/*/organizations/**"] },
+      // Token exchange, and Claude Code's /api/oauth/claude_cli/create_api_key.
+      { name: "oauth", method: "*", paths: ["/*/oauth/**"] },
+      { name: "vaults", method: "*", paths: ["/*/vaults/**"] },
+      // The polled work item carries a session credential (`secret`).
+      { name: "environment-work", method: "*", paths: ["/*/environments/*/work/poll"] },
+      {
+        name: "tunnel-tokens",
+        method: "*",
+        paths: ["/*/tunnels/*/reveal_token", "/*/tunnels/*/rotate_token"],
+      },
+    ],
+    client: {
+      baseUrlVariable: "ANTHROPIC_BASE_URL",
+      keyVariable: "ANTHROPIC_API_KEY",
+      basePath: "",
+    },
+  },
+  // developers.openai.com/api/reference, and the openai package for the paths; key forms as in gitleaks and trufflehog
+  // (T3BlbkFJ is base64 for OpenAI). A bare `sk-` is nobody's in particular: DeepSeek and many gateways use it.
+  {
+    name: "openai",
+    title: "OpenAI",
+    origin: "https://api.openai.com",
+    originPattern: undefined,
+    credential: BEARER,
+    errorShape: "openai",
+    keyPattern: /^sk-(?:(?:proj|svcacct|service|None)-|[A-Za-z0-9]+T3BlbkFJ)/,
+    sensitiveEndpoints: [
+      {
+        name: "organization-admin",
+        method: "*",
+        paths: [
+          "/*/organization/**",
+          "/*/organizations/**",
+          "/*/projects/**",
+          "/dashboard/**", // the web console's own, /dashboard/user/api_keys among it
+          "/*/dashboard/**",
+        ],
+      },
+      {
+        name: "realtime-client-secrets",
+        method: "*",
+        paths: [
+          "/*/realtime/client_secrets/**",
+          "/*/realtime/sessions/**",
+          "/*/realtime/transcription_sessions/**",
+          "/*/realtime/translations/client_secrets/**",
+        ],
+      },
+      { name: "chatkit-sessions", method: "*", paths: ["/*/chatkit/sessions/**"] },
+      { name: "vaults", method: "*", paths: ["/*/vaults/**"] },
+      // Creating one or rotating its secret returns the signing secret; reading shows only a hint.
+      { name: "webhook-secrets", method: "POST", paths: ["/*/webhook_endpoints/**"] },
+    ],
+    client: { baseUrlVariable: "OPENAI_BASE_URL", keyVariable: "OPENAI_API_KEY", basePath: "/v1" },
+  },
+  // ai.google.dev/gemini-api/docs/api-key (AIza…, since 2026 AQ.…) and .../ephemeral-tokens; @google/genai for the paths.
+  {
+    name: "gemini",
+    title: "Google Gemini",
+    origin: "https://generativelanguage.googleapis.com",
+    originPattern: undefined,
+    credential: { header: "x-goog-api-key", scheme: "" },
+    errorShape: "google",
+    keyPattern: /^(?:AIza|AQ\.)/,
+    sensitiveEndpoints: [
+      { name: "auth-tokens", method: "*", paths: ["/*/auth_tokens/**", "/*/authtokens/**"] },
+      { name: "credentials", method: "*", paths: ["/*/credentials/**"] },
+      { name: "webhook-secrets", method: "*", paths: ["/*/webhooks/**"] },
+      // Other doors to every method, the above included: Google's batch endpoint, `$rpc`, and plain gRPC paths.
+      {
+        name: "raw-rpc",
+        method: "*",
+        paths: ["/batch/**", "/$rpc/**", "/google.ai.generativelanguage.*/**"],
+      },
+    ],
+    client: {
+      baseUrlVariable: "GOOGLE_GEMINI_BASE_URL",
+      keyVariable: "GEMINI_API_KEY",
+      basePath: "",
+    },
+  },
+  // docs.mistral.ai/api; its SDK reads no base URL from the environment (mistralai/client-ts).
+  {
+    name: "mistral",
+    title: "Mistral",
+    origin: "https://api.mistral.ai",
+    originPattern: undefined,
+    credential: BEARER,
+    errorShape: "mistral",
+    keyPattern: undefined,
+    sensitiveEndpoints: [
+      {
+        name: "connector-credentials",
+        method: "*",
+        paths: ["/*/connectors/*/*/credentials/**"],
+      },
+    ],
+    client: { baseUrlVariable: undefined, keyVariable: "MISTRAL_API_KEY", basePath: "" },
+  },
+  // api-docs.deepseek.com: OpenAI's and Anthropic's SDKs with another base URL. No endpoint there makes keys.
+  {
+    name: "deepseek",
+    title: "DeepSeek",
+    origin: "https://api.deepseek.com",
+    originPattern: undefined,
+    credential: BEARER,
+    errorShape: "openai",
+    keyPattern: undefined,
+    sensitiveEndpoints: [],
+    client: { baseUrlVariable: undefined, keyVariable: "DEEPSEEK_API_KEY", basePath: "" },
+  },
+  // docs.x.ai/developers/model-capabilities/audio/ephemeral-tokens; keys are managed at another host.
+  {
+    name: "xai",
+    title: "xAI",
+    origin: "https://api.x.ai",
+    originPattern: undefined,
+    credential: BEARER,
+    errorShape: "openai",
+    keyPattern: /^xai-/,
+    sensitiveEndpoints: [
+      { name: "realtime-client-secrets", method: "*", paths: ["/*/realtime/client_secrets/**"] },
+    ],
+    client: { baseUrlVariable: undefined, keyVariable: "XAI_API_KEY", basePath: "/v1" },
+  },
+  // docs.cohere.com/reference/about; CO_API_URL is read by the Python SDK. No endpoint there makes or shows keys.
+  {
+    name: "cohere",
+    title: "Cohere",
+    origin: "https://api.cohere.com",
+    originPattern: undefined,
+    credential: BEARER,
+    errorShape: "cohere",
+    keyPattern: undefined,
+    sensitiveEndpoints: [],
+    client: { baseUrlVariable: "CO_API_URL", keyVariable: "CO_API_KEY", basePath: "" },
+  },
+  // docs.perplexity.ai/docs/admin/api-key-management
+  {
+    name: "perplexity",
+    title: "Perplexity",
+    origin: "https://api.perplexity.ai",
+    originPattern: undefined,
+    credential: BEARER,
+    errorShape: "openai",
+    keyPattern: /^pplx-/,
+    sensitiveEndpoints: [
+      {
+        name: "auth-tokens",
+        method: "*",
+        paths: [
+          "/generate_auth_token",
+          "/revoke_auth_token",
+          "/*/generate_auth_token",
+          "/*/revoke_auth_token",
+        ],
+      },
+    ],
+    client: { baseUrlVariable: undefined, keyVariable: "PERPLEXITY_API_KEY", basePath: "" },
+  },
+  // elevenlabs.io/docs/api-reference, and elevenlabs-js for the paths; key form as in trufflehog.
+  {
+    name: "elevenlabs",
+    title: "ElevenLabs",
+    origin: "https://api.elevenlabs.io",
+    originPattern: undefined,
+    credential: { header: "xi-api-key", scheme: "" },
+    errorShape: "elevenlabs",
+    keyPattern: /^sk_[0-9a-f]{48}$/,
+    sensitiveEndpoints: [
+      { name: "single-use-tokens", method: "*", paths: ["/*/single-use-token/**"] },
+      {
+        name: "conversation-tokens",
+        method: "*",
+        paths: [
+          "/*/convai/conversation/get-signed-url",
+          "/*/convai/conversation/get_signed_url",
+          "/*/convai/conversation/token",
+          "/*/convai/agents/*/link",
+        ],
+      },
+      { name: "service-accounts", method: "*", paths: ["/*/service-accounts/**"] },
+      { name: "workspace-admin", method: "*", paths: ["/*/workspace/**", "/*/workspaces/**"] },
+      { name: "workspace-secrets", method: "*", paths: ["/*/convai/secrets/**"] },
+      { name: "user", method: "GET", paths: ["/*/user"] }, // its answer has the field xi_api_key
+    ],
+    client: { baseUrlVariable: undefined, keyVariable: "ELEVENLABS_API_KEY", basePath: "" },
+  },
+  // developers.deepgram.com/reference: /auth/tokens/grant, /manage/keys, /self-hosted/distribution-credentials
+  {
+    name: "deepgram",
+    title: "Deepgram",
+    origin: "https://api.deepgram.com",
+    originPattern: undefined,
+    credential: { header: "authorization", scheme: "Token" },
+    errorShape: "deepgram",
+    keyPattern: undefined,
+    sensitiveEndpoints: [
+      { name: "access-tokens", method: "*", paths: ["/*/auth/grant"] },
+      { name: "api-keys", method: "*", paths: ["/*/projects/*/keys/**"] },
+      {
+        name: "project-members",
+        method: "*",
+        paths: ["/*/projects/*/members/**", "/*/projects/*/invites/**"],
+      },
+      {
+        name: "distribution-credentials",
+        method: "*",
+        paths: [
+          "/*/projects/*/self-hosted/distribution/**",
+          "/*/projects/*/selfhosted/distribution/**",
+          "/*/projects/*/onprem/distribution/**",
+        ],
+      },
+    ],
+    client: { baseUrlVariable: undefined, keyVariable: "DEEPGRAM_API_KEY", basePath: "" },
+  },
+];

@@ -1,0 +1,57 @@
+// Recognises calls that mint or list credentials. The lists stand in the provider rows; here is only how they match.
+import type { ProviderDefinition } from "./definition.ts";
+
+interface Rule {
+  /** `<provider>:<endpoint>`. */
+  readonly name: string;
+  readonly method: string;
+  readonly path: RegExp;
+}
+
+interface Matcher {
+  /** Every sensitive path of a provider in one expression: nearly all calls are done after this. */
+  readonly any: RegExp;
+  readonly rules: readonly Rule[];
+}
+
+export type FindSensitiveEndpoint = (
+  provider: string,
+  method: string,
+  canonicalPath: string,
+) => string | undefined;
+
+/** Compiles the rows' lists into one look-up. See `sensitiveEndpoint` in index.ts for what it takes and gives. */
+export function createSensitiveEndpoints(
+  providers: Iterable<ProviderDefinition>,
+): FindSensitiveEndpoint {
+  const matchers = new Map<string, Matcher>();
+  for (const provider of providers) {
+    const endpoints = provider.sensitiveEndpoints;
+    if (endpoints.length === 0) continue;
+    matchers.set(provider.name, {
+      any: compile(endpoints.flatMap(({ paths }) => paths)),
+      rules: endpoints.map(({ name, method, paths }) => ({
+        name: `${provider.name}:${name}`,
+        method,
+        path: compile(paths),
+      })),
+    });
+  }
+  return (provider, method, canonicalPath) => {
+    const matcher = matchers.get(provider);
+    if (matcher === undefined || !matcher.any.test(canonicalPath)) return undefined;
+    const asked = method === "HEAD" ? "GET" : method;
+    return matcher.rules.find(
+      (rule) => (rule.method === "*" || rule.method === asked) && rule.path.test(canonicalPath),
+    )?.name;
+  };
+}
+
+function compile(paths: readonly string[]): RegExp {
+  const alternatives = paths.map((path) => {
+    const deep = path.endsWith("/**");
+    const pattern = RegExp.escape(deep ? path.slice(0, -3) : path).replaceAll("\\*", "[^/]*");
+    return pattern + (deep ? "(?:/|$)" : "$");
+  });
+  return new RegExp(`^(?:${alternatives.join("|")})`);
+}
