@@ -24,7 +24,9 @@ export interface LogFields {
   websocket?: boolean;
   upstreamRequestId?: string;
   remoteAddress?: string;
+  apiKeyId?: string;
   route?: string;
+  errorId?: string;
   errorName?: string;
   errorCode?: string;
   address?: string;

@@ -1,0 +1,51 @@
+// Who is calling, and under which name: client addresses, trusted proxies, and the Host names that are ours.
+import ipaddr from "ipaddr.js";
+import type { Cidr, ListenAddress } from "../config.ts";
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** The address in `text`, IPv4-mapped ones as IPv4; undefined when it is none. */
+export function parseAddress(text: string): Address | undefined {
+  return ipaddr.isValid(text) ? ipaddr.process(text) : undefined;
+}
+
+/** Whether `address` lies in one of `blocks`. */
+export function trusts(blocks: readonly Cidr[], address: Address | undefined): boolean {
+  return (
+    address !== undefined &&
+    blocks.some(([block, bits]) => block.kind() === address.kind() && address.match(block, bits))
+  );
+}
+
+/** What one client is counted under: its IPv4 address, or the /64 that an IPv6 client has to itself. */
+export function clientNetwork(address: string): string {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return "unknown";
+  return parsed instanceof ipaddr.IPv6
+    ? parsed.toNormalizedString().split(":").slice(0, 4).join(":")
+    : parsed.toString();
+}
+
+/**
+ * Whether a request may name `hostHeader` as its Host: the dashboard's, the address that it came in on, or the local
+ * machine. Any other name may be a stranger's that was pointed at us (DNS rebinding). Ports differ behind a mapping,
+ * so they don't count.
+ */
+export function isOwnHost(
+  hostHeader: string | undefined,
+  own: { dashboardUrl: string; listening: ListenAddress | undefined; local: string | undefined },
+): boolean {
+  const url = URL.parse(`http://${hostHeader ?? ""}`);
+  if (url === null || hostHeader === undefined || /[/?#@\\]/.test(hostHeader)) return false;
+  const name = bare(url.hostname);
+  const names = ["localhost", "127.0.0.1", "::1", bare(new URL(own.dashboardUrl).hostname)];
+  for (const text of [own.listening?.host, own.local]) {
+    const address = text === undefined ? undefined : parseAddress(text);
+    if (address !== undefined && address.range() !== "unspecified") names.push(address.toString());
+  }
+  return names.includes(name);
+}
+
+function bare(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, "").toLowerCase();
+}

@@ -1,0 +1,187 @@
+// What every request to the admin side passes through: headers, Host, authentication, permission, errors, the log
+// line. A route only declares who may use it; it must never authenticate or answer an error by itself.
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { LRUCache } from "lru-cache";
+import type { Socket } from "node:net";
+import type { Clock } from "../clock.ts";
+import type { ListenAddress } from "../config.ts";
+import { RequestError } from "../errors.ts";
+import { hashBearer, newId } from "../ids.ts";
+import { roleAllows, type ApiKey, type Identity, type Permission } from "../identity/index.ts";
+import { errorFields, type Log } from "../log.ts";
+import { clientNetwork, isOwnHost } from "./addresses.ts";
+import { createAttempts } from "./attempts.ts";
+import { problem, PROBLEM_TYPE, problemOf, type Problem } from "./problem.ts";
+
+/** Who may use a route: a role and above, whoever holds the one-time link in the body, or anybody. */
+export type RoutePermission = Permission | "link" | "public";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    permission?: RoutePermission;
+  }
+  interface FastifyRequest {
+    caller: ApiKey | undefined;
+  }
+}
+
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy":
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; " +
+    "frame-ancestors 'none'; base-uri 'none'",
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-store",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 60, 503: 2 };
+const MAX_REMEMBERED_KEYS = 1000;
+
+interface FunnelOptions {
+  readonly identity: Identity;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly dashboardUrl: string;
+  readonly listening: () => ListenAddress | undefined;
+}
+
+/** Puts the funnel around every route that is added to `app` after this. */
+export function installFunnel(app: FastifyInstance, options: FunnelOptions): void {
+  const { identity, log, clock, dashboardUrl, listening } = options;
+  const attempts = createAttempts({ clock });
+  // Hashes of keys that have worked here: a neighbour's failed attempts don't hold these up. Each is still verified.
+  const worked = new LRUCache<string, true>({ max: MAX_REMEMBERED_KEYS });
+
+  async function authenticate(request: FastifyRequest): Promise<ApiKey> {
+    const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
+    const hash = hashBearer(key);
+    const network = clientNetwork(request.ip);
+    const known = worked.get(hash) === true;
+    if (!known) attempts.begin(network);
+    let refused = false;
+    try {
+      const caller = await identity.authenticateApiKey(key);
+      if (caller !== undefined) {
+        worked.set(hash, true);
+        return caller;
+      }
+      refused = true;
+    } finally {
+      if (!known && !refused) attempts.takeBack(network);
+    }
+    worked.delete(hash);
+    throw new RequestError(401, "unauthenticated", "Send a valid API key: Authorization: Bearer …");
+  }
+
+  app.decorateRequest("caller", undefined);
+
+  app.addHook("onRoute", ({ method, url, config }) => {
+    if (config?.permission === undefined) {
+      throw new Error(`route ${String(method)} ${url} declares no permission`);
+    }
+  });
+
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(SECURITY_HEADERS);
+    const local = request.socket.localAddress;
+    if (!isOwnHost(request.headers.host, { dashboardUrl, listening: listening(), local })) {
+      throw new RequestError(
+        421,
+        "host_not_allowed",
+        "This service does not answer to that host name. Set X3SPROXY_DASHBOARD_URL to the URL that you use.",
+      );
+    }
+    if (request.is404) return;
+    const { permission } = request.routeOptions.config;
+    if (permission === "public") return;
+    if (permission === "link") {
+      attempts.begin(clientNetwork(request.ip));
+      return;
+    }
+    request.caller = await authenticate(request);
+    if (permission === undefined || !roleAllows(request.caller.role, permission)) {
+      throw new RequestError(
+        403,
+        "role_too_low",
+        `This needs the role ${permission ?? "owner"}; this API key has the role ${request.caller.role}.`,
+      );
+    }
+  });
+
+  app.setErrorHandler((error, request, reply) => {
+    const known = problemOf(error);
+    if (known !== undefined) return send(reply, known);
+    const errorId = newId();
+    log.error("admin request failed", { errorId, route: routeOf(request), ...errorFields(error) });
+    const unknown = problem(500, "internal_error", "Something went wrong. The log has more.");
+    return send(reply, { ...unknown, instance: `urn:uuid:${errorId}` });
+  });
+
+  app.setNotFoundHandler((_request, reply) =>
+    send(reply, problem(404, "not_found", "There is nothing at this path.")),
+  );
+
+  app.addHook("onResponse", async (request, reply) => {
+    const { caller } = request;
+    log.info("admin request", {
+      method: request.method,
+      route: routeOf(request),
+      status: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime),
+      remoteAddress: clientNetwork(request.ip),
+      ...(caller && { apiKeyId: caller.id, workspaceId: caller.workspaceId }),
+    });
+  });
+}
+
+/** The authenticated caller of a route that asks for a role. */
+export function callerOf(request: FastifyRequest): ApiKey {
+  if (request.caller === undefined) throw new Error("a route without a caller asked for one");
+  return request.caller;
+}
+
+/** Fastify's own refusals that come before any hook: a URL that can't be decoded, a parameter that is too long. */
+export function answerFrameworkError(
+  error: FastifyError,
+  _request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  reply.headers(SECURITY_HEADERS);
+  void send(reply, problemOf(error) ?? problem(400, "bad_request", "The request is malformed."));
+}
+
+/** Answers what is not HTTP at all, or too large or slow to be read. */
+export function answerProtocolError(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? 431
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? 408
+        : 400;
+  const answer = problem(status, "bad_request", "The request is malformed.");
+  const body = JSON.stringify(answer);
+  const headers = {
+    ...SECURITY_HEADERS,
+    "content-type": PROBLEM_TYPE,
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${answer.title}\r\n${lines.join("")}\r\n${body}`);
+}
+
+function send(reply: FastifyReply, answer: Problem): FastifyReply {
+  const retryAfterS = RETRY_AFTER_S[answer.status];
+  if (retryAfterS !== undefined) reply.header("retry-after", retryAfterS);
+  if (answer.status === 401) reply.header("www-authenticate", 'Bearer realm="x3sproxy"');
+  return reply.code(answer.status).type(PROBLEM_TYPE).send(JSON.stringify(answer));
+}
+
+function routeOf(request: FastifyRequest): string {
+  return request.routeOptions.url ?? "unmatched";
+}

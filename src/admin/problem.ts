@@ -1,0 +1,68 @@
+// From an error to what the client is told (RFC 9457). Only messages that were written for clients pass; whatever
+// else happened becomes an opaque id.
+import { STATUS_CODES } from "node:http";
+import { ZodError } from "zod";
+import { RequestError, StoreUnavailableError } from "../errors.ts";
+
+export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
+
+export interface Problem {
+  readonly type: "about:blank";
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** Stable, for programs. */
+  readonly code: string;
+  /** `urn:uuid:…` of the log line, for an internal error. */
+  readonly instance?: string;
+}
+
+export function problem(status: number, code: string, detail: string): Problem {
+  return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail, code };
+}
+
+/** What to tell the client of `error`; undefined when that is nothing but that something went wrong. */
+export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof RequestError) return problem(error.status, error.code, error.message);
+  if (error instanceof ZodError) return problem(422, "invalid_request", describeIssues(error));
+  if (error instanceof StoreUnavailableError) {
+    return problem(
+      503,
+      "store_unavailable",
+      "The database does not answer. Try again in a few seconds.",
+    );
+  }
+  return frameworkProblem(error);
+}
+
+function frameworkProblem(error: unknown): Problem | undefined {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") {
+    return undefined;
+  }
+  switch (error.code) {
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+      return problem(400, "invalid_json", "The body is not valid JSON.");
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+    case "FST_ERR_BAD_URL":
+      return problem(400, "bad_request", "The request is malformed.");
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return problem(413, "body_too_large", "The body is larger than 64 KB.");
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return problem(415, "unsupported_media_type", "Send the body as application/json.");
+    case "FST_ERR_MAX_PARAM_LENGTH":
+      return problem(404, "not_found", "There is nothing at this path.");
+    default:
+      return undefined;
+  }
+}
+
+// A field's name comes from our schema, never from the client; an unrecognised one stays unnamed, since it could be
+// a key that was pasted into the wrong place.
+function describeIssues(error: ZodError): string {
+  const lines = error.issues.map((issue) => {
+    const text = issue.code === "unrecognized_keys" ? "unknown field" : issue.message;
+    return issue.path.length === 0 ? text : `${issue.path.join(".")}: ${text}`;
+  });
+  return `${[...new Set(lines)].slice(0, 5).join("; ")}.`;
+}

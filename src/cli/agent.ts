@@ -1,0 +1,154 @@
+// x3sproxy agent …: who may use the keys, and with which token.
+import { Option, type Command } from "commander";
+import type { Clock } from "../clock.ts";
+import { formatEnvironment, FORMATS, type Format } from "./agent-environment.ts";
+import { answers, call, type AgentView, type ProviderView } from "./api.ts";
+import { collect, lifeSeconds, providerList } from "./arguments.ts";
+import { examples, reports } from "./command.ts";
+import { Failure } from "./failure.ts";
+import { confirm } from "./prompt.ts";
+import { relative, table } from "./text.ts";
+
+interface DeployOptions {
+  readonly environment?: string;
+  readonly providers?: string[] | "all";
+  readonly ttl?: number | "none";
+  readonly allowEndpoint?: string[];
+}
+
+export function addAgentCommands(program: Command, clock: Clock): void {
+  const agent = program
+    .command("agent")
+    .helpCommand(false)
+    .description("deploy agents: give them tokens, take them away");
+
+  reports(
+    agent
+      .command("deploy <name>")
+      .description("make or redeploy an agent: prints a new token, once, and ends the old one")
+      .option("--environment <name>", "whose keys it uses (at first: production)")
+      .option("--providers <a,b>", "the only providers that it may use, or `all`", providerList)
+      .option(
+        "--ttl <duration>",
+        "how long the token lives, as in 12h, or `none` (at first: none)",
+        lifeSeconds,
+      )
+      .option(
+        "--allow-endpoint <provider:name>",
+        "a sensitive endpoint that it may call; repeatable",
+        collect,
+      )
+      .addHelpText(
+        "after",
+        `\nA redeployment keeps what it isn't told to change.\n` +
+          examples(
+            "x3sproxy agent deploy coder --providers anthropic,openai --ttl 12h",
+            'eval "$(x3sproxy agent deploy coder)"',
+            "x3sproxy agent deploy coder --json | jq -r .token",
+          ),
+      ),
+    async ([name = ""], command) => {
+      const { environment, providers, ttl, allowEndpoint } = command.opts<DeployOptions>();
+      // Before the deployment: after it nothing may fail, or the token would be lost.
+      const { providers: all } = await call(answers.providers, "GET", "/providers");
+      const deployment = await call(
+        answers.deployment,
+        "POST",
+        `/agents/${encodeURIComponent(name)}/deployments`,
+        {
+          environment,
+          providers: providers === "all" ? null : providers,
+          ttlSeconds: ttl === "none" ? null : ttl,
+          allowedEndpoints: allowEndpoint,
+        },
+      );
+      const { agent, token, expiresAt, baseUrls } = deployment;
+      const text = [
+        `# Agent ${agent.name} (${agent.environment}), deployment ${agent.deployment}. ` +
+          `Its token is shown only now${expiresAt === null ? "" : ` and ends ${expiresAt}`}.`,
+        `export X3SPROXY_TOKEN='${token}'`,
+        formatEnvironment("shell", agent, usable(all, agent), token),
+      ].join("\n");
+      const { environment: deployedIn, deployment: number } = agent;
+      return {
+        json: {
+          agent: agent.name,
+          environment: deployedIn,
+          deployment: number,
+          token,
+          expiresAt,
+          baseUrls,
+        },
+        text,
+      };
+    },
+  );
+
+  reports(
+    agent
+      .command("list")
+      .description("what agents there are")
+      .addHelpText("after", examples("x3sproxy agent list")),
+    async () => {
+      const { agents } = await call(answers.agents, "GET", "/agents");
+      const nowMs = clock.nowMs();
+      const rows = agents.map((it) => [
+        it.name,
+        it.environment,
+        it.providers === null ? "all" : it.providers.join(","),
+        String(it.deployment),
+        relative(it.deployedAt, nowMs),
+        it.expiresAt === null ? "never" : relative(it.expiresAt, nowMs),
+      ]);
+      const headings = ["NAME", "ENVIRONMENT", "PROVIDERS", "DEPLOYMENT", "DEPLOYED", "EXPIRES"];
+      const text =
+        rows.length === 0 ? "No agents yet: x3sproxy agent deploy <name>" : table(headings, rows);
+      return { json: agents, text };
+    },
+  );
+
+  reports(
+    agent
+      .command("destroy <name>")
+      .description("remove an agent; its token stops working at once")
+      .option("--yes", "don't ask")
+      .addHelpText("after", examples("x3sproxy agent destroy coder --yes")),
+    async ([name = ""], command) => {
+      const { yes } = command.opts<{ yes?: true }>();
+      await confirm(`Destroy agent ${name}? Its token stops working at once.`, yes);
+      const { agent } = await call(answers.agent, "DELETE", `/agents/${encodeURIComponent(name)}`);
+      return { json: agent, text: `Destroyed agent ${agent.name}. Its token no longer works.` };
+    },
+  );
+
+  agent
+    .command("env <name>")
+    .description(
+      "what to set so that the agent's clients use the proxy (without the token: that is shown only at deploy)",
+    )
+    .addOption(new Option("--format <format>", "how").choices(FORMATS).default("shell"))
+    .addHelpText(
+      "after",
+      examples(
+        "x3sproxy agent env coder",
+        "x3sproxy agent env coder --format k8s > agent-secret.yaml",
+      ),
+    )
+    .action(async (name: string, { format }: { format: Format }) => {
+      const { agents } = await call(answers.agents, "GET", "/agents");
+      const found = agents.find((it) => it.name === name);
+      if (found === undefined) {
+        throw new Failure("agent_not_found", `There is no agent ${name}. See: x3sproxy agent list`);
+      }
+      const { providers } = await call(answers.providers, "GET", "/providers");
+      process.stdout.write(`${formatEnvironment(format, found, usable(providers, found))}\n`);
+    });
+}
+
+/** The providers that the agent may use and that have a key in its environment. */
+function usable(providers: readonly ProviderView[], agent: AgentView): ProviderView[] {
+  return providers.filter(
+    ({ name, environments }) =>
+      environments.includes(agent.environment) && (agent.providers?.includes(name) ?? true),
+  );
+}

@@ -1,0 +1,36 @@
+// Parsers of option values. A value that can't be read is wrong usage: exit status 2.
+import { InvalidArgumentError } from "commander";
+import { parseDuration } from "../config.ts";
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError("Give a whole number from 1.");
+  }
+  return value;
+}
+
+/** A duration such as 90s or 12h, in whole seconds; or `none`. */
+export function lifeSeconds(text: string): number | "none" {
+  if (text === "none") return text;
+  const ms = parseDuration(text);
+  if (ms === undefined || ms < 1000) {
+    throw new InvalidArgumentError("Give a duration, as in 30m, 12h or 7d, or none.");
+  }
+  return Math.floor(ms / 1000);
+}
+
+/** `a,b` as a list; or `all`. */
+export function providerList(text: string): string[] | "all" {
+  if (text === "all") return text;
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) {
+    throw new InvalidArgumentError("Give names with commas between them, as in openai,anthropic.");
+  }
+  return names;
+}
+
+/** For an option that can be given several times. */
+export function collect(text: string, earlier: readonly string[] | undefined): string[] {
+  return [...(earlier ?? []), text];
+}

@@ -1,0 +1,41 @@
+// How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
+import { ConfigError } from "../errors.ts";
+import { errorFields } from "../log.ts";
+
+/** A command did not do what it was asked: exit status 1. The message says what to do next. */
+export class Failure extends Error {
+  override name = "Failure";
+  /** Stable, for programs: the admin API's code where it has refused. */
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What to print for `error`: the message of those that are meant for people, of others the kind and the place. */
+export function describeError(error: unknown): string {
+  if (error instanceof Failure || error instanceof ConfigError) return printable(error.message);
+  const { errorName, errorCode } = errorFields(error);
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
+  return [
+    `unexpected ${errorName}${errorCode === undefined ? "" : ` (${errorCode})`}`,
+    ...frames,
+  ].join("\n");
+}
+
+/** `text` without terminal control sequences: it may come from a server that isn't ours. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, "");
+}
+
+/** Shortens what a usage error quotes from the command line to what can't be a key. */
+export function maskArguments(text: string): string {
+  return text
+    .replace(/(but got \d+):.*/s, "$1. A key's value comes from a prompt or standard input.\n")
+    .replace(/'([^'=\n]*)((?:=[^'\n]*)?)'/g, (_quoted, head: string, rest: string) =>
+      head.length > 20 ? "'…'" : rest === "" ? `'${head}'` : `'${head}=…'`,
+    );
+}

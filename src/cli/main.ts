@@ -1,0 +1,67 @@
+// The command line: puts the subcommands together and turns how they end into an exit status. Must print nothing on
+// standard output but a command's result.
+import { Command, CommanderError } from "commander";
+import { readFileSync } from "node:fs";
+import { systemClock } from "../clock.ts";
+import { addAgentCommands } from "./agent.ts";
+import { describeError, Failure, maskArguments } from "./failure.ts";
+import { addMigrateCommand } from "./migrate.ts";
+import { addProviderCommands } from "./provider.ts";
+import { addSecretCommands } from "./secret.ts";
+import { addServeCommand } from "./serve.ts";
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+const EXAMPLES = `
+To begin with:
+  $ npx x3sproxy serve                    start the service (the same as npm start)
+  $ npx x3sproxy secret set openai        add a real key: asks for it, or reads standard input
+  $ npx x3sproxy agent deploy my-agent    get a token for an agent, and what to set there
+
+Settings of the client commands:
+  X3SPROXY_ADMIN_URL   where the admin API is (http://127.0.0.1:8788)
+  X3SPROXY_API_KEY     key for it (on the service's machine: read from the data folder)`;
+
+/** Runs one command line (without `node` and the script). Sets the exit status: 0 done, 1 refused or failed, 2 wrong usage. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command("x3sproxy")
+    .description("Keeps real LLM provider keys out of agents.")
+    .version(version())
+    .helpCommand(false)
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    // What stands on the command line may be a key that was put there by mistake.
+    .configureOutput({ outputError: (text, write) => write(maskArguments(text)) });
+  addServeCommand(program);
+  addMigrateCommand(program);
+  addSecretCommands(program, systemClock);
+  addAgentCommands(program, systemClock);
+  addProviderCommands(program);
+  try {
+    await program.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    process.exitCode = end(error, argv.includes("--json"));
+  }
+}
+
+function end(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    if (json) printError("usage", "Wrong usage: see standard error.");
+    return EXIT_USAGE;
+  }
+  const description = describeError(error);
+  process.stderr.write(`x3sproxy: ${description}\n`);
+  if (json) printError(error instanceof Failure ? error.code : "failed", description);
+  return EXIT_FAILED;
+}
+
+function printError(code: string, message: string): void {
+  process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+}
+
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,24 @@
+// x3sproxy migrate: brings the database to this version's schema, without serving.
+import type { Command } from "commander";
+import { readConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { examples, reports } from "./command.ts";
+
+export function addMigrateCommand(program: Command): void {
+  reports(
+    program
+      .command("migrate")
+      .description(
+        "bring the database (DATABASE_URL, or the embedded one) to this version; `serve` does it too",
+      )
+      .addHelpText("after", examples("DATABASE_URL=postgres://owner@db/x3sproxy x3sproxy migrate")),
+    async () => {
+      const config = readConfig();
+      const { migrateOnly } = await import("../main.ts");
+      const log = createLog({ level: config.logLevel, destination: process.stderr });
+      const applied = await migrateOnly(config, log);
+      const text = applied.length === 0 ? "Nothing to do." : `Applied ${applied.join(", ")}.`;
+      return { json: { applied }, text };
+    },
+  );
+}

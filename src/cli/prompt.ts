@@ -1,0 +1,53 @@
+// What a command asks of whoever typed it. Questions go to standard error; a secret's value comes from a hidden prompt
+// or from standard input, never from an argument.
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import { Failure } from "./failure.ts";
+
+const MAX_VALUE_BYTES = 16 * 1024;
+
+/** Reads a secret without showing it on a terminal, without the white space around it. */
+export async function readSecret(prompt: string): Promise<string> {
+  if (!process.stdin.isTTY) return (await readAll()).trim();
+  // Readline takes the terminal out of echo mode and echoes by itself, here to nowhere.
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  try {
+    return (await ask(prompt, nowhere)).trim();
+  } finally {
+    process.stderr.write("\n");
+  }
+}
+
+/** Asks for a yes on a terminal; without a terminal there is nobody to ask, and the command line is the answer. */
+export async function confirm(question: string, yes: true | undefined): Promise<void> {
+  if (yes === true || !process.stdin.isTTY) return;
+  const answer = await ask(`${question} [y/N] `, process.stderr);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure("not_confirmed", "Nothing was done.");
+}
+
+function ask(question: string, echo: NodeJS.WritableStream): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: echo, terminal: true });
+  // Only now: what is typed earlier the terminal would echo itself.
+  process.stderr.write(question);
+  return new Promise((resolve, reject) => {
+    lines.once("line", (line) => {
+      resolve(line);
+      lines.close();
+    });
+    // Ctrl-C and Ctrl-D.
+    lines.once("close", () => reject(new Failure("not_confirmed", "Nothing was done.")));
+  });
+}
+
+async function readAll(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_VALUE_BYTES) {
+      throw new Failure("value_too_long", "Standard input is too long to be a provider's key.");
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,95 @@
+// x3sproxy serve: runs the service until a signal ends it. The log goes to standard output, one JSON object a line; what
+// is for people goes to standard error.
+import type { Command } from "commander";
+import { systemClock } from "../clock.ts";
+import { readConfig } from "../config.ts";
+import { createLog, type Log } from "../log.ts";
+import type { Service } from "../main.ts";
+import { examples } from "./command.ts";
+import { Failure } from "./failure.ts";
+
+/** What Node gives when it can't listen. */
+type ListenError = NodeJS.ErrnoException & { address: string; port: number };
+
+const SAME_SIGNAL_MS = 1000;
+
+export function addServeCommand(program: Command): void {
+  program
+    .command("serve")
+    .description("start the proxy, the admin API and, without DATABASE_URL, a Postgres of its own")
+    .addHelpText(
+      "after",
+      `${examples("x3sproxy serve", "X3SPROXY_PROXY_ADDR=0.0.0.0:8787 x3sproxy serve")}
+\nAll settings are in README.md.`,
+    )
+    .action(serve);
+}
+
+async function serve(): Promise<void> {
+  const config = readConfig();
+  const log = createLog({ level: config.logLevel });
+  const asked = firstSignal(log);
+  // Here and not above: the other commands don't need to load the service.
+  const { startService } = await import("../main.ts");
+  const service = await startService(config, log).catch(explainStart);
+  process.stderr.write(banner(service, config.publicUrl));
+  await asked;
+  await service.stop();
+  process.exit(0);
+}
+
+/**
+ * Resolves on SIGINT or SIGTERM; a second one ends the process at once, exit status 1. One Ctrl-C can arrive twice: from the
+ * terminal, and passed on by npm.
+ */
+function firstSignal(log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let askedMs: number | undefined;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        const nowMs = systemClock.monotonicMs();
+        if (askedMs === undefined) {
+          askedMs = nowMs;
+          log.info("stopping", { signal });
+          resolve();
+        } else if (nowMs - askedMs > SAME_SIGNAL_MS) {
+          process.exit(1);
+        }
+      });
+    }
+  });
+}
+
+function explainStart(error: unknown): never {
+  const { code, syscall, address, port } = error as Partial<ListenError>;
+  if (syscall !== "listen") throw error;
+  throw new Failure(
+    "address_unavailable",
+    `Can't listen on ${address ?? "?"}:${port ?? "?"} (${code ?? "?"}). Is the service running already? ` +
+      "Other addresses: X3SPROXY_PROXY_ADDR, X3SPROXY_ADMIN_ADDR, X3SPROXY_METRICS_ADDR.",
+  );
+}
+
+function banner(service: Service, publicUrl: string): string {
+  const { proxyUrl, adminUrl, metricsUrl, dataDir, embedded, setupUrl } = service;
+  const setup =
+    setupUrl === undefined
+      ? ""
+      : `
+Make the first user (this link works once, for 24 hours):
+  ${setupUrl}
+`;
+  return `
+x3sproxy is running${embedded ? `, with a Postgres of its own. Data: ${dataDir}` : "."}
+  proxy    ${proxyUrl}
+  admin    ${adminUrl}
+  metrics  ${metricsUrl}/metrics
+${setup}
+Next, in another terminal, in this folder and with the same X3SPROXY_ settings:
+  npx x3sproxy secret set openai         add a real key (asks for it)
+  npx x3sproxy agent deploy my-agent     prints a token, and what to set for the agent
+  curl -H "Authorization: Bearer $X3SPROXY_TOKEN" ${publicUrl}/openai/v1/models
+
+Ctrl-C stops it.
+`;
+}

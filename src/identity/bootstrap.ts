@@ -1,0 +1,67 @@
+// What a new installation needs before anybody can sign in: a workspace, an owner API key, and a link for the first
+// user. Works on an owner connection, at start only; the plain values go to the caller and nowhere else.
+import { createPool } from "../db/index.ts";
+import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
+import { digest } from "./bearers.ts";
+
+const WORKSPACE_NAME = "default";
+const KEY_NAME = "bootstrap";
+
+export interface Bootstrap {
+  readonly workspaceId: string;
+  /** A new owner API key, shown this once. */
+  readonly apiKey: string | undefined;
+  /** Good once and for 24 hours; undefined as soon as there is a user. */
+  readonly setupToken: string | undefined;
+}
+
+/**
+ * Brings the default workspace to where it can be used; safe when several services start at once. An API key is made
+ * when there is none yet, and with `makeApiKey` (its file was lost) also in place of the earlier one, which ends.
+ */
+export async function bootstrap(
+  ownerUrl: string,
+  { makeApiKey }: { makeApiKey: boolean },
+): Promise<Bootstrap> {
+  const pool = createPool(ownerUrl, { max: 1 });
+  try {
+    return await pool.query((sql) =>
+      sql.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(hashtext('x3sproxy bootstrap'))`;
+        await tx`
+          insert into x3sproxy.workspaces (id, name) values (${newId()}, ${WORKSPACE_NAME})
+          on conflict (name) do nothing`;
+        const [workspace] = await tx<{ id: string }[]>`
+          select id from x3sproxy.workspaces where name = ${WORKSPACE_NAME}`;
+        if (workspace === undefined) throw new Error("the default workspace is missing");
+        const workspaceId = workspace.id;
+
+        const key = newBearer(API_KEY_PREFIX);
+        if (makeApiKey) {
+          await tx`
+            delete from x3sproxy.api_keys where workspace_id = ${workspaceId} and name = ${KEY_NAME}`;
+        }
+        const keyMade = await tx`
+          insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
+          select ${newId()}, ${workspaceId}, ${KEY_NAME}, ${digest(key)}, 'owner'
+          where not exists (select from x3sproxy.api_keys
+            where workspace_id = ${workspaceId} and name = ${KEY_NAME})`;
+
+        const setupToken = newBearer(SETUP_TOKEN_PREFIX);
+        await tx`delete from x3sproxy.setup_links where workspace_id = ${workspaceId}`;
+        const linkMade = await tx`
+          insert into x3sproxy.setup_links (hash, workspace_id, expires_at)
+          select ${digest(setupToken)}, ${workspaceId}, now() + interval '24 hours'
+          where not exists (select from x3sproxy.users where workspace_id = ${workspaceId})`;
+
+        return {
+          workspaceId,
+          apiKey: keyMade.count === 1 ? key : undefined,
+          setupToken: linkMade.count === 1 ? setupToken : undefined,
+        };
+      }),
+    );
+  } finally {
+    await pool.close();
+  }
+}

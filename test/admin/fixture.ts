@@ -1,0 +1,166 @@
+// A whole admin side on a database of its own, listening, with an API key for each role.
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import postgres from "postgres";
+import { createAgents, createCustomProviders } from "../../src/access/index.ts";
+import { createAdmin } from "../../src/admin/index.ts";
+import type { Clock } from "../../src/clock.ts";
+import type { Cidr } from "../../src/config.ts";
+import { createPool } from "../../src/db/index.ts";
+import { API_KEY_PREFIX, hashBearer, newBearer, newId } from "../../src/ids.ts";
+import { bootstrap, createIdentity, type Role } from "../../src/identity/index.ts";
+import { createLog } from "../../src/log.ts";
+import {
+  createSecrets,
+  createVault,
+  loadMasterKey,
+  verifyMasterKey,
+} from "../../src/vault/index.ts";
+import { createTestDatabase } from "../support/database.ts";
+
+export const FAKE_KEY = "sk-proj-FAKEadmin4f1Zq0/test+key-wxyz";
+export const OTHER_FAKE_KEY = "sk-proj-FAKEadmin9b7Kk2/other+key-abcd";
+export const PUBLIC_URL = "https://llm.example.test";
+export const DASHBOARD_URL = "https://x3s.example.test";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body; empty when it is not a JSON object. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** A clock that a test moves on by hand. */
+export function createTestClock(): Clock & { advance(ms: number): void } {
+  let offsetMs = 0;
+  return {
+    nowMs: () => Date.now() + offsetMs,
+    monotonicMs: () => performance.now() + offsetMs,
+    advance(ms) {
+      offsetMs += ms;
+    },
+  };
+}
+
+/** Everything is gone when the test ends. `log` collects the log's lines. `controlUrl`: another database login than the right one. */
+export async function openAdmin(
+  t: TestContext,
+  o: { controlUrl?: string; trustedProxies?: readonly Cidr[] } = {},
+) {
+  const clock = createTestClock();
+  const database = await createTestDatabase();
+  const owner = postgres(database.ownerUrl, { max: 2, onnotice: () => undefined });
+  const pool = createPool(o.controlUrl ?? database.controlUrl);
+  const masterKey = await loadMasterKey(
+    { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
+    { mayCreate: false },
+  );
+  await verifyMasterKey(database.ownerUrl, masterKey);
+  const { workspaceId, apiKey, setupToken } = await bootstrap(database.ownerUrl, {
+    makeApiKey: true,
+  });
+  assert.ok(apiKey !== undefined && setupToken !== undefined);
+  const originProblem = (origin: string) =>
+    origin.startsWith("http:") ? "plain http is refused" : undefined;
+  const originOverrides = new Map([["mistral", "https://gateway.example.test"]]);
+  const log: string[] = [];
+  const admin = await createAdmin({
+    identity: createIdentity({ pool }),
+    secrets: createSecrets({
+      pool,
+      vault: await createVault(masterKey),
+      originOverrides,
+      originProblem,
+    }),
+    agents: createAgents({ pool, clock }),
+    customProviders: createCustomProviders({ pool, originProblem }),
+    log: createLog({ level: "debug", destination: { write: (line) => void log.push(line) } }),
+    clock,
+    publicUrl: PUBLIC_URL,
+    dashboardUrl: DASHBOARD_URL,
+    originOverrides,
+    trustedProxies: o.trustedProxies ?? [],
+  });
+  const { port } = await admin.listen({ host: "127.0.0.1", port: 0 });
+  t.after(async () => {
+    await admin.close();
+    await pool.close();
+    await owner.end();
+    await database.drop();
+  });
+  const url = `http://127.0.0.1:${port}`;
+
+  const addKey = async (role: Role, workspace = workspaceId): Promise<string> => {
+    const key = newBearer(API_KEY_PREFIX);
+    await owner`
+      insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
+      values (${newId()}, ${workspace}, ${role}, ${Buffer.from(hashBearer(key), "hex")}, ${role})`;
+    return key;
+  };
+  const addWorkspace = async (name: string): Promise<string> => {
+    const id = newId();
+    await owner`insert into x3sproxy.workspaces (id, name) values (${id}, ${name})`;
+    return id;
+  };
+  const send = async (path: string, init: RequestInit = {}): Promise<Answer> => {
+    const response = await fetch(url + path, init);
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: parse(text) };
+  };
+  /** One call with a JSON body and, unless `key` is null, an API key (the owner's by default). */
+  const call = (
+    method: string,
+    path: string,
+    body?: unknown,
+    key: string | null = apiKey,
+  ): Promise<Answer> =>
+    send(path, {
+      method,
+      headers: {
+        ...(key !== null && { authorization: `Bearer ${key}` }),
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  return {
+    ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log },
+    ...{ addKey, addWorkspace, send, call },
+  };
+}
+
+/** Fails when `text` holds `key` in the open, or in base64, base64url, hex or URL form. */
+export function assertHides(text: string, key: string): void {
+  const bytes = Buffer.from(key);
+  const forms = [
+    key,
+    bytes.toString("hex"),
+    encodeURIComponent(key),
+    JSON.stringify(key).slice(1, -1),
+    // Base64 depends on where in a text the key begins: the middle of each of the three.
+    ...[0, 1, 2].flatMap((shift) => {
+      const whole = Buffer.concat([Buffer.alloc(shift), bytes]);
+      return [whole.toString("base64"), whole.toString("base64url")].map((it) => it.slice(4, -4));
+    }),
+  ];
+  for (const form of forms) {
+    assert.ok(!text.toLowerCase().includes(form.toLowerCase()), "the text holds the key");
+  }
+}
+
+/** The value at `path` in a JSON answer, as a string. */
+export function stringAt(answer: Answer, ...path: string[]): string {
+  let value: unknown = answer.body;
+  for (const name of path) value = (value as Record<string, unknown> | undefined)?.[name];
+  assert.equal(typeof value, "string", `${path.join(".")} in ${answer.text}`);
+  return value as string;
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
