@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { builtInProviders } from "../../src/providers/index.ts";
+
+const read = (path: string): string =>
+  readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+test("docs/providers.md has a row for each provider and each sensitive endpoint, and no other", () => {
+  const text = read("docs/providers.md");
+  const rows = [...text.matchAll(/^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \|/gm)];
+  assert.deepEqual(
+    rows.map(([, name, origin]) => [name, origin]),
+    [...builtInProviders.values()].map(({ name, origin }) => [
+      name,
+      origin ?? "given with each secret",
+    ]),
+  );
+  const endpoints = [...text.matchAll(/^\| `([a-z-]+:[a-z-]+)` \| (\S+) \| (.*) \|$/gm)];
+  assert.deepEqual(
+    endpoints.map(([, name, method, paths]) => [name, method, paths?.match(/[^` ]+/g)]),
+    [...builtInProviders.values()].flatMap((provider) =>
+      provider.sensitiveEndpoints.map(({ name, method, paths }) => [
+        `${provider.name}:${name}`,
+        method,
+        [...paths],
+      ]),
+    ),
+  );
+});
+
+test("docs/refusals.md names each refusal reason with its status", () => {
+  const union = /export type RefusalReason =([^;]+);/.exec(read("src/errors.ts"))?.[1] ?? "";
+  const reasons = [...union.matchAll(/"([a-z_]+)"/g)].map(([, reason]) => reason);
+  const documented = [
+    ...read("docs/refusals.md").matchAll(/^\| ((?:`[a-z_]+`(?:, )?)+) \| \d{3} /gm),
+  ].flatMap(([, names]) => names?.match(/[a-z_]+/g) ?? []);
+  assert.ok(reasons.length > 20);
+  assert.deepEqual([...documented].sort(), [...reasons].sort());
+});
+
+test("README.md documents each setting that the configuration reads, and no other", () => {
+  const readme = read("README.md");
+  const source = read("src/config.ts");
+  const settings = new Set(
+    source.match(/\b(?:X3SPROXY_[A-Z_]+|DATABASE_URL|NO_PROXY|HTTPS_PROXY)\b/g),
+  );
+  settings.delete("X3SPROXY_ORIGIN_");
+  settings.add("X3SPROXY_ORIGIN");
+  for (const setting of settings)
+    assert.ok(readme.includes(setting), `${setting} is not in README.md`);
+  for (const setting of new Set(readme.match(/\bX3SPROXY_[A-Z_]*[A-Z]\b/g))) {
+    const known =
+      settings.has(setting) ||
+      setting.startsWith("X3SPROXY_ORIGIN") ||
+      setting === "X3SPROXY_TOKEN";
+    assert.ok(known, `${setting} is in README.md and not read`);
+  }
+});
