@@ -1,0 +1,53 @@
+// A certificate authority of a test's own, made at run time: nothing on this machine trusts it unless it is told to.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { generate } from "selfsigned";
+
+export interface Authority {
+  /** The CA certificate, PEM. */
+  readonly certificate: string;
+  /** The same in a file, for NODE_EXTRA_CA_CERTS and the like. */
+  readonly file: string;
+  /** A server certificate for localhost, 127.0.0.1 and the given names or addresses. */
+  issue(...names: string[]): Promise<{ key: string; cert: string }>;
+  /** Deletes the file. */
+  remove(): Promise<void>;
+}
+
+/** Makes an authority. Its keys are P-256 and never leave memory. */
+export async function createAuthority(): Promise<Authority> {
+  const common = { keyType: "ec", algorithm: "sha256" } as const;
+  const ca = await generate([{ name: "commonName", value: "x3sproxy test authority" }], {
+    ...common,
+    extensions: [
+      { name: "basicConstraints", cA: true, critical: true },
+      { name: "keyUsage", keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  const folder = await mkdtemp(join(tmpdir(), "x3sproxy-authority-"));
+  const file = join(folder, "ca.pem");
+  await writeFile(file, ca.cert);
+  return {
+    certificate: ca.cert,
+    file,
+    async issue(...names) {
+      const altNames = ["localhost", "127.0.0.1", ...names].map((name) =>
+        isIP(name) === 0 ? { type: 2 as const, value: name } : { type: 7 as const, ip: name },
+      );
+      const server = await generate([{ name: "commonName", value: "x3sproxy test server" }], {
+        ...common,
+        ca: { key: ca.private, cert: ca.cert },
+        extensions: [
+          { name: "basicConstraints", cA: false, critical: true },
+          { name: "keyUsage", digitalSignature: true, critical: true },
+          { name: "extKeyUsage", serverAuth: true },
+          { name: "subjectAltName", altNames },
+        ],
+      });
+      return { key: server.private, cert: server.cert };
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
