@@ -1,0 +1,146 @@
+// The providers that a workspace adds beside the built-in ones: where they are and how they take their key.
+// Never accepts a name that routing gives to something else, nor a header that frames or routes a request.
+import { parseOrigin } from "../config.ts";
+import type { Pool } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { builtInProviders } from "../providers/index.ts";
+
+export interface CustomProviderView {
+  name: string;
+  origin: string;
+  header: string;
+  scheme: string;
+  createdAt: string;
+}
+
+export interface CustomProviders {
+  /** Adds a provider or replaces it. Throws RequestError 422 saying which part of it is wrong. */
+  put(
+    workspaceId: string,
+    p: { name: string; origin: string; header: string; scheme: string },
+  ): Promise<CustomProviderView>;
+  list(workspaceId: string): Promise<CustomProviderView[]>;
+  /** Throws RequestError 404 `provider_not_found`. Secrets stored for it stay, sealed for the origin it had. */
+  delete(workspaceId: string, name: string): Promise<void>;
+}
+
+interface ProviderRow {
+  name: string;
+  origin: string;
+  header: string;
+  scheme: string;
+  created_at: Date;
+}
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const RESERVED_NAMES = new Set(["api"]);
+// RFC 9110 section 5.6.2
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i;
+// Framing, routing and hop-by-hop fields (RFC 9110 section 7.6.1, RFC 9112), and those that describe the body.
+const FORBIDDEN_HEADERS = new Set([
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** `originProblem` says in a sentence why calls may not go to an origin, or undefined. */
+export function createCustomProviders(o: {
+  pool: Pool;
+  originProblem: (origin: string) => string | undefined;
+}): CustomProviders {
+  const { pool, originProblem } = o;
+
+  function check(p: { name: string; origin: string; header: string; scheme: string }) {
+    if (!NAME.test(p.name)) {
+      throw invalid(
+        "provider_name_invalid",
+        "name a provider with up to 63 of a-z, 0-9 and -, a letter or digit first",
+      );
+    }
+    if (RESERVED_NAMES.has(p.name) || builtInProviders.has(p.name)) {
+      throw invalid(
+        "provider_name_taken",
+        `"${p.name}" is a name of x3sproxy's own, choose another`,
+      );
+    }
+    const origin = parseOrigin(p.origin);
+    if (origin === undefined) {
+      throw invalid(
+        "origin_invalid",
+        "give an origin (scheme, host and port, no path), as in https://llm.example.com",
+      );
+    }
+    const problem = originProblem(origin);
+    if (problem !== undefined) throw invalid("origin_refused", problem);
+    const header = p.header.toLowerCase();
+    if (!TOKEN.test(header)) {
+      throw invalid("header_invalid", "give the name of one header, as in Authorization");
+    }
+    if (FORBIDDEN_HEADERS.has(header) || /^(sec|x3sproxy)-/.test(header)) {
+      throw invalid("header_refused", `a key can't go into the header "${header}"`);
+    }
+    if (p.scheme !== "" && !TOKEN.test(p.scheme)) {
+      throw invalid(
+        "scheme_invalid",
+        "give one word that stands before the key, as in Bearer, or nothing",
+      );
+    }
+    return { name: p.name, origin, header, scheme: p.scheme };
+  }
+
+  return {
+    async put(workspaceId, p) {
+      const { name, origin, header, scheme } = check(p);
+      const [row] = await pool.inWorkspace(
+        workspaceId,
+        (sql) => sql<ProviderRow[]>`
+          insert into x3sproxy.providers (workspace_id, name, origin, header, scheme)
+          values (${workspaceId}, ${name}, ${origin}, ${header}, ${scheme})
+          on conflict (workspace_id, name) do update
+            set origin = excluded.origin, header = excluded.header, scheme = excluded.scheme
+          returning name, origin, header, scheme, created_at`,
+      );
+      if (row === undefined) throw new Error("insert returned no row");
+      return view(row);
+    },
+    async list(workspaceId) {
+      const rows = await pool.inWorkspace(
+        workspaceId,
+        (sql) => sql<ProviderRow[]>`
+          select name, origin, header, scheme, created_at from x3sproxy.providers
+          where workspace_id = ${workspaceId} order by name`,
+      );
+      return rows.map(view);
+    },
+    async delete(workspaceId, name) {
+      const { count } = await pool.inWorkspace(
+        workspaceId,
+        (sql) => sql`
+          delete from x3sproxy.providers where workspace_id = ${workspaceId} and name = ${name}`,
+      );
+      if (count === 0) {
+        throw new RequestError(404, "provider_not_found", `there is no custom provider "${name}"`);
+      }
+    },
+  };
+}
+
+function invalid(code: string, message: string): RequestError {
+  return new RequestError(422, code, message);
+}
+
+function view({ created_at, ...rest }: ProviderRow): CustomProviderView {
+  return { ...rest, createdAt: created_at.toISOString() };
+}

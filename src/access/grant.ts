@@ -1,0 +1,89 @@
+// What a live token resolves to. Parsed once from the database's answer, trusted from there on. Holds sealed
+// secrets, never a plaintext and never the token.
+import { z } from "zod";
+import type { TokenHash } from "../ids.ts";
+import type { CredentialScheme } from "../providers/index.ts";
+import type { HeldSecret, Vault } from "../vault/index.ts";
+
+export interface CustomProvider {
+  readonly name: string;
+  readonly origin: string;
+  readonly credential: CredentialScheme;
+}
+
+export interface Grant {
+  readonly tokenHash: TokenHash;
+  readonly workspaceId: string;
+  readonly agentId: string;
+  readonly agentName: string;
+  readonly environment: string;
+  readonly deployment: number;
+  /** Wall-clock end of the token, milliseconds since the Unix epoch; undefined: none. */
+  readonly expiresAtMs: number | undefined;
+  /** Names of the providers that it may use; undefined: every provider. */
+  readonly providers: ReadonlySet<string> | undefined;
+  /** Sensitive endpoints that it may call, as `<provider>:<name>`. */
+  readonly allowedEndpoints: ReadonlySet<string>;
+  readonly customProviders: ReadonlyMap<string, CustomProvider>;
+  /** The active secret of its environment, by provider. */
+  readonly secrets: ReadonlyMap<string, HeldSecret>;
+  /** Monotonic time at which the query that brought it was started: it is true as of then, or later. */
+  readonly loadedAtMs: number;
+}
+
+const bytes = z.string().transform((text) => Buffer.from(text, "base64"));
+
+const Row = z.object({
+  workspaceId: z.guid(),
+  agentId: z.guid(),
+  agentName: z.string(),
+  environment: z.string(),
+  deployment: z.int(),
+  expiresAtMs: z.int().nullable(),
+  providers: z.array(z.string()).nullable(),
+  allowedEndpoints: z.array(z.string()),
+  customProviders: z.array(
+    z.object({ name: z.string(), origin: z.string(), header: z.string(), scheme: z.string() }),
+  ),
+  secrets: z.array(
+    z.object({
+      secretId: z.guid(),
+      version: z.int(),
+      workspaceId: z.guid(),
+      provider: z.string(),
+      origin: z.string(),
+      keyId: z.string(),
+      wrappedKey: bytes,
+      ciphertext: bytes,
+    }),
+  ),
+});
+
+/** Reads what `x3sproxy.resolve_token` returned for `tokenHash`. Throws a ZodError when it has another shape. */
+export function parseGrant(
+  row: unknown,
+  o: { tokenHash: TokenHash; loadedAtMs: number; vault: Pick<Vault, "hold"> },
+): Grant {
+  const { providers, allowedEndpoints, customProviders, secrets, expiresAtMs, ...rest } =
+    Row.parse(row);
+  return {
+    ...rest,
+    tokenHash: o.tokenHash,
+    loadedAtMs: o.loadedAtMs,
+    expiresAtMs: expiresAtMs ?? undefined,
+    providers: providers === null ? undefined : new Set(providers),
+    allowedEndpoints: new Set(allowedEndpoints),
+    customProviders: new Map(
+      customProviders.map(({ name, origin, header, scheme }) => [
+        name,
+        { name, origin, credential: { header, scheme } },
+      ]),
+    ),
+    secrets: new Map(secrets.map((sealed) => [sealed.provider, o.vault.hold(sealed)])),
+  };
+}
+
+/** Zeroes the opened secrets of a grant. It can't be used for a call afterwards. */
+export function wipeGrant(grant: Pick<Grant, "secrets">): void {
+  for (const secret of grant.secrets.values()) secret.wipe();
+}

@@ -1,0 +1,122 @@
+// What is remembered of tokens, and for how long. Never gives out an entry past its time, and zeroes the secrets
+// of each grant that leaves. Knows nothing of the database: look-ups.ts fills it.
+import { LRUCache } from "lru-cache";
+import type { TokenHash } from "../ids.ts";
+import { wipeGrant, type Grant } from "./grant.ts";
+
+/** No grant is served for longer than this after the query that brought it was started. */
+export const GRANT_TTL_MS = 60_000;
+const UNKNOWN_TTL_MS = 5_000;
+const MAX_GRANTS = 20_000;
+const MAX_UNKNOWN = 5_000;
+const MAX_REMEMBERED_CHANGES = 10_000;
+
+export interface TokenCache {
+  /** A grant that is still good at `nowMs` (monotonic), or undefined. */
+  get(tokenHash: TokenHash, nowMs: number): Grant | undefined;
+  /** Whether the token was found not to exist, a moment before `nowMs` and with no change since. */
+  isUnknown(tokenHash: TokenHash, nowMs: number): boolean;
+  put(grant: Grant): void;
+  /** `askedAtMs`: when the query that did not find it was started. */
+  putUnknown(tokenHash: TokenHash, askedAtMs: number): void;
+  /** Something about the agent or workspace with this id has changed: whatever depends on it leaves. */
+  forget(id: string): void;
+  /** Anything may have changed: everything leaves. */
+  forgetAll(): void;
+  /** Lets go of what is past its time. */
+  sweep(nowMs: number): void;
+  /** Counts changes. A look-up notes it at its start and asks `changedSince` at its end. */
+  generation(): number;
+  /** Whether what a look-up found may have changed since that generation. Not found: whether anything has. */
+  changedSince(generation: number, found: Grant | undefined): boolean;
+}
+
+export function createTokenCache(): TokenCache {
+  let generation = 0;
+  // The generation of the last change to an agent or workspace; for ids that are not in it, not after changedAllAt.
+  const changedAt = new Map<string, number>();
+  let changedAllAt = 0;
+  const hashesOf = new Map<string, Set<TokenHash>>();
+  let leaving: Grant[] = [];
+
+  const grants = new LRUCache<TokenHash, Grant>({
+    max: MAX_GRANTS,
+    dispose: (grant) => {
+      for (const id of [grant.agentId, grant.workspaceId]) unlink(id, grant.tokenHash);
+      retire(grant);
+    },
+  });
+  const unknown = new LRUCache<TokenHash, { untilMs: number; generation: number }>({
+    max: MAX_UNKNOWN,
+  });
+
+  function link(id: string, tokenHash: TokenHash): void {
+    const hashes = hashesOf.get(id);
+    if (hashes === undefined) hashesOf.set(id, new Set([tokenHash]));
+    else hashes.add(tokenHash);
+  }
+
+  function unlink(id: string, tokenHash: TokenHash): void {
+    const hashes = hashesOf.get(id);
+    hashes?.delete(tokenHash);
+    if (hashes?.size === 0) hashesOf.delete(id);
+  }
+
+  // A grant may have been handed out in this very turn of the event loop, to callers that run only in its
+  // microtasks. They inject at once when they run, so a turn later nobody uses it any more.
+  function retire(grant: Grant): void {
+    if (leaving.push(grant) > 1) return;
+    setImmediate(() => {
+      const left = leaving;
+      leaving = [];
+      for (const each of left) wipeGrant(each);
+    });
+  }
+
+  return {
+    get(tokenHash, nowMs) {
+      const grant = grants.get(tokenHash);
+      if (grant === undefined || nowMs - grant.loadedAtMs < GRANT_TTL_MS) return grant;
+      grants.delete(tokenHash);
+      return undefined;
+    },
+    isUnknown(tokenHash, nowMs) {
+      const entry = unknown.get(tokenHash);
+      return entry !== undefined && entry.generation === generation && nowMs < entry.untilMs;
+    },
+    put(grant) {
+      grants.set(grant.tokenHash, grant);
+      for (const id of [grant.agentId, grant.workspaceId]) link(id, grant.tokenHash);
+    },
+    putUnknown(tokenHash, askedAtMs) {
+      grants.delete(tokenHash);
+      unknown.set(tokenHash, { untilMs: askedAtMs + UNKNOWN_TTL_MS, generation });
+    },
+    forget(id) {
+      generation += 1;
+      if (changedAt.size >= MAX_REMEMBERED_CHANGES) {
+        changedAt.clear();
+        changedAllAt = generation;
+      }
+      changedAt.set(id, generation);
+      for (const tokenHash of [...(hashesOf.get(id) ?? [])]) grants.delete(tokenHash);
+    },
+    forgetAll() {
+      generation += 1;
+      changedAt.clear();
+      changedAllAt = generation;
+      grants.clear();
+      unknown.clear();
+    },
+    sweep(nowMs) {
+      const past = [...grants.values()].filter((each) => nowMs - each.loadedAtMs >= GRANT_TTL_MS);
+      for (const grant of past) grants.delete(grant.tokenHash);
+    },
+    generation: () => generation,
+    changedSince(since, found) {
+      if (changedAllAt > since) return true;
+      if (found === undefined) return generation > since;
+      return [found.agentId, found.workspaceId].some((id) => (changedAt.get(id) ?? 0) > since);
+    },
+  };
+}

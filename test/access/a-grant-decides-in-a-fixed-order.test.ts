@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Grant } from "../../src/access/index.ts";
+import { createHouse, FAKE_KEY } from "./house.ts";
+
+test("scope first, then sensitive endpoints, then whether there is a secret", async (t) => {
+  const { agents, secrets, openAccess, workspaceId } = await createHouse(t);
+  await secrets.set(workspaceId, {
+    provider: "openai",
+    environment: "production",
+    value: FAKE_KEY,
+  });
+  const { access } = await openAccess();
+  const grantOf = async (o: {
+    providers?: string[] | null;
+    allowedEndpoints?: string[];
+  }): Promise<Grant> => {
+    const { token } = await agents.deploy(workspaceId, { name: "a", ...o });
+    const grant = await access.resolve(token);
+    assert.ok(typeof grant !== "string");
+    return grant;
+  };
+  const minting = "openai:realtime-client-secrets";
+
+  const narrow = await grantOf({ providers: ["openai", "groq"] });
+  assert.equal(access.decide(narrow, "openai", undefined), undefined);
+  assert.equal(access.decide(narrow, "openai", minting), "sensitive_endpoint");
+  assert.equal(access.decide(narrow, "groq", undefined), "no_secret");
+  assert.equal(access.decide(narrow, "mistral", undefined), "provider_not_allowed");
+  assert.equal(access.decide(narrow, "mistral", "mistral:x"), "provider_not_allowed");
+  assert.equal(access.decide(narrow, "groq", "groq:x"), "sensitive_endpoint");
+
+  const allowed = await grantOf({ allowedEndpoints: [minting] });
+  assert.equal(access.decide(allowed, "openai", minting), undefined);
+  assert.equal(access.decide(allowed, "openai", "openai:organization"), "sensitive_endpoint");
+
+  const none = await grantOf({ providers: [] });
+  assert.equal(access.decide(none, "openai", undefined), "provider_not_allowed");
+  const all = await grantOf({ providers: null });
+  assert.equal(access.decide(all, "openai", undefined), undefined);
+  assert.equal(access.decide(all, "no-such-provider", undefined), "no_secret");
+});

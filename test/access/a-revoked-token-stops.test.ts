@@ -1,0 +1,91 @@
+// Promise 3: within a second while notifications flow, within a minute whatever happens.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createTestDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
+import { createHouse, FAKE_KEY } from "./house.ts";
+import { createManualClock } from "./manual-clock.ts";
+
+test("within a second while notifications flow, in every process", async (t) => {
+  const { agents, openAccess, workspaceId } = await createHouse(t);
+  const planes = await Promise.all([openAccess(), openAccess(), openAccess()]);
+  for (const end of ["destroy", "redeploy"]) {
+    const { token } = await agents.deploy(workspaceId, { name: "a" });
+    for (const { access } of planes) assert.ok(typeof (await access.resolve(token)) !== "string");
+    if (end === "destroy") await agents.destroy(workspaceId, "a");
+    else await agents.deploy(workspaceId, { name: "a" });
+    const revokedMs = performance.now();
+    for (const { access } of planes) {
+      await eventually(async () => (await access.resolve(token)) === "unknown_token", 1_000);
+    }
+    assert.ok(performance.now() - revokedMs < 1_000);
+  }
+});
+
+test("the token of a new deployment works at once", async (t) => {
+  const { agents, openAccess, workspaceId } = await createHouse(t);
+  const { access } = await openAccess();
+  for (let i = 1; i <= 5; i += 1) {
+    const { token } = await agents.deploy(workspaceId, { name: "a" });
+    const grant = await access.resolve(token);
+    assert.ok(typeof grant !== "string");
+    assert.equal(grant.deployment, i);
+  }
+});
+
+test("a replaced key is replaced within a second, a narrowed scope narrows", async (t) => {
+  const { agents, secrets, customProviders, openAccess, workspaceId } = await createHouse(t);
+  const put = (value: string) =>
+    secrets.set(workspaceId, { provider: "openai", environment: "production", value });
+  await put(FAKE_KEY);
+  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { access } = await openAccess();
+  const granted = async () => {
+    const grant = await access.resolve(token);
+    assert.ok(typeof grant !== "string");
+    return grant;
+  };
+  assert.equal((await granted()).secrets.get("openai")?.version, 1);
+  const { id } = await put(`${FAKE_KEY}-2`);
+  await eventually(async () => (await granted()).secrets.get("openai")?.version === 2, 1_000);
+  await secrets.rollback(workspaceId, id);
+  await eventually(async () => (await granted()).secrets.get("openai")?.version === 1, 1_000);
+  await secrets.delete(workspaceId, id);
+  await eventually(async () => !(await granted()).secrets.has("openai"), 1_000);
+  const custom = { name: "own", origin: "https://a.example", header: "x-key", scheme: "" };
+  await customProviders.put(workspaceId, custom);
+  await eventually(async () => (await granted()).customProviders.has("own"), 1_000);
+  await customProviders.delete(workspaceId, "own");
+  await eventually(async () => !(await granted()).customProviders.has("own"), 1_000);
+});
+
+test("within a minute when notifications never come", async (t) => {
+  const elsewhere = await createTestDatabase();
+  t.after(() => elsewhere.drop());
+  const clock = createManualClock();
+  const { agents, openAccess, workspaceId } = await createHouse(t, { clock });
+  const { access } = await openAccess({ changesUrl: elsewhere.proxyUrl });
+  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const before = clock.monotonicMs();
+  assert.ok(typeof (await access.resolve(token)) !== "string");
+  await agents.destroy(workspaceId, "a");
+  clock.advance(44_999);
+  assert.ok(typeof access.resolve(token) !== "string", "nothing was heard");
+  clock.advance(15_001);
+  assert.equal(clock.monotonicMs() - before, 60_000);
+  assert.equal(await access.resolve(token), "unknown_token");
+});
+
+test("a busy token that was revoked unheard is found out by the refresh already", async (t) => {
+  const elsewhere = await createTestDatabase();
+  t.after(() => elsewhere.drop());
+  const clock = createManualClock();
+  const { agents, openAccess, workspaceId } = await createHouse(t, { clock });
+  const { access } = await openAccess({ changesUrl: elsewhere.proxyUrl });
+  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  await access.resolve(token);
+  await agents.destroy(workspaceId, "a");
+  clock.advance(45_000);
+  assert.ok(typeof access.resolve(token) !== "string");
+  await eventually(() => access.resolve(token) === "unknown_token");
+});

@@ -1,0 +1,102 @@
+// The rooms below the proxy, on a database of their own: what the tests of agents and access share.
+import type { TestContext } from "node:test";
+import { createAccess, createAgents, createCustomProviders } from "../../src/access/index.ts";
+import { systemClock, type Clock } from "../../src/clock.ts";
+import { createChanges, createPool, type Pool } from "../../src/db/index.ts";
+import { withOwner } from "../../src/db/connection.ts";
+import { newId } from "../../src/ids.ts";
+import { createLog } from "../../src/log.ts";
+import { createMetrics } from "../../src/metrics.ts";
+import {
+  createSecrets,
+  createVault,
+  loadMasterKey,
+  verifyMasterKey,
+} from "../../src/vault/index.ts";
+import { createTestDatabase } from "../support/database.ts";
+
+export const FAKE_KEY = "sk-FAKE-access-0123456789abcdefghij";
+
+/** A pool that counts the queries that go through it. */
+export interface CountingPool extends Pool {
+  readonly count: () => number;
+  readonly answered: () => number;
+  readonly failed: () => number;
+}
+
+export function counting(pool: Pool): CountingPool {
+  let made = 0;
+  let answered = 0;
+  let failed = 0;
+  return {
+    ...pool,
+    async query(fn) {
+      made += 1;
+      try {
+        const result = await pool.query(fn);
+        answered += 1;
+        return result;
+      } catch (error) {
+        failed += 1;
+        throw error;
+      }
+    },
+    count: () => made,
+    answered: () => answered,
+    failed: () => failed,
+  };
+}
+
+/** Agents and their database, before any access to it. */
+export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
+  const clock = o.clock ?? systemClock;
+  const database = await createTestDatabase();
+  const control = createPool(database.controlUrl);
+  t.after(async () => {
+    await control.close();
+    await database.drop();
+  });
+  const key = await loadMasterKey(
+    { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
+    { mayCreate: false },
+  );
+  await verifyMasterKey(database.ownerUrl, key);
+  const vault = await createVault(key);
+  const originProblem = (origin: string): string | undefined =>
+    origin.startsWith("http:") ? "no plain http here" : undefined;
+  const addWorkspace = async (name: string): Promise<string> => {
+    const id = newId();
+    await withOwner(
+      database.ownerUrl,
+      (sql) => sql`insert into x3sproxy.workspaces (id, name) values (${id}, ${name})`,
+    );
+    return id;
+  };
+
+  return {
+    database,
+    clock,
+    vault,
+    workspaceId: await addWorkspace("first"),
+    addWorkspace,
+    agents: createAgents({ pool: control, clock }),
+    customProviders: createCustomProviders({ pool: control, originProblem }),
+    secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
+    /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */
+    openAccess: async (a: { proxyUrl?: string; changesUrl?: string } = {}) => {
+      const log = createLog({ level: "silent" });
+      const metrics = createMetrics();
+      const url = a.proxyUrl ?? database.proxyUrl;
+      const pool = counting(createPool(url));
+      const changes = createChanges(a.changesUrl ?? url, { clock: systemClock, log, metrics });
+      const access = createAccess({ pool, changes, vault, clock, log, metrics });
+      t.after(async () => {
+        access.close();
+        await changes.close();
+        await pool.close();
+      });
+      await new Promise<void>((resolve) => changes.onGap(resolve));
+      return { access, pool };
+    },
+  };
+}
