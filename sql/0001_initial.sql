@@ -3,8 +3,17 @@
 -- row-level security to the workspace named in the setting x3sproxy.workspace; x3sproxy_proxy is the data
 -- plane, which can select no table and only execute the functions granted to it at the end.
 
-do $$ begin create role x3sproxy_control nologin; exception when duplicate_object or unique_violation then null; end $$;
-do $$ begin create role x3sproxy_proxy nologin; exception when duplicate_object or unique_violation then null; end $$;
+-- Roles belong to the whole server: another database's migration may have made them, or be making them now.
+do $$ declare r text; begin
+  foreach r in array array['x3sproxy_control', 'x3sproxy_proxy'] loop
+    if not exists (select from pg_catalog.pg_roles where rolname = r) then
+      begin
+        execute format('create role %I nologin', r);
+      exception when duplicate_object or unique_violation then null;
+      end;
+    end if;
+  end loop;
+end $$;
 
 create table x3sproxy.workspaces (
   id uuid primary key,
@@ -117,17 +126,20 @@ create table x3sproxy.setup_links (
 
 -- Whatever changes what a token resolves to is announced on one channel, when the transaction commits.
 -- The payload names an agent or a whole workspace, never a hash.
-create function x3sproxy.announce_agent() returns trigger language plpgsql as $$
+create function x3sproxy.announce_agent() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_notify('x3sproxy_changes', 'agent ' || coalesce(new.agent_id, old.agent_id));
   return null;
 end $$;
-create function x3sproxy.announce_agent_row() returns trigger language plpgsql as $$
+create function x3sproxy.announce_agent_row() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_notify('x3sproxy_changes', 'agent ' || coalesce(new.id, old.id));
   return null;
 end $$;
-create function x3sproxy.announce_workspace() returns trigger language plpgsql as $$
+create function x3sproxy.announce_workspace() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_notify('x3sproxy_changes', 'workspace ' || coalesce(new.workspace_id, old.workspace_id));
   return null;
@@ -163,7 +175,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
       select jsonb_agg(jsonb_build_object(
         'secretId', s.id, 'version', v.version, 'workspaceId', v.workspace_id, 'provider', s.provider,
         'origin', v.origin, 'keyId', v.key_id,
-        'wrappedKey', encode(v.wrapped_key, 'base64'), 'ciphertext', encode(v.ciphertext, 'base64')))
+        'wrappedKey', translate(encode(v.wrapped_key, 'base64'), e'\n', ''),
+        'ciphertext', translate(encode(v.ciphertext, 'base64'), e'\n', '')))
       from x3sproxy.secrets s
       join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
       where s.workspace_id = a.workspace_id and s.environment = a.environment

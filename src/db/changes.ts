@@ -1,0 +1,149 @@
+// News from the database: what changed, and when news may have been missed. It trusts no connection to be alive because
+// it is open: a heartbeat goes round through the database, and a listener that doesn't hear it is replaced.
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "../clock.ts";
+import { StoreUnavailableError } from "../errors.ts";
+import { errorFields, type Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { openClient, withDeadline } from "./connection.ts";
+import { createPool } from "./pool.ts";
+
+export type Change = { agentId: string } | { workspaceId: string };
+
+/** LISTEN x3sproxy_changes on a connection of its own, with heartbeat; heals by itself. */
+export interface Changes {
+  /** Called for each change, when its transaction has been committed. */
+  onChange(listener: (change: Change) => void): void;
+  /**
+   * Called when notifications may have been missed, so that everything must be forgotten: each time listening begins (the
+   * first time too), when the heartbeat is late while queries work, and after the machine has slept.
+   * Not called while the database is away.
+   */
+  onGap(listener: () => void): void;
+  close(): Promise<void>;
+}
+
+const HEARTBEAT_MS = 2000;
+const LATE_MS = 5000;
+const LISTEN_DEADLINE_MS = 4000;
+const RETRY_MS = 250;
+
+/** Begins to listen at once, in the background. `url` may be of any login role. */
+export function createChanges(
+  url: string,
+  { clock, log, metrics }: { clock: Clock; log: Log; metrics: Metrics },
+): Changes {
+  const ownId = randomBytes(8).toString("hex");
+  const pool = createPool(url, { max: 1 });
+  const closing = new AbortController();
+  const changeListeners: ((change: Change) => void)[] = [];
+  const gapListeners: (() => void)[] = [];
+  let giveUp: () => void = () => undefined;
+  let listening = false;
+  let beating = false;
+  let unheardSinceMs: number | undefined;
+  let sleptMs = clock.nowMs() - clock.monotonicMs();
+
+  const gap = (): void => gapListeners.forEach((listener) => listener());
+
+  function hear(channel: string, payload: string): void {
+    if (channel === "x3sproxy_heartbeat") {
+      if (payload !== ownId) return;
+      unheardSinceMs = undefined;
+      metrics.notificationsHealthy.set(1);
+      return;
+    }
+    const [kind, id = ""] = payload.split(" ", 2);
+    if (kind === "agent") changeListeners.forEach((listener) => listener({ agentId: id }));
+    else if (kind === "workspace")
+      changeListeners.forEach((listener) => listener({ workspaceId: id }));
+    else gap();
+  }
+
+  async function beat(): Promise<void> {
+    noticeSleep();
+    if (beating || !listening) return;
+    beating = true;
+    try {
+      unheardSinceMs ??= clock.monotonicMs();
+      await pool.query(async (sql) => sql`select pg_notify('x3sproxy_heartbeat', ${ownId})`);
+      if (isDeaf()) {
+        gap();
+        giveUp();
+      }
+    } catch (error) {
+      // Away: nothing that we could have missed is known to be missing.
+      unheardSinceMs = undefined;
+      metrics.notificationsHealthy.set(0);
+      log.debug("the heartbeat through the database failed", errorFields(error));
+    } finally {
+      beating = false;
+    }
+  }
+
+  const isDeaf = (): boolean =>
+    unheardSinceMs !== undefined && clock.monotonicMs() - unheardSinceMs >= LATE_MS;
+
+  /** Wall-clock time runs on while a machine sleeps, monotonic time doesn't. */
+  function noticeSleep(): void {
+    const nowMs = clock.nowMs() - clock.monotonicMs();
+    if (nowMs - sleptMs >= LATE_MS) gap();
+    sleptMs = nowMs;
+  }
+
+  /** Listens until the connection ends or is given up; always rejects. */
+  async function listenOnce(): Promise<never> {
+    const { promise: broken, reject } = Promise.withResolvers<never>();
+    giveUp = () => reject(new StoreUnavailableError("no longer listening"));
+    const client = openClient(url, {
+      max: 1,
+      statementTimeoutMs: 0,
+      recycle: false,
+      onNotify: hear,
+      onClose: giveUp,
+    });
+    try {
+      const listen = withDeadline(LISTEN_DEADLINE_MS, async () => {
+        await client.sql`listen x3sproxy_changes`;
+        await client.sql`listen x3sproxy_heartbeat`;
+      });
+      await Promise.race([listen, broken]);
+      listening = true;
+      unheardSinceMs = undefined;
+      log.info("listening to database notifications");
+      gap();
+      void beat();
+      return await broken;
+    } finally {
+      if (listening && !closing.signal.aborted) log.warn("database notifications are interrupted");
+      listening = false;
+      metrics.notificationsHealthy.set(0);
+      client.destroy();
+    }
+  }
+
+  async function listenForEver(): Promise<void> {
+    while (!closing.signal.aborted) {
+      await listenOnce().catch((error: unknown) =>
+        log.debug("not listening to database notifications", errorFields(error)),
+      );
+      await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+    }
+  }
+
+  metrics.notificationsHealthy.set(0);
+  const listener = listenForEver();
+  const heartbeat = setInterval(() => void beat(), HEARTBEAT_MS);
+  return {
+    onChange: (added) => void changeListeners.push(added),
+    onGap: (added) => void gapListeners.push(added),
+    async close() {
+      closing.abort();
+      clearInterval(heartbeat);
+      giveUp();
+      await listener;
+      await pool.close();
+    },
+  };
+}

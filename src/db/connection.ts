@@ -1,0 +1,163 @@
+// One client of the `postgres` package, set up so that it can't hang: it runs on sockets of ours, so a server that
+// closes early is an error at once and a client that is given up leaves nothing behind. Must never put a
+// parameter's value into an error.
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import postgres from "postgres";
+import { ConfigError, StoreUnavailableError } from "../errors.ts";
+import { dial, tlsOf } from "./dial.ts";
+import { textArray } from "./text-array.ts";
+
+export type Sql = postgres.Sql;
+export type TransactionSql = postgres.TransactionSql;
+
+export interface Client {
+  readonly sql: Sql;
+  /** Rejects whatever is under way, closes every socket, and leaves no handle. */
+  destroy(): void;
+}
+
+export interface ClientOptions {
+  readonly max: number;
+  /** The server ends a statement after this long, and a transaction left idle for twice as long; 0: never. */
+  readonly statementTimeoutMs: number;
+  /** Whether connections that nobody uses are closed after a while. A listener's must not be. */
+  readonly recycle?: boolean;
+  readonly onNotify?: (channel: string, payload: string) => void;
+  readonly onClose?: () => void;
+}
+
+const STARTUP_TIMEOUT_S = 3;
+const IDLE_S = 60;
+const LIFETIME_S = 1800;
+const MAX_BACKOFF_S = 0.5;
+const OWNER_CONNECT_MS = 10_000;
+
+/** Opens nothing yet: connections are made when they are first needed. */
+export function openClient(url: string, o: ClientOptions): Client {
+  const { plainUrl, tls } = tlsOf(url);
+  const ending = new AbortController();
+  const sockets = new Set<Socket>();
+  let attempts = 0;
+
+  async function socket({ host, port }: { host: string[]; port: number[] }): Promise<Duplex> {
+    const at = attempts++ % host.length;
+    try {
+      const made = await dial({ host: host[at] ?? "", port: port[at] ?? 5432, tls }, ending.signal);
+      sockets.add(made);
+      made.once("close", () => sockets.delete(made));
+      return made;
+    } catch (error) {
+      return stillborn(error as Error);
+    }
+  }
+
+  const options = {
+    max: o.max,
+    prepare: true,
+    fetch_types: false,
+    types: { textArray } as Record<string, postgres.PostgresType>,
+    connect_timeout: STARTUP_TIMEOUT_S,
+    ssl: false,
+    idle_timeout: o.recycle === false ? 0 : IDLE_S,
+    max_lifetime: o.recycle === false ? 0 : LIFETIME_S,
+    backoff: (retries: number) => Math.min(0.02 * 2 ** retries, MAX_BACKOFF_S),
+    connection: {
+      application_name: "x3sproxy",
+      ...(o.statementTimeoutMs > 0 && {
+        statement_timeout: o.statementTimeoutMs,
+        idle_in_transaction_session_timeout: 2 * o.statementTimeoutMs,
+      }),
+    },
+    onnotice: () => undefined,
+    onnotify: o.onNotify ?? (() => undefined),
+    onclose: o.onClose ?? (() => undefined),
+    socket,
+  };
+  const sql = postgres(plainUrl, options);
+  return {
+    sql,
+    destroy() {
+      ending.abort();
+      void sql.end({ timeout: 0 });
+      for (const open of sockets) open.destroy();
+    },
+  };
+}
+
+/**
+ * What the package gets for a socket that could not be made. Handed a rejection it would lose the connection's place in its
+ * pool, and on a socket that fails before its first write it would never write again.
+ */
+function stillborn(error: Error): Duplex {
+  const dead = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  setImmediate(() => setImmediate(() => dead.destroy(error)));
+  return dead;
+}
+
+/**
+ * Runs `work` on one connection of its own, for the owner's tasks at start-up, and closes it. Throws ConfigError when the
+ * server can't be reached or doesn't let the owner in.
+ */
+export async function withOwner<T>(ownerUrl: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const client = openClient(ownerUrl, { max: 1, statementTimeoutMs: 0 });
+  try {
+    await withDeadline(OWNER_CONNECT_MS, async () => client.sql`select 1`).catch(refuseStart);
+    return await work(client.sql);
+  } catch (error) {
+    throw asUnavailable(error) ?? error;
+  } finally {
+    client.destroy();
+  }
+}
+
+function refuseStart(error: unknown): never {
+  const code = codeOf(error) ?? "no answer";
+  throw new ConfigError(
+    code.startsWith("28")
+      ? `DATABASE_URL: the server doesn't accept this user and password (${code})`
+      : code === "3D000"
+        ? "DATABASE_URL: the server has no such database"
+        : `DATABASE_URL: the server can't be reached or used (${code})`,
+  );
+}
+
+/** Rejects with StoreUnavailableError after `deadlineMs`; `work` also gets that rejection, to stop by. */
+export async function withDeadline<T>(
+  deadlineMs: number,
+  work: (late: Promise<never>) => Promise<T>,
+): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new StoreUnavailableError(`the database did not answer within ${deadlineMs} ms`));
+  }, deadlineMs);
+  timer.unref();
+  try {
+    return await Promise.race([work(late), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// Of the operating system, of the package, and of TLS.
+const UNREACHABLE =
+  /^(ABORT_ERR|E[A-Z]+|EAI_[A-Z]+|CONNECT(ION)?_[A-Z]+|SASL_SIGNATURE_MISMATCH|(ERR_SSL|ERR_TLS|CERT|DEPTH|SELF|UNABLE|HOSTNAME)_\w+)$/;
+// Connection exceptions, not let in, no such database, read-only (a standby), out of resources, cancelled or shut
+// down, system error (PostgreSQL manual, appendix A).
+const UNAVAILABLE_SQLSTATE = /^(08...|28...|3D000|25006|25P03|53...|57014|57P0.|58...|F0...)$/;
+
+/** The StoreUnavailableError that `error` amounts to, or undefined when the server answered and it is about the SQL. */
+export function asUnavailable(error: unknown): StoreUnavailableError | undefined {
+  if (error instanceof StoreUnavailableError) return error;
+  const code = codeOf(error);
+  if (code === undefined || !(UNREACHABLE.test(code) || UNAVAILABLE_SQLSTATE.test(code))) {
+    return undefined;
+  }
+  return new StoreUnavailableError(`the database is not available (${code})`);
+}
+
+/** The SQLSTATE or system error code of an error. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : undefined;
+}

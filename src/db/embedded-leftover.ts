@@ -1,0 +1,56 @@
+// A server that outlived its service (which was killed outright): found by its process-id file and stopped. Must never
+// signal a process that isn't a server of this very cluster.
+import { execFile } from "node:child_process";
+import { readFile, readlink, realpath, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { ConfigError } from "../errors.ts";
+
+const PATIENCE_MS = 10_000;
+const POLL_MS = 20;
+
+/** Stops the server that still runs on `cluster`, if any. The caller holds the data folder's lock. */
+export async function stopLeftover(cluster: string): Promise<void> {
+  const pidFile = join(cluster, "postmaster.pid");
+  const pid = Number((await readFile(pidFile, "utf8").catch(() => "")).split("\n", 1)[0]);
+  if (!Number.isInteger(pid) || pid <= 1) return;
+  if (!(await isServerOf(cluster, pid))) {
+    // The process id may be somebody else's by now, and then Postgres would refuse to start.
+    if (isAlive(pid)) await rm(pidFile, { force: true });
+    return;
+  }
+  // PostgreSQL manual, 18.5: fast, then immediate shutdown.
+  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
+    if (isAlive(pid)) process.kill(pid, signal);
+    for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
+      if (!(await isServerOf(cluster, pid))) return;
+      await delay(POLL_MS);
+    }
+  }
+  throw new ConfigError(
+    `an earlier embedded Postgres with process id ${pid} doesn't stop: stop it, then start again`,
+  );
+}
+
+async function isServerOf(cluster: string, pid: number): Promise<boolean> {
+  if (!isAlive(pid)) return false;
+  if (process.platform === "linux") {
+    // A process that has ended but that nobody has waited for has no folder any more.
+    const folder = await readlink(`/proc/${pid}/cwd`).catch(() => "");
+    return folder === (await realpath(cluster));
+  }
+  const { stdout } = await promisify(execFile)("ps", ["-o", "command=", "-p", String(pid)]).catch(
+    () => ({ stdout: "" }),
+  );
+  return stdout.includes(`-D ${cluster} `);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: unknown }).code === "EPERM";
+  }
+}

@@ -1,0 +1,112 @@
+// What differs when we run as root, as which Postgres refuses to run: it runs as another user, who is given the cluster
+// and nothing else. That user need not reach the data folder: it gets the cluster as its working directory.
+import { execFile } from "node:child_process";
+import {
+  access,
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { ConfigError } from "../errors.ts";
+import type { Programs } from "./embedded-binaries.ts";
+import { codeOf } from "./connection.ts";
+
+export interface SystemUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const SHARED_FOLDER = "/var/lib/x3sproxy";
+const OWN_USER = "x3sproxy-postgres";
+
+/**
+ * Whom the server runs as: the owner of an existing cluster, else the system's `postgres`, else a system user of our own,
+ * made now, else `nobody`. (initdb insists on a user that has a name.)
+ */
+export async function serverUser(cluster: string): Promise<SystemUser> {
+  const owner = await stat(cluster).catch(() => undefined);
+  if (owner !== undefined && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
+  const existing = (await systemUser("postgres")) ?? (await systemUser(OWN_USER));
+  if (existing !== undefined) return existing;
+  await promisify(execFile)("useradd", [
+    ...["--system", "--user-group", "--no-create-home"],
+    ...["--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", OWN_USER],
+  ]).catch(() => undefined);
+  const user = (await systemUser(OWN_USER)) ?? (await systemUser("nobody"));
+  if (user === undefined) {
+    throw new ConfigError(
+      "Postgres refuses to run as root, and this system has no other user for it: " +
+        "start the service as a normal user, or set DATABASE_URL",
+    );
+  }
+  return user;
+}
+
+/** The programs at a place that every user can read: where they are, or a copy of them. */
+export async function reachablePrograms(
+  programs: Programs,
+  sharedFolder = SHARED_FOLDER,
+): Promise<Programs> {
+  if (await everyoneReads(join(programs.folder, "share", "postgresql", "postgres.bki"))) {
+    return programs;
+  }
+  const folder = join(sharedFolder, `postgres-${programs.version}`);
+  if (await exists(folder)) return { ...programs, folder };
+  let fresh = "";
+  try {
+    await mkdir(sharedFolder, { recursive: true });
+    await chmod(sharedFolder, 0o755);
+    fresh = await mkdtemp(`${folder}.`);
+    await cp(programs.folder, fresh, { recursive: true, verbatimSymlinks: true });
+    await letEveryoneRead(fresh);
+    await rename(fresh, folder);
+  } catch (error) {
+    if (fresh !== "") await rm(fresh, { recursive: true });
+    // Another service may have been quicker.
+    if (await exists(folder)) return { ...programs, folder };
+    throw new ConfigError(
+      `Postgres refuses to run as root, other users can't read ${programs.folder}, and it can't be copied to ` +
+        `${sharedFolder} (${codeOf(error) ?? "unknown error"}): start the service as a normal user, or set DATABASE_URL`,
+    );
+  }
+  return { ...programs, folder };
+}
+
+async function systemUser(name: string): Promise<SystemUser | undefined> {
+  const lines = (await readFile("/etc/passwd", "utf8")).split("\n");
+  const fields = lines.map((line) => line.split(":")).find(([first]) => first === name);
+  const [uid, gid] = [Number(fields?.[2]), Number(fields?.[3])];
+  return Number.isInteger(uid) && Number.isInteger(gid) && uid !== 0 ? { uid, gid } : undefined;
+}
+
+async function everyoneReads(file: string): Promise<boolean> {
+  if (((await stat(file)).mode & 0o004) === 0) return false;
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    if (((await stat(folder)).mode & 0o001) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}
+
+async function letEveryoneRead(path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isSymbolicLink()) return;
+  await chmod(path, found.isDirectory() || (found.mode & 0o100) !== 0 ? 0o755 : 0o644);
+  if (!found.isDirectory()) return;
+  for (const name of await readdir(path)) await letEveryoneRead(join(path, name));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,8 @@
+// The way to Postgres: an embedded server when there is no other, the schema, the logins, a pool that never hangs, and
+// the notifications of change. No query of ours lives here: each is beside its use.
+export type { Sql, TransactionSql } from "./connection.ts";
+export { prepareLogins } from "./logins.ts";
+export { migrate } from "./migrations.ts";
+export { createPool, type Pool } from "./pool.ts";
+export { startEmbedded } from "./embedded.ts";
+export { createChanges, type Changes } from "./changes.ts";

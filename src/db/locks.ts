@@ -1,0 +1,6 @@
+// The advisory locks that we take on a database, in one place so that no two are the same number.
+
+export const LOCK = {
+  migrations: 7_233_001,
+  logins: 7_233_002,
+} as const;

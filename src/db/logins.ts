@@ -1,0 +1,88 @@
+// The two login roles of this database: who may connect as what. The rights themselves belong to the group roles of
+// sql/. Sends a SCRAM verifier, never a password: a statement can end up in the server's log.
+import { hash } from "node:crypto";
+import { ConfigError } from "../errors.ts";
+import { codeOf, withOwner, type Sql, type TransactionSql } from "./connection.ts";
+import { LOCK } from "./locks.ts";
+import { scramVerifier } from "./scram.ts";
+
+type Role = "control" | "proxy";
+
+// Enough for a few dozen processes, and a bound on what a stolen login can exhaust.
+const CONNECTION_LIMIT = 64;
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+/**
+ * Makes or updates the two login roles of this database and returns their URLs (passwords from `password(role)`).
+ * Safe when many start at once. Throws ConfigError, with the SQL to run, when the owner may not create roles.
+ */
+export function prepareLogins(
+  ownerUrl: string,
+  password: (role: Role) => string,
+): Promise<{ controlUrl: string; proxyUrl: string }> {
+  return withOwner(ownerUrl, async (sql) => {
+    const [row] = await sql<{ database: string }[]>`select current_database() as database`;
+    const database = row?.database ?? "";
+    const prepare = async (role: Role): Promise<string> => {
+      const login = `x3sproxy_${role}_${hash("sha256", database, "hex").slice(0, 8)}`;
+      await prepareLogin(sql, { login, group: `x3sproxy_${role}`, database }, password(role));
+      return withUser(ownerUrl, login, password(role));
+    };
+    try {
+      return { controlUrl: await prepare("control"), proxyUrl: await prepare("proxy") };
+    } catch (error) {
+      if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+      throw await mayNotMakeRoles(sql);
+    }
+  });
+}
+
+async function prepareLogin(
+  sql: Sql,
+  { login, group, database }: { login: string; group: string; database: string },
+  password: string,
+): Promise<void> {
+  // Both parts are made of characters that need no escaping, and neither kind of statement takes parameters.
+  const attributes = `login inherit connection limit ${CONNECTION_LIMIT} password '${scramVerifier(password)}'`;
+  await sql.begin(async (transaction) => {
+    await transaction`select pg_advisory_xact_lock(${LOCK.logins})`;
+    const [found] = await transaction`select from pg_roles where rolname = ${login}`;
+    const verb = found === undefined ? "create" : "alter";
+    await transaction.unsafe(`${verb} role ${login} ${attributes}`);
+    await grant(transaction, { login, group, database });
+  });
+}
+
+async function grant(
+  sql: TransactionSql,
+  { login, group, database }: { login: string; group: string; database: string },
+): Promise<void> {
+  await sql`grant ${sql(group)} to ${sql(login)}`;
+  // The group's rights hold in every database of the server, so a login of another one must not get in here.
+  await sql`revoke connect, temporary on database ${sql(database)} from public`;
+  await sql`grant connect on database ${sql(database)} to ${sql(login)}`;
+}
+
+/** What an administrator has to run when our own database user may not make the roles. */
+export async function mayNotMakeRoles(sql: Sql): Promise<ConfigError> {
+  const [row] = await sql<{ owner: string; groups: boolean }[]>`
+    select quote_ident(current_user) as owner,
+      exists (select from pg_roles where rolname = 'x3sproxy_control') as groups`;
+  const owner = row?.owner ?? "";
+  const statements = [`alter role ${owner} createrole;`];
+  if (row?.groups === true) {
+    statements.push(`grant x3sproxy_control, x3sproxy_proxy to ${owner} with admin option;`);
+  }
+  return new ConfigError(
+    `DATABASE_URL: the user ${owner} may not make the database roles of the service. ` +
+      `Let an administrator of the server run: ${statements.join(" ")}`,
+  );
+}
+
+function withUser(url: string, user: string, password: string): string {
+  const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
+  return url.replace(
+    /^(postgres(?:ql)?:\/\/)(?:[^/?#]*@)?/,
+    (_, scheme: string) => `${scheme}${credentials}@`,
+  );
+}

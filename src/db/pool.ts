@@ -1,0 +1,90 @@
+// The way to the database for everything that runs: no caller ever waits longer than the deadline, and a client that
+// has stopped answering is thrown away for a new one. Must never retry by itself: a write might happen twice.
+import { StoreUnavailableError } from "../errors.ts";
+import {
+  asUnavailable,
+  codeOf,
+  openClient,
+  withDeadline,
+  type Client,
+  type Sql,
+  type TransactionSql,
+} from "./connection.ts";
+
+/** Every wait has a deadline of ours: past it, or when the server is away, rejects with StoreUnavailableError. */
+export interface Pool {
+  /** `fn` gets a `postgres` Sql. An error of the SQL itself is passed through. */
+  query<T>(fn: (sql: Sql) => Promise<T>): Promise<T>;
+  /** A transaction with x3sproxy.workspace set (set_config local) for row-level security. */
+  inWorkspace<T>(workspaceId: string, fn: (sql: TransactionSql) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_MAX = 4;
+const DEFAULT_DEADLINE_MS = 4000;
+// A server that became read-only (after a failover the name leads elsewhere), and a startup that was not answered, after
+// which the package may have a connection that it never uses again.
+const NEEDS_NEW_CLIENT = new Set(["25006", "CONNECT_TIMEOUT"]);
+
+/** Connects on first use. `max` connections; `deadlineMs` bounds each call, waiting for a connection included. */
+export function createPool(url: string, o: { max?: number; deadlineMs?: number } = {}): Pool {
+  const deadlineMs = o.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  // A little earlier than ours, so that a statement that is merely slow ends by itself and keeps its connection.
+  const statementTimeoutMs = Math.ceil(deadlineMs * 0.9);
+  let current: (Client & { answers: number }) | undefined;
+  const retired = new Set<Client>();
+  let closed = false;
+
+  /** Takes a new client for new calls. By the time the old one is destroyed, each call on it has met its own deadline. */
+  function retire(client: Client): void {
+    if (current !== client) return;
+    current = undefined;
+    retired.add(client);
+    setTimeout(() => {
+      retired.delete(client);
+      client.destroy();
+    }, deadlineMs).unref();
+  }
+
+  async function run<T>(work: (sql: Sql, late: Promise<never>) => Promise<T>): Promise<T> {
+    if (closed) throw new StoreUnavailableError("the database pool is closed");
+    const client = (current ??= {
+      ...openClient(url, { max: o.max ?? DEFAULT_MAX, statementTimeoutMs }),
+      answers: 0,
+    });
+    const answersBefore = client.answers;
+    try {
+      const result = await withDeadline(deadlineMs, (late) => work(client.sql, late));
+      client.answers++;
+      return result;
+    } catch (error) {
+      const unavailable = asUnavailable(error);
+      if (unavailable === undefined) {
+        client.answers++;
+        throw error;
+      }
+      const silent = unavailable === error && client.answers === answersBefore;
+      if (silent || NEEDS_NEW_CLIENT.has(codeOf(error) ?? "")) retire(client);
+      throw unavailable;
+    }
+  }
+
+  return {
+    query: (fn) => run(fn),
+    inWorkspace: (workspaceId, fn) =>
+      run(async (sql, late) => {
+        const { value } = await sql.begin(async (transaction) => {
+          await transaction`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
+          // Losing the race rolls back: what was reported as failed must not be committed later.
+          return { value: await Promise.race([fn(transaction), late]) };
+        });
+        return value;
+      }),
+    async close() {
+      closed = true;
+      for (const client of retired) client.destroy();
+      await current?.sql.end({ timeout: 1 });
+      current?.destroy();
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// A workspace with one row in every table, put there by the owner.
+import { randomBytes, randomUUID } from "node:crypto";
+import { withOwner } from "../../src/db/connection.ts";
+
+export interface Seed {
+  readonly workspaceId: string;
+  readonly secretId: string;
+  readonly agentId: string;
+  readonly apiKeyId: string;
+  readonly userId: string;
+  readonly tokenHash: Buffer;
+  readonly apiKeyHash: Buffer;
+  readonly setupHash: Buffer;
+}
+
+export const SEALED = { wrappedKey: Buffer.alloc(120, 1), ciphertext: Buffer.alloc(90, 2) };
+
+/** Fills every table for a new workspace. `name` makes the unique columns unique. */
+export async function seedWorkspace(ownerUrl: string, name: string): Promise<Seed> {
+  const seed: Seed = {
+    workspaceId: randomUUID(),
+    secretId: randomUUID(),
+    agentId: randomUUID(),
+    apiKeyId: randomUUID(),
+    userId: randomUUID(),
+    tokenHash: randomBytes(32),
+    apiKeyHash: randomBytes(32),
+    setupHash: randomBytes(32),
+  };
+  const { workspaceId, secretId, agentId } = seed;
+  await withOwner(ownerUrl, (sql) =>
+    sql.begin(async (tx) => {
+      await tx`insert into x3sproxy.master_keys (key_id, check_value) values ('fake-key', '\\x00')
+        on conflict do nothing`;
+      await tx`insert into x3sproxy.workspaces (id, name) values (${workspaceId}, ${name})`;
+      await tx`insert into x3sproxy.providers (workspace_id, name, origin, header, scheme)
+        values (${workspaceId}, 'own-llm', 'https://llm.example.com', 'x-key', '')`;
+      await tx`insert into x3sproxy.secrets (id, workspace_id, provider, environment, active_version)
+        values (${secretId}, ${workspaceId}, 'openai', 'production', 1)`;
+      await tx`insert into x3sproxy.secret_versions
+          (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
+        values (${secretId}, ${workspaceId}, 1, 'https://api.openai.com', 'fake-key',
+          ${SEALED.wrappedKey}, ${SEALED.ciphertext}, 'sk-…abcd')`;
+      await tx`insert into x3sproxy.agents (id, workspace_id, name, environment, deployments)
+        values (${agentId}, ${workspaceId}, 'worker', 'production', 1)`;
+      await tx`insert into x3sproxy.proxy_tokens (hash, workspace_id, agent_id, deployment)
+        values (${seed.tokenHash}, ${workspaceId}, ${agentId}, 1)`;
+      await tx`insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
+        values (${seed.apiKeyId}, ${workspaceId}, 'ci', ${seed.apiKeyHash}, 'owner')`;
+      await tx`insert into x3sproxy.users (id, workspace_id, email, password_hash, role)
+        values (${seed.userId}, ${workspaceId}, ${`${name}@example.com`}, 'fake', 'owner')`;
+      await tx`insert into x3sproxy.setup_links (hash, workspace_id, expires_at)
+        values (${seed.setupHash}, ${workspaceId}, now() + interval '1 hour')`;
+    }),
+  );
+  return seed;
+}

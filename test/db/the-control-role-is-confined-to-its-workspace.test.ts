@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openClient, withOwner, type Client } from "../../src/db/connection.ts";
+import { createPool, type Pool, type Sql, type TransactionSql } from "../../src/db/index.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { seedWorkspace, type Seed } from "./fixture.ts";
+
+const DENIED = { code: "42501" };
+// Tables without a workspace, and what the control role may do with them.
+const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = {
+  master_keys: { column: "key_id", allowed: ["select"] },
+  schema_migrations: { column: "name", allowed: [] },
+  setup_links: { column: "hash", allowed: [] },
+};
+const DELETABLE = [
+  "providers",
+  "proxy_tokens",
+  "secret_versions",
+  "agents",
+  "secrets",
+  "api_keys",
+  "users",
+];
+const UPDATABLE = ["providers", "secrets", "agents", "api_keys", "users"];
+
+let database: TestDatabase;
+let control: Client;
+let pool: Pool;
+let ours: Seed;
+let theirs: Seed;
+before(async () => {
+  database = await createTestDatabase();
+  ours = await seedWorkspace(database.ownerUrl, "ours");
+  theirs = await seedWorkspace(database.ownerUrl, "theirs");
+  control = openClient(database.controlUrl, { max: 1, statementTimeoutMs: 0 });
+  pool = createPool(database.controlUrl);
+});
+after(async () => {
+  control.destroy();
+  await pool.close();
+  await database.drop();
+});
+
+const allTables = (): Promise<string[]> =>
+  withOwner(database.ownerUrl, async (sql) => {
+    const rows = await sql<{ name: string }[]>`select relname as name from pg_class
+      where relnamespace = 'x3sproxy'::regnamespace and relkind in ('r', 'v', 'm', 'p')`;
+    return rows.map(({ name }) => name);
+  });
+const confined = async (): Promise<string[]> =>
+  (await allTables()).filter((name) => !(name in SHARED) && name !== "workspaces");
+const count = async (sql: Sql | TransactionSql, table: string): Promise<number> =>
+  (await sql`select from ${sql(`x3sproxy.${table}`)}`).length;
+
+test("without a workspace it sees no row of any workspace", async () => {
+  const tables = [...(await confined()), "workspaces"];
+  assert.ok(tables.length >= 8);
+  for (const table of tables) assert.equal(await count(control.sql, table), 0, table);
+});
+
+test("with one it sees the rows of that one only", async () => {
+  for (const table of await confined()) {
+    const rows = await pool.inWorkspace(
+      ours.workspaceId,
+      (sql) =>
+        sql<
+          { workspaceId: string }[]
+        >`select workspace_id as "workspaceId" from ${sql(`x3sproxy.${table}`)}`,
+    );
+    assert.deepEqual(
+      rows.map(({ workspaceId }) => workspaceId),
+      [ours.workspaceId],
+      table,
+    );
+  }
+  const workspaces = await pool.inWorkspace(
+    ours.workspaceId,
+    (sql) => sql`select id from x3sproxy.workspaces`,
+  );
+  assert.deepEqual([...workspaces], [{ id: ours.workspaceId }]);
+});
+
+test("the setting ends with its transaction", async () => {
+  await pool.inWorkspace(ours.workspaceId, (sql) => sql`select 1`);
+  const after = await pool.query(async (sql) => count(sql, "agents"));
+  assert.equal(after, 0);
+});
+
+test("it changes and deletes nothing of another workspace", async () => {
+  for (const table of await confined()) {
+    await pool.inWorkspace(ours.workspaceId, async (sql) => {
+      const name = sql(`x3sproxy.${table}`);
+      if (UPDATABLE.includes(table)) {
+        const changed =
+          await sql`update ${name} set created_at = now() where workspace_id = ${theirs.workspaceId}`;
+        assert.equal(changed.count, 0, table);
+      }
+      if (DELETABLE.includes(table)) {
+        const deleted = await sql`delete from ${name} where workspace_id = ${theirs.workspaceId}`;
+        assert.equal(deleted.count, 0, table);
+      }
+    });
+    const left = await withOwner(
+      database.ownerUrl,
+      (sql) =>
+        sql`select from ${sql(`x3sproxy.${table}`)} where workspace_id = ${theirs.workspaceId}`,
+    );
+    assert.equal(left.length, 1, table);
+  }
+});
+
+test("it can neither put a row into another workspace nor move one there", async () => {
+  for (const table of await confined()) {
+    await assert.rejects(
+      pool.inWorkspace(ours.workspaceId, async (sql) => {
+        // A copy of a row of ours, but for its workspace: the policy is asked before any unique index.
+        const name = sql(`x3sproxy.${table}`);
+        const [row] = await sql`select * from ${name}`;
+        await sql`insert into ${name} ${sql({ ...row, workspace_id: theirs.workspaceId })}`;
+      }),
+      { code: "42501", message: /row-level security/ },
+      table,
+    );
+    if (!UPDATABLE.includes(table)) continue;
+    await assert.rejects(
+      pool.inWorkspace(
+        ours.workspaceId,
+        (sql) => sql`update ${sql(`x3sproxy.${table}`)} set workspace_id = ${theirs.workspaceId}`,
+      ),
+      { code: "42501", message: /row-level security/ },
+      table,
+    );
+  }
+});
+
+test("it can't attach a version or a token of its own workspace to another's secret or agent", async () => {
+  const foreignKey = { code: "23503" };
+  await assert.rejects(
+    pool.inWorkspace(
+      ours.workspaceId,
+      (sql) => sql`insert into x3sproxy.secret_versions
+          (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
+        values (${theirs.secretId}, ${ours.workspaceId}, 2, 'https://evil.example', 'fake-key', '', '', '')`,
+    ),
+    foreignKey,
+  );
+  await withOwner(
+    database.ownerUrl,
+    (sql) => sql`delete from x3sproxy.proxy_tokens where agent_id = ${theirs.agentId}`,
+  );
+  await assert.rejects(
+    pool.inWorkspace(ours.workspaceId, async (sql) => {
+      await sql`insert into x3sproxy.proxy_tokens (hash, workspace_id, agent_id, deployment)
+        values (${Buffer.alloc(32, 7)}, ${ours.workspaceId}, ${theirs.agentId}, 1)`;
+    }),
+    foreignKey,
+  );
+});
+
+test("what is sealed and what is hashed can be replaced, never edited", async () => {
+  for (const table of ["secret_versions", "proxy_tokens"]) {
+    await assert.rejects(
+      pool.inWorkspace(
+        ours.workspaceId,
+        (sql) => sql`update ${sql(`x3sproxy.${table}`)} set created_at = now()`,
+      ),
+      DENIED,
+    );
+  }
+});
+
+test("of the tables without a workspace it may only read the master keys' check values", async () => {
+  for (const [table, { column, allowed }] of Object.entries(SHARED)) {
+    const statements = {
+      select: `select * from x3sproxy.${table}`,
+      insert: `insert into x3sproxy.${table} default values`,
+      update: `update x3sproxy.${table} set ${column} = ${column}`,
+      delete: `delete from x3sproxy.${table}`,
+      truncate: `truncate x3sproxy.${table}`,
+    };
+    for (const [verb, statement] of Object.entries(statements)) {
+      if (allowed.includes(verb)) await control.sql.unsafe(statement);
+      else await assert.rejects(control.sql.unsafe(statement), DENIED, statement);
+    }
+  }
+  await assert.rejects(
+    pool.inWorkspace(
+      ours.workspaceId,
+      (sql) => sql`insert into x3sproxy.workspaces (id, name)
+      values (gen_random_uuid(), 'third')`,
+    ),
+    DENIED,
+  );
+});
+
+test("it can't lift its confinement or become the owner", async () => {
+  for (const statement of [
+    "set role x3sproxy",
+    "set role x3sproxy_proxy",
+    "set session authorization x3sproxy",
+    "alter table x3sproxy.agents disable row level security",
+    "drop policy own_workspace on x3sproxy.agents",
+    "create policy all_mine on x3sproxy.agents using (true)",
+    "alter table x3sproxy.agents owner to current_user",
+    "truncate x3sproxy.agents cascade",
+    "drop table x3sproxy.agents",
+    "create table x3sproxy.mine (a int)",
+    "create temporary table mine (a int)",
+    "alter role current_user bypassrls",
+    "select x3sproxy.resolve_token('\\x00')",
+    "select rolpassword from pg_authid",
+  ]) {
+    await assert.rejects(control.sql.unsafe(statement), DENIED, statement);
+  }
+  const rows = await control.sql
+    .begin(async (sql) => {
+      await sql`set local row_security = off`;
+      return sql`select * from x3sproxy.agents`.catch((error: unknown) => error);
+    })
+    .catch((error: unknown) => error);
+  assert.match(String(rows), /row-level security/);
+});
+
+test("it authenticates an API key and redeems a setup link once, by their hashes alone", async () => {
+  const authenticate = (hash: Buffer) =>
+    pool.query(
+      (sql) => sql`select id, workspace_id, name, role from x3sproxy.authenticate_api_key(${hash})`,
+    );
+  assert.deepEqual(
+    [...(await authenticate(ours.apiKeyHash))],
+    [{ id: ours.apiKeyId, workspace_id: ours.workspaceId, name: "ci", role: "owner" }],
+  );
+  assert.equal((await authenticate(Buffer.alloc(32))).length, 0);
+  const redeem = async (hash: Buffer): Promise<unknown> => {
+    const [row] = await pool.query(
+      (sql) => sql`select x3sproxy.redeem_setup_link(${hash}) as workspace`,
+    );
+    return row?.["workspace"];
+  };
+  assert.deepEqual((await Promise.all([redeem(ours.setupHash), redeem(ours.setupHash)])).sort(), [
+    ours.workspaceId,
+    null,
+  ]);
+  assert.equal(await redeem(ours.setupHash), null);
+});
+
+test("an expired API key and an expired setup link are nothing", async () => {
+  await withOwner(database.ownerUrl, async (sql) => {
+    await sql`update x3sproxy.api_keys set expires_at = now() - interval '1 second' where id = ${theirs.apiKeyId}`;
+    await sql`update x3sproxy.setup_links set expires_at = now() - interval '1 second' where hash = ${theirs.setupHash}`;
+  });
+  const keys = await pool.query(
+    (sql) => sql`select * from x3sproxy.authenticate_api_key(${theirs.apiKeyHash})`,
+  );
+  assert.equal(keys.length, 0);
+  const [link] = await pool.query(
+    (sql) => sql`select x3sproxy.redeem_setup_link(${theirs.setupHash}) as workspace`,
+  );
+  assert.equal(link?.["workspace"], null);
+});

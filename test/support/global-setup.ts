@@ -1,0 +1,39 @@
+// One Postgres for the whole test run, with a migrated template database that every test database is cloned from.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { migrate, type Sql } from "../../src/db/index.ts";
+import { startEmbedded } from "../../src/db/embedded.ts";
+import { withOwner } from "../../src/db/connection.ts";
+import { createLog } from "../../src/log.ts";
+import { SERVER_VARIABLE, TEMPLATE, urlOfDatabase } from "./database.ts";
+
+// Nothing here outlives the run, so nothing has to survive a crash.
+const FAST = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  max_connections: "300",
+};
+
+let stop: (() => Promise<void>) | undefined;
+
+export async function globalSetup(): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), "x3sproxy-test-"));
+  const server = await startEmbedded({
+    dataDir,
+    log: createLog({ level: "error" }),
+    settings: FAST,
+  });
+  stop = async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  await withOwner(server.ownerUrl, async (sql: Sql) => sql`create database ${sql(TEMPLATE)}`);
+  await migrate(urlOfDatabase(server.ownerUrl, TEMPLATE));
+  process.env[SERVER_VARIABLE] = server.ownerUrl;
+}
+
+export async function globalTeardown(): Promise<void> {
+  await stop?.();
+}
