@@ -1,7 +1,7 @@
-// The door to what is known of providers: their table, and the three questions that other rooms ask about it. Pure: does no
+// The door to what is known of providers: their table, and the questions that other rooms ask about it. Pure: does no
 // I/O and keeps no key.
 import type { ProviderDefinition } from "./definition.ts";
-import { findKeyProblem } from "./key-shapes.ts";
+import { findKeyProblem, mightBeKey } from "./key-shapes.ts";
 import { MODEL_HOSTS } from "./model-hosts.ts";
 import { MODEL_MAKERS } from "./model-makers.ts";
 import { createSensitiveEndpoints } from "./sensitive-endpoints.ts";
@@ -38,4 +38,9 @@ export function keyProblem(
   value: string,
 ): string | undefined {
   return findKeyProblem(PROVIDERS, provider, value);
+}
+
+/** Whether `text` might be a provider's key that stands where none belongs: a log or a message leaves it out. */
+export function looksLikeKey(text: string): boolean {
+  return mightBeKey(PROVIDERS, text);
 }

@@ -43,3 +43,15 @@ export function findKeyProblem(
     `Add it to the provider "${owner.name}", or give the key of ${provider.title} here.`
   );
 }
+
+// The shortest key of any provider is longer. A run without separators is a key of Azure or Mistral, or might be one.
+const SHORTEST_KEY = 20;
+const NOBODYS_KEY = /^(?:[sp]k[-_]|[A-Za-z0-9]{32,}$)/;
+
+/** Whether `text` might be a provider's key that stands where none belongs, and so should not be repeated. */
+export function mightBeKey(providers: readonly ProviderDefinition[], text: string): boolean {
+  return (
+    text.length >= SHORTEST_KEY &&
+    (NOBODYS_KEY.test(text) || providers.some(({ keyPattern }) => keyPattern?.test(text) === true))
+  );
+}

@@ -113,6 +113,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         method: "*",
         paths: ["/*/connectors/*/*/credentials/**"],
       },
+      { name: "client-sessions", method: "*", paths: ["/*/client/sessions/**"] },
     ],
     client: { baseUrlVariable: undefined, keyVariable: "MISTRAL_API_KEY", basePath: "" },
   },

@@ -51,7 +51,8 @@ function compile(paths: readonly string[]): RegExp {
   const alternatives = paths.map((path) => {
     const deep = path.endsWith("/**");
     const pattern = RegExp.escape(deep ? path.slice(0, -3) : path).replaceAll("\\*", "[^/]*");
-    return pattern + (deep ? "(?:/|$)" : "$");
+    // A colon begins a custom verb (google.aip.dev/136), which acts on the same resource.
+    return pattern + (deep ? "(?:[/:]|$)" : "(?::|$)");
   });
   return new RegExp(`^(?:${alternatives.join("|")})`);
 }

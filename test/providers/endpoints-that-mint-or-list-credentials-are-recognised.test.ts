@@ -65,6 +65,7 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["POST", "/v1alpha/auth_tokens", "auth-tokens"],
       ["POST", "/v1beta/auth_tokens", "auth-tokens"],
       ["POST", "/v1/authtokens", "auth-tokens"],
+      ["POST", "/v1alpha/auth_tokens:create", "auth-tokens"],
       ["GET", "/v1beta/credentials/c1", "credentials"],
       ["POST", "/v1/webhooks", "webhook-secrets"],
       ["POST", "/v1/webhooks/w1:rotatesigningsecret", "webhook-secrets"],
@@ -90,6 +91,7 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
     sensitive: [
       ["GET", "/v1/connectors/c1/workspace/credentials", "connector-credentials"],
       ["POST", "/v1/connectors/c1/organization/credentials/main", "connector-credentials"],
+      ["POST", "/v1/client/sessions", "client-sessions"],
     ],
     ordinary: [
       ["POST", "/v1/chat/completions"],
