@@ -23,6 +23,7 @@ if (Number(process.versions.node.split(".")[0]) >= NEEDED_MAJOR) {
     stdio: "inherit",
   });
   // A terminal signals the whole group; a supervisor signals only this process.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 }

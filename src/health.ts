@@ -46,9 +46,10 @@ export function createHealth({ metrics, pool }: { metrics: Metrics; pool: Pool }
         void isReady().then((ready) => (ready ? send(200, "ready\n") : send(503, "not ready\n")));
         break;
       case "/metrics":
-        void metrics.registry
-          .metrics()
-          .then((text) => send(200, text, metrics.registry.contentType));
+        void metrics.registry.metrics().then(
+          (text) => send(200, text, metrics.registry.contentType),
+          () => send(500, "the metrics can't be collected\n"),
+        );
         break;
       default:
         send(404, "there are /metrics, /healthz and /readyz\n");

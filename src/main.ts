@@ -1,6 +1,6 @@
 // The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
 import { existsSync } from "node:fs";
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createAccess, createAgents, createCustomProviders } from "./access/index.ts";
 import { createAdmin } from "./admin/index.ts";
@@ -10,7 +10,7 @@ import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from
 import { ConfigError } from "./errors.ts";
 import { createHealth } from "./health.ts";
 import { bootstrap, createIdentity } from "./identity/index.ts";
-import type { Log } from "./log.ts";
+import { errorFields, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { builtInProviders } from "./providers/index.ts";
 import { createAddressRule, createProxy } from "./proxy/index.ts";
@@ -36,7 +36,12 @@ type Close = () => Promise<void> | void;
 export async function startService(config: Config, log: Log): Promise<Service> {
   const closers: Close[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    for (const close of closers.splice(0).reverse()) {
+      // What can't be closed must not keep the rest, Postgres last, from it.
+      await Promise.resolve()
+        .then(close)
+        .catch((error: unknown) => log.error("not closed cleanly", errorFields(error)));
+    }
   };
   try {
     return await build(config, log, closers, closeAll);
@@ -90,20 +95,17 @@ async function build(
     clock,
   });
   closers.push(() => admin.close());
-  const proxy = createProxy({ config, access, vault, clock, log, metrics });
-  closers.push(() => proxy.drain());
   const health = createHealth({ metrics, pool: proxyPool });
   closers.push(() => health.close());
+  const proxy = createProxy({ config, access, vault, clock, log, metrics });
+  closers.push(() => proxy.drain());
 
   const proxyAddress = await proxy.listen(config.proxyAddress);
   const adminAddress = await admin.listen(config.adminAddress);
   const metricsAddress = await health.listen(config.metricsAddress);
-  for (const [name, { host, port }] of Object.entries({
-    proxyAddress,
-    adminAddress,
-    metricsAddress,
-  })) {
-    log.info("listening", { route: name.replace("Address", ""), address: `${host}:${port}` });
+  const listening = { proxy: proxyAddress, admin: adminAddress, metrics: metricsAddress };
+  for (const [route, { host, port }] of Object.entries(listening)) {
+    log.info("listening", { route, address: `${host}:${port}` });
   }
   return {
     proxyUrl: urlOf(proxyAddress),
@@ -173,6 +175,8 @@ async function bootstrapFiles(
 
 async function writePrivateFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}`;
+  // Of a start that broke off: in a container the process id is often the same again.
+  await rm(temporary, { force: true });
   const file = await open(temporary, "wx", 0o600);
   try {
     await file.writeFile(text);

@@ -34,8 +34,9 @@ interface ProviderRow {
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const RESERVED_NAMES = new Set(["api"]);
-// RFC 9110 section 5.6.2
-const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i;
+// Tokens as in RFC 9110 section 5.6.2; not so long that they could be a key that was put into the wrong place.
+const HEADER = /^[!#$%&'*+.^_`|~0-9a-z-]{1,40}$/;
+const SCHEME = /^[!#$%&'*+.^_`|~0-9a-z-]{0,24}$/i;
 // Framing, routing and hop-by-hop fields (RFC 9110 section 7.6.1, RFC 9112), and those that describe the body.
 const FORBIDDEN_HEADERS = new Set([
   "connection",
@@ -85,13 +86,13 @@ export function createCustomProviders(o: {
     const problem = originProblem(origin);
     if (problem !== undefined) throw invalid("origin_refused", problem);
     const header = p.header.toLowerCase();
-    if (!TOKEN.test(header)) {
+    if (!HEADER.test(header)) {
       throw invalid("header_invalid", "give the name of one header, as in Authorization");
     }
     if (FORBIDDEN_HEADERS.has(header) || /^(sec|x3sproxy)-/.test(header)) {
       throw invalid("header_refused", `a key can't go into the header "${header}"`);
     }
-    if (p.scheme !== "" && !TOKEN.test(p.scheme)) {
+    if (!SCHEME.test(p.scheme)) {
       throw invalid(
         "scheme_invalid",
         "give one word that stands before the key, as in Bearer, or nothing",

@@ -5,7 +5,7 @@ import { formatEnvironment, FORMATS, type Format } from "./agent-environment.ts"
 import { answers, call, type AgentView, type ProviderView } from "./api.ts";
 import { collect, lifeSeconds, providerList } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
-import { Failure } from "./failure.ts";
+import { Failure, quoted } from "./failure.ts";
 import { confirm } from "./prompt.ts";
 import { relative, table } from "./text.ts";
 
@@ -138,7 +138,10 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       const { agents } = await call(answers.agents, "GET", "/agents");
       const found = agents.find((it) => it.name === name);
       if (found === undefined) {
-        throw new Failure("agent_not_found", `There is no agent ${name}. See: x3sproxy agent list`);
+        throw new Failure(
+          "agent_not_found",
+          `There is no agent ${quoted(name)}. See: x3sproxy agent list`,
+        );
       }
       const { providers } = await call(answers.providers, "GET", "/providers");
       process.stdout.write(`${formatEnvironment(format, found, usable(providers, found))}\n`);

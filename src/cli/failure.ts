@@ -1,6 +1,7 @@
 // How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
-import { ConfigError } from "../errors.ts";
+import { ConfigError, StoreUnavailableError } from "../errors.ts";
 import { errorFields } from "../log.ts";
+import { looksLikeKey } from "../providers/index.ts";
 
 /** A command did not do what it was asked: exit status 1. The message says what to do next. */
 export class Failure extends Error {
@@ -17,6 +18,9 @@ export class Failure extends Error {
 /** What to print for `error`: the message of those that are meant for people, of others the kind and the place. */
 export function describeError(error: unknown): string {
   if (error instanceof Failure || error instanceof ConfigError) return printable(error.message);
+  if (error instanceof StoreUnavailableError) {
+    return `${printable(error.message)}. Is the server of DATABASE_URL running, and are its user, password and database right?`;
+  }
   const { errorName, errorCode } = errorFields(error);
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
@@ -29,6 +33,11 @@ export function describeError(error: unknown): string {
 /** `text` without terminal control sequences: it may come from a server that isn't ours. */
 export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n]/gu, "");
+}
+
+/** A name as somebody typed it, for a message; left out when it may be a key that was put in its place. */
+export function quoted(name: string): string {
+  return looksLikeKey(name) ? "…" : name;
 }
 
 /** Shortens what a usage error quotes from the command line to what can't be a key. */

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { answers, call, type SecretView } from "./api.ts";
 import { examples, reports } from "./command.ts";
-import { Failure } from "./failure.ts";
+import { Failure, quoted } from "./failure.ts";
 import { confirm, readSecret } from "./prompt.ts";
 import { positiveInteger } from "./arguments.ts";
 import { relative, table } from "./text.ts";
@@ -125,7 +125,7 @@ async function find(provider: string, environment: string): Promise<SecretView> 
   if (found === undefined) {
     throw new Failure(
       "secret_not_found",
-      `There is no key for ${provider} in ${environment}. See: x3sproxy secret list`,
+      `There is no key for ${quoted(provider)} in ${quoted(environment)}. See: x3sproxy secret list`,
     );
   }
   return found;

@@ -3,10 +3,10 @@
 import type { Command } from "commander";
 import { systemClock } from "../clock.ts";
 import { readConfig } from "../config.ts";
-import { createLog, type Log } from "../log.ts";
+import { createLog, errorFields, type Log } from "../log.ts";
 import type { Service } from "../main.ts";
 import { examples } from "./command.ts";
-import { Failure } from "./failure.ts";
+import { describeError, Failure } from "./failure.ts";
 
 /** What Node gives when it can't listen. */
 type ListenError = NodeJS.ErrnoException & { address: string; port: number };
@@ -28,6 +28,7 @@ export function addServeCommand(program: Command): void {
 async function serve(): Promise<void> {
   const config = readConfig();
   const log = createLog({ level: config.logLevel });
+  process.once("uncaughtException", (error) => crash(error, log));
   const asked = firstSignal(log);
   // Here and not above: the other commands don't need to load the service.
   const { startService } = await import("../main.ts");
@@ -39,13 +40,13 @@ async function serve(): Promise<void> {
 }
 
 /**
- * Resolves on SIGINT or SIGTERM; a second one ends the process at once, exit status 1. One Ctrl-C can arrive twice: from the
- * terminal, and passed on by npm.
+ * Resolves on SIGINT, SIGTERM or SIGHUP (its terminal was closed); a second one ends the process at once, exit status 1. One
+ * Ctrl-C can arrive twice: from the terminal, and passed on by npm.
  */
 function firstSignal(log: Log): Promise<void> {
   return new Promise((resolve) => {
     let askedMs: number | undefined;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(signal, () => {
         const nowMs = systemClock.monotonicMs();
         if (askedMs === undefined) {
@@ -58,6 +59,13 @@ function firstSignal(log: Log): Promise<void> {
       });
     }
   });
+}
+
+/** Node would print the error's message, and a library's message can quote a key. */
+function crash(error: unknown, log: Log): never {
+  log.error("crashed", errorFields(error));
+  process.stderr.write(`x3sproxy: ${describeError(error)}\n`);
+  process.exit(1);
 }
 
 function explainStart(error: unknown): never {
@@ -87,7 +95,7 @@ x3sproxy is running${embedded ? `, with a Postgres of its own. Data: ${dataDir}`
 ${setup}
 Next, in another terminal, in this folder and with the same X3SPROXY_ settings:
   npx x3sproxy secret set openai         add a real key (asks for it)
-  npx x3sproxy agent deploy my-agent     prints a token, and what to set for the agent
+  npx x3sproxy agent deploy my-agent     prints a token, and what to set: paste those lines
   curl -H "Authorization: Bearer $X3SPROXY_TOKEN" ${publicUrl}/openai/v1/models
 
 Ctrl-C stops it.

@@ -49,10 +49,12 @@ export interface RunningService {
 
 export interface ServiceOptions {
   /** Without one: the embedded server. */
-  readonly database?: TestDatabase;
+  readonly database?: Pick<TestDatabase, "ownerUrl" | "masterKey">;
   /** An existing data folder, to start again with; it is not deleted. */
   readonly dataDir?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The owner's API key, where an earlier service on this database was given it. */
+  readonly apiKey?: string;
 }
 
 /** Starts the service on free ports and waits until it is ready. */
@@ -71,6 +73,7 @@ export async function runService(options: ServiceOptions = {}): Promise<RunningS
     ...(database === undefined
       ? {}
       : { DATABASE_URL: database.ownerUrl, X3SPROXY_MASTER_KEY: database.masterKey }),
+    ...(options.apiKey === undefined ? {} : { X3SPROXY_API_KEY: options.apiKey }),
     ...options.env,
   };
   const child = spawn(process.execPath, [LAUNCHER, "serve"], {
@@ -91,7 +94,7 @@ export async function runService(options: ServiceOptions = {}): Promise<RunningS
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
     throw error;
   }
-  const apiKey = (await readFile(join(dataDir, "admin-api-key"), "utf8")).trim();
+  const apiKey = options.apiKey ?? (await readFile(join(dataDir, "admin-api-key"), "utf8")).trim();
 
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
