@@ -5,6 +5,9 @@ import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Cidr } from "../config.ts";
 
+// RFC 4291, 2.4: all else of IPv6 is special, also where ipaddr.js knows no name for it (::127.0.0.1).
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
+
 /** An upstream address outside the rule. Carries no address in its message, since it can reach an agent. */
 export class AddressRefusedError extends Error {
   override name = "AddressRefusedError";
@@ -35,7 +38,8 @@ export function createAddressRule(allowed: readonly Cidr[]): AddressRule {
       if (!ipaddr.isValid(text)) return false;
       const address = ipaddr.process(text); // IPv4-mapped IPv6 becomes IPv4
       if (listed(address) || listed(ipaddr.parse(text))) return true;
-      return protocol === "https:" && address.range() === "unicast";
+      if (protocol === "http:" || address.range() !== "unicast") return false;
+      return address instanceof ipaddr.IPv4 || address.match(GLOBAL_UNICAST);
     },
     originProblem(origin) {
       const { protocol, hostname } = new URL(origin);

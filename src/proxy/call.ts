@@ -10,10 +10,10 @@ import {
   type ErrorShape,
 } from "../providers/index.ts";
 import type { HeldSecret, Injection, Vault } from "../vault/index.ts";
-import { findToken, stripQuery } from "./credential-slots.ts";
+import { carriesForeign, findToken, stripQuery } from "./credential-slots.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Plan } from "./forward.ts";
-import { fieldValue, hasHeader, requestHeaders } from "./headers.ts";
+import { fieldValue, hasHeader, isWellFramed, requestHeaders } from "./headers.ts";
 import type { RefusalContext } from "./refusal.ts";
 import { findRoute, type Route } from "./route.ts";
 
@@ -45,7 +45,6 @@ interface Target {
 }
 
 const UNKNOWN_SHAPE: ErrorShape = "openai";
-const PROXY_TOKEN_TEXT = /x3sproxy_/i;
 
 export class Call {
   readonly exchange: Exchange;
@@ -62,9 +61,13 @@ export class Call {
     this.request = request;
   }
 
-  /** Goes down the line; calls `then` at once when the grant is in the cache. Never throws. */
+  /** Goes down the line; calls `then` once: at once when the grant is in the cache, else later. */
   decide(then: (verdict: Verdict) => void): void {
     const { request, exchange } = this;
+    if (!isWellFramed(request.rawHeaders, request.httpVersion)) {
+      then(refuse("bad_request"));
+      return;
+    }
     const route = findRoute(
       request.url ?? "",
       fieldValue(request.rawHeaders, "host"),
@@ -75,8 +78,7 @@ export class Call {
       return;
     }
     this.#learnRoute(route);
-    if (PROXY_TOKEN_TEXT.test(route.canonicalPath)) {
-      exchange.path = undefined; // a token in the path would be logged here and upstream
+    if (route.canonicalPath === undefined) {
       then(refuse("bad_path"));
       return;
     }
@@ -90,14 +92,15 @@ export class Call {
       then(probes && exchange.providerIsBuiltIn ? { kind: "probe" } : refuse(found));
       return;
     }
+    const { canonicalPath } = route;
     const resolved = this.#context.access.resolve(found.token);
     if (resolved instanceof Promise) {
-      resolved.then(
-        (grant) => then(this.#withGrant(grant, route)),
-        () => then(refuse("internal_error")),
-      );
+      void resolved
+        .then((grant) => this.#withGrant(grant, route, canonicalPath))
+        .catch(() => refuse("internal_error"))
+        .then(then);
     } else {
-      then(this.#withGrant(resolved, route));
+      then(this.#withGrant(resolved, route, canonicalPath));
     }
   }
 
@@ -115,7 +118,7 @@ export class Call {
 
   #learnRoute(route: Route): void {
     const { exchange } = this;
-    exchange.path = route.path;
+    if (route.canonicalPath !== undefined) exchange.path = route.path;
     if (route.provider === "") return;
     const builtIn = builtInProviders.get(route.provider);
     if (builtIn === undefined) return;
@@ -130,7 +133,7 @@ export class Call {
     };
   }
 
-  #withGrant(resolved: Grant | RefusalReason, route: Route): Verdict {
+  #withGrant(resolved: Grant | RefusalReason, route: Route, canonicalPath: string): Verdict {
     if (typeof resolved === "string") return refuse(resolved);
     const { exchange } = this;
     this.grant = resolved;
@@ -145,13 +148,12 @@ export class Call {
       exchange.provider = custom.name;
       this.#target = customTarget(custom);
       // A slot of its own, known only now.
-      const own = fieldValue(this.request.rawHeaders, custom.credential.header);
-      if (own !== undefined && own.trim() !== "" && !PROXY_TOKEN_TEXT.test(own)) {
+      if (carriesForeign(this.request.rawHeaders, custom.credential.header)) {
         return refuse("foreign_credential");
       }
     }
     const target = this.#target;
-    this.#sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, route.canonicalPath);
+    this.#sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, canonicalPath);
     const denied = this.#context.access.decide(resolved, target.name, this.#sensitiveEndpoint);
     if (denied !== undefined) return refuse(denied);
     const secret = resolved.secrets.get(target.name);

@@ -3,13 +3,14 @@
 import type { RefusalReason } from "../errors.ts";
 import { isProxyToken, PROXY_TOKEN_PREFIX } from "../ids.ts";
 
-/** Headers that are a credential whatever they hold; lower-case. `authorization` comes with a scheme. */
+/** Headers that are a credential whatever they hold; lower-case. */
 const SLOT_HEADERS: ReadonlySet<string> = new Set([
   "authorization",
   "x-api-key",
   "api-key",
   "x-goog-api-key",
   "xi-api-key",
+  "ocp-apim-subscription-key", // Azure, beside api-key
 ]);
 
 /** Headers that can carry a credential past us and that no provider's API wants from an agent: dropped unread. */
@@ -20,25 +21,56 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
   "x-amz-security-token",
 ]);
 
-/** Query parameters that are a credential; compared decoded and in lower case. */
+/** Query parameters that are a credential: decoded, lower-case, letters and digits only, so that `$Key` and `key[]` are `key`. */
 const SLOT_PARAMETERS: ReadonlySet<string> = new Set([
   "key",
-  "api_key",
-  "api-key",
   "apikey",
-  "x-goog-api-key",
-  "xi-api-key",
-  "access_token",
+  "xapikey",
+  "xgoogapikey",
+  "xiapikey",
+  "token",
+  "accesstoken",
+  "oauthtoken",
+  "authorization",
+  "singleusetoken", // ElevenLabs, as the next one
+  "conversationsignature",
+  "faljwttoken",
+  "subscriptionkey", // Azure, as the next one
+  "ocpapimsubscriptionkey",
+  "xamzcredential", // a presigned URL of AWS
+  "xamzsignature",
+  "xamzsecuritytoken",
 ]);
 
-const SCHEMES: ReadonlySet<string> = new Set(["bearer", "token", "key"]);
-const OPENAI_SUBPROTOCOL = "openai-insecure-api-key.";
-/** Subprotocols whose next list element is the credential (Deepgram's `token, <key>` and its OAuth form). */
-const PAIRED_SUBPROTOCOLS: ReadonlySet<string> = new Set(["token", "bearer"]);
+// Captured, so that splitting keeps it. Some servers still take a semicolon for an ampersand.
+const SEPARATOR = /([&;])/;
 
-/** Whether a header, by its lower-case name or by what it holds, is a slot and must not go upstream. */
+const SCHEME_ALONE = /^(?:bearer|token|key|basic)$/i;
+/** Subprotocols that end in a credential: OpenAI, xAI, and Mistral, where it stands alone. */
+const CREDENTIAL_SUBPROTOCOL = /^(?:openai-insecure-api-key\.|xai-client-secret\.|(?=rt_))(.*)$/i;
+/** Subprotocols whose next list element is the credential (Deepgram's `token, <key>` and its OAuth form). */
+const SUBPROTOCOL_BEFORE_CREDENTIAL = /^(?:token|bearer)$/i;
+
+/** A field name as the lists compare it: lower-case, and `_` as `-`, since behind a CGI-like interface they are the same. */
+export function comparableName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
+}
+
+/** Whether a header, by its comparable name or by what it holds, is a slot and must not go upstream. */
 export function isCredentialHeader(name: string, value: string): boolean {
   return SLOT_HEADERS.has(name) || DROPPED_HEADERS.has(name) || value.includes(PROXY_TOKEN_PREFIX);
+}
+
+/** Whether any field of this name holds something other than a proxy token. */
+export function carriesForeign(rawHeaders: readonly string[], fieldName: string): boolean {
+  const name = comparableName(fieldName);
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const value = rawHeaders[i + 1] ?? "";
+    if (comparableName(rawHeaders[i] ?? "") !== name || value.includes(PROXY_TOKEN_PREFIX))
+      continue;
+    if (withoutScheme(value) !== "") return true;
+  }
+  return false;
 }
 
 /** The one proxy token of a request, or why there is none. Reads raw header pairs, since a repeated header is two slots. */
@@ -47,46 +79,53 @@ export function findToken(
   query: string | undefined,
 ): { token: string } | RefusalReason {
   const finder = new TokenFinder();
+  const subprotocols: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? "").toLowerCase();
+    const name = comparableName(rawHeaders[i] ?? "");
     const value = rawHeaders[i + 1] ?? "";
     if (name === "sec-websocket-protocol") {
-      for (const element of readSubprotocols(value)) {
-        if (element.credential !== undefined) finder.offer(element.credential);
-      }
-    } else if (SLOT_HEADERS.has(name)) {
-      finder.offer(name === "authorization" ? withoutScheme(value) : value);
-    } else if (!DROPPED_HEADERS.has(name) && value.includes(PROXY_TOKEN_PREFIX)) {
-      // The header of a custom provider: ours by what it holds.
+      subprotocols.push(value);
+    } else if (
+      SLOT_HEADERS.has(name) ||
+      // The header of a custom provider, perhaps: ours by what it holds.
+      (value.includes(PROXY_TOKEN_PREFIX) && !DROPPED_HEADERS.has(name))
+    ) {
       finder.offer(withoutScheme(value));
     }
   }
-  if (query !== undefined) {
-    for (const parameter of query.split("&")) {
-      const { name, value } = readParameter(parameter);
-      if (SLOT_PARAMETERS.has(name) || value.includes(PROXY_TOKEN_PREFIX)) finder.offer(value);
-    }
+  for (const { credential } of readSubprotocols(subprotocols)) finder.offer(credential ?? "");
+  for (const parameter of query?.split(SEPARATOR) ?? []) {
+    finder.offer(credentialOf(parameter) ?? "");
   }
   return finder.result();
 }
 
 /** The query without the parameters that are slots; the others stay byte for byte. Undefined when nothing is left. */
 export function stripQuery(query: string | undefined): string | undefined {
-  if (query === undefined) return undefined;
-  const kept = query.split("&").filter((parameter) => {
-    const { name, value } = readParameter(parameter);
-    return !SLOT_PARAMETERS.has(name) && !value.includes(PROXY_TOKEN_PREFIX);
-  });
-  return kept.length === 0 ? undefined : kept.join("&");
+  let kept: string | undefined;
+  let separator = "";
+  for (const part of query?.split(SEPARATOR) ?? []) {
+    if (part === "&" || part === ";") separator = part;
+    else if (credentialOf(part) === undefined) {
+      kept = kept === undefined ? part : kept + separator + part;
+    }
+  }
+  return kept;
 }
 
-/** The subprotocols that may go upstream, and the scheme name that stood before a stripped credential, if any. */
-export function stripSubprotocols(value: string): { kept: string[]; scheme: string | undefined } {
+/**
+ * Of the values of all Sec-WebSocket-Protocol fields: what may go upstream, and the name that stood before a stripped
+ * credential, if one did.
+ */
+export function stripSubprotocols(values: readonly string[]): {
+  kept: string[];
+  scheme: string | undefined;
+} {
   const kept: string[] = [];
   let scheme: string | undefined;
-  for (const element of readSubprotocols(value)) {
-    if (element.credential === undefined) kept.push(element.name);
-    else scheme ??= element.name;
+  for (const { name, credential } of readSubprotocols(values)) {
+    if (credential !== undefined) scheme ??= name;
+    else if (name !== undefined) kept.push(name);
   }
   return { kept, scheme };
 }
@@ -98,7 +137,7 @@ class TokenFinder {
   offer(credential: string): void {
     const text = credential.trim();
     if (text === "") return;
-    if (!text.startsWith(PROXY_TOKEN_PREFIX)) this.#refusal = "foreign_credential";
+    if (!text.includes(PROXY_TOKEN_PREFIX)) this.#refusal = "foreign_credential";
     else if (!isProxyToken(text)) this.#refusal ??= "malformed_token";
     else if (this.#token !== undefined && this.#token !== text)
       this.#refusal ??= "conflicting_tokens";
@@ -111,29 +150,26 @@ class TokenFinder {
   }
 }
 
-/** The credential of an Authorization value (RFC 9110, 11.6.2); for Basic, the password or else the user name. */
+/** The credential behind a scheme, whatever its name (RFC 9110, 11.4); for Basic, the password or else the user name. */
 function withoutScheme(value: string): string {
   const text = value.trim();
   const space = text.search(/[ \t]/);
-  if (space < 0) return SCHEMES.has(text.toLowerCase()) ? "" : text;
-  const scheme = text.slice(0, space).toLowerCase();
+  if (space < 0) return SCHEME_ALONE.test(text) ? "" : text;
   const credential = text.slice(space + 1).trim();
-  if (SCHEMES.has(scheme)) return credential;
-  if (scheme === "basic") {
-    const [user = "", ...password] = Buffer.from(credential, "base64")
-      .toString("latin1")
-      .split(":");
-    return password.join(":") || user;
-  }
-  return text;
+  if (text.slice(0, space).toLowerCase() !== "basic") return credential;
+  const [user = "", ...password] = Buffer.from(credential, "base64").toString("latin1").split(":");
+  return password.join(":") || user;
 }
 
-function readParameter(parameter: string): { name: string; value: string } {
+/** What a query parameter carries when it is a slot, by its name or by what it holds. */
+function credentialOf(parameter: string): string | undefined {
+  const text = decoded(parameter);
   const equals = parameter.indexOf("=");
-  return {
-    name: decoded(equals < 0 ? parameter : parameter.slice(0, equals)).toLowerCase(),
-    value: equals < 0 ? "" : decoded(parameter.slice(equals + 1)),
-  };
+  const value = equals < 0 ? "" : decoded(parameter.slice(equals + 1));
+  if (value.includes(PROXY_TOKEN_PREFIX)) return value;
+  if (text.includes(PROXY_TOKEN_PREFIX)) return text;
+  const name = equals < 0 ? text : decoded(parameter.slice(0, equals));
+  return SLOT_PARAMETERS.has(name.toLowerCase().replace(/[^a-z0-9]/g, "")) ? value : undefined;
 }
 
 function decoded(text: string): string {
@@ -147,29 +183,32 @@ function decoded(text: string): string {
 }
 
 interface Subprotocol {
-  readonly name: string;
+  /** Undefined for a credential that stands alone. */
+  readonly name: string | undefined;
   readonly credential: string | undefined;
 }
 
-function readSubprotocols(value: string): Subprotocol[] {
-  const elements = value
-    .split(",")
+/** Reads the values of all fields as the one list that they are (RFC 9110, 5.2). */
+function readSubprotocols(values: readonly string[]): Subprotocol[] {
+  const elements = values
+    .flatMap((value) => value.split(","))
     .map((element) => element.trim())
     .filter((element) => element !== "");
   const protocols: Subprotocol[] = [];
   for (let i = 0; i < elements.length; i++) {
     const element = elements[i] ?? "";
     const next = elements[i + 1];
-    if (element.startsWith(OPENAI_SUBPROTOCOL)) {
-      const credential = element.slice(OPENAI_SUBPROTOCOL.length);
-      protocols.push({ name: OPENAI_SUBPROTOCOL, credential });
-    } else if (PAIRED_SUBPROTOCOLS.has(element.toLowerCase()) && next !== undefined) {
+    const own = CREDENTIAL_SUBPROTOCOL.exec(element)?.[1];
+    if (own !== undefined) {
+      protocols.push({ name: undefined, credential: own });
+    } else if (SUBPROTOCOL_BEFORE_CREDENTIAL.test(element) && next !== undefined) {
       protocols.push({ name: element, credential: next });
       i++;
-    } else if (element.includes(PROXY_TOKEN_PREFIX)) {
-      protocols.push({ name: element, credential: element });
     } else {
-      protocols.push({ name: element, credential: undefined });
+      const ours = element.includes(PROXY_TOKEN_PREFIX);
+      protocols.push(
+        ours ? { name: undefined, credential: element } : { name: element, credential: undefined },
+      );
     }
   }
   return protocols;

@@ -3,9 +3,10 @@ import type { Clock } from "../clock.ts";
 
 const TICK_MS = 200;
 
-/** Something that waits. `overdue` is called at each tick and acts by itself when its time has come. */
+/** Something that waits. `overdue` is called at each tick and acts by itself when its time has come; `cut` ends it now. */
 export interface Waiting {
   overdue(nowMs: number): void;
+  cut(): void;
 }
 
 export interface DeadlineClock {
@@ -13,6 +14,8 @@ export interface DeadlineClock {
   nowMs(): number;
   add(waiting: Waiting): void;
   delete(waiting: Waiting): void;
+  /** Ends everything that still waits: the last deadline of all. */
+  cutAll(): void;
   close(): void;
 }
 
@@ -41,6 +44,9 @@ export function createDeadlineClock(clock: Clock): DeadlineClock {
       waiting.add(one);
     },
     delete: (one) => void waiting.delete(one),
+    cutAll() {
+      for (const one of waiting) one.cut();
+    },
     close: stop,
   };
 }

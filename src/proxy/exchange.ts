@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { loggedPath } from "./path.ts";
 
 /** How an exchange ended. */
 export type Outcome =
@@ -23,8 +24,6 @@ export type Outcome =
   /** Cut by us: the token was revoked, or the service stopped. */
   | "cut";
 
-const LONGEST_LOGGED_PATH = 512;
-
 export class Exchange {
   readonly id: string;
   readonly method: string;
@@ -33,6 +32,7 @@ export class Exchange {
   provider: string | undefined;
   /** Whether `provider` is one of the built-in names, and so may be a label. */
   providerIsBuiltIn = false;
+  /** Raw, and only of a path that has a canonical form. */
   path: string | undefined;
   workspaceId: string | undefined;
   agentId: string | undefined;
@@ -42,6 +42,8 @@ export class Exchange {
   secretVersion: number | undefined;
   status: number | undefined;
   firstByteMs: number | undefined;
+  /** The system's or the library's code for what went wrong with the upstream. */
+  errorCode: string | undefined;
   requestBytes = 0;
   responseBytes = 0;
   ended = false;
@@ -118,7 +120,7 @@ function fields(
   };
   if (reason !== undefined) line.reason = reason;
   if (exchange.provider !== undefined) line.provider = exchange.provider;
-  if (exchange.path !== undefined) line.path = exchange.path.slice(0, LONGEST_LOGGED_PATH);
+  if (exchange.path !== undefined) line.path = loggedPath(exchange.path);
   if (exchange.workspaceId !== undefined) line.workspaceId = exchange.workspaceId;
   if (exchange.agentId !== undefined) line.agentId = exchange.agentId;
   if (exchange.agent !== undefined) line.agent = exchange.agent;
@@ -128,6 +130,7 @@ function fields(
   if (exchange.status !== undefined) line.status = exchange.status;
   if (exchange.firstByteMs !== undefined) line.firstByteMs = rounded(exchange.firstByteMs);
   if (exchange.websocket) line.websocket = true;
+  if (exchange.errorCode !== undefined) line.errorCode = exchange.errorCode;
   return line;
 }
 

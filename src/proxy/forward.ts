@@ -6,8 +6,19 @@ import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
-import { hasHeader, responseHeaders, textPairs } from "./headers.ts";
+import { breakOff, discardRest } from "./endings.ts";
+import { responseHeaders, textPairs, withoutField } from "./headers.ts";
 import { GATHERED_BYTES, gatherBody, StreamedBody } from "./request-body.ts";
+import {
+  canHaveTrailers,
+  codeOf,
+  isCoded,
+  isFramed,
+  pairs,
+  rawHead,
+  reasonOf,
+  statusPhrase,
+} from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
 
 export interface ForwardContext {
@@ -31,9 +42,8 @@ export interface Plan {
 /** Answers the client in our own name; only possible while nothing of an answer has been sent. */
 export type Refuse = (reason: RefusalReason) => void;
 
-// How long the rest of a body that nobody wants may still come in, before the client's connection is closed.
-const UNREAD_BODY_MS = 30_000;
-const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+// A reused connection that the upstream was just closing shows within a round trip. What breaks later may have been worked on.
+const RETRY_WITHIN_MS = 1_000;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 export class Forwarding implements UpstreamHandler, Waiting {
@@ -44,15 +54,18 @@ export class Forwarding implements UpstreamHandler, Waiting {
   protected readonly response: ServerResponse;
   protected readonly plan: Plan;
   protected readonly refuse: Refuse;
-  protected controller: Dispatcher.DispatchController | undefined;
+  /** The protocol that is asked for in place of HTTP. */
+  protected readonly upgrade: string | undefined;
   /** Set once: from then on nothing that the upstream does matters any more. */
   protected over = false;
+  #controller: Dispatcher.DispatchController | undefined;
   #outcome: Outcome | undefined;
   #body: Buffer | StreamedBody | null = null;
   #gathering = false;
   #attempts = 0;
+  /** Whether any byte of an answer has come, an interim one's included. */
+  #heard = false;
   #answered = false;
-  #informed = false;
   #closeDelimited = false;
   #headersSent = false;
   #listensForDrain = false;
@@ -73,7 +86,6 @@ export class Forwarding implements UpstreamHandler, Waiting {
     this.response = response;
     this.plan = plan;
     this.refuse = refuse;
-    this.#progressMs = context.deadlineClock.nowMs();
     response.on("close", () => this.#clientClosed());
     context.deadlineClock.add(this);
     this.#progressMs = context.deadlineClock.nowMs();
@@ -97,7 +109,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
     }
   }
 
-  protected send(upgrade?: "websocket"): void {
+  protected send(): void {
     this.#attempts++;
     this.#progressMs = this.context.deadlineClock.nowMs();
     const { origin, target, headers } = this.plan;
@@ -108,25 +120,26 @@ export class Forwarding implements UpstreamHandler, Waiting {
         method: this.exchange.method,
         headers,
         body: this.#body,
-        ...(upgrade === undefined ? {} : { upgrade }),
+        ...(this.upgrade === undefined ? {} : { upgrade: this.upgrade }),
       },
       this,
     );
   }
 
-  /** Ends both sides at once, because of something on our side. */
+  /** Ends both sides at once, because the service stops. */
   cut(): void {
-    if (this.over) return;
-    if (this.#answered || this.response.headersSent) this.#breakOff("cut");
-    else {
-      this.settle();
-      this.refuse("unknown_token");
-    }
+    if (this.over && this.#outcome !== "completed") return;
+    if (this.#answered) this.#breakOff("cut");
+    else this.#giveUp("overloaded");
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller;
+    this.#controller = controller;
     if (this.over) controller.abort(new Error("no longer wanted"));
+  }
+
+  onResponseStarted(): void {
+    this.#heard = true;
   }
 
   onResponseStart(
@@ -137,27 +150,31 @@ export class Forwarding implements UpstreamHandler, Waiting {
   ): void {
     if (this.over) return;
     const raw = textPairs(controller.rawHeaders as Buffer[]);
-    if (status < 200) {
-      this.#informed = true;
-      if (this.request.httpVersionMinor > 0 && status !== 101) {
-        this.response.writeInformation(status, responseHeaders(raw));
-      }
+    if (status < 102 || isCoded(raw)) {
+      this.#giveUp("upstream_protocol_error");
       return;
     }
-    this.#answered = true;
+    const { method } = this.exchange;
+    const isOld = this.request.httpVersionMinor === 0;
+    let headers = responseHeaders(raw);
+    if (status < 200) {
+      if (isOld) return; // which knows none (RFC 9110, 15.2)
+      this.response.socket?.write(rawHead(status, headers), "latin1");
+      return;
+    }
     if (this.connection !== undefined) this.connection.answers++;
     this.#progressMs = this.context.deadlineClock.nowMs();
     this.exchange.status = status;
     this.context.exchanges.firstByte(this.exchange);
-    const headers = responseHeaders(raw);
-    if (!isFramed(raw, this.exchange.method, status)) {
+    if (isOld || !canHaveTrailers(raw, method, status)) headers = withoutField(headers, "trailer");
+    if (!isFramed(raw, method, status)) {
       // Its end is the connection's end, there and here: we can't vouch for more than the upstream did.
       this.#closeDelimited = true;
       this.response.useChunkedEncodingByDefault = false;
       this.response.shouldKeepAlive = false;
     }
-    const phrase = statusText !== undefined && REASON_PHRASE.test(statusText) ? statusText : "";
-    this.response.writeHead(status, phrase, headers);
+    this.response.writeHead(status, statusPhrase(statusText), headers);
+    this.#answered = true;
     // With the first chunk when that is here already, else without waiting for one.
     process.nextTick(flushHeaders, this);
   }
@@ -175,7 +192,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
       this.response.on("drain", () => {
         this.#pausedMs = undefined;
         this.#progressMs = this.context.deadlineClock.nowMs();
-        this.controller?.resume();
+        this.#controller?.resume();
       });
     }
   }
@@ -186,8 +203,9 @@ export class Forwarding implements UpstreamHandler, Waiting {
       this.#breakOff("upstream_broke");
       return;
     }
-    this.settle();
+    this.over = true;
     this.#outcome = "completed";
+    this.#progressMs = this.context.deadlineClock.nowMs();
     const trailers = controller.rawTrailers as Buffer[] | undefined;
     if (trailers !== undefined && trailers.length > 0) {
       this.response.addTrailers(pairs(responseHeaders(textPairs(trailers))));
@@ -198,40 +216,34 @@ export class Forwarding implements UpstreamHandler, Waiting {
 
   onResponseError(_controller: unknown, error: Error): void {
     if (this.over) return;
-    if (this.#answered) {
-      this.#breakOff("upstream_broke");
-    } else if (this.#mayRetry(error)) {
-      this.controller = undefined;
+    const code = codeOf(error);
+    if (!this.#answered && this.#mayRetry(code)) {
+      this.#controller = undefined;
       this.send();
-    } else {
-      this.settle();
-      this.refuse(reasonOf(error));
+      return;
     }
+    this.exchange.errorCode = code;
+    if (this.#answered) this.#breakOff("upstream_broke");
+    else this.#giveUp(reasonOf(error, this.#heard));
   }
 
   overdue(nowMs: number): void {
-    if (this.over) return;
     const waitedMs = nowMs - this.#progressMs;
     const { clientIdleMs, clientStallMs, firstByteMs, upstreamIdleMs } = this.context.deadlines;
-    const body = this.#body;
-    const awaitsBody =
-      this.#gathering || (body instanceof StreamedBody && !body.ended && body.waitingForClient);
-    if (!this.#answered) {
-      if (awaitsBody ? waitedMs > clientIdleMs : waitedMs > firstByteMs) {
-        this.#abortUpstream();
-        this.refuse(awaitsBody ? "request_timeout" : "upstream_first_byte_timeout");
+    if (this.over) {
+      // All of the answer has come, and the client has yet to take the last of it.
+      if (this.#outcome === "completed" && waitedMs > clientStallMs) {
+        this.#breakOff("client_stalled");
       }
+    } else if (!this.#answered) {
+      if (this.#awaitsBody()) {
+        if (waitedMs > clientIdleMs) this.#giveUp("request_timeout");
+      } else if (waitedMs > firstByteMs) this.#giveUp("upstream_first_byte_timeout");
     } else if (this.#pausedMs !== undefined) {
       if (nowMs - this.#pausedMs > clientStallMs) this.#breakOff("client_stalled");
     } else if (waitedMs > upstreamIdleMs) {
       this.#breakOff("upstream_silent");
     }
-  }
-
-  /** Nothing further is awaited of the upstream. */
-  protected settle(): void {
-    this.over = true;
-    this.context.deadlineClock.delete(this);
   }
 
   flushHeaders(): void {
@@ -245,21 +257,32 @@ export class Forwarding implements UpstreamHandler, Waiting {
     this.#progressMs = this.context.deadlineClock.nowMs();
   };
 
-  #mayRetry(error: Error): boolean {
-    const { code } = error as { code?: unknown };
+  #awaitsBody(): boolean {
+    const body = this.#body;
+    return this.#gathering || (body instanceof StreamedBody && body.waitingForClient);
+  }
+
+  #mayRetry(code: string | undefined): boolean {
     return (
       this.#attempts === 1 &&
-      !this.#informed &&
+      !this.#heard &&
       !(this.#body instanceof StreamedBody) &&
       (this.connection?.answers ?? 0) > 0 &&
-      typeof code === "string" &&
-      RETRIABLE.has(code)
+      code !== undefined &&
+      RETRIABLE.has(code) &&
+      this.context.deadlineClock.nowMs() - this.#progressMs <= RETRY_WITHIN_MS
     );
   }
 
   #abortUpstream(): void {
-    this.settle();
-    this.controller?.abort(new Error("no longer wanted"));
+    this.over = true;
+    this.#controller?.abort(new Error("no longer wanted"));
+  }
+
+  /** Ends it while nothing of an answer has been sent. */
+  #giveUp(reason: RefusalReason): void {
+    this.#abortUpstream();
+    this.refuse(reason);
   }
 
   #breakOff(outcome: Outcome): void {
@@ -275,10 +298,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
 
   #clientClosed(): void {
     if (!this.over) this.#abortUpstream();
-    this.#ended();
-  }
-
-  #ended(): void {
+    this.context.deadlineClock.delete(this);
     const whole = this.response.writableFinished;
     const outcome =
       this.#outcome === "completed" && !whole ? "client_left" : (this.#outcome ?? "client_left");
@@ -288,67 +308,4 @@ export class Forwarding implements UpstreamHandler, Waiting {
 
 function flushHeaders(forwarding: Forwarding): void {
   forwarding.flushHeaders();
-}
-
-/** Whether the answer says itself where it ends (RFC 9112, 6.3). */
-function isFramed(raw: readonly string[], method: string, status: number): boolean {
-  if (method === "HEAD" || status === 204 || status === 304) return true;
-  return hasHeader(raw, "content-length") || hasHeader(raw, "transfer-encoding");
-}
-
-/**
- * Ends a client's answer so that it can't be taken for a whole one. With `flush`, what has come is still sent; its end never is.
- * Where only the connection's end tells the end of the body, that has to be a reset.
- */
-function breakOff(response: ServerResponse, o: { flush: boolean; byReset: boolean }): void {
-  const { socket } = response;
-  if (socket === null) {
-    response.destroy();
-    return;
-  }
-  const end = (): void => {
-    // A TLS connection that ends without close_notify is as visibly broken as a reset one (RFC 8446, 6.1).
-    if (!o.byReset || "encrypted" in socket) socket.destroy();
-    else socket.resetAndDestroy();
-  };
-  if (!o.flush || socket.writableLength === 0) {
-    if (o.byReset || !o.flush) end();
-    else socket.destroySoon();
-    return;
-  }
-  socket.setTimeout(UNREAD_BODY_MS, () => socket.destroy());
-  if (o.byReset) socket.once("drain", end);
-  else socket.destroySoon();
-}
-
-/** Reads what is left of a body that nobody wants, so that the client gets to see its answer; not for ever. */
-export function discardRest(request: IncomingMessage): void {
-  request.removeAllListeners("data");
-  request.resume();
-  const timer = setTimeout(() => {
-    if (!request.complete) request.destroy();
-  }, UNREAD_BODY_MS);
-  timer.unref();
-  request.once("close", () => clearTimeout(timer));
-}
-
-function reasonOf(error: Error): RefusalReason {
-  switch ((error as { code?: unknown }).code) {
-    case "X3SPROXY_ADDRESS_REFUSED":
-      return "upstream_address_refused";
-    case "UND_ERR_CONNECT_TIMEOUT":
-      return "upstream_connect_timeout";
-    case "UND_ERR_HEADERS_OVERFLOW":
-    case "UND_ERR_RES_CONTENT_LENGTH_MISMATCH":
-    case "UND_ERR_INVALID_ARG":
-      return "upstream_protocol_error";
-    default:
-      return error.name === "HTTPParserError" ? "upstream_protocol_error" : "upstream_unreachable";
-  }
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const list: [string, string][] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) list.push([flat[i] ?? "", flat[i + 1] ?? ""]);
-  return list;
 }

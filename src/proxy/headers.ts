@@ -1,7 +1,7 @@
 // The only code that rewrites headers: pure functions over raw pairs [name, value, name, value, …]. Strips first
 // (hop-by-hop, whatever Connection names, framing, our own, every credential slot), sets last.
 import type { Injection } from "../vault/index.ts";
-import { isCredentialHeader, stripSubprotocols } from "./credential-slots.ts";
+import { comparableName, isCredentialHeader, stripSubprotocols } from "./credential-slots.ts";
 
 /** Never forwarded in either direction (RFC 9110, 7.6.1, with the fields that proxies have learned to distrust). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -22,9 +22,16 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   "content-length",
   "expect",
   "trailer",
-  "via",
   "forwarded",
   "x-real-ip",
+  // Rules judge the host, method and path that stand in the request's head, so none of these may say otherwise.
+  "x-host",
+  "x-http-host-override",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-host",
+  "x-original-uri",
   "x-original-url",
   "x-rewrite-url",
 ]);
@@ -33,7 +40,7 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);
 
 const OWN_PREFIX = "x3sproxy-";
-const FORWARDED_PREFIX = "x-forwarded-";
+const FORWARDED_PREFIX = "x-forwarded";
 const PSEUDONYM = "x3sproxy";
 
 export interface RequestHeaders {
@@ -53,37 +60,35 @@ export function requestHeaders(
   contentLength: string | undefined,
 ): RequestHeaders {
   const named = connectionOptions(raw);
+  const injected = injection.names.map(comparableName);
   const headers: string[] = [];
+  const subprotocols: string[] = [];
   let via = "";
-  let subprotocolScheme: string | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? "";
     const value = raw[i + 1] ?? "";
-    const lower = name.toLowerCase();
-    if (lower === "via") via += value + ", ";
+    const comparable = comparableName(name);
     if (
-      HOP_BY_HOP.has(lower) ||
-      REQUEST_DROPPED.has(lower) ||
-      named?.has(lower) === true ||
-      lower.startsWith(OWN_PREFIX) ||
-      lower.startsWith(FORWARDED_PREFIX) ||
-      injection.names.includes(lower)
+      HOP_BY_HOP.has(comparable) ||
+      REQUEST_DROPPED.has(comparable) ||
+      named?.has(comparable) === true ||
+      comparable.includes(OWN_PREFIX) ||
+      comparable.startsWith(FORWARDED_PREFIX) ||
+      injected.includes(comparable)
     ) {
       continue;
     }
-    if (lower === "sec-websocket-protocol") {
-      const { kept, scheme } = stripSubprotocols(value);
-      subprotocolScheme ??= scheme;
-      if (kept.length > 0) headers.push(name, kept.join(", "));
-      continue;
-    }
-    if (isCredentialHeader(lower, value)) continue;
-    headers.push(name, value);
+    if (comparable === "sec-websocket-protocol") subprotocols.push(value);
+    else if (isCredentialHeader(comparable, value)) continue;
+    else if (comparable === "via") via += value + ", ";
+    else headers.push(name, value);
   }
+  const { kept, scheme } = stripSubprotocols(subprotocols);
+  if (kept.length > 0) headers.push("sec-websocket-protocol", kept.join(", "));
   headers.push("via", `${via}${httpVersion} ${PSEUDONYM}`);
   if (contentLength !== undefined) headers.push("content-length", contentLength);
   injection.applyTo(headers);
-  return { headers, subprotocolScheme };
+  return { headers, subprotocolScheme: scheme };
 }
 
 /** Raw header bytes as they came, as pairs of latin1 strings (RFC 9110, 5.5). */
@@ -99,19 +104,39 @@ export function responseHeaders(raw: readonly string[]): string[] {
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? "";
-    const lower = name.toLowerCase();
+    const comparable = comparableName(name);
     if (
-      HOP_BY_HOP.has(lower) ||
-      RESPONSE_DROPPED.has(lower) ||
-      named?.has(lower) === true ||
-      lower.startsWith(OWN_PREFIX) ||
-      (chunked && lower === "content-length")
+      HOP_BY_HOP.has(comparable) ||
+      RESPONSE_DROPPED.has(comparable) ||
+      named?.has(comparable) === true ||
+      comparable.startsWith(OWN_PREFIX) ||
+      (chunked && comparable === "content-length")
     ) {
       continue;
     }
     headers.push(name, raw[i + 1] ?? "");
   }
   return headers;
+}
+
+/**
+ * Whether a request keeps to what Node's parser does not ask of it (RFC 9112, 2.6, 3.2, 6.1): version 1.0 or 1.1, one Host, and of
+ * the transfer codings only chunked, which is all that the parser undoes.
+ */
+export function isWellFramed(raw: readonly string[], httpVersion: string): boolean {
+  let hosts = 0;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]?.toLowerCase();
+    if (name === "host") hosts++;
+    if (name !== "transfer-encoding") continue;
+    if (httpVersion === "1.0" || raw[i + 1]?.toLowerCase() !== "chunked") return false;
+  }
+  return httpVersion === "1.1" ? hosts === 1 : httpVersion === "1.0" && hosts <= 1;
+}
+
+/** The section without the fields of a lower-case name. */
+export function withoutField(raw: readonly string[], name: string): string[] {
+  return raw.filter((_, i) => raw[i - (i % 2)]?.toLowerCase() !== name);
 }
 
 /** Whether a raw header section has a field, by lower-case name. */
@@ -127,13 +152,13 @@ export function fieldValue(raw: readonly string[], name: string): string | undef
   return undefined;
 }
 
-/** The field names that Connection lists, lower-case; undefined when it lists none but `close`, `keep-alive` and `upgrade`. */
+/** The comparable names of the fields that Connection lists; undefined when it lists none but `close`, `keep-alive` and `upgrade`. */
 function connectionOptions(raw: readonly string[]): Set<string> | undefined {
   let options: Set<string> | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== "connection") continue;
     for (const part of (raw[i + 1] ?? "").split(",")) {
-      const option = part.trim().toLowerCase();
+      const option = comparableName(part.trim());
       if (option === "" || option === "close" || HOP_BY_HOP.has(option)) continue;
       options ??= new Set();
       options.add(option);

@@ -1,6 +1,7 @@
 // The data plane's own endpoints under /_x3sproxy/: what a token may do, told to whoever holds it.
 import type { ServerResponse } from "node:http";
 import type { Grant } from "../access/index.ts";
+import { builtInProviders } from "../providers/index.ts";
 
 /** Answers an own endpoint; false when there is none at this path and method. */
 export function answerOwn(
@@ -24,7 +25,9 @@ export function answerOwn(
 }
 
 function describeGrant(grant: Grant): object {
-  const allowed = (name: string): boolean => grant.providers?.has(name) ?? true;
+  const callable = (name: string): boolean =>
+    (grant.providers?.has(name) ?? true) &&
+    (builtInProviders.has(name) || grant.customProviders.has(name));
   return {
     agent: grant.agentName,
     environment: grant.environment,
@@ -33,7 +36,7 @@ function describeGrant(grant: Grant): object {
     /** null: every provider. */
     providers: grant.providers === undefined ? null : [...grant.providers].sort(),
     /** Those of them that can be called now, since a key is there. */
-    configuredProviders: [...grant.secrets.keys()].filter(allowed).sort(),
+    configuredProviders: [...grant.secrets.keys()].filter(callable).sort(),
     allowedEndpoints: [...grant.allowedEndpoints].sort(),
   };
 }

@@ -1,44 +1,57 @@
 // The path of a request, in two forms: raw, as it goes upstream byte for byte, and canonical, as rules compare it.
 // A path whose two forms could mean different places to different servers is refused, never repaired.
+import { PROXY_TOKEN_PREFIX } from "../ids.ts";
+import { looksLikeKey } from "../providers/index.ts";
 
-const PLAIN = /^(?:\/[a-z0-9_~!$&'()*+,=:@-][a-z0-9_.~!$&'()*+,=:@-]*)+$/;
-const MALFORMED_ESCAPE = /%(?![0-9a-fA-F]{2})/;
-// What no path may hold decoded: controls, and the backslash that some servers read as a slash.
-const FORBIDDEN = /[\p{Cc}\\]/u;
+const LONGEST_LOGGED = 512;
+
+// Canonical already, as nearly all are. Without dots there are no dot segments.
+const PLAIN = /^(?:\/[a-z0-9_~!$&'()*+,=:@-]+)+$/;
+const NOT_A_PATH = /[^\x21-\x7e]|\\|%(?![0-9a-f]{2})/i;
+// Decoded: controls, a backslash, which some servers read as a slash, and what a second decoder would decode again.
+const AMBIGUOUS = /[\p{Cc}\\]|%[0-9a-f]{2}/iu;
+// AWS's resource names hold a slash, which its SDKs encode. How they begin keeps them from standing for anything else.
+const RESOURCE_NAME = /^arn:[\w:-]+(?:\/[\w:-][\w:.-]*)+$/i;
 
 /**
- * The form in which path rules are compared: percent-decoded once, lower-case, without path parameters (`;…`), empty
- * segments or a trailing slash. Undefined when the raw path is ambiguous: dot segments in any spelling, encoded
- * slashes or backslashes, doubly encoded ones, controls, or escapes that are not UTF-8 (RFC 3986, 2.1, 3.3, 6.2.2).
+ * The form in which path rules are compared: percent-decoded once, Unicode's look-alikes folded (NFKC), lower-case, without
+ * path parameters (`;…`), empty segments, a trailing slash, or the dots and spaces at a segment's end that Windows drops.
+ * Undefined when the raw path is ambiguous: dot segments in any spelling, encoded slashes or backslashes, double encodings,
+ * controls, escapes that are not UTF-8 (RFC 3986, 2.1, 3.3, 6.2.2); and when it holds a proxy token.
  */
 export function canonicalPath(raw: string): string | undefined {
+  if (raw.includes(PROXY_TOKEN_PREFIX)) return undefined;
   if (PLAIN.test(raw)) return raw;
-  if (MALFORMED_ESCAPE.test(raw) || raw.includes("#")) return undefined;
+  if (NOT_A_PATH.test(raw)) return undefined;
   let canonical = "";
   for (const segment of raw.split("/")) {
-    const decoded = decodeSegment(segment);
-    if (decoded === undefined) return undefined;
-    const name = withoutParameters(decoded);
-    if (name === "." || name === "..") return undefined;
-    if (name !== "") canonical += "/" + name.toLowerCase();
+    const name = canonicalSegment(segment);
+    if (name === undefined) return undefined;
+    if (name !== "") canonical += "/" + name;
   }
   return canonical === "" ? "/" : canonical;
 }
 
-function decodeSegment(segment: string): string | undefined {
+/** A raw path as the log may have it: not endless, and without a key that somebody has put into it. It must have a canonical form. */
+export function loggedPath(raw: string): string {
+  const segments = raw
+    .split("/")
+    .map((segment) => (looksLikeKey(decodeURIComponent(segment)) ? "…" : segment));
+  return segments.join("/").slice(0, LONGEST_LOGGED);
+}
+
+function canonicalSegment(segment: string): string | undefined {
   let decoded: string;
   try {
-    decoded = decodeURIComponent(segment);
+    decoded = decodeURIComponent(segment).normalize("NFKC");
   } catch {
     return undefined;
   }
-  if (decoded.includes("/") || FORBIDDEN.test(decoded)) return undefined;
-  // What a second decoder behind the provider's front would make of it must be harmless, too.
-  if (/%(?:2f|5c|2e|25|0)/i.test(decoded)) return undefined;
-  return decoded;
-}
-
-function withoutParameters(segment: string): string {
-  const semicolon = segment.indexOf(";");
-  return semicolon < 0 ? segment : segment.slice(0, semicolon);
+  if (AMBIGUOUS.test(decoded) || decoded.includes(PROXY_TOKEN_PREFIX)) return undefined;
+  if (decoded.includes("/") && !RESOURCE_NAME.test(decoded)) return undefined;
+  const semicolon = decoded.indexOf(";");
+  const name = semicolon < 0 ? decoded : decoded.slice(0, semicolon);
+  let end = name.length;
+  while (end > 0 && (name[end - 1] === "." || name[end - 1] === " ")) end--;
+  return end === 0 && name !== "" ? undefined : name.slice(0, end).toLowerCase();
 }

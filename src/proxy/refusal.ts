@@ -34,7 +34,7 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
       return {
         status: 400,
         message:
-          "The request's path is ambiguous: dot segments, encoded slashes, backslashes, control characters and tokens are not allowed in it.",
+          "The request's path is ambiguous: dot segments, encoded slashes, backslashes, double encodings, control characters, fragments and tokens are not allowed in it.",
       };
     case "headers_too_large":
       return { status: 431, message: "The request's header section is too large." };
@@ -106,6 +106,7 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
       return {
         status: 503,
         message: `The stored ${provider} key can't be opened. Save it again in the dashboard's Secrets tab: ${secretsTab(c)}`,
+        headers: [["retry-after", "2"]],
       };
     case "store_unavailable":
       return {
@@ -197,11 +198,14 @@ export function sendRefusal(
 }
 
 /** The raw answer to bytes that no request could be read from. */
-export function rawRefusal(reason: RefusalReason, context: RefusalContext): string {
+export function rawRefusal(
+  reason: RefusalReason,
+  context: RefusalContext,
+): { status: number; text: string } {
   const { status, headers, body } = renderRefusal(reason, context);
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nconnection: close\r\n`;
   for (let i = 0; i + 1 < headers.length; i += 2) {
     head += `${headers[i] ?? ""}: ${headers[i + 1] ?? ""}\r\n`;
   }
-  return `${head}\r\n${body}`;
+  return { status, text: `${head}\r\n${body}` };
 }

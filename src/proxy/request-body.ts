@@ -29,29 +29,30 @@ export class StreamedBody extends Readable {
   readonly #request: IncomingMessage;
   /** Whether the upstream wants more and the client has not sent it. */
   waitingForClient = false;
-  ended = false;
 
-  constructor(request: IncomingMessage, onChunk: (bytes: number) => void) {
+  /** `onProgress` is called for each chunk, and with 0 at the body's end. */
+  constructor(request: IncomingMessage, onProgress: (bytes: number) => void) {
     super({ highWaterMark: 64 * 1024 });
     this.#request = request;
     request.on("data", (chunk: Buffer) => {
       if (this.destroyed) return;
       this.waitingForClient = false;
-      onChunk(chunk.length);
+      onProgress(chunk.length);
       if (!this.push(chunk)) request.pause();
     });
     request.on("end", () => {
-      this.ended = true;
+      this.waitingForClient = false;
+      onProgress(0);
       if (!this.destroyed) this.push(null);
     });
     request.on("close", () => {
-      if (!request.complete) this.destroy(new Error("the client left within its request"));
+      if (!request.complete) this.destroy();
     });
     request.pause();
   }
 
   override _read(): void {
-    this.waitingForClient = true;
+    this.waitingForClient = !this.#request.complete;
     this.#request.resume();
   }
 }

@@ -7,14 +7,16 @@ export interface Route {
   readonly provider: string;
   /** What goes upstream, byte for byte, without the query. */
   readonly path: string;
-  /** The form that rules compare. */
-  readonly canonicalPath: string;
+  /** The form that rules compare. Undefined: the path is ambiguous and must be neither forwarded nor logged. */
+  readonly canonicalPath: string | undefined;
   /** Raw query without its question mark, or undefined. May hold the token: never log it. */
   readonly query: string | undefined;
 }
 
 const OWN_PREFIX = "/_x3sproxy/";
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)/i;
+// RFC 9110, 4.2.4 and 7.2: a host, perhaps a port, never a user.
+const AUTHORITY = /^(?:[\w.-]*|\[[\da-f:.]+\])(?::\d*)?$/i;
 const PROVIDER_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /**
@@ -27,8 +29,8 @@ export function providerHostSuffix(publicUrl: string): string | undefined {
 }
 
 /**
- * Finds the route of a request target in origin or absolute form (RFC 9112, 3.2). By host name when the host lies below the
- * public one, otherwise by the first path segment.
+ * Finds the route of a request target in origin or absolute form (RFC 9112, 3.2), whose authority then replaces the Host. By
+ * host name when the host lies below the public one, otherwise by the first path segment.
  */
 export function findRoute(
   target: string,
@@ -44,11 +46,12 @@ export function findRoute(
     rest = target.slice(absolute[0].length);
     if (!rest.startsWith("/")) rest = "/" + rest;
   }
+  if (authority !== undefined && !AUTHORITY.test(authority)) return "bad_request";
   const question = rest.indexOf("?");
   const path = question < 0 ? rest : rest.slice(0, question);
   const query = question < 0 ? undefined : rest.slice(question + 1);
-  const canonical = canonicalPath(path);
-  if (canonical === undefined) return "bad_path";
+  // A fragment has no place in a target: what stands behind it, one server reads and another does not.
+  const canonical = target.includes("#") ? undefined : canonicalPath(path);
   if (path.startsWith(OWN_PREFIX)) return { provider: "", path, canonicalPath: canonical, query };
   const named = hostSuffix === undefined ? undefined : providerInHost(authority, hostSuffix);
   if (named !== undefined) {
@@ -63,7 +66,7 @@ export function findRoute(
     provider,
     path: end < 0 ? "/" : path.slice(end),
     // The first segment is a plain name, so it is as long in both forms.
-    canonicalPath: canonical.slice(provider.length + 1) || "/",
+    canonicalPath: canonical && (canonical.slice(provider.length + 1) || "/"),
     query,
   };
 }

@@ -15,18 +15,21 @@ import { createAddressRule } from "./address-rule.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
 import { createDeadlineClock } from "./deadlines.ts";
 import { createExchanges } from "./exchange.ts";
-import { discardRest, Forwarding, type ForwardContext } from "./forward.ts";
+import { discardRest, linger } from "./endings.ts";
+import { Forwarding, type ForwardContext } from "./forward.ts";
 import { fieldValue } from "./headers.ts";
 import { answerOwn } from "./own-endpoints.ts";
 import { rawRefusal, sendRefusal, type RefusalContext } from "./refusal.ts";
 import { providerHostSuffix } from "./route.ts";
-import { Tunnel, upgradeResponse } from "./upgrade.ts";
+import { beginHandshake, Tunnel } from "./upgrade.ts";
 import { createUpstreams } from "./upstream.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
 // Longer than the idle time of common load balancers in front, so that it is they who close.
 const KEEP_ALIVE_MS = 75_000;
+// After which idle time the system asks a client whether it is still there: nobody else would notice one that vanished.
+const PROBE_AFTER_MS = 60_000;
 const DRAIN_POLL_MS = 50;
 
 export interface Proxy {
@@ -73,7 +76,9 @@ export function createProxy(o: ProxyOptions): Proxy {
     hostSuffix: providerHostSuffix(config.publicUrl),
     dashboardUrl: config.dashboardUrl,
   };
-  const tunnels = new Set<Tunnel>();
+  const sockets = new Set<Socket>();
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  let draining = false;
 
   /** Down the line; `forward` is the one step in which HTTP and WebSocket differ. */
   const handle = (
@@ -117,8 +122,7 @@ export function createProxy(o: ProxyOptions): Proxy {
 
   const fail = (call: Call, response: ServerResponse, error: unknown): void => {
     log.error("request failed", { exchangeId: call.exchange.id, ...errorFields(error) });
-    if (response.headersSent) response.destroy();
-    else refuse(call, response, "internal_error");
+    refuse(call, response, "internal_error");
   };
 
   const answer = (call: Call, response: ServerResponse, status: number): void => {
@@ -133,15 +137,26 @@ export function createProxy(o: ProxyOptions): Proxy {
     if (response.headersSent || response.destroyed) {
       response.destroy();
     } else {
-      // A client that waits for "100 Continue" may or may not send its body now: the connection can't be reused.
-      const waits = fieldValue(request.rawHeaders, "expect") !== undefined;
-      exchange.status = sendRefusal(response, reason, call.refusalContext(), waits);
+      // What comes next can't be told from a request: of a client that may or may not send its body now, that is late with
+      // it, or whose framing is in doubt.
+      const ends =
+        reason === "request_timeout" ||
+        reason === "bad_request" ||
+        fieldValue(request.rawHeaders, "expect") !== undefined;
+      exchange.status = sendRefusal(response, reason, call.refusalContext(), ends);
       if (!request.complete) discardRest(request);
     }
     exchanges.end(exchange, "refused", reason);
   };
 
   const serve = (request: IncomingMessage, response: ServerResponse, waits: boolean): void => {
+    // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): few have safe methods.
+    if (response.socket === null) {
+      response.once("socket", () => serve(request, response, waits));
+      return;
+    }
+    answers.set(response.socket, response);
+    if (draining) response.shouldKeepAlive = false;
     handle(request, response, (call, { plan }) => {
       if (waits) response.writeContinue();
       new Forwarding(forwarding, call.exchange, request, response, plan, (reason) =>
@@ -151,29 +166,26 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
 
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
-    const response = upgradeResponse(request, socket);
+    const handshake = beginHandshake(request, socket, head);
+    const { response } = handshake;
     handle(request, response, (call, { plan, subprotocolScheme }) => {
       const { grant, exchange } = call;
       if (grant === undefined) throw new Error("a forwarded call has a grant");
       exchange.websocket = true;
-      const tunnel = new Tunnel(
+      new Tunnel(
         forwarding,
         exchange,
         request,
-        response,
+        handshake,
         plan,
         (reason) => refuse(call, response, reason),
-        head,
         { subprotocolScheme, watch: (onRevoked) => access.watch(grant, onRevoked) },
-      );
-      tunnels.add(tunnel);
-      socket.once("close", () => tunnels.delete(tunnel));
-      tunnel.start();
+      ).start();
     });
   };
 
   /** For bytes that are no request, and for requests that Node hands over without a response object. */
-  const refuseRaw = (socket: Duplex, method: string, reason: RefusalReason): void => {
+  const refuseRaw = (socket: Socket, method: string, reason: RefusalReason): void => {
     const exchange = exchanges.begin(method);
     const context: RefusalContext = {
       exchangeId: exchange.id,
@@ -183,20 +195,45 @@ export function createProxy(o: ProxyOptions): Proxy {
       sensitiveEndpoint: undefined,
       dashboardUrl: config.dashboardUrl,
     };
-    if (socket.writable) socket.end(rawRefusal(reason, context));
-    socket.on("error", () => socket.destroy());
+    const { status, text } = rawRefusal(reason, context);
+    exchange.status = status;
+    socket.write(text);
+    linger(socket);
     exchanges.end(exchange, "refused", reason);
   };
 
+  /** Whether a socket is free for an answer. If another is under way on it, ends it: the two would be taken for each other. */
+  const isFree = (socket: Duplex): socket is Socket => {
+    if (!(socket instanceof Socket)) {
+      socket.destroy();
+      return false;
+    }
+    const current = answers.get(socket);
+    if (current === undefined || current.closed) return true;
+    if (current.writableEnded) socket.destroySoon();
+    else socket.resetAndDestroy(); // an answer without a length must not look whole
+    return false;
+  };
+
+  const headersTimeoutMs = Math.min(HEADERS_TIMEOUT_MS, config.deadlines.clientIdleMs);
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
     requestTimeout: 0, // uploads may take as long as they go on; silence within one has a deadline of its own
     keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_AFTER_MS,
     noDelay: true,
     insecureHTTPParser: false,
+    requireHostHeader: false, // asked for on the way down, so that its absence is refused as all else is
     shouldUpgradeCallback: (request: IncomingMessage) =>
       request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket",
+  });
+  server.maxHeadersCount = 0; // their size is limited; more than Node's number of them would be dropped in silence
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
   });
   server.on("request", (request, response) => serve(request, response, false));
   server.on("checkContinue", (request, response) => serve(request, response, true));
@@ -208,39 +245,29 @@ export function createProxy(o: ProxyOptions): Proxy {
     );
   });
   server.on("upgrade", (request, socket, head) => {
-    if (socket instanceof Socket) serveUpgrade(request, socket, head);
-    else socket.destroy();
+    if (isFree(socket)) serveUpgrade(request, socket, head);
   });
   server.on("connect", (_request, socket) => {
-    refuseRaw(socket, "CONNECT", "method_not_allowed");
+    if (isFree(socket)) refuseRaw(socket, "CONNECT", "method_not_allowed");
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === "ECONNRESET" || !socket.writable || hasAnswerUnderWay(socket)) {
-      socket.destroy();
-      return;
-    }
-    refuseRaw(
-      socket,
-      "",
-      error.code === "HPE_HEADER_OVERFLOW"
-        ? "headers_too_large"
-        : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-          ? "request_timeout"
-          : "bad_request",
-    );
+    if (socket.writableEnded) return; // what is left to do ends by itself
+    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+    else if (isFree(socket)) refuseRaw(socket, "", reasonOf(error));
   });
 
   return {
     listen: (address) => listen(server, address),
     async drain() {
       const until = clock.monotonicMs() + config.deadlines.drainMs;
+      draining = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       while (exchanges.open > 0 && clock.monotonicMs() < until) {
         server.closeIdleConnections();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
-      for (const tunnel of tunnels) tunnel.cut();
-      server.closeAllConnections();
+      deadlineClock.cutAll();
+      for (const socket of sockets) socket.destroySoon();
       await closed;
       deadlineClock.close();
       await upstreams.destroy();
@@ -248,8 +275,14 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
 }
 
-/** Whether bytes of an answer are already on their way, so that another answer would corrupt it. */
-function hasAnswerUnderWay(socket: object): boolean {
-  const { _httpMessage: current } = socket as { _httpMessage?: ServerResponse };
-  return current?.headersSent === true;
+/** Why bytes are no request. */
+function reasonOf({ code }: NodeJS.ErrnoException): RefusalReason {
+  switch (code ?? "") {
+    case "HPE_HEADER_OVERFLOW":
+      return "headers_too_large";
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "request_timeout";
+    default:
+      return "bad_request";
+  }
 }

@@ -1,12 +1,16 @@
 // A WebSocket through the proxy: the same request as any other up to the upstream's answer, then two sockets joined. Cut when
 // its token stops being live.
 import { ServerResponse, type IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import type { Exchange, Outcome } from "./exchange.ts";
 import { Forwarding, type ForwardContext, type Plan, type Refuse } from "./forward.ts";
 import { hasHeader, responseHeaders, textPairs } from "./headers.ts";
+import { rawHead } from "./upstream-answer.ts";
+
+// A client has nothing to say before the handshake is done; what it says nevertheless is kept up to about here.
+const EARLY_BYTES = 64 * 1024;
 
 export interface TunnelOptions {
   /** The subprotocol to name when the client's credential stood among its subprotocols and the upstream names none. */
@@ -15,22 +19,38 @@ export interface TunnelOptions {
   readonly watch: (onRevoked: () => void) => () => void;
 }
 
-/** The answer to an upgrade request as long as it is a plain HTTP one: a refusal, or whatever an upstream says instead of 101. */
-export function upgradeResponse(request: IncomingMessage, socket: Socket): ServerResponse {
+/** The client's side of an upgrade until it is granted: a plain HTTP answer, and what the client has sent early. */
+export interface Handshake {
+  /** For a refusal, or for whatever an upstream says instead of 101. */
+  readonly response: ServerResponse;
+  readonly early: Buffer[];
+}
+
+/** Takes over a socket that asks for an upgrade. Reads on, since only a socket that is read tells of its end. */
+export function beginHandshake(request: IncomingMessage, socket: Socket, head: Buffer): Handshake {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
+  const early: Buffer[] = [head];
+  let earlyBytes = head.length;
+  socket.on("data", (chunk: Buffer) => {
+    early.push(chunk);
+    earlyBytes += chunk.length;
+    if (earlyBytes > EARLY_BYTES) socket.pause();
+  });
+  socket.on("end", () => socket.destroy());
   socket.on("drain", () => response.emit("drain"));
   socket.on("error", () => socket.destroy());
   response.on("finish", () => socket.destroySoon());
-  return response;
+  return { response, early };
 }
 
 export class Tunnel extends Forwarding {
+  protected override readonly upgrade = "websocket";
   readonly #options: TunnelOptions;
-  readonly #head: Buffer;
+  readonly #early: readonly Buffer[];
   readonly #client: Socket;
-  #upstream: Duplex | undefined;
+  #directions: readonly Direction[] = [];
   #outcome: Outcome = "completed";
   #unwatch: (() => void) | undefined;
 
@@ -38,20 +58,19 @@ export class Tunnel extends Forwarding {
     context: ForwardContext,
     exchange: Exchange,
     request: IncomingMessage,
-    response: ServerResponse,
+    handshake: Handshake,
     plan: Plan,
     refuse: Refuse,
-    head: Buffer,
     options: TunnelOptions,
   ) {
-    super(context, exchange, request, response, plan, refuse);
+    super(context, exchange, request, handshake.response, plan, refuse);
     this.#client = request.socket;
-    this.#head = head;
+    this.#early = handshake.early;
     this.#options = options;
   }
 
   override start(): void {
-    this.send("websocket");
+    this.send();
   }
 
   onRequestUpgrade(
@@ -61,65 +80,97 @@ export class Tunnel extends Forwarding {
     upstream: Duplex,
   ): void {
     upstream.on("error", () => upstream.destroy());
-    if (this.over) {
+    if (this.over || !(upstream instanceof Socket)) {
       upstream.destroy();
       return;
     }
-    this.settle();
+    this.over = true;
+    const { context, exchange, response } = this;
     const client = this.#client;
-    this.#upstream = upstream;
-    this.exchange.status = status;
-    this.context.exchanges.firstByte(this.exchange);
-    this.response.removeAllListeners("close");
-    this.response.detachSocket(client);
+    exchange.status = status;
+    context.exchanges.firstByte(exchange);
+    response.removeAllListeners("close");
+    response.detachSocket(client);
+    for (const event of ["data", "end", "drain"]) client.removeAllListeners(event);
     client.setNoDelay(true);
-    client.write(this.#handshake(textPairs(controller.rawHeaders as Buffer[])), "latin1");
-    if (this.#head.length > 0) client.unshift(this.#head);
-    relay(client, upstream, (bytes) => (this.exchange.requestBytes += bytes));
-    relay(upstream, client, (bytes) => (this.exchange.responseBytes += bytes));
+    client.write(this.#head(textPairs(controller.rawHeaders as Buffer[])), "latin1");
+    const nowMs = (): number => context.deadlineClock.nowMs();
+    const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes));
+    const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n));
+    this.#directions = [up, down];
+    for (const chunk of this.#early) up.pass(chunk);
     client.once("close", () => this.#closed());
     upstream.once("close", () => this.#closed());
     this.#unwatch = this.#options.watch(() => this.cut());
   }
 
-  override cut(): void {
-    if (this.#upstream === undefined) {
-      super.cut();
-      return;
+  override overdue(nowMs: number): void {
+    if (this.#directions.length === 0) super.overdue(nowMs);
+    const { clientStallMs } = this.context.deadlines;
+    if (this.#directions.some(({ stuckMs }) => nowMs - (stuckMs ?? nowMs) > clientStallMs)) {
+      this.#close("client_stalled");
     }
-    this.#outcome = "cut";
-    this.#client.destroy();
-    this.#upstream.destroy();
   }
 
-  #handshake(upstreamHeaders: readonly string[]): string {
+  override cut(): void {
+    if (this.#directions.length === 0) super.cut();
+    else this.#close("cut");
+  }
+
+  #head(upstreamHeaders: readonly string[]): string {
     const headers = responseHeaders(upstreamHeaders);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
     const { subprotocolScheme } = this.#options;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {
       headers.push("Sec-WebSocket-Protocol", subprotocolScheme);
     }
-    let head = "HTTP/1.1 101 Switching Protocols\r\n";
-    for (let i = 0; i + 1 < headers.length; i += 2) {
-      head += `${headers[i] ?? ""}: ${headers[i + 1] ?? ""}\r\n`;
-    }
-    return head + "\r\n";
+    return rawHead(101, headers);
+  }
+
+  #close(outcome: Outcome): void {
+    this.#outcome = outcome;
+    for (const { to } of this.#directions) to.destroy();
   }
 
   #closed(): void {
     this.#unwatch?.();
-    this.#client.destroySoon();
-    this.#upstream?.destroy();
+    this.context.deadlineClock.delete(this);
+    for (const { to } of this.#directions) to.destroySoon();
     this.context.exchanges.end(this.exchange, this.#outcome);
   }
 }
 
-function relay(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
-  from.on("data", (chunk: Buffer) => {
-    count(chunk.length);
-    if (!to.write(chunk)) from.pause();
-  });
-  to.on("drain", () => from.resume());
-  from.on("end", () => to.end());
-  from.resume();
+/** One direction of a tunnel: passes bytes on no faster than they are taken. */
+class Direction {
+  readonly to: Socket;
+  /** Since when the receiver has not taken what waits for it. */
+  stuckMs: number | undefined;
+  readonly #from: Socket;
+  readonly #nowMs: () => number;
+  readonly #count: (bytes: number) => void;
+
+  constructor(from: Socket, to: Socket, nowMs: () => number, count: (bytes: number) => void) {
+    this.#from = from;
+    this.to = to;
+    this.#nowMs = nowMs;
+    this.#count = count;
+    from.on("data", (chunk: Buffer) => this.pass(chunk));
+    // Neither side has use for half a WebSocket: what is on its way is still delivered, then both end.
+    from.on("end", () => {
+      this.stuckMs = nowMs();
+      to.destroySoon();
+    });
+    to.on("drain", () => {
+      this.stuckMs = undefined;
+      from.resume();
+    });
+    from.resume();
+  }
+
+  pass(chunk: Buffer): void {
+    this.#count(chunk.length);
+    if (this.to.write(chunk)) return;
+    this.stuckMs ??= this.#nowMs();
+    this.#from.pause();
+  }
 }

@@ -1,9 +1,10 @@
 // Connections to the upstreams: pools of keep-alive sockets, TLS that is always verified, the address rule at the moment of
 // connecting, and the operator's forward proxy. Follows no redirect and decodes nothing.
 import { isIP, type Socket } from "node:net";
-import { Agent, buildConnector, Client, EnvHttpProxyAgent, Pool, type Dispatcher } from "undici";
+import { Agent, buildConnector, Client, Pool, type Dispatcher } from "undici";
 import type { Config } from "../config.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
+import { createForwardProxy } from "./forward-proxy.ts";
 
 // Idle sockets are kept for less than the 60 s after which common load balancers drop theirs.
 const KEEP_ALIVE_MS = 50_000;
@@ -20,7 +21,7 @@ export interface Connection {
 export type UpstreamHandler = Dispatcher.DispatchHandler & { connection: Connection | undefined };
 
 export interface Upstreams {
-  /** Sends a request; failures reach the handler. `origin` is a normalised origin that the rule has not refused. */
+  /** Sends a request; failures reach the handler. `origin` is a normalised origin. */
   dispatch(
     options: Dispatcher.DispatchOptions & { origin: string },
     handler: UpstreamHandler,
@@ -29,70 +30,42 @@ export interface Upstreams {
   destroy(): Promise<void>;
 }
 
-/** Makes the pools. `deadlines.connectMs` covers name resolution, TCP and TLS. */
-export function createUpstreams(
-  o: Pick<Config, "deadlines" | "upstreamProxy"> & { rule: AddressRule },
-): Upstreams {
-  const options = {
+type Options = Pick<Config, "deadlines" | "upstreamProxy"> & { readonly rule: AddressRule };
+
+/** Makes the pools. Throws ConfigError when the forward proxy's URL can't be used. */
+export function createUpstreams(o: Options): Upstreams {
+  const agent = new Agent({
     pipelining: 1,
     allowH2: false,
     headersTimeout: 0, // ours cover what undici's miss: an upload that has just ended, a paused answer
     bodyTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
-    connectTimeout: o.deadlines.connectMs,
-    connect: guardedConnector(o.rule, o.deadlines.connectMs),
-    factory: (origin: string | URL, poolOptions: object) =>
+    connect: createConnector(o),
+    factory: (origin: string | URL, options: object) =>
       new Pool(origin, {
-        ...poolOptions,
+        ...options,
         factory: (to: URL, clientOptions: object) => new TrackedClient(to, clientOptions),
       }),
-  };
-  const direct = new Agent(options);
-  const { httpsProxy, noProxy } = o.upstreamProxy;
-  const tls = { rejectUnauthorized: true, minVersion: "TLSv1.2" as const };
-  const proxied =
-    httpsProxy === undefined
-      ? undefined
-      : new EnvHttpProxyAgent({
-          ...options,
-          httpsProxy,
-          httpProxy: httpsProxy,
-          noProxy: noProxy ?? "",
-          requestTls: tls,
-          proxyTls: tls,
-        });
+  });
   return {
-    dispatch(request, handler) {
-      try {
-        if (proxied === undefined || request.origin.startsWith("http:")) {
-          direct.dispatch(request, handler);
-          return;
-        }
-        // Behind a forward proxy the name is resolved there, so only a literal address can be judged here.
-        if (o.rule.originProblem(request.origin) !== undefined) throw new AddressRefusedError();
-        proxied.dispatch(request, handler);
-      } catch (error) {
-        handler.onResponseError?.(undefined as never, error as Error);
-      }
-    },
-    async destroy() {
-      await Promise.all([direct.destroy(), proxied?.destroy()]);
-    },
+    dispatch: (request, handler) => void agent.dispatch(request, handler),
+    destroy: () => agent.destroy(),
   };
 }
 
-function guardedConnector(rule: AddressRule, timeout: number): buildConnector.connector {
-  const base = { timeout, allowH2: false, minVersion: "TLSv1.2" as const };
-  const https = buildConnector({
+/** Connects to where the rule allows; `deadlines.connectMs` covers name resolution, TCP and TLS, and once more a tunnel. */
+function createConnector({ rule, deadlines, upstreamProxy }: Options): buildConnector.connector {
+  const timeout = deadlines.connectMs;
+  const base = { timeout, allowH2: false };
+  const overTls = buildConnector({
     ...base,
+    minVersion: "TLSv1.2",
     rejectUnauthorized: true,
     lookup: rule.lookup("https:"),
   });
-  const http = buildConnector({
-    ...base,
-    lookup: rule.lookup("http:"),
-  });
+  const plain = buildConnector({ ...base, lookup: rule.lookup("http:") });
+  const proxy = createForwardProxy(upstreamProxy, timeout);
   return (to, callback) => {
     const protocol = to.protocol === "http:" ? "http:" : "https:";
     const host = to.hostname.replace(/^\[|\]$/g, "");
@@ -100,7 +73,16 @@ function guardedConnector(rule: AddressRule, timeout: number): buildConnector.co
       queueMicrotask(() => callback(new AddressRefusedError(), null));
       return;
     }
-    (protocol === "http:" ? http : https)(to, callback);
+    const port = Number(to.port || "443");
+    if (protocol === "http:") plain(to, callback);
+    else if (proxy?.covers(host, port) !== true) overTls(to, callback);
+    else {
+      // The name is resolved behind the forward proxy, so only a literal address could be judged here.
+      proxy.tunnel(host, port, (error, httpSocket) => {
+        if (httpSocket === undefined) callback(error ?? new Error("no tunnel"), null);
+        else overTls({ ...to, httpSocket }, callback);
+      });
+    }
   };
 }
 

@@ -1,0 +1,81 @@
+// The operator's forward proxy (HTTPS_PROXY, NO_PROXY): which upstreams are reached through it, and the CONNECT tunnel to one
+// (RFC 9110, 9.3.6). Sees nothing of a request: TLS to the upstream is spoken inside the tunnel.
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { isIP, type Socket } from "node:net";
+import { errors } from "undici";
+import type { Config } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+
+export interface ForwardProxy {
+  /** Whether an upstream is reached through it. `host` without brackets. */
+  covers(host: string, port: number): boolean;
+  /** Opens a tunnel. The error of a proxy that does not answer in time is undici's ConnectTimeoutError. */
+  tunnel(host: string, port: number, done: (error: Error | null, socket?: Socket) => void): void;
+}
+
+/** Makes it, or undefined when none is set. Throws ConfigError when HTTPS_PROXY is not an http or https URL. */
+export function createForwardProxy(
+  { httpsProxy, noProxy }: Config["upstreamProxy"],
+  timeoutMs: number,
+): ForwardProxy | undefined {
+  if (httpsProxy === undefined) return undefined;
+  const proxy = URL.parse(httpsProxy.includes("://") ? httpsProxy : `http://${httpsProxy}`);
+  if (proxy === null || !/^https?:$/.test(proxy.protocol)) {
+    throw new ConfigError(
+      "HTTPS_PROXY: give an http or https URL, as in http://proxy.example:3128",
+    );
+  }
+  const secure = proxy.protocol === "https:";
+  const authorization = credentials(proxy);
+  const bypasses = (noProxy ?? "").split(/[\s,]+/).filter((entry) => entry !== "");
+  return {
+    covers: (host, port) => !bypasses.some((entry) => matches(entry, host.toLowerCase(), port)),
+    tunnel(host, port, done) {
+      const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+      const request = (secure ? httpsRequest : httpRequest)({
+        host: proxy.hostname.replace(/^\[|\]$/g, ""),
+        port: proxy.port === "" ? (secure ? 443 : 80) : proxy.port,
+        method: "CONNECT",
+        path: authority,
+        headers: { host: authority, ...authorization },
+        agent: false,
+        rejectUnauthorized: true,
+      });
+      const timer = setTimeout(
+        () => request.destroy(new errors.ConnectTimeoutError("the forward proxy did not answer")),
+        timeoutMs,
+      );
+      request.once("connect", (response, socket: Socket) => {
+        clearTimeout(timer);
+        if (response.statusCode === 200) {
+          done(null, socket);
+          return;
+        }
+        socket.destroy();
+        done(new Error("the forward proxy refused the tunnel"));
+      });
+      request.once("response", () => request.destroy(new Error("no answer to CONNECT")));
+      request.once("error", (error) => {
+        clearTimeout(timer);
+        done(error);
+      });
+      request.end();
+    },
+  };
+}
+
+function credentials({ username, password }: URL): { "proxy-authorization"?: string } {
+  if (username === "") return {};
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { "proxy-authorization": `Basic ${Buffer.from(pair).toString("base64")}` };
+}
+
+/** An entry of NO_PROXY: `*`, a name (which stands for the names below it, too) or an address, each with or without a port. */
+function matches(entry: string, host: string, port: number): boolean {
+  const [, given = "", only] =
+    isIP(entry) === 6 ? ["", entry] : (/^\[?(.+?)\]?(?::(\d+))?$/.exec(entry) ?? []);
+  if (only !== undefined && Number(only) !== port) return false;
+  const name = given.toLowerCase().replace(/^\*?\./, "");
+  return name === "*" || host === name || host.endsWith(`.${name}`);
+}
