@@ -15,7 +15,8 @@ import {
   loadMasterKey,
   verifyMasterKey,
 } from "../../src/vault/index.ts";
-import { createTestDatabase } from "./database.ts";
+import { eventually } from "./eventually.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
 
 /** What an upstream must see in place of the token. */
 export const FAKE_KEY = "sk-FAKE-real-key-0123456789-abcdefghij";
@@ -30,6 +31,7 @@ export interface DataPlane {
   readonly secrets: ReturnType<typeof createSecrets>;
   readonly customProviders: ReturnType<typeof createCustomProviders>;
   readonly metrics: ReturnType<typeof createMetrics>;
+  readonly database: TestDatabase;
   readonly ownerUrl: string;
   /** All log lines so far, parsed. */
   logged(): Record<string, unknown>[];
@@ -48,10 +50,17 @@ export interface DataPlane {
 /** Starts it. `env` goes to readConfig over defaults that allow loopback upstreams; all is closed when the test ends. */
 export async function openDataPlane(
   t: TestContext,
-  o: { env?: Record<string, string>; clock?: Clock } = {},
+  o: {
+    env?: Record<string, string>;
+    clock?: Clock;
+    /** Another plane's, which drops it: this one comes second, as after a restart. */
+    database?: TestDatabase;
+    /** Gives the URL by which the data plane reaches the database: a TcpGate's, say. */
+    through?: (proxyUrl: string) => Promise<string>;
+  } = {},
 ): Promise<DataPlane> {
   const clock = o.clock ?? systemClock;
-  const database = await createTestDatabase();
+  const database = o.database ?? (await createTestDatabase());
   const config = readConfig({
     DATABASE_URL: database.ownerUrl,
     X3SPROXY_MASTER_KEY: database.masterKey,
@@ -76,8 +85,9 @@ export async function openDataPlane(
   const vault = await createVault(masterKey);
   const { workspaceId } = await bootstrap(database.ownerUrl, { makeApiKey: false });
   const control = createPool(database.controlUrl);
-  const pool = createPool(database.proxyUrl);
-  const changes = createChanges(database.proxyUrl, { clock, log, metrics });
+  const proxyUrl = (await o.through?.(database.proxyUrl)) ?? database.proxyUrl;
+  const pool = createPool(proxyUrl);
+  const changes = createChanges(proxyUrl, { clock, log, metrics });
   const access = createAccess({ pool, changes, vault, clock, log, metrics });
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => rule.originProblem(origin);
@@ -91,6 +101,8 @@ export async function openDataPlane(
   const customProviders = createCustomProviders({ pool: control, originProblem });
   const proxy = createProxy({ config, access, vault, clock, log, metrics });
   const { port } = await proxy.listen(config.proxyAddress);
+  // Until it listens, what it remembers is forgotten once more.
+  await eventually(async () => (await metrics.notificationsHealthy.get()).values[0]?.value === 1);
   let drained: Promise<void> | undefined;
   const drain = (): Promise<void> => (drained ??= proxy.drain());
   t.after(async () => {
@@ -98,7 +110,7 @@ export async function openDataPlane(
     access.close();
     await changes.close();
     await Promise.all([pool.close(), control.close()]);
-    await database.drop();
+    if (o.database === undefined) await database.drop();
   });
   return {
     port,
@@ -110,6 +122,7 @@ export async function openDataPlane(
     secrets,
     customProviders,
     metrics,
+    database,
     ownerUrl: database.ownerUrl,
     logged: () => lines,
     async exchange(test = () => true) {

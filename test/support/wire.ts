@@ -2,16 +2,17 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { readAnswer, type Answer } from "./answers.ts";
 
 /** One connection that the upstream accepted. */
 export interface UpstreamConnection {
   readonly socket: Socket;
   /** All bytes received so far, latin1. */
-  received(): string;
+  readonly received: () => string;
   /** Resolves when what was received satisfies `test`; rejects when the connection ends before. */
-  until(test: (received: string) => boolean): Promise<string>;
+  readonly until: (test: (received: string) => boolean) => Promise<string>;
   /** Resolves to the first header section and its raw field lines. */
-  head(): Promise<{ line: string; headers: [string, string][]; text: string }>;
+  readonly head: () => Promise<{ line: string; headers: [string, string][]; text: string }>;
 }
 
 export interface WireUpstream {
@@ -102,9 +103,11 @@ function wrap(socket: Socket): UpstreamConnection {
 
 export interface WireClient {
   readonly socket: Socket;
-  send(bytes: string | Buffer): void;
-  received(): string;
-  until(test: (received: string) => boolean): Promise<string>;
+  readonly send: (bytes: string | Buffer) => void;
+  /** The next answer that has not been taken yet, interim ones included; rejects when the connection ends before its end. */
+  answer(method?: string): Promise<Answer>;
+  readonly received: () => string;
+  readonly until: (test: (received: string) => boolean) => Promise<string>;
   /** Resolves when the connection is over: cleanly (FIN) or by a reset. */
   ended(): Promise<"fin" | "reset">;
 }
@@ -114,18 +117,65 @@ export async function openWireClient(port: number, allowHalfOpen = false): Promi
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen });
   const { received, until } = wrap(socket);
   let failure: NodeJS.ErrnoException | undefined;
+  let ended = false;
   socket.on("error", (error) => (failure = error));
   const closed = new Promise<"fin" | "reset">((resolve) => {
-    socket.on("end", () => resolve("fin"));
+    socket.on("end", () => {
+      ended = true;
+      socket.emit("test-progress");
+      resolve("fin");
+    });
     socket.on("close", () => resolve(failure === undefined ? "fin" : "reset"));
   });
   await once(socket, "connect");
   socket.setNoDelay(true);
+  let taken = 0;
   return {
     socket,
     received,
     until,
     send: (bytes) => void socket.write(bytes),
+    async answer(method = "GET") {
+      let found: ReturnType<typeof readAnswer>;
+      await until((bytes) => {
+        found = readAnswer(bytes.slice(taken), { method, ended });
+        return found !== undefined;
+      });
+      if (found === undefined) throw new Error("until() resolved without an answer");
+      taken += found.length;
+      return found.answer;
+    },
     ended: () => closed,
   };
 }
+
+/** The bytes of a request's header section, with a token as a bearer credential unless `headers` brings its own. */
+export function head(
+  token: string,
+  target: string,
+  o: { method?: string; version?: string; headers?: readonly string[] } = {},
+): string {
+  const { method = "GET", version = "1.1", headers = [] } = o;
+  return [
+    `${method} ${target} HTTP/${version}`,
+    "Host: proxy.test",
+    `Authorization: Bearer ${token}`,
+    ...headers,
+    "\r\n",
+  ].join("\r\n");
+}
+
+/** The same for a WebSocket. */
+export function webSocketHead(token: string, target: string): string {
+  const headers = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  ];
+  return head(token, target, { headers });
+}
+
+/** An upstream's consent to it. */
+export const SWITCHING =
+  "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
