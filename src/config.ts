@@ -48,7 +48,7 @@ export interface Deadlines {
   readonly upstreamIdleMs: number;
   /** A client that has stopped reading while there is something to read. */
   readonly clientStallMs: number;
-  /** A client that has stopped sending in the middle of its request body. */
+  /** A client that has stopped sending in the middle of its request body; all of a header section, if that is less than 30 s. */
   readonly clientIdleMs: number;
   /** From SIGTERM until open exchanges are cut. */
   readonly drainMs: number;

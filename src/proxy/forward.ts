@@ -7,7 +7,7 @@ import type { RefusalReason } from "../errors.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
-import { responseHeaders, textPairs, withoutField } from "./headers.ts";
+import { hasHeader, responseHeaders, textPairs, withoutField } from "./headers.ts";
 import { GATHERED_BYTES, gatherBody, StreamedBody } from "./request-body.ts";
 import {
   canHaveTrailers,
@@ -166,7 +166,9 @@ export class Forwarding implements UpstreamHandler, Waiting {
     this.#progressMs = this.context.deadlineClock.nowMs();
     this.exchange.status = status;
     this.context.exchanges.firstByte(this.exchange);
-    if (isOld || !canHaveTrailers(raw, method, status)) headers = withoutField(headers, "trailer");
+    if (hasHeader(headers, "trailer") && (isOld || !canHaveTrailers(raw, method, status))) {
+      headers = withoutField(headers, "trailer");
+    }
     if (!isFramed(raw, method, status)) {
       // Its end is the connection's end, there and here: we can't vouch for more than the upstream did.
       this.#closeDelimited = true;

@@ -131,6 +131,32 @@ describe("a client that leaves ends the upstream call", () => {
     assert.equal((await plane.exchange())["outcome"], "client_left");
   });
 
+  test("in the middle of an upload that nobody takes: the service goes on", async (t) => {
+    const upstream = await createWireUpstream(({ socket }) => {
+      socket.on("data", () => socket.write("HTTP/1.1 204 No Content\r\n\r\n"));
+    });
+    t.after(() => upstream.close());
+    const plane = await openWithUpstream(t, upstream.origin, {
+      X3SPROXY_ORIGIN_GROQ: "http://127.0.0.1:1",
+      X3SPROXY_ORIGIN_MISTRAL: "https://127.0.0.1:1",
+    });
+    await plane.save("groq", "gsk_FAKE0123456789012345678901234567890123456789012345");
+    await plane.save("mistral", "FAKEmistral0123456789abcdefghijkl");
+    for (const provider of ["groq", "mistral", "openai"]) {
+      const client = await openWireClient(plane.port);
+      const headers = ["transfer-encoding: chunked"];
+      client.send(head(plane.token, `/${provider}/v1/files`, { method: "POST", headers }));
+      client.send("5\r\nhello\r\n");
+      await client.answer();
+      client.send("5\r\nhello\r\n");
+      client.socket.resetAndDestroy();
+    }
+    const { status } = await fetch(`${plane.url}${TARGET}`, {
+      headers: { authorization: `Bearer ${plane.token}` },
+    });
+    assert.equal(status, 204);
+  });
+
   test("while the upstream is being connected to", async (t) => {
     const accepted: Socket[] = [];
     const silent = createServer((socket) => accepted.push(socket)).listen(0, "127.0.0.1");

@@ -69,36 +69,40 @@ const BROKEN: Record<string, { act: (socket: Socket) => void; reason: string }> 
 };
 
 describe("an upstream that gives no answer is refused in the provider's shape", () => {
-  for (const [what, { act, reason }] of Object.entries(BROKEN)) {
-    test(`it ${what}`, async (t) => {
-      let broken = true;
-      const upstream = await createWireUpstream(({ socket }) => {
-        socket.on("data", () => {
-          if (broken) act(socket);
-          else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        });
+  test("whatever is wrong with it, and the client's connection goes on", async (t) => {
+    let act: ((socket: Socket) => void) | undefined;
+    const upstream = await createWireUpstream(({ socket }) => {
+      socket.on("data", () => {
+        if (act !== undefined) act(socket);
+        else socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
       });
-      t.after(() => upstream.close());
-      const plane = await openWithUpstream(t, upstream.origin);
-      const client = await openWireClient(plane.port);
-      client.send(head(plane.token, "/openai/v1/responses"));
-      const answer = await client.answer();
-      assert.equal(answer.status, 502);
-      assert.equal(answer.header("x3sproxy-refusal"), reason);
-      const body = JSON.parse(answer.body) as { error: { code: string; message: string } };
-      assert.equal(body.error.code, reason);
-      assert.match(body.error.message, /OpenAI/);
-      const line = await plane.exchange();
-      assert.equal(line["outcome"], "refused");
-      assert.equal(line["reason"], reason);
-      assert.equal(upstream.connections.length, 1, "a fresh connection is not tried again");
-
-      // The client's connection is still good.
-      broken = false;
-      client.send(head(plane.token, "/openai/v1/responses"));
-      assert.equal((await client.answer()).body, "ok");
     });
-  }
+    t.after(() => upstream.close());
+    const plane = await openWithUpstream(t, upstream.origin);
+    const client = await openWireClient(plane.port);
+    for (const [n, [what, broken]] of Object.entries(BROKEN).entries()) {
+      await t.test(`it ${what}`, async () => {
+        upstream.connections.length = 0;
+        const { reason } = broken;
+        act = broken.act;
+        client.send(head(plane.token, `/openai/v1/${n}`));
+        const answer = await client.answer();
+        assert.equal(answer.status, 502);
+        assert.equal(answer.header("x3sproxy-refusal"), reason);
+        const body = JSON.parse(answer.body) as { error: { code: string; message: string } };
+        assert.equal(body.error.code, reason);
+        assert.match(body.error.message, /OpenAI/);
+        const line = await plane.exchange((one) => one["path"] === `/v1/${n}`);
+        assert.equal(line["outcome"], "refused");
+        assert.equal(line["reason"], reason);
+        assert.equal(upstream.connections.length, 1, "a fresh connection is not tried again");
+
+        act = undefined;
+        client.send(head(plane.token, "/openai/v1/responses"));
+        assert.equal((await client.answer()).body, "ok");
+      });
+    }
+  });
 
   test("nobody listens there", async (t) => {
     const gone = await createWireUpstream();
