@@ -48,6 +48,7 @@ const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_
 
 export class Forwarding implements UpstreamHandler, Waiting {
   connection: Connection | undefined;
+  waitingAt = -1;
   protected readonly context: ForwardContext;
   protected readonly exchange: Exchange;
   protected readonly request: IncomingMessage;
