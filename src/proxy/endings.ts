@@ -21,7 +21,7 @@ export function breakOff(response: ServerResponse, o: { flush: boolean; byReset:
     return;
   }
   const end = (): void => {
-    if (o.byReset) socket.resetAndDestroy();
+    if (o.byReset) reset(socket);
     else socket.destroy();
   };
   if (!o.flush || socket.writableLength === 0) {
@@ -31,6 +31,12 @@ export function breakOff(response: ServerResponse, o: { flush: boolean; byReset:
   const timer = setTimeout(end, FLUSH_MS);
   socket.once("close", () => clearTimeout(timer));
   socket.write("", end);
+}
+
+/** Resets a connection. One whose end is already on its way can't be: it is closed, since Node would leave it open for ever. */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Reads what is left of a body that nobody wants, so that the client gets to see its answer; not for ever. */

@@ -15,7 +15,7 @@ import { createAddressRule } from "./address-rule.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
 import { createDeadlineClock } from "./deadlines.ts";
 import { createExchanges } from "./exchange.ts";
-import { discardRest, linger } from "./endings.ts";
+import { discardRest, linger, reset } from "./endings.ts";
 import { Forwarding, type ForwardContext } from "./forward.ts";
 import { fieldValue } from "./headers.ts";
 import { answerOwn } from "./own-endpoints.ts";
@@ -211,7 +211,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     const current = answers.get(socket);
     if (current === undefined || current.closed) return true;
     if (current.writableEnded) socket.destroySoon();
-    else socket.resetAndDestroy(); // an answer without a length must not look whole
+    else reset(socket); // an answer without a length must not look whole
     return false;
   };
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { openWithUpstream } from "../support/data-plane.ts";
@@ -24,6 +25,12 @@ function chance(percent: number): boolean {
 
 function pick<T>(...from: T[]): T {
   return from[randomInt(from.length)] as T;
+}
+
+/** Node can't reset a socket that is being ended, and then never closes it. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Answers each request in one of many ways, some of them rude. */
@@ -52,12 +59,12 @@ function misbehave({ socket }: UpstreamConnection): void {
       () =>
         socket.write("HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
       () => socket.write("garbage\r\n\r\n"),
-      () => socket.resetAndDestroy(),
+      () => reset(socket),
       () => socket.end(),
     ];
     void delay(randomInt(5)).then(() => {
       if (!socket.destroyed) pick(...answers)();
-      if (chance(10)) void delay(randomInt(5)).then(() => socket.resetAndDestroy());
+      if (chance(10)) void delay(randomInt(5)).then(() => reset(socket));
     });
   });
 }
