@@ -106,7 +106,7 @@ test("nothing is left open after a storm of requests with aborts on both sides",
       await Promise.race([answered, delay(chance(70) ? 400 : randomInt(20))]);
     }
     await delay(randomInt(10));
-    if (chance(30)) client.socket.resetAndDestroy();
+    if (chance(30)) reset(client.socket);
     else if (chance(50)) client.socket.destroy();
     else client.socket.end();
     if (!client.socket.destroyed) {
