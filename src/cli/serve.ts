@@ -36,6 +36,7 @@ async function serve(): Promise<void> {
   process.stderr.write(banner(service, config.publicUrl));
   await asked;
   await service.stop();
+  await log.flush();
   process.exit(0);
 }
 
