@@ -46,8 +46,8 @@ export function createHealth({ metrics, pool }: { metrics: Metrics; pool: Pool }
         void isReady().then((ready) => (ready ? send(200, "ready\n") : send(503, "not ready\n")));
         break;
       case "/metrics":
-        void metrics.registry.metrics().then(
-          (text) => send(200, text, metrics.registry.contentType),
+        void metrics.text().then(
+          (text) => send(200, text, metrics.contentType),
           () => send(500, "the metrics can't be collected\n"),
         );
         break;

@@ -99,6 +99,7 @@ async function build(
   closers.push(() => health.close());
   const proxy = createProxy({ config, access, vault, clock, log, metrics });
   closers.push(() => proxy.drain());
+  process.prependOnceListener("exit", () => proxy.flush()); // before the log's own last flush
 
   const proxyAddress = await proxy.listen(config.proxyAddress);
   const adminAddress = await admin.listen(config.adminAddress);

@@ -34,7 +34,11 @@ export function createLookUps(o: {
   metrics: Metrics;
 }): LookUps {
   const { cache, clock, log } = o;
-  const hits = o.metrics.cacheLookups.labels("hit");
+  let hits = 0;
+  o.metrics.beforeScrape(() => {
+    o.metrics.cacheLookups.inc({ result: "hit" }, hits);
+    hits = 0;
+  });
   const negatives = o.metrics.cacheLookups.labels("negative");
   const misses = o.metrics.cacheLookups.labels("miss");
   const underWay = new Map<TokenHash, Promise<LookUp>>();
@@ -46,7 +50,7 @@ export function createLookUps(o: {
     const nowMs = clock.monotonicMs();
     const grant = cache.get(tokenHash, nowMs);
     if (grant !== undefined) {
-      hits.inc();
+      hits += 1;
       if (nowMs - grant.loadedAtMs >= REFRESH_AFTER_MS) refresh(tokenHash);
       return grant;
     }

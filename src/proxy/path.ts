@@ -4,6 +4,8 @@ import { PROXY_TOKEN_PREFIX } from "../ids.ts";
 import { looksLikeKey } from "../providers/index.ts";
 
 const LONGEST_LOGGED = 512;
+// Only a long segment can be a key.
+const LONG_SEGMENT = /[^/]{20}/;
 
 // Canonical already, as nearly all are. Without dots there are no dot segments.
 const PLAIN = /^(?:\/[a-z0-9_~!$&'()*+,=:@-]+)+$/;
@@ -34,6 +36,7 @@ export function canonicalPath(raw: string): string | undefined {
 
 /** A raw path as the log may have it: not endless, and without a key that somebody has put into it. It must have a canonical form. */
 export function loggedPath(raw: string): string {
+  if (!LONG_SEGMENT.test(raw)) return raw.slice(0, LONGEST_LOGGED);
   const segments = raw
     .split("/")
     .map((segment) => (looksLikeKey(decodeURIComponent(segment)) ? "…" : segment));

@@ -105,7 +105,7 @@ test("no token, key, query, header or body is in any line, warning or output", a
     "/v1beta/models/x:generateContent",
     undefined,
   ]);
-  const metrics = await plane.metrics.registry.metrics();
+  const metrics = await plane.metrics.text();
   const secrets = [token, strange, FAKE_KEY, FOREIGN_KEY].flatMap((secret) => [
     secret.slice(9),
     Buffer.from(secret).toString("base64").slice(0, 20),
