@@ -2,24 +2,7 @@
 // A credential that is not ours is refused in any slot: an agent that brings its own key could carry data out with it.
 import type { RefusalReason } from "../errors.ts";
 import { isProxyToken, PROXY_TOKEN_PREFIX } from "../ids.ts";
-
-/** Headers that are a credential whatever they hold; lower-case. */
-const SLOT_HEADERS: ReadonlySet<string> = new Set([
-  "authorization",
-  "x-api-key",
-  "api-key",
-  "x-goog-api-key",
-  "xi-api-key",
-  "ocp-apim-subscription-key", // Azure, beside api-key
-]);
-
-/** Headers that can carry a credential past us and that no provider's API wants from an agent: dropped unread. */
-const DROPPED_HEADERS: ReadonlySet<string> = new Set([
-  "cookie",
-  "cookie2",
-  "proxy-authorization",
-  "x-amz-security-token",
-]);
+import { fieldName, type FieldName } from "./field-names.ts";
 
 /** Query parameters that are a credential: decoded, lower-case, letters and digits only, so that `$Key` and `key[]` are `key`. */
 const SLOT_PARAMETERS: ReadonlySet<string> = new Set([
@@ -51,24 +34,18 @@ const CREDENTIAL_SUBPROTOCOL = /^(?:openai-insecure-api-key\.|xai-client-secret\
 /** Subprotocols whose next list element is the credential (Deepgram's `token, <key>` and its OAuth form). */
 const SUBPROTOCOL_BEFORE_CREDENTIAL = /^(?:token|bearer)$/i;
 
-/** A field name as the lists compare it: lower-case, and `_` as `-`, since behind a CGI-like interface they are the same. */
-export function comparableName(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
-}
-
-/** Whether a header, by its comparable name or by what it holds, is a slot and must not go upstream. */
-export function isCredentialHeader(name: string, value: string): boolean {
-  return SLOT_HEADERS.has(name) || DROPPED_HEADERS.has(name) || value.includes(PROXY_TOKEN_PREFIX);
+/** Whether a header is a slot, by its name or by what it holds, and must not go upstream. */
+export function isCredential(field: FieldName, value: string): boolean {
+  return field.isSlot || field.isUnread || value.includes(PROXY_TOKEN_PREFIX);
 }
 
 /** Whether any field of this name holds something other than a proxy token. */
-export function carriesForeign(rawHeaders: readonly string[], fieldName: string): boolean {
-  const name = comparableName(fieldName);
+export function carriesForeign(rawHeaders: readonly string[], name: string): boolean {
+  const { comparable } = fieldName(name);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const value = rawHeaders[i + 1] ?? "";
-    if (comparableName(rawHeaders[i] ?? "") !== name || value.includes(PROXY_TOKEN_PREFIX))
-      continue;
-    if (withoutScheme(value) !== "") return true;
+    if (fieldName(rawHeaders[i] ?? "").comparable !== comparable) continue;
+    if (!value.includes(PROXY_TOKEN_PREFIX) && withoutScheme(value) !== "") return true;
   }
   return false;
 }
@@ -81,21 +58,23 @@ export function findToken(
   const finder = new TokenFinder();
   const subprotocols: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = comparableName(rawHeaders[i] ?? "");
+    const field = fieldName(rawHeaders[i] ?? "");
     const value = rawHeaders[i + 1] ?? "";
-    if (name === "sec-websocket-protocol") {
+    if (field.comparable === "sec-websocket-protocol") {
       subprotocols.push(value);
     } else if (
-      SLOT_HEADERS.has(name) ||
+      field.isSlot ||
       // The header of a custom provider, perhaps: ours by what it holds.
-      (value.includes(PROXY_TOKEN_PREFIX) && !DROPPED_HEADERS.has(name))
+      (value.includes(PROXY_TOKEN_PREFIX) && !field.isUnread)
     ) {
       finder.offer(withoutScheme(value));
     }
   }
-  for (const { credential } of readSubprotocols(subprotocols)) finder.offer(credential ?? "");
-  for (const parameter of query?.split(SEPARATOR) ?? []) {
-    finder.offer(credentialOf(parameter) ?? "");
+  if (subprotocols.length > 0) {
+    for (const { credential } of readSubprotocols(subprotocols)) finder.offer(credential ?? "");
+  }
+  if (query !== undefined) {
+    for (const parameter of query.split(SEPARATOR)) finder.offer(credentialOf(parameter) ?? "");
   }
   return finder.result();
 }
@@ -123,6 +102,7 @@ export function stripSubprotocols(values: readonly string[]): {
 } {
   const kept: string[] = [];
   let scheme: string | undefined;
+  if (values.length === 0) return { kept, scheme };
   for (const { name, credential } of readSubprotocols(values)) {
     if (credential !== undefined) scheme ??= name;
     else if (name !== undefined) kept.push(name);

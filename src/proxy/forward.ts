@@ -1,24 +1,16 @@
 // One request forwarded and its answer relayed: undici dispatch, backpressure both ways, abort both ways, deadlines. Bytes
 // pass as they come. An answer that breaks off breaks the client's, too: it must never look complete.
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Dispatcher } from "undici";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
+import type { Answer } from "./answer.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
-import { hasHeader, responseHeaders, textPairs, withoutField } from "./headers.ts";
+import { responseSection, withoutField } from "./headers.ts";
 import { GATHERED_BYTES, gatherBody, StreamedBody } from "./request-body.ts";
-import {
-  canHaveTrailers,
-  codeOf,
-  isCoded,
-  isFramed,
-  pairs,
-  rawHead,
-  reasonOf,
-  statusPhrase,
-} from "./upstream-answer.ts";
+import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
 
 export interface ForwardContext {
@@ -26,6 +18,8 @@ export interface ForwardContext {
   readonly deadlines: Deadlines;
   readonly deadlineClock: DeadlineClock;
   readonly exchanges: Exchanges;
+  /** Now, as HTTP writes it (RFC 9110, 5.6.7). */
+  readonly httpDate: () => string;
 }
 
 /** Everything that is decided about a request before it goes up. */
@@ -52,7 +46,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
   protected readonly context: ForwardContext;
   protected readonly exchange: Exchange;
   protected readonly request: IncomingMessage;
-  protected readonly response: ServerResponse;
+  protected readonly response: Answer;
   protected readonly plan: Plan;
   protected readonly refuse: Refuse;
   /** The protocol that is asked for in place of HTTP. */
@@ -68,7 +62,6 @@ export class Forwarding implements UpstreamHandler, Waiting {
   #heard = false;
   #answered = false;
   #closeDelimited = false;
-  #headersSent = false;
   #listensForDrain = false;
   #progressMs: number;
   #pausedMs: number | undefined;
@@ -77,7 +70,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
     context: ForwardContext,
     exchange: Exchange,
     request: IncomingMessage,
-    response: ServerResponse,
+    response: Answer,
     plan: Plan,
     refuse: Refuse,
   ) {
@@ -99,7 +92,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
       this.send();
     } else if (!chunked && contentLength !== undefined && contentLength <= GATHERED_BYTES) {
       this.#gathering = true;
-      gatherBody(this.request, this.#bodyProgress, (body) => {
+      gatherBody(this.request, contentLength, this.#bodyProgress, (body) => {
         this.#gathering = false;
         this.#body = body;
         if (!this.over) this.send();
@@ -115,8 +108,8 @@ export class Forwarding implements UpstreamHandler, Waiting {
     this.#progressMs = this.context.deadlineClock.nowMs();
     const { origin, target, headers } = this.plan;
     this.context.upstreams.dispatch(
+      origin,
       {
-        origin,
         path: target,
         method: this.exchange.method,
         headers,
@@ -150,44 +143,47 @@ export class Forwarding implements UpstreamHandler, Waiting {
     statusText?: string,
   ): void {
     if (this.over) return;
-    const raw = textPairs(controller.rawHeaders as Buffer[]);
-    if (status < 102 || isCoded(raw)) {
+    const { response } = this;
+    const section = responseSection(controller.rawHeaders as Buffer[]);
+    if (status < 102 || section.isCoded) {
       this.#giveUp("upstream_protocol_error");
       return;
     }
-    const { method } = this.exchange;
     const isOld = this.request.httpVersionMinor === 0;
-    let headers = responseHeaders(raw);
     if (status < 200) {
       if (isOld) return; // which knows none (RFC 9110, 15.2)
-      this.response.socket?.write(rawHead(status, headers), "latin1");
+      response.socket?.write(rawHead(status, section.headers), "latin1");
       return;
     }
     if (this.connection !== undefined) this.connection.answers++;
     this.#progressMs = this.context.deadlineClock.nowMs();
     this.exchange.status = status;
     this.context.exchanges.firstByte(this.exchange);
-    if (hasHeader(headers, "trailer") && (isOld || !canHaveTrailers(raw, method, status))) {
-      headers = withoutField(headers, "trailer");
-    }
-    if (!isFramed(raw, method, status)) {
-      // Its end is the connection's end, there and here: we can't vouch for more than the upstream did.
-      this.#closeDelimited = true;
-      this.response.useChunkedEncodingByDefault = false;
-      this.response.shouldKeepAlive = false;
-    }
-    this.response.writeHead(status, statusPhrase(statusText), headers);
+    const { isChunked, hasLength } = section;
+    const withBody = hasBody(this.exchange.method, status);
+    // Its end is the connection's end, there and here: we can't vouch for more than the upstream did.
+    this.#closeDelimited = withBody && !isChunked && !hasLength;
+    const hasTrailers = withBody && isChunked && !isOld;
+    response.relayHead({
+      status,
+      phrase: statusPhrase(statusText),
+      headers:
+        section.hasTrailer && !hasTrailers
+          ? withoutField(section.headers, "trailer")
+          : section.headers,
+      hasLength,
+      hasBody: withBody,
+      isCloseDelimited: this.#closeDelimited,
+      date: section.hasDate ? undefined : this.context.httpDate(),
+    });
     this.#answered = true;
-    // With the first chunk when that is here already, else without waiting for one.
-    process.nextTick(flushHeaders, this);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.over) return;
     this.#progressMs = this.context.deadlineClock.nowMs();
-    this.#headersSent = true;
     this.exchange.responseBytes += chunk.length;
-    if (this.response.write(chunk)) return;
+    if (this.response.relay(chunk)) return;
     controller.pause();
     this.#pausedMs = this.#progressMs;
     if (!this.#listensForDrain) {
@@ -195,7 +191,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
       this.response.on("drain", () => {
         this.#pausedMs = undefined;
         this.#progressMs = this.context.deadlineClock.nowMs();
-        this.#controller?.resume();
+        if (!this.over) this.#controller?.resume();
       });
     }
   }
@@ -210,10 +206,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
     this.#outcome = "completed";
     this.#progressMs = this.context.deadlineClock.nowMs();
     const trailers = controller.rawTrailers as Buffer[] | undefined;
-    if (trailers !== undefined && trailers.length > 0) {
-      this.response.addTrailers(pairs(responseHeaders(textPairs(trailers))));
-    }
-    this.response.end();
+    this.response.relayEnd(trailers === undefined ? [] : responseSection(trailers).headers);
     if (!this.request.complete) discardRest(this.request);
   }
 
@@ -247,12 +240,6 @@ export class Forwarding implements UpstreamHandler, Waiting {
     } else if (waitedMs > upstreamIdleMs) {
       this.#breakOff("upstream_silent");
     }
-  }
-
-  flushHeaders(): void {
-    if (this.#headersSent || this.response.destroyed) return;
-    this.#headersSent = true;
-    this.response.flushHeaders();
   }
 
   readonly #bodyProgress = (bytes: number): void => {
@@ -292,7 +279,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
     this.#abortUpstream();
     this.#outcome = outcome;
     const flush = outcome === "upstream_broke" || outcome === "upstream_silent";
-    if (flush) this.flushHeaders();
+    if (flush) this.response.flush();
     breakOff(this.response, {
       flush,
       byReset: this.#closeDelimited || this.request.httpVersionMinor === 0,
@@ -302,13 +289,10 @@ export class Forwarding implements UpstreamHandler, Waiting {
   #clientClosed(): void {
     if (!this.over) this.#abortUpstream();
     this.context.deadlineClock.delete(this);
-    const whole = this.response.writableFinished;
     const outcome =
-      this.#outcome === "completed" && !whole ? "client_left" : (this.#outcome ?? "client_left");
+      this.#outcome === "completed" && !this.response.delivered
+        ? "client_left"
+        : (this.#outcome ?? "client_left");
     this.context.exchanges.end(this.exchange, outcome);
   }
-}
-
-function flushHeaders(forwarding: Forwarding): void {
-  forwarding.flushHeaders();
 }

@@ -1,46 +1,9 @@
 // The only code that rewrites headers: pure functions over raw pairs [name, value, name, value, …]. Strips first
 // (hop-by-hop, whatever Connection names, framing, our own, every credential slot), sets last.
 import type { Injection } from "../vault/index.ts";
-import { comparableName, isCredentialHeader, stripSubprotocols } from "./credential-slots.ts";
+import { isCredential, stripSubprotocols } from "./credential-slots.ts";
+import { fieldName } from "./field-names.ts";
 
-/** Never forwarded in either direction (RFC 9110, 7.6.1, with the fields that proxies have learned to distrust). */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-]);
-
-/** Set anew for the upstream connection, or meant for us alone. Request trailers are not forwarded, so neither is their list. */
-const REQUEST_DROPPED: ReadonlySet<string> = new Set([
-  "host",
-  "content-length",
-  "expect",
-  "trailer",
-  "forwarded",
-  "x-real-ip",
-  // Rules judge the host, method and path that stand in the request's head, so none of these may say otherwise.
-  "x-host",
-  "x-http-host-override",
-  "x-http-method",
-  "x-http-method-override",
-  "x-method-override",
-  "x-original-host",
-  "x-original-uri",
-  "x-original-url",
-  "x-rewrite-url",
-]);
-
-/** State and routing of the upstream's own host, which would be wrong or harmful at ours. */
-const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);
-
-const OWN_PREFIX = "x3sproxy-";
-const FORWARDED_PREFIX = "x-forwarded";
 const PSEUDONYM = "x3sproxy";
 
 export interface RequestHeaders {
@@ -60,26 +23,24 @@ export function requestHeaders(
   contentLength: string | undefined,
 ): RequestHeaders {
   const named = connectionOptions(raw);
-  const injected = injection.names.map(comparableName);
+  const injected = injection.names;
   const headers: string[] = [];
   const subprotocols: string[] = [];
   let via = "";
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? "";
     const value = raw[i + 1] ?? "";
-    const comparable = comparableName(name);
+    const field = fieldName(name);
+    const { comparable } = field;
     if (
-      HOP_BY_HOP.has(comparable) ||
-      REQUEST_DROPPED.has(comparable) ||
+      field.isRequestDropped ||
       named?.has(comparable) === true ||
-      comparable.includes(OWN_PREFIX) ||
-      comparable.startsWith(FORWARDED_PREFIX) ||
-      injected.includes(comparable)
+      injected.some((one) => fieldName(one).comparable === comparable)
     ) {
       continue;
     }
     if (comparable === "sec-websocket-protocol") subprotocols.push(value);
-    else if (isCredentialHeader(comparable, value)) continue;
+    else if (isCredential(field, value)) continue;
     else if (comparable === "via") via += value + ", ";
     else headers.push(name, value);
   }
@@ -91,32 +52,56 @@ export function requestHeaders(
   return { headers, subprotocolScheme: scheme };
 }
 
-/** Raw header bytes as they came, as pairs of latin1 strings (RFC 9110, 5.5). */
-export function textPairs(raw: readonly Buffer[]): string[] {
-  return raw.map((bytes) => bytes.toString("latin1"));
+/** What an upstream's header section comes to. */
+export interface ResponseSection {
+  /** What goes to the client. */
+  readonly headers: string[];
+  /** Whether the body comes in chunks. */
+  readonly isChunked: boolean;
+  /** Whether it comes in a transfer coding that nobody here takes off again (RFC 9112, 7). */
+  readonly isCoded: boolean;
+  /** Whether Content-Length is among the headers. */
+  readonly hasLength: boolean;
+  readonly hasDate: boolean;
+  readonly hasTrailer: boolean;
 }
 
-/** The header (or trailer) section that goes to the client. */
-export function responseHeaders(raw: readonly string[]): string[] {
-  const named = connectionOptions(raw);
-  // With both, the length is not to be trusted (RFC 9112, 6.3); our own parser has read the chunks.
-  const chunked = hasHeader(raw, "transfer-encoding");
-  const headers: string[] = [];
+/** Reads a header (or trailer) section, as bytes (RFC 9110, 5.5), for the client. */
+export function responseSection(raw: readonly Buffer[]): ResponseSection {
+  let headers: string[] = [];
+  let isChunked = false;
+  let isCoded = false;
+  let hasLength = false;
+  let hasDate = false;
+  let hasTrailer = false;
+  let named: Set<string> | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] ?? "";
-    const comparable = comparableName(name);
-    if (
-      HOP_BY_HOP.has(comparable) ||
-      RESPONSE_DROPPED.has(comparable) ||
-      named?.has(comparable) === true ||
-      comparable.startsWith(OWN_PREFIX) ||
-      (chunked && comparable === "content-length")
-    ) {
-      continue;
+    const name = raw[i]?.toString("latin1") ?? "";
+    const value = raw[i + 1]?.toString("latin1") ?? "";
+    const field = fieldName(name);
+    if (field.isTelling) {
+      const { comparable } = field;
+      if (comparable === "transfer-encoding") {
+        isChunked = true;
+        isCoded ||= value.trim().toLowerCase() !== "chunked";
+      } else if (comparable === "connection") named = connectionOptions([name, value], named);
+      else if (comparable === "content-length") hasLength = true;
+      else if (comparable === "date") hasDate = true;
+      else if (comparable === "trailer") hasTrailer = true;
     }
-    headers.push(name, raw[i + 1] ?? "");
+    if (!field.isResponseDropped) headers.push(name, value);
   }
-  return headers;
+  if (named !== undefined) {
+    for (const name of named) headers = withoutField(headers, name);
+    hasLength &&= !named.has("content-length");
+    hasDate &&= !named.has("date");
+  }
+  if (isChunked && hasLength) {
+    // The length is not to be trusted (RFC 9112, 6.3); our own parser has read the chunks.
+    headers = withoutField(headers, "content-length");
+    hasLength = false;
+  }
+  return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer };
 }
 
 /**
@@ -126,17 +111,17 @@ export function responseHeaders(raw: readonly string[]): string[] {
 export function isWellFramed(raw: readonly string[], httpVersion: string): boolean {
   let hosts = 0;
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]?.toLowerCase();
-    if (name === "host") hosts++;
-    if (name !== "transfer-encoding") continue;
+    const { lower } = fieldName(raw[i] ?? "");
+    if (lower === "host") hosts++;
+    if (lower !== "transfer-encoding") continue;
     if (httpVersion === "1.0" || raw[i + 1]?.toLowerCase() !== "chunked") return false;
   }
   return httpVersion === "1.1" ? hosts === 1 : httpVersion === "1.0" && hosts <= 1;
 }
 
-/** The section without the fields of a lower-case name. */
+/** The section without the fields of a comparable name. */
 export function withoutField(raw: readonly string[], name: string): string[] {
-  return raw.filter((_, i) => raw[i - (i % 2)]?.toLowerCase() !== name);
+  return raw.filter((_, i) => fieldName(raw[i - (i % 2)] ?? "").comparable !== name);
 }
 
 /** Whether a raw header section has a field, by lower-case name. */
@@ -153,15 +138,15 @@ export function fieldValue(raw: readonly string[], name: string): string | undef
 }
 
 /** The comparable names of the fields that Connection lists; undefined when it lists none but `close`, `keep-alive` and `upgrade`. */
-function connectionOptions(raw: readonly string[]): Set<string> | undefined {
-  let options: Set<string> | undefined;
+function connectionOptions(raw: readonly string[], before?: Set<string>): Set<string> | undefined {
+  let options = before;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== "connection") continue;
     for (const part of (raw[i + 1] ?? "").split(",")) {
-      const option = comparableName(part.trim());
-      if (option === "" || option === "close" || HOP_BY_HOP.has(option)) continue;
+      const { comparable, isHopByHop } = fieldName(part.trim());
+      if (comparable === "" || comparable === "close" || isHopByHop) continue;
       options ??= new Set();
-      options.add(option);
+      options.add(comparable);
     }
   }
   return options;

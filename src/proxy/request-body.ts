@@ -6,21 +6,24 @@ import { Readable } from "node:stream";
 /** Bodies of a declared length up to this many bytes are gathered. */
 export const GATHERED_BYTES = 256 * 1024;
 
-/** Gathers a body of a declared, small length. `done` is not called when the client leaves before its end. */
+/**
+ * Gathers a body of a declared, small length: the parser lets no more of it through. `done` is not called when the client leaves
+ * before its end.
+ */
 export function gatherBody(
   request: IncomingMessage,
+  length: number,
   onChunk: (bytes: number) => void,
   done: (body: Buffer) => void,
 ): void {
-  let first: Buffer | undefined;
-  let more: Buffer[] | undefined;
+  let missing = length;
+  let chunks: Buffer[] | undefined;
   request.on("data", (chunk: Buffer) => {
     onChunk(chunk.length);
-    if (first === undefined) first = chunk;
-    else (more ??= [first]).push(chunk);
-  });
-  request.on("end", () => {
-    if (request.complete) done(more === undefined ? (first as Buffer) : Buffer.concat(more));
+    missing -= chunk.length;
+    if (missing > 0) (chunks ??= []).push(chunk);
+    else if (chunks === undefined) done(chunk);
+    else done(Buffer.concat([...chunks, chunk]));
   });
 }
 

@@ -1,6 +1,6 @@
 // The data plane's listener and the way of a request: decide, then forward, tunnel, answer ourselves or refuse. Nothing is
 // forwarded that did not come down this line.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Access } from "../access/index.ts";
 import type { Clock } from "../clock.ts";
@@ -12,6 +12,7 @@ import type { Metrics } from "../metrics.ts";
 import type { Vault } from "../vault/index.ts";
 import type { Duplex } from "node:stream";
 import { createAddressRule } from "./address-rule.ts";
+import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
 import { createDeadlineClock } from "./deadlines.ts";
 import { createExchanges } from "./exchange.ts";
@@ -26,8 +27,6 @@ import { createUpstreams } from "./upstream.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
-// Longer than the idle time of common load balancers in front, so that it is they who close.
-const KEEP_ALIVE_MS = 75_000;
 // After which idle time the system asks a client whether it is still there: nobody else would notice one that vanished.
 const PROBE_AFTER_MS = 60_000;
 const DRAIN_POLL_MS = 50;
@@ -37,6 +36,8 @@ export interface Proxy {
   listen(address: ListenAddress): Promise<ListenAddress>;
   /** Takes no new work, lets what is open end within the drain deadline, then cuts it. */
   drain(): Promise<void>;
+  /** Emits the records that wait; for a process that ends without a drain. */
+  flush(): void;
 }
 
 export interface ProxyOptions {
@@ -68,6 +69,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     deadlines: config.deadlines,
     deadlineClock,
     exchanges,
+    httpDate: createHttpDate(clock),
   };
   const calls: CallContext = {
     access,
@@ -77,13 +79,13 @@ export function createProxy(o: ProxyOptions): Proxy {
     dashboardUrl: config.dashboardUrl,
   };
   const sockets = new Set<Socket>();
-  const answers = new WeakMap<Duplex, ServerResponse>();
+  const answers = new WeakMap<Duplex, Answer>();
   let draining = false;
 
   /** Down the line; `forward` is the one step in which HTTP and WebSocket differ. */
   const handle = (
     request: IncomingMessage,
-    response: ServerResponse,
+    response: Answer,
     forward: (call: Call, verdict: Extract<Verdict, { kind: "forward" }>) => void,
   ): void => {
     const exchange = exchanges.begin(request.method ?? "");
@@ -120,21 +122,21 @@ export function createProxy(o: ProxyOptions): Proxy {
     }
   };
 
-  const fail = (call: Call, response: ServerResponse, error: unknown): void => {
+  const fail = (call: Call, response: Answer, error: unknown): void => {
     log.error("request failed", { exchangeId: call.exchange.id, ...errorFields(error) });
     refuse(call, response, "internal_error");
   };
 
-  const answer = (call: Call, response: ServerResponse, status: number): void => {
+  const answer = (call: Call, response: Answer, status: number): void => {
     call.exchange.status = status;
     response.writeHead(status, ["cache-control", "no-store"]);
     response.end();
     exchanges.end(call.exchange, "completed");
   };
 
-  const refuse = (call: Call, response: ServerResponse, reason: RefusalReason): void => {
+  const refuse = (call: Call, response: Answer, reason: RefusalReason): void => {
     const { exchange, request } = call;
-    if (response.headersSent || response.destroyed) {
+    if (response.begun || response.destroyed) {
       response.destroy();
     } else {
       // What comes next can't be told from a request: of a client that may or may not send its body now, that is late with
@@ -149,7 +151,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     exchanges.end(exchange, "refused", reason);
   };
 
-  const serve = (request: IncomingMessage, response: ServerResponse, waits: boolean): void => {
+  const serve = (request: IncomingMessage, response: Answer, waits: boolean): void => {
     // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): few have safe methods.
     if (response.socket === null) {
       response.once("socket", () => serve(request, response, waits));
@@ -210,13 +212,14 @@ export function createProxy(o: ProxyOptions): Proxy {
     }
     const current = answers.get(socket);
     if (current === undefined || current.closed) return true;
-    if (current.writableEnded) socket.destroySoon();
+    if (current.ended) socket.destroySoon();
     else reset(socket); // an answer without a length must not look whole
     return false;
   };
 
   const headersTimeoutMs = Math.min(HEADERS_TIMEOUT_MS, config.deadlines.clientIdleMs);
   const server = createServer({
+    ServerResponse: Answer,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
@@ -237,7 +240,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   });
   server.on("request", (request, response) => serve(request, response, false));
   server.on("checkContinue", (request, response) => serve(request, response, true));
-  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+  server.on("checkExpectation", (request: IncomingMessage, response: Answer) => {
     refuse(
       new Call(calls, exchanges.begin(request.method ?? ""), request),
       response,
@@ -271,7 +274,23 @@ export function createProxy(o: ProxyOptions): Proxy {
       await closed;
       deadlineClock.close();
       await upstreams.destroy();
+      exchanges.flush();
     },
+    flush: () => exchanges.flush(),
+  };
+}
+
+/** Today's date for answers that came without; made once a second. */
+function createHttpDate(clock: Clock): () => string {
+  let second = -1;
+  let text = "";
+  return () => {
+    const nowS = Math.floor(clock.nowMs() / 1000);
+    if (nowS !== second) {
+      second = nowS;
+      text = new Date(nowS * 1000).toUTCString();
+    }
+    return text;
   };
 }
 

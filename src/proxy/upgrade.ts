@@ -1,12 +1,13 @@
 // A WebSocket through the proxy: the same request as any other up to the upstream's answer, then two sockets joined. Cut when
 // its token stops being live.
-import { ServerResponse, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import { Answer } from "./answer.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import { Forwarding, type ForwardContext, type Plan, type Refuse } from "./forward.ts";
-import { hasHeader, responseHeaders, textPairs } from "./headers.ts";
+import { hasHeader, responseSection } from "./headers.ts";
 import { rawHead } from "./upstream-answer.ts";
 
 // A client has nothing to say before the handshake is done; what it says nevertheless is kept up to about here.
@@ -22,13 +23,13 @@ export interface TunnelOptions {
 /** The client's side of an upgrade until it is granted: a plain HTTP answer, and what the client has sent early. */
 export interface Handshake {
   /** For a refusal, or for whatever an upstream says instead of 101. */
-  readonly response: ServerResponse;
+  readonly response: Answer;
   readonly early: Buffer[];
 }
 
 /** Takes over a socket that asks for an upgrade. Reads on, since only a socket that is read tells of its end. */
 export function beginHandshake(request: IncomingMessage, socket: Socket, head: Buffer): Handshake {
-  const response = new ServerResponse(request);
+  const response = new Answer(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
   const early: Buffer[] = [head];
@@ -39,7 +40,6 @@ export function beginHandshake(request: IncomingMessage, socket: Socket, head: B
     if (earlyBytes > EARLY_BYTES) socket.pause();
   });
   socket.on("end", () => socket.destroy());
-  socket.on("drain", () => response.emit("drain"));
   socket.on("error", () => socket.destroy());
   response.on("finish", () => socket.destroySoon());
   return { response, early };
@@ -91,9 +91,9 @@ export class Tunnel extends Forwarding {
     context.exchanges.firstByte(exchange);
     response.removeAllListeners("close");
     response.detachSocket(client);
-    for (const event of ["data", "end", "drain"]) client.removeAllListeners(event);
+    for (const event of ["data", "end"]) client.removeAllListeners(event);
     client.setNoDelay(true);
-    client.write(this.#head(textPairs(controller.rawHeaders as Buffer[])), "latin1");
+    client.write(this.#head(controller.rawHeaders as Buffer[]), "latin1");
     const nowMs = (): number => context.deadlineClock.nowMs();
     const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes));
     const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n));
@@ -117,8 +117,8 @@ export class Tunnel extends Forwarding {
     else this.#close("cut");
   }
 
-  #head(upstreamHeaders: readonly string[]): string {
-    const headers = responseHeaders(upstreamHeaders);
+  #head(raw: readonly Buffer[]): string {
+    const { headers } = responseSection(raw);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
     const { subprotocolScheme } = this.#options;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {

@@ -1,7 +1,6 @@
 // What there is to tell of an upstream's answer, and of there being none: pure functions. Never quotes what an error says.
 import { STATUS_CODES } from "node:http";
 import type { RefusalReason } from "../errors.ts";
-import { fieldValue, hasHeader } from "./headers.ts";
 
 /** An interim answer's header section, or that of any other answer without a body. */
 export function rawHead(status: number, headers: readonly string[]): string {
@@ -12,28 +11,9 @@ export function rawHead(status: number, headers: readonly string[]): string {
   return head + "\r\n";
 }
 
-/** Whether the answer says itself where it ends (RFC 9112, 6.3). */
-export function isFramed(raw: readonly string[], method: string, status: number): boolean {
-  return !hasBody(method, status) || hasHeader(raw, "content-length") || isChunked(raw);
-}
-
-/** Whether the answer can end in trailers when it is passed on (RFC 9112, 7.1.2). */
-export function canHaveTrailers(raw: readonly string[], method: string, status: number): boolean {
-  return hasBody(method, status) && isChunked(raw);
-}
-
-function hasBody(method: string, status: number): boolean {
+/** Whether an answer has a body, be it an empty one (RFC 9112, 6.3). */
+export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 204 && status !== 304;
-}
-
-function isChunked(raw: readonly string[]): boolean {
-  return hasHeader(raw, "transfer-encoding");
-}
-
-/** Whether the body comes in a transfer coding that nobody here takes off again (RFC 9112, 7). */
-export function isCoded(raw: readonly string[]): boolean {
-  const coding = fieldValue(raw, "transfer-encoding");
-  return coding !== undefined && coding.trim().toLowerCase() !== "chunked";
 }
 
 /** The reason phrase as it came, if it can be passed on. */
@@ -61,11 +41,4 @@ export function reasonOf(error: Error, heard: boolean): RefusalReason {
         ? "upstream_protocol_error"
         : "upstream_unreachable";
   }
-}
-
-/** A flat list as name and value pairs. */
-export function pairs(flat: readonly string[]): [string, string][] {
-  const list: [string, string][] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) list.push([flat[i] ?? "", flat[i + 1] ?? ""]);
-  return list;
 }

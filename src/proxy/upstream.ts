@@ -1,7 +1,7 @@
 // Connections to the upstreams: pools of keep-alive sockets, TLS that is always verified, the address rule at the moment of
 // connecting, and the operator's forward proxy. Follows no redirect and decodes nothing.
 import { isIP, type Socket } from "node:net";
-import { Agent, buildConnector, Client, Pool, type Dispatcher } from "undici";
+import { buildConnector, Client, type Dispatcher } from "undici";
 import type { Config } from "../config.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
 import { createForwardProxy } from "./forward-proxy.ts";
@@ -10,20 +10,14 @@ import { createForwardProxy } from "./forward-proxy.ts";
 const KEEP_ALIVE_MS = 50_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 
-/** The connection that a request is on: undici gives one request at a time to each. */
-export interface Connection {
-  socket: Socket | undefined;
-  /** Answers that have begun on this socket; more than none means that it is being reused. */
-  answers: number;
-}
-
 /** A dispatch handler that learns which connection it is on. */
 export type UpstreamHandler = Dispatcher.DispatchHandler & { connection: Connection | undefined };
 
 export interface Upstreams {
   /** Sends a request; failures reach the handler. `origin` is a normalised origin. */
   dispatch(
-    options: Dispatcher.DispatchOptions & { origin: string },
+    origin: string,
+    options: Omit<Dispatcher.DispatchOptions, "origin">,
     handler: UpstreamHandler,
   ): void;
   /** Cuts every connection. */
@@ -32,26 +26,96 @@ export interface Upstreams {
 
 type Options = Pick<Config, "deadlines" | "upstreamProxy"> & { readonly rule: AddressRule };
 
-/** Makes the pools. Throws ConfigError when the forward proxy's URL can't be used. */
+/**
+ * Makes the pools: for each origin a stack of connections that have nothing to do, the last used on top. undici's own Agent and
+ * Pool do the same for more. Throws ConfigError when the forward proxy's URL can't be used.
+ */
 export function createUpstreams(o: Options): Upstreams {
-  const agent = new Agent({
+  const options: Client.Options = {
     pipelining: 1,
     allowH2: false,
     headersTimeout: 0, // ours cover what undici's miss: an upload that has just ended, a paused answer
     bodyTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
-    connect: createConnector(o),
-    factory: (origin: string | URL, options: object) =>
-      new Pool(origin, {
-        ...options,
-        factory: (to: URL, clientOptions: object) => new TrackedClient(to, clientOptions),
-      }),
-  });
-  return {
-    dispatch: (request, handler) => void agent.dispatch(request, handler),
-    destroy: () => agent.destroy(),
   };
+  const connect = createConnector(o);
+  const all = new Set<Connection>();
+  const idleOf = new Map<string, Connection[]>();
+  return {
+    dispatch(origin, request, handler) {
+      let idle = idleOf.get(origin);
+      if (idle === undefined) idleOf.set(origin, (idle = []));
+      let connection = idle.pop();
+      if (connection === undefined) {
+        connection = new Connection(origin, options, connect, idle, all);
+        all.add(connection);
+      }
+      connection.take(request, handler);
+    },
+    async destroy() {
+      await Promise.all(Array.from(all, (connection) => connection.destroy()));
+    },
+  };
+}
+
+/** One connection, with one request at a time on it. */
+export class Connection extends Client {
+  socket: Socket | undefined;
+  /** Answers that have begun on this socket; more than none means that it is being reused. */
+  answers = 0;
+  readonly #idle: Connection[];
+  readonly #all: Set<Connection>;
+  #isIdle = false;
+
+  constructor(
+    origin: string,
+    options: Client.Options,
+    connect: buildConnector.connector,
+    idle: Connection[],
+    all: Set<Connection>,
+  ) {
+    super(origin, {
+      ...options,
+      connect: (to, callback) => {
+        connect(to, (error, socket) => {
+          if (error !== null) {
+            callback(error, null);
+            return;
+          }
+          this.socket = socket;
+          this.answers = 0;
+          callback(null, socket);
+        });
+      },
+    });
+    this.#idle = idle;
+    this.#all = all;
+    this.on("drain", () => this.#release());
+    this.on("disconnect", () => {
+      this.socket = undefined;
+      if (!this.#isIdle) return;
+      idle.splice(idle.indexOf(this), 1);
+      all.delete(this);
+    });
+  }
+
+  take(request: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
+    this.#isIdle = false;
+    handler.connection = this;
+    this.dispatch(request, handler);
+    if (this.stats.size === 0) this.#release(); // undici refused to send it
+  }
+
+  #release(): void {
+    if (this.#isIdle) return;
+    if (this.socket === undefined) {
+      this.#all.delete(this);
+    } else {
+      this.#isIdle = true;
+      this.#idle.push(this);
+    }
+  }
 }
 
 /** Connects to where the rule allows; `deadlines.connectMs` covers name resolution, TCP and TLS, and once more a tunnel. */
@@ -84,36 +148,4 @@ function createConnector({ rule, deadlines, upstreamProxy }: Options): buildConn
       });
     }
   };
-}
-
-class TrackedClient extends Client {
-  readonly #connection: Connection;
-
-  constructor(origin: URL, options: Client.Options) {
-    const connection: Connection = { socket: undefined, answers: 0 };
-    const connect = options.connect as buildConnector.connector;
-    super(origin, {
-      ...options,
-      connect: (to, callback) => {
-        connect(to, (error, socket) => {
-          if (error !== null) {
-            callback(error, null);
-            return;
-          }
-          connection.socket = socket;
-          connection.answers = 0;
-          callback(null, socket);
-        });
-      },
-    });
-    this.#connection = connection;
-  }
-
-  override dispatch(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-  ): boolean {
-    if ("connection" in handler) handler.connection = this.#connection;
-    return super.dispatch(options, handler);
-  }
 }

@@ -78,13 +78,13 @@ class Held implements HeldSecret {
       throw new SealError(`${this.#row()} was sealed for another origin`);
     }
     this.#value();
-    return Object.freeze({
-      names: Object.freeze([header]),
+    return {
+      names: [header],
       applyTo: (headers: string[]) => {
         const key = this.#value().toString("latin1");
         headers.push(header, scheme === "" ? key : `${scheme} ${key}`);
       },
-    });
+    };
   }
 
   wipe(): void {

@@ -1,0 +1,122 @@
+// What there is to know of a header field by its name alone: the one table that findings, stripping and rewriting all read.
+// Never looks at a value.
+
+/** Never forwarded in either direction (RFC 9110, 7.6.1, with the fields that proxies have learned to distrust). */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+]);
+
+/** Set anew for the upstream connection, or meant for us alone. Request trailers are not forwarded, so neither is their list. */
+const REQUEST_DROPPED: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "expect",
+  "trailer",
+  "forwarded",
+  "x-real-ip",
+  // Rules judge the host, method and path that stand in the request's head, so none of these may say otherwise.
+  "x-host",
+  "x-http-host-override",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-host",
+  "x-original-uri",
+  "x-original-url",
+  "x-rewrite-url",
+]);
+
+/** State and routing of the upstream's own host, which would be wrong or harmful at ours. */
+const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);
+
+/** About a response's framing, or what it lacks. */
+const TELLING: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "date",
+  "trailer",
+  "transfer-encoding",
+]);
+
+/** A credential whatever they hold. */
+const SLOTS: ReadonlySet<string> = new Set([
+  "authorization",
+  "x-api-key",
+  "api-key",
+  "x-goog-api-key",
+  "xi-api-key",
+  "ocp-apim-subscription-key", // Azure, beside api-key
+]);
+
+/** Can carry a credential past us, and no provider's API wants them from an agent: dropped unread. */
+const UNREAD: ReadonlySet<string> = new Set([
+  "cookie",
+  "cookie2",
+  "proxy-authorization",
+  "x-amz-security-token",
+]);
+
+const OWN_PREFIX = "x3sproxy-";
+const FORWARDED_PREFIX = "x-forwarded";
+
+export interface FieldName {
+  /** Lower-case, as HTTP compares it (RFC 9110, 5.1). */
+  readonly lower: string;
+  /** The same with `_` as `-`, since behind a CGI-like interface they are the same: what our lists compare. */
+  readonly comparable: string;
+  readonly isHopByHop: boolean;
+  /** Of a request: never goes upstream, whatever it holds. Slots aside. */
+  readonly isRequestDropped: boolean;
+  /** Of a response: never goes to the client. */
+  readonly isResponseDropped: boolean;
+  /** Whether a response's field tells more than what is passed on. */
+  readonly isTelling: boolean;
+  readonly isSlot: boolean;
+  readonly isUnread: boolean;
+}
+
+// The same few names come with every request. Names that nobody sends twice must not fill the memory.
+const MAX_REMEMBERED = 1000;
+const LONGEST_REMEMBERED = 64;
+const remembered = new Map<string, FieldName>();
+
+/** What there is to know of a field named `name`, in any case. */
+export function fieldName(name: string): FieldName {
+  const known = remembered.get(name);
+  if (known !== undefined) return known;
+  const found = classify(name);
+  if (name.length <= LONGEST_REMEMBERED) {
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+    remembered.set(name, found);
+  }
+  return found;
+}
+
+function classify(name: string): FieldName {
+  const lower = name.toLowerCase();
+  const comparable = lower.replaceAll("_", "-");
+  const isHopByHop = HOP_BY_HOP.has(comparable);
+  return {
+    lower,
+    comparable,
+    isHopByHop,
+    isRequestDropped:
+      isHopByHop ||
+      REQUEST_DROPPED.has(comparable) ||
+      comparable.includes(OWN_PREFIX) ||
+      comparable.startsWith(FORWARDED_PREFIX),
+    isResponseDropped:
+      isHopByHop || RESPONSE_DROPPED.has(comparable) || comparable.startsWith(OWN_PREFIX),
+    isTelling: TELLING.has(comparable),
+    isSlot: SLOTS.has(comparable),
+    isUnread: UNREAD.has(comparable),
+  };
+}
