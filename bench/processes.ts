@@ -2,7 +2,7 @@
 // it ends. Linux only.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -36,6 +36,7 @@ export function start(
     detached: true, // Ctrl-C is for the bench, which then ends them in order
     ...(o.cwd === undefined ? {} : { cwd: o.cwd }),
   });
+  if (typeof out === "number") closeSync(out);
   running.add(child);
   child.once("exit", () => running.delete(child));
   child.once("error", () => running.delete(child));

@@ -3,11 +3,13 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { bringEquipment } from "./equipment.ts";
 import { startOwn } from "./peers/x3sproxy.ts";
 import { endAll } from "./processes.ts";
 import { flamePlot } from "./report/flame.ts";
-import { asText } from "./report/tables.ts";
+import { insertBetween, ROOT } from "./report/documents.ts";
+import { asMarkdown, asText } from "./report/tables.ts";
 import { openSite } from "./site.ts";
 import { listWorkloads } from "./workloads.ts";
 
@@ -35,7 +37,7 @@ const STEPS: readonly (readonly [RegExp, string])[] = [
   [/^\(idle\)/, "idle"],
   [/^\(garbage/, "garbage collector"],
   [/^\(program\)/, "event loop and system calls outside of JavaScript"],
-  [/(pino|sonic-boom)\/|src\/log/, "log line"],
+  [/sonic-boom\/|src\/log/, "log line"],
   [/prom-client\//, "metrics"],
   [/src\/proxy\/exchange/, "record of the exchange"],
   [/src\/proxy\/(route|path)/, "route, canonical path"],
@@ -43,14 +45,15 @@ const STEPS: readonly (readonly [RegExp, string])[] = [
   [/src\/(access|ids)|lru-cache\//, "resolve and decide"],
   [/src\/vault|libsodium/, "inject"],
   [/^requestHeaders /, "rewrite the request's headers"],
-  [/^(responseHeaders|textPairs) /, "rewrite the response's headers"],
+  [/^(responseSection|relayHead) /, "rewrite the response's headers"],
   [/src\/proxy\/call/, "the line: call.ts"],
   [/src\/proxy\/request-body/, "gather the body"],
   [/src\/proxy\/deadlines/, "deadlines"],
+  [/src\/proxy\/answer/, "write the answer to the client's socket"],
   [/^(writeH1|writeBuffer|write|resumeH1|resume|_resume) undici/, "undici: write the request"],
   [/^(readMore|execute|onHttpSocketReadable) undici/, "undici: read and parse the response"],
   [/undici\//, "undici: dispatch"],
-  [/node:_http_outgoing/, "node:http: write the response"],
+  [/node:_http_outgoing/, "node:http: the response object"],
   [/node:_http_(incoming|common)|^parserOn/, "node:http: read and parse the request"],
   [/node:_http_server/, "node:http: server"],
   [/src\/proxy\/forward/, "relay: forward.ts"],
@@ -155,7 +158,11 @@ function sum(profile: Profile, nameOf: (node: Node) => string): [string, number]
   return [...totals].sort((a, b) => b[1] - a[1]);
 }
 
-const [id = "post-32", seconds = "8"] = process.argv.slice(2);
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { docs: { type: "boolean", default: false } },
+});
+const [id = "post-32", seconds = "8"] = positionals;
 try {
   const profile = await record(id, Number(seconds));
   const steps = stepsOf(profile);
@@ -166,7 +173,8 @@ try {
       .filter(([name]) => !name.startsWith("idle") && !name.startsWith("(idle)"))
       .map(([name, us]) => [name, `${((us / busy) * 100).toFixed(1)} %`]);
   const columns = ["", "share of busy time"];
-  console.log(asText({ title: "What each step costs", columns, rows: rows(layers) }));
+  const costs = { title: "What each step costs", columns, rows: rows(layers) };
+  console.log(asText(costs));
   console.log(
     asText({
       title: "Self time by function",
@@ -174,10 +182,12 @@ try {
       rows: rows(sum(profile, frameName)).slice(0, TOP),
     }),
   );
-  writeFileSync(
-    join(RESULTS, `${id}-flame.svg`),
-    flamePlot(profile, `${id}: CPU of the data plane`),
-  );
+  const flames = flamePlot(profile, `${id}: CPU of the data plane`);
+  writeFileSync(join(RESULTS, `${id}-flame.svg`), flames);
+  if (options.docs) {
+    writeFileSync(join(ROOT, "docs/performance/flame.svg"), flames);
+    insertBetween("steps", "docs/performance.md", asMarkdown(costs));
+  }
 } finally {
   await endAll();
 }

@@ -14,10 +14,12 @@ import { startBare } from "./peers/bare.ts";
 import { startHaproxy } from "./peers/haproxy.ts";
 import { startHttpProxy3 } from "./peers/http-proxy-3.ts";
 import { startNginx } from "./peers/nginx.ts";
-import { PEER_NAMES, type Peer, type PeerName, type Site } from "./peers/peer.ts";
+import { ONLY_WHEN_ASKED, PEER_NAMES, type Peer, type PeerName, type Site } from "./peers/peer.ts";
 import { startPortkey } from "./peers/portkey.ts";
+import { startPrototype } from "./peers/prototypes.ts";
 import { startOwn, type OwnPeer } from "./peers/x3sproxy.ts";
 import { endAll, isEnding } from "./processes.ts";
+import { insertBetween, ROOT } from "./report/documents.ts";
 import { costsPlot, latencyPlot } from "./report/plots.ts";
 import { asMarkdown, asText, tablesOf } from "./report/tables.ts";
 import type { Measured, Results } from "./results.ts";
@@ -27,7 +29,6 @@ import { measureRounds, type UpstreamCounts } from "./windows.ts";
 import { listWorkloads } from "./workloads.ts";
 
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
-const DOCS = fileURLToPath(new URL("../docs/performance/", import.meta.url));
 const QUICK_STREAMS = 2000;
 const MANY_STREAMS = 9000;
 
@@ -50,10 +51,13 @@ const starters: Readonly<Record<PeerName, (site: Site) => Peer | Promise<Peer>>>
   x3sproxy: (site) => startOwn(site),
   "http-proxy-3": startHttpProxy3,
   portkey: startPortkey,
+  dispatch: (site) => startPrototype(site, "dispatch"),
+  engine: (site) => startPrototype(site, "engine"),
 };
 
 async function startPeers(site: Site): Promise<Map<PeerName, Peer>> {
-  const names = PEER_NAMES.filter((name) => options.peers?.split(",").includes(name) ?? true);
+  const asked = options.peers?.split(",");
+  const names = PEER_NAMES.filter((name) => asked?.includes(name) ?? !ONLY_WHEN_ASKED.has(name));
   const peers = new Map<PeerName, Peer>();
   for (const name of names) peers.set(name, await starters[name](site));
   return peers;
@@ -150,7 +154,10 @@ async function measureAll(
   await askUpstream(); // forgets what came before
   const measured: Measured[] = [];
   for (const workload of listWorkloads(quick).filter(({ id }) => wants(id))) {
-    const rounds = await measureRounds(workload, [...peers.values()], {
+    const able = [...peers.values()].filter(
+      (peer) => peer.webSockets || workload.kind !== "frames",
+    );
+    const rounds = await measureRounds(workload, able, {
       loader,
       askUpstream,
       tell: (peer, round, { rate, cpuUs, p50 }) =>
@@ -184,17 +191,19 @@ function write(results: Results): void {
   writeFileSync(join(RESULTS, "latest.json"), JSON.stringify(results, undefined, 1));
   const tables = tablesOf(results);
   process.stdout.write(`\n${tables.map(asText).join("\n\n")}\n`);
-  if (chosen !== undefined || options.peers !== undefined) return; // a part is no new table
-  mkdirSync(DOCS, { recursive: true });
-  const { machine, quick, at } = results;
-  const head = [
-    "<!-- Written by `npm run bench`. -->",
-    `Run of ${at.slice(0, 10)}${quick ? ", quick" : ""}, on ${machine["cores"] ?? "?"} cores of ${machine["processor"] ?? "?"}, Linux ${machine["kernel"] ?? "?"}, ` +
-      `Node ${machine["node"] ?? "?"}, ${machine["nginx"] ?? "?"}, ${machine["haproxy"] ?? "?"}. Median of the windows, least and most in brackets.`,
-  ];
-  writeFileSync(join(DOCS, "tables.md"), [...head, ...tables.map(asMarkdown)].join("\n\n") + "\n");
-  writeFileSync(join(DOCS, "costs.svg"), costsPlot(results));
-  writeFileSync(join(DOCS, "latency.svg"), latencyPlot(results));
+  // A part, or a short run, is no new table.
+  if (results.quick || chosen !== undefined || options.peers !== undefined) return;
+  const { machine, at } = results;
+  const head =
+    `Run of ${at.slice(0, 10)} on ${machine["cores"] ?? "?"} cores of ${machine["processor"] ?? "?"}, Linux ${machine["kernel"] ?? "?"}, ` +
+    `Node ${machine["node"] ?? "?"}, ${machine["nginx"] ?? "?"}, ${machine["haproxy"] ?? "?"}. Median of the windows, least and most in brackets.`;
+  const [first, ...others] = tables.map(asMarkdown);
+  insertBetween("bench", "docs/performance.md", [head, first, ...others].join("\n\n"));
+  insertBetween("bench", "README.md", first ?? "");
+  const plots = join(ROOT, "docs/performance");
+  mkdirSync(plots, { recursive: true });
+  writeFileSync(join(plots, "costs.svg"), costsPlot(results));
+  writeFileSync(join(plots, "latency.svg"), latencyPlot(results));
 }
 
 try {

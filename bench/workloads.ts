@@ -43,14 +43,14 @@ export function listWorkloads(quick: boolean): Workload[] {
     route: o.route ?? "plain",
     connections,
     warmupMs: quick ? 150 : 500,
-    windowMs: quick ? (o.main === true ? 800 : 500) : 4000,
-    rounds: quick ? (o.main === true ? 4 : 2) : 7,
+    windowMs: quick ? (o.main === true ? 800 : 500) : 2500,
+    rounds: quick ? (o.main === true ? 4 : 2) : 5,
     question,
     without: [],
   });
   const streams = (count: number): Workload => {
-    const warmupMs = quick ? 500 : 2000;
-    const windowMs = quick ? 800 : 4000;
+    const warmupMs = quick ? 500 : 1000;
+    const windowMs = quick ? 800 : 2500;
     const events = Math.ceil((warmupMs + windowMs) / EVENT_PERIOD_MS);
     return {
       ...closed(`sse-${count}`, `(c) SSE, ${count} streams, 50 events/s each`, count, {
@@ -62,7 +62,7 @@ export function listWorkloads(quick: boolean): Workload[] {
       kind: "streams",
       warmupMs,
       windowMs,
-      rounds: quick ? 3 : 7,
+      rounds: quick ? 3 : 5,
       events,
     };
   };

@@ -11,8 +11,13 @@ export const PEER_NAMES = [
   "x3sproxy",
   "http-proxy-3",
   "portkey",
+  "dispatch",
+  "engine",
 ] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
+
+/** Those that run only when they are asked for by name: prototypes, which nobody would use instead. */
+export const ONLY_WHEN_ASKED: ReadonlySet<PeerName> = new Set<PeerName>(["dispatch", "engine"]);
 
 export interface Site {
   /** Temporary: configurations, logs, data. */

@@ -1,7 +1,7 @@
 // The product as shipped: `x3sproxy serve` with its own Postgres, a saved key, a deployed agent, log lines into a file,
 // metrics on. Node on the proxy's core, Postgres on the other.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import type { Peer, Route, Site } from "./peer.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/x3sproxy.js", import.meta.url));
 const READY_WITHIN_MS = 60_000;
+const NAME = "x3sproxy";
 
 /** The provider that stands for each route, with an origin of ours. */
 const PROVIDERS: Readonly<Record<Route, string>> = { plain: "openai", tls: "groq", h2: "together" };
@@ -37,10 +38,11 @@ export async function startOwn(
 ): Promise<OwnPeer> {
   const dataDir = join(site.folder, "x3sproxy");
   const [proxyPort = 0, adminPort = 0, metricsPort = 0] = await freePorts(3);
+  const log = openLog(site, NAME);
   const startedAt = performance.now();
   const started = start([process.execPath, ...nodeArguments, LAUNCHER, "serve"], {
     core: PROXY_CORE,
-    logFile: join(site.folder, "x3sproxy.log"),
+    logFile: log,
     cwd: site.folder,
     env: {
       X3SPROXY_DATA_DIR: dataDir,
@@ -82,7 +84,7 @@ export async function startOwn(
   const token = await deploy("bench");
 
   return {
-    name: "x3sproxy",
+    name: NAME,
     pid: started.pid,
     webSockets: true,
     dataDir,
@@ -110,6 +112,20 @@ export async function startOwn(
   };
 }
 
+/** A pipe with a reader on the other core, as container runtimes give their programs; the last of what came is kept. */
+export function openLog(site: Site, name: string): string {
+  const pipe = join(site.folder, `${name}.pipe`);
+  if (!existsSync(pipe)) execFileSync("mkfifo", [pipe]);
+  const reader = ["sh", "-c", 'exec tail -c 65536 "$0" >"$1"', pipe, logFile(site, name)];
+  start(reader, { core: LOAD_CORE });
+  return pipe;
+}
+
+/** Where what a program wrote into its pipe stands once it has ended. */
+export function logFile(site: Site, name: string): string {
+  return join(site.folder, `${name}.log`);
+}
+
 async function untilReady(url: string, started: Started, site: Site): Promise<void> {
   const until = performance.now() + READY_WITHIN_MS;
   while (performance.now() < until && started.child.exitCode === null) {
@@ -120,6 +136,8 @@ async function untilReady(url: string, started: Started, site: Site): Promise<vo
     if (ready) return;
     await sleep(10);
   }
-  const log = readFileSync(join(site.folder, "x3sproxy.log"), "utf8");
+  await end(started);
+  await sleep(200); // for the reader, which keeps the last of it
+  const log = readFileSync(logFile(site, NAME), "utf8");
   throw new Error(`x3sproxy did not get ready: ${log.slice(-2000)}`);
 }

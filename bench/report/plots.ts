@@ -1,5 +1,5 @@
 // The plots of a run, as SVG for the documentation. Readable on a light and on a dark page; no script, no font of its own.
-import { PEER_NAMES, type PeerName } from "../peers/peer.ts";
+import { ONLY_WHEN_ASKED, PEER_NAMES, type PeerName } from "../peers/peer.ts";
 import { addedUs, figures, type Figure, type Measured, type Results } from "../results.ts";
 import { spread, type Spread } from "../statistics.ts";
 import { digits } from "./tables.ts";
@@ -39,7 +39,7 @@ interface Panel {
 /** Six panels of bars: what the hop costs. */
 export function costsPlot(results: Results): string {
   const panels = panelsOf(results).filter(({ bars }) => bars.length > 0);
-  const peers = PEER_NAMES.length - 1;
+  const peers = PEER_NAMES.length - ONLY_WHEN_ASKED.size - 1;
   const height = PANEL.head + peers * (PANEL.barHeight + PANEL.gap) + 26;
   const rows = Math.ceil(panels.length / 2);
   const drawn = panels.map((panel, i) => {
