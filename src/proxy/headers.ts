@@ -68,6 +68,7 @@ export interface ResponseSection {
 
 /** Reads a header (or trailer) section, as bytes (RFC 9110, 5.5), for the client. */
 export function responseSection(raw: readonly Buffer[]): ResponseSection {
+  const text = textOf(raw);
   let headers: string[] = [];
   let isChunked = false;
   let isCoded = false;
@@ -76,8 +77,8 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
   let hasTrailer = false;
   let named: Set<string> | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]?.toString("latin1") ?? "";
-    const value = raw[i + 1]?.toString("latin1") ?? "";
+    const name = text[i] ?? "";
+    const value = text[i + 1] ?? "";
     const field = fieldName(name);
     if (field.isTelling) {
       const { comparable } = field;
@@ -102,6 +103,24 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
     hasLength = false;
   }
   return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer };
+}
+
+/** Names and values as text, a character a byte. Mostly they are parts of one read, which is then decoded once and cut. */
+function textOf(raw: readonly Buffer[]): string[] {
+  const [first] = raw;
+  const last = raw[raw.length - 1];
+  if (first === undefined || last === undefined) return [];
+  const { buffer, byteOffset: start } = first;
+  const end = last.byteOffset + last.length;
+  const isOneRead = raw.every(
+    (part) =>
+      part.buffer === buffer && part.byteOffset >= start && part.byteOffset + part.length <= end,
+  );
+  if (!isOneRead) return raw.map((part) => part.toString("latin1"));
+  const all = Buffer.from(buffer, start, end - start).toString("latin1");
+  return raw.map((part) =>
+    all.slice(part.byteOffset - start, part.byteOffset - start + part.length),
+  );
 }
 
 /**
