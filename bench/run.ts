@@ -21,7 +21,7 @@ import { startOwn, type OwnPeer } from "./peers/x3sproxy.ts";
 import { endAll, isEnding } from "./processes.ts";
 import { insertBetween, ROOT } from "./report/documents.ts";
 import { costsPlot, latencyPlot } from "./report/plots.ts";
-import { asMarkdown, asText, tablesOf } from "./report/tables.ts";
+import { asMarkdown, asText, layerTable, tablesOf } from "./report/tables.ts";
 import type { Measured, Results } from "./results.ts";
 import { openSite, upstreamCounts } from "./site.ts";
 import { measureTokens } from "./tokens.ts";
@@ -29,6 +29,8 @@ import { measureRounds, type UpstreamCounts } from "./windows.ts";
 import { listWorkloads } from "./workloads.ts";
 
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
+// What stands below the product, and beside it: a run with these peers writes the documentation's table of layers.
+const LAYERS = "nginx,dispatch,x3sproxy,engine";
 const QUICK_STREAMS = 2000;
 const MANY_STREAMS = 9000;
 
@@ -191,6 +193,9 @@ function write(results: Results): void {
   writeFileSync(join(RESULTS, "latest.json"), JSON.stringify(results, undefined, 1));
   const tables = tablesOf(results);
   process.stdout.write(`\n${tables.map(asText).join("\n\n")}\n`);
+  if (!results.quick && options.peers === LAYERS) {
+    insertBetween("layers", "docs/performance.md", asMarkdown(layerTable(results)));
+  }
   // A part, or a short run, is no new table.
   if (results.quick || chosen !== undefined || options.peers !== undefined) return;
   const { machine, at } = results;

@@ -116,6 +116,20 @@ function workloadTable(measured: Measured): Table {
   };
 }
 
+/** CPU of each peer in each workload, in one table: what the layers below us cost. */
+export function layerTable({ measured }: Results): Table {
+  const present = PEER_NAMES.filter((peer) => measured.some(({ rounds }) => rounds[peer]));
+  const cell = (each: Measured, peer: PeerName): string => {
+    const cpu = median(spread(figures(each, peer, "cpuUs")));
+    return `${cpu} µs, ${median(ratio(each, "cpuUs", peer, "nginx"))} ×`;
+  };
+  return {
+    title: "CPU, and that against nginx",
+    columns: ["", ...measured.map(({ workload }) => workload.title)],
+    rows: present.map((peer) => [peer, ...measured.map((each) => cell(each, peer))]),
+  };
+}
+
 function memoryTable({ openStreams }: Results): Table[] {
   if (openStreams.length === 0) return [];
   const rows = openStreams.map(({ peer, found }) => [
