@@ -92,11 +92,12 @@ const remembered = new Map<string, FieldName>();
 export function fieldName(name: string): FieldName {
   const known = remembered.get(name);
   if (known !== undefined) return known;
-  const found = classify(name);
-  if (name.length <= LONGEST_REMEMBERED) {
-    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-    remembered.set(name, found);
-  }
+  if (name.length > LONGEST_REMEMBERED) return classify(name);
+  // A copy: the name may be a slice that would keep a whole header section in memory.
+  const own = Buffer.from(name, "latin1").toString("latin1");
+  const found = classify(own);
+  if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+  remembered.set(own, found);
   return found;
 }
 
