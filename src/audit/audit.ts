@@ -1,0 +1,90 @@
+// Reading the audit. Never changes it.
+import type { Pool } from "../db/index.ts";
+
+export interface AuditEventView {
+  /** Grows with time; as text, since it may outgrow a number. */
+  id: string;
+  /** ISO 8601. */
+  at: string;
+  actor: { kind: string; id: string | null; name: string };
+  address: string | null;
+  method: string;
+  action: string;
+  target: { kind: string; id: string; name: string };
+  beforeHash: string | null;
+  afterHash: string | null;
+  result: string;
+}
+
+/** All that is given has to hold. */
+export interface AuditFilter {
+  readonly action?: string | undefined;
+  /** An actor's id or name. */
+  readonly actor?: string | undefined;
+  /** A target's id or name. */
+  readonly target?: string | undefined;
+  readonly from?: Date | undefined;
+  /** Exclusive. */
+  readonly to?: Date | undefined;
+  /** Only events older than the one with this id. */
+  readonly before?: string | undefined;
+}
+
+export interface Audit {
+  /** At most `limit` events, newest first. Rejects with StoreUnavailableError when the database is away. */
+  list(workspaceId: string, filter: AuditFilter, limit: number): Promise<AuditEventView[]>;
+}
+
+interface EventRow {
+  id: string;
+  created_at: Date;
+  actor_kind: string;
+  actor_id: string | null;
+  actor_name: string;
+  address: string | null;
+  method: string;
+  action: string;
+  target_kind: string;
+  target_id: string;
+  target_name: string;
+  before_hash: string | null;
+  after_hash: string | null;
+  result: string;
+}
+
+/** `pool`: the control role's. */
+export function createAudit({ pool }: { pool: Pool }): Audit {
+  return {
+    async list(workspaceId, { action, actor, target, from, to, before }, limit) {
+      const rows = await pool.inWorkspace(
+        workspaceId,
+        (sql) => sql<EventRow[]>`
+          select * from x3sproxy.audit_events
+          where workspace_id = ${workspaceId}
+            ${action === undefined ? sql`` : sql`and action = ${action}`}
+            ${actor === undefined ? sql`` : sql`and (actor_name = ${actor} or actor_id::text = ${actor})`}
+            ${target === undefined ? sql`` : sql`and (target_name = ${target} or target_id = ${target})`}
+            ${from === undefined ? sql`` : sql`and created_at >= ${from}`}
+            ${to === undefined ? sql`` : sql`and created_at < ${to}`}
+            ${before === undefined ? sql`` : sql`and id < ${before}::bigint`}
+          order by id desc limit ${limit}`,
+      );
+      return rows.map(view);
+    },
+  };
+}
+
+function view(row: EventRow): AuditEventView {
+  return {
+    id: row.id,
+    at: row.created_at.toISOString(),
+    actor: { kind: row.actor_kind, id: row.actor_id, name: row.actor_name },
+    address: row.address,
+    method: row.method,
+    action: row.action,
+    target: { kind: row.target_kind, id: row.target_id, name: row.target_name },
+    beforeHash: row.before_hash,
+    afterHash: row.after_hash,
+    result: row.result,
+  };
+}

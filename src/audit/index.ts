@@ -1,0 +1,4 @@
+// The record of every change made through the control plane. Written in the transaction of the change itself, so that there is
+// neither a change without its event nor an event without its change. Must never hold a secret, a token or a hash of one.
+export { createAudit, type Audit, type AuditEventView, type AuditFilter } from "./audit.ts";
+export { record, type Action, type Actor, type ChangeEvent } from "./record.ts";

@@ -1,0 +1,86 @@
+// How an event is written: by whoever makes the change, with the transaction that makes it.
+import { hash } from "node:crypto";
+import type { TransactionSql } from "../db/index.ts";
+
+/** Who makes a change, as what, and from where. */
+export interface Actor {
+  readonly workspaceId: string;
+  /** `link`: whoever holds a one-time link. `service`: the service itself. */
+  readonly kind: "user" | "api_key" | "link" | "service";
+  readonly id: string | null;
+  /** A user's e-mail address, or an API key's name. */
+  readonly name: string;
+  /** The client's address; null where there is none. */
+  readonly address: string | null;
+  /** How it proved who it is: `session`, `api_key`, `link`, … */
+  readonly method: string;
+}
+
+/** What can happen. */
+export type Action =
+  | "secret.set"
+  | "secret.rollback"
+  | "secret.delete"
+  | "secret.test"
+  | "agent.deploy"
+  | "agent.destroy"
+  | "provider.set"
+  | "provider.delete"
+  | "workspace.change"
+  | "user.create"
+  | "user.change"
+  | "user.delete"
+  | "user.sign_in"
+  | "user.sign_in_refused"
+  | "user.sign_out"
+  | "user.proof"
+  | "user.proof_refused"
+  | "password.change"
+  | "password.reset"
+  | "second_factor.enrol"
+  | "second_factor.remove"
+  | "recovery_codes.renew"
+  | "session.end"
+  | "invitation.create"
+  | "invitation.delete"
+  | "reset_link.create"
+  | "api_key.create"
+  | "api_key.delete";
+
+export interface ChangeEvent {
+  readonly action: Action;
+  /** What it was done to. */
+  readonly target: { readonly kind: string; readonly id: string; readonly name: string };
+  /** As it was and as it became, in the form that may be shown; only their hashes are kept. Absent: there was nothing. */
+  readonly before?: object | undefined;
+  readonly after?: object | undefined;
+  /** `done`, or why not. */
+  readonly result?: string;
+}
+
+/** Adds an event. `sql`: the transaction of the change, confined to the actor's workspace. */
+export async function record(
+  sql: TransactionSql,
+  actor: Actor,
+  { action, target, before, after, result = "done" }: ChangeEvent,
+): Promise<void> {
+  await sql`
+    insert into x3sproxy.audit_events
+      (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
+       target_kind, target_id, target_name, before_hash, after_hash, result)
+    values (${actor.workspaceId}, ${actor.kind}, ${actor.id}, ${actor.name}, ${actor.address}, ${actor.method},
+      ${action}, ${target.kind}, ${target.id}, ${target.name}, ${hashOf(before)}, ${hashOf(after)}, ${result})`;
+}
+
+/** SHA-256 of the canonical JSON (keys in order), lower-case hex; null for nothing. */
+function hashOf(value: object | undefined): string | null {
+  return value === undefined ? null : hash("sha256", canonicalJson(value), "hex");
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    each !== null && typeof each === "object" && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  );
+}
