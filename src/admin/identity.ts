@@ -1,28 +1,37 @@
-// Who am I, and the first user.
+// Everything about people and their keys over REST, resource by resource; and who a program is.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
+import { addApiKeyRoutes } from "./api-keys.ts";
+import { createSessionCookie } from "./cookies.ts";
 import { callerOf } from "./funnel.ts";
-
-const setupBody = z.strictObject({
-  token: z.string().max(200),
-  email: z.email().max(254),
-  password: z.string().max(4096),
-});
+import { addLinkRoutes } from "./links.ts";
+import { addMeRoutes } from "./me.ts";
+import { createSelves, role } from "./people.ts";
+import { addRoute } from "./route.ts";
+import { addSignInRoutes } from "./sign-in.ts";
+import { addUserRoutes } from "./users.ts";
+import { addWorkspaceRoutes } from "./workspace.ts";
 
 export function addIdentityRoutes(
   app: FastifyInstance,
-  { identity }: { identity: Identity },
+  { identity, dashboardUrl }: { identity: Identity; dashboardUrl: string },
 ): void {
-  app.get("/api/v1/whoami", { config: { permission: "viewer" } }, (request) => {
-    const { id, name, role, workspaceId } = callerOf(request);
-    return { id, name, role, workspaceId };
-  });
+  const cookie = createSessionCookie({ secure: dashboardUrl.startsWith("https:") });
+  const selves = createSelves({ identity, cookie });
 
-  app.post("/api/v1/setup", { config: { permission: "link" } }, async (request, reply) => {
-    const { token, email, password } = setupBody.parse(request.body);
-    const user = await identity.createFirstUser({ setupToken: token, email, password });
-    reply.code(201);
-    return { user: { id: user.id, email: user.email, role: "owner" } };
+  addRoute(app, {
+    method: "GET",
+    path: "/whoami",
+    summary: "Tell who is asking",
+    permission: "self",
+    answer: z.object({ id: z.string(), name: z.string(), role, workspaceId: z.string() }),
+    handle: ({ request }) => callerOf(request),
   });
+  addSignInRoutes(app, { identity, selves });
+  addMeRoutes(app, { identity, selves });
+  addLinkRoutes(app, { identity, selves });
+  addUserRoutes(app, { identity, dashboardUrl });
+  addApiKeyRoutes(app, { identity });
+  addWorkspaceRoutes(app, { identity });
 }

@@ -5,7 +5,8 @@ import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts"
 import { digest } from "./bearers.ts";
 
 const WORKSPACE_NAME = "default";
-const KEY_NAME = "bootstrap";
+/** The name of the key that a start makes, and replaces when its file is lost. */
+export const KEY_NAME = "bootstrap";
 
 export interface Bootstrap {
   readonly workspaceId: string;
@@ -16,7 +17,7 @@ export interface Bootstrap {
 }
 
 /**
- * Brings the default workspace to where it can be used; safe when several services start at once. An API key is made
+ * Brings the first workspace to where it can be used; safe when several services start at once. An API key is made
  * when there is none yet, and with `makeApiKey` (its file was lost) also in place of the earlier one, which ends.
  */
 export async function bootstrap(
@@ -28,12 +29,13 @@ export async function bootstrap(
     return await pool.query((sql) =>
       sql.begin(async (tx) => {
         await tx`select pg_advisory_xact_lock(hashtext('x3sproxy bootstrap'))`;
+        // By age, not by name: its owners may have called it something else.
         await tx`
-          insert into x3sproxy.workspaces (id, name) values (${newId()}, ${WORKSPACE_NAME})
-          on conflict (name) do nothing`;
+          insert into x3sproxy.workspaces (id, name)
+          select ${newId()}, ${WORKSPACE_NAME} where not exists (select from x3sproxy.workspaces)`;
         const [workspace] = await tx<{ id: string }[]>`
-          select id from x3sproxy.workspaces where name = ${WORKSPACE_NAME}`;
-        if (workspace === undefined) throw new Error("the default workspace is missing");
+          select id from x3sproxy.workspaces order by created_at, id limit 1`;
+        if (workspace === undefined) throw new Error("the first workspace is missing");
         const workspaceId = workspace.id;
 
         const key = newBearer(API_KEY_PREFIX);

@@ -1,5 +1,9 @@
-// Who may use the control plane: API keys, users and their passwords, roles. Must never keep a key, a password or
-// a setup token in a form that could be used again.
+// Who may use the control plane: users with their passwords, second factors and sessions, API keys, roles. Must never keep a
+// password, a key, a session's value or a link in a form that could be used again, nor show a seed.
 export { bootstrap } from "./bootstrap.ts";
-export { createIdentity, type ApiKey, type Identity } from "./identity.ts";
-export { roleAllows, type Permission, type Role } from "./roles.ts";
+export type { Caller, Client, Person, Session } from "./caller.ts";
+export { createIdentity, type Identity } from "./identity.ts";
+export type { ApiKeyView } from "./api-keys.ts";
+export type { MeView } from "./me.ts";
+export type { UserView } from "./users.ts";
+export { roleAllows, ROLES, type Permission, type Role } from "./roles.ts";

@@ -26,37 +26,60 @@ export interface SealedValue {
   readonly ciphertext: Uint8Array;
 }
 
+/** What a sealed value is bound to: it opens for nothing else. */
+export interface Binding {
+  /** What the data key and the value are for, each with the version of its format. */
+  readonly purposes: { readonly dataKey: string; readonly value: string };
+  /** The row, field by field. */
+  readonly fields: readonly string[];
+  /** The row in words, for an error. */
+  readonly row: string;
+}
+
 /** Seals `value` under a fresh random data key, and that under `key`. libsodium must be ready. */
 export function seal(key: MasterKey, place: Place, value: string): SealedValue {
-  const dataKey = randomBytes(KEY_BYTES);
-  const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
   const plaintext = Buffer.from(value, "utf8");
   try {
-    return {
-      keyId: key.id,
-      wrappedKey: encrypt(wrappingKey, dataKey, bind("x3sproxy data key v1", place, key.id)),
-      ciphertext: encrypt(dataKey, plaintext, bind("x3sproxy secret value v1", place, key.id)),
-    };
+    return sealBytes(key, bindingOf(place), plaintext);
   } finally {
-    zero(dataKey, wrappingKey, plaintext);
+    zero(plaintext);
   }
 }
 
 /** The plaintext's bytes, which the caller zeroes. Throws SealError when anything differs from what was sealed. */
 export function unseal(key: MasterKey, place: Place, sealed: SealedValue): Buffer {
-  const row = `secret ${place.secretId} version ${place.version}`;
+  return unsealBytes(key, bindingOf(place), sealed);
+}
+
+/** The same for bytes bound to any row. The caller zeroes `plaintext`. */
+export function sealBytes(key: MasterKey, to: Binding, plaintext: Uint8Array): SealedValue {
+  const dataKey = randomBytes(KEY_BYTES);
+  const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
+  try {
+    return {
+      keyId: key.id,
+      wrappedKey: encrypt(wrappingKey, dataKey, bind(to.purposes.dataKey, to, key.id)),
+      ciphertext: encrypt(dataKey, plaintext, bind(to.purposes.value, to, key.id)),
+    };
+  } finally {
+    zero(dataKey, wrappingKey);
+  }
+}
+
+/** The plaintext's bytes, which the caller zeroes. Throws SealError when anything differs from what was sealed. */
+export function unsealBytes(key: MasterKey, to: Binding, sealed: SealedValue): Buffer {
   if (sealed.keyId !== key.id) {
     throw new SealError(
-      `${row} was sealed under master key ${sealed.keyId}, and this is ${key.id}`,
+      `${to.row} was sealed under master key ${sealed.keyId}, and this is ${key.id}`,
     );
   }
   const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
   let dataKey: Buffer | undefined;
   try {
-    dataKey = decrypt(wrappingKey, sealed.wrappedKey, bind("x3sproxy data key v1", place, key.id));
-    return decrypt(dataKey, sealed.ciphertext, bind("x3sproxy secret value v1", place, key.id));
+    dataKey = decrypt(wrappingKey, sealed.wrappedKey, bind(to.purposes.dataKey, to, key.id));
+    return decrypt(dataKey, sealed.ciphertext, bind(to.purposes.value, to, key.id));
   } catch {
-    throw new SealError(`${row} does not open: it was moved or edited since it was sealed`);
+    throw new SealError(`${to.row} does not open: it was moved or edited since it was sealed`);
   } finally {
     zero(wrappingKey, ...(dataKey === undefined ? [] : [dataKey]));
   }
@@ -89,15 +112,16 @@ export function zero(...buffers: Uint8Array[]): void {
   for (const buffer of buffers) sodium.memzero(buffer);
 }
 
-function bind(purpose: string, place: Place, keyId: string): Buffer {
-  return frame([
-    purpose,
-    place.workspaceId,
-    place.secretId,
-    String(place.version),
-    place.origin,
-    keyId,
-  ]);
+function bindingOf({ workspaceId, secretId, version, origin }: Place): Binding {
+  return {
+    purposes: { dataKey: "x3sproxy data key v1", value: "x3sproxy secret value v1" },
+    fields: [workspaceId, secretId, String(version), origin],
+    row: `secret ${secretId} version ${version}`,
+  };
+}
+
+function bind(purpose: string, { fields }: Binding, keyId: string): Buffer {
+  return frame([purpose, ...fields, keyId]);
 }
 
 /** Joins fields, each after its length in 4 bytes, so that no two different lists give the same bytes. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { bootstrap } from "../../src/identity/index.ts";
-import { openIdentity } from "./fixture.ts";
+import { CLIENT, openIdentity } from "./fixture.ts";
 
 it("twenty at once with one link make one user", async (t) => {
   const { owner, setUp } = await openIdentity(t);
@@ -38,11 +38,10 @@ it("unknown, malformed, expired and replaced links get the same answer", async (
     second,
   ]) {
     await assert.rejects(
-      identity.createFirstUser({
-        setupToken: token,
-        email: "first@example.test",
-        password: "a long enough password",
-      }),
+      identity.links.setUp(
+        { token, email: "first@example.test", password: "a long enough password" },
+        CLIENT,
+      ),
       (error: Error & { status?: number; code?: string }) => {
         messages.add(`${error.status ?? ""} ${error.code ?? ""} ${error.message}`);
         return true;

@@ -3,7 +3,7 @@ import { it } from "node:test";
 import postgres from "postgres";
 import { bootstrap } from "../../src/identity/index.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { openIdentity } from "./fixture.ts";
+import { CLIENT, openIdentity } from "./fixture.ts";
 
 it("twenty first starts at once make one workspace and one key, and leave one link", async (t) => {
   const database = await createTestDatabase();
@@ -24,9 +24,9 @@ it("twenty first starts at once make one workspace and one key, and leave one li
 
 it("the key that it makes is an owner's", async (t) => {
   const { identity, apiKey, workspaceId } = await openIdentity(t);
-  const caller = await identity.authenticateApiKey(apiKey);
+  const caller = await identity.authenticateApiKey(apiKey, CLIENT);
   assert.partialDeepStrictEqual(caller, { workspaceId, role: "owner", name: "bootstrap" });
-  assert.equal(await identity.authenticateApiKey(`${apiKey.slice(0, -1)}!`), undefined);
+  assert.equal(await identity.authenticateApiKey(`${apiKey.slice(0, -1)}!`, CLIENT), undefined);
 });
 
 it("a later start changes nothing; with makeApiKey a new key ends the one before", async (t) => {
@@ -34,12 +34,12 @@ it("a later start changes nothing; with makeApiKey a new key ends the one before
   const again = await bootstrap(ownerUrl, { makeApiKey: false });
   assert.equal(again.workspaceId, workspaceId);
   assert.equal(again.apiKey, undefined);
-  assert.ok(await identity.authenticateApiKey(apiKey));
+  assert.ok(await identity.authenticateApiKey(apiKey, CLIENT));
 
   const replaced = await bootstrap(ownerUrl, { makeApiKey: true });
   assert.ok(replaced.apiKey !== undefined);
-  assert.equal(await identity.authenticateApiKey(apiKey), undefined);
-  assert.ok(await identity.authenticateApiKey(replaced.apiKey));
+  assert.equal(await identity.authenticateApiKey(apiKey, CLIENT), undefined);
+  assert.ok(await identity.authenticateApiKey(replaced.apiKey, CLIENT));
 });
 
 it("once there is a user there are no more links", async (t) => {
@@ -59,4 +59,12 @@ it("the database keeps neither the key nor the link in a form that could be used
     assert.ok(!dump.includes(bearer));
     assert.ok(!dump.includes(Buffer.from(bearer).toString("hex")));
   }
+});
+
+it("a workspace that was given another name is still the first", async (t) => {
+  const { ownerUrl, owner, workspaceId } = await openIdentity(t);
+  await owner`update x3sproxy.workspaces set name = 'acme'`;
+  const again = await bootstrap(ownerUrl, { makeApiKey: false });
+  assert.deepEqual([again.workspaceId, again.apiKey], [workspaceId, undefined]);
+  assert.equal((await owner`select from x3sproxy.workspaces`).count, 1);
 });

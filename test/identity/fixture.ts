@@ -2,11 +2,19 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
+import type { Clock } from "../../src/clock.ts";
 import { createPool } from "../../src/db/index.ts";
-import { bootstrap, createIdentity } from "../../src/identity/index.ts";
+import { bootstrap, createIdentity, type Client } from "../../src/identity/index.ts";
+import { createVault, loadMasterKey, verifyMasterKey } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 export const PASSWORD = "correct horse battery";
+export const CLIENT: Client = { address: "192.0.2.1", network: "192.0.2.1", userAgent: "test" };
+
+/** A client of a network of its own. */
+export function clientAt(address: string): Client {
+  return { address, network: address, userAgent: "test" };
+}
 
 /** Gone when the test ends. */
 export async function openIdentity(t: TestContext) {
@@ -21,12 +29,22 @@ export async function openIdentity(t: TestContext) {
   });
   const { workspaceId, apiKey, setupToken } = await bootstrap(ownerUrl, { makeApiKey: true });
   assert.ok(apiKey !== undefined && setupToken !== undefined);
-  const identity = createIdentity({ pool });
+  const masterKey = await loadMasterKey(
+    { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
+    { mayCreate: false },
+  );
+  await verifyMasterKey(ownerUrl, masterKey);
+  const vault = await createVault(masterKey);
+  const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+  const identity = createIdentity({ pool, vault, clock });
   /** Tries to make a user; answers "made" or the code of the refusal. */
   const setUp = (email: string, token = setupToken, password = PASSWORD): Promise<string> =>
-    identity.createFirstUser({ setupToken: token, email, password }).then(
+    identity.links.setUp({ token, email, password }, CLIENT).then(
       () => "made",
       (error: unknown) => (error as { code: string }).code,
     );
-  return { ownerUrl, owner, identity, workspaceId, apiKey, setupToken, setUp };
+  return {
+    ...{ ownerUrl, controlUrl, owner, pool, vault, clock, identity },
+    ...{ workspaceId, apiKey, setupToken, setUp },
+  };
 }

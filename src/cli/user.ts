@@ -1,0 +1,107 @@
+// x3sproxy user …: who may use the dashboard. With the owner API key of the data folder, `user reset` is the way back in for an owner
+// who is locked out.
+import { Option, type Command } from "commander";
+import type { Clock } from "../clock.ts";
+import { ROLES, type Role } from "../identity/index.ts";
+import { answers, call, type UserView } from "./api.ts";
+import { examples, reports } from "./command.ts";
+import { Failure, quoted } from "./failure.ts";
+import { relative, table } from "./text.ts";
+
+export function addUserCommands(program: Command, clock: Clock): void {
+  const user = program
+    .command("user")
+    .helpCommand(false)
+    .description("invite people to the dashboard, and let them back in");
+
+  reports(
+    user
+      .command("list")
+      .description("who there is")
+      .addHelpText("after", examples("x3sproxy user list")),
+    async () => {
+      const users = await list();
+      const nowMs = clock.nowMs();
+      const rows = users.map((it) => [
+        it.email,
+        it.agents === null ? it.role : `${it.role} (${it.agents.join(",")})`,
+        it.secondFactor ? "yes" : "no",
+        it.lastSignInAt === null ? "never" : relative(it.lastSignInAt, nowMs),
+      ]);
+      const headings = ["E-MAIL", "ROLE", "SECOND FACTOR", "SIGNED IN"];
+      const text =
+        rows.length === 0
+          ? "No users yet: the service prints a link for the first one when it starts."
+          : table(headings, rows);
+      return { json: users, text };
+    },
+  );
+
+  reports(
+    user
+      .command("invite <email>")
+      .description("make a link, shown once, by which somebody becomes a user")
+      .addOption(
+        new Option("--role <role>", "what the user may do").choices(ROLES).makeOptionMandatory(),
+      )
+      .addHelpText("after", examples("x3sproxy user invite ada@example.com --role operator")),
+    async ([email = ""], command) => {
+      const { role } = command.opts<{ role: Role }>();
+      const { invitation, url } = await call(answers.invitation, "POST", "/invitations", {
+        email,
+        role,
+      });
+      return {
+        json: { ...invitation, url },
+        text: `${invitation.email} can become a user (${role}) with this link. It works once, until ${invitation.expiresAt}:\n${url}`,
+      };
+    },
+  );
+
+  reports(
+    user
+      .command("reset <email>")
+      .description("make a link, shown once, by which a user sets another password")
+      .option("--second-factor", "the link takes the user's second factor away, too")
+      .addHelpText(
+        "after",
+        examples(
+          "x3sproxy user reset ada@example.com",
+          "x3sproxy user reset ada@example.com --second-factor",
+        ),
+      ),
+    async ([email = ""], command) => {
+      const { secondFactor = false } = command.opts<{ secondFactor?: true }>();
+      const { id, email: found } = await find(email);
+      const reset = await call(answers.reset, "POST", `/users/${id}/reset`, { secondFactor });
+      return {
+        json: { email: found, ...reset },
+        text: `${found} can set another password with this link. It works once, until ${reset.expiresAt}:\n${reset.url}`,
+      };
+    },
+  );
+}
+
+async function list(): Promise<UserView[]> {
+  const users: UserView[] = [];
+  let cursor: string | null = null;
+  do {
+    const path: string = cursor === null ? "/users" : `/users?cursor=${cursor}`;
+    const page = await call(answers.users, "GET", path);
+    users.push(...page.users);
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return users;
+}
+
+async function find(email: string): Promise<UserView> {
+  const wanted = email.trim().toLowerCase();
+  const found = (await list()).find((it) => it.email.toLowerCase() === wanted);
+  if (found === undefined) {
+    throw new Failure(
+      "user_not_found",
+      `There is no user ${quoted(email)}. See: x3sproxy user list`,
+    );
+  }
+  return found;
+}

@@ -1,0 +1,133 @@
+// What a user does with the own account: prove it, change the password, enrol and remove a second factor. Each change that gives or
+// takes rights gives the session a new value.
+import { record, type Action } from "../audit/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
+import { checkPassword } from "./password-rules.ts";
+import type { PasswordHasher } from "./passwords.ts";
+import { proverFrom, type Proof, type Proofs } from "./proofs.ts";
+import type { SecondFactors } from "./second-factors.ts";
+import { endSessions, renewSession } from "./sessions.ts";
+
+export interface Account {
+  /** Makes the session fresh for another five minutes. Throws RequestError: 401 `proof_refused`, 429, 503. */
+  prove(person: Person, proof: Proof, client: Client): Promise<void>;
+  /** Ends all other sessions; gives this one's new value. Throws as `prove`, and 422 as `checkPassword` does. */
+  changePassword(
+    person: Person,
+    passwords: { current: string; password: string },
+    client: Client,
+  ): Promise<string>;
+  /**
+   * Enrols a seed (base32) in the place of the one before. Gives the session's new value, and new recovery codes, which are shown
+   * this once. Throws RequestError 422 `code_wrong`.
+   */
+  enrol(
+    person: Person,
+    factor: { seed: string; code: string },
+    client: Client,
+  ): Promise<{ value: string; recoveryCodes: string[] }>;
+  /** Gives the session's new value. Throws RequestError 409 `second_factor_required` when the workspace asks for one. */
+  removeSecondFactor(person: Person, client: Client): Promise<string>;
+  /** Shown this once. Throws RequestError 409 `second_factor_missing`. */
+  renewRecoveryCodes(person: Person, client: Client): Promise<string[]>;
+}
+
+export function createAccount(o: {
+  pool: Pool;
+  passwords: PasswordHasher;
+  proofs: Proofs;
+  secondFactors: SecondFactors;
+}): Account {
+  const { pool, passwords, proofs, secondFactors } = o;
+
+  return {
+    prove: (person, proof, client) =>
+      proofs.withProof(proverFrom(person, client), proof, async (sql) => {
+        await sql`update x3sproxy.sessions set proved_at = now() where id = ${person.session.id}`;
+        await note(sql, person, client, "user.proof");
+      }),
+
+    async changePassword(person, { current, password }, client) {
+      checkPassword(password, person.name);
+      return proofs.withProof(proverFrom(person, client), { password: current }, async (sql) => {
+        await setPassword(sql, person.id, await passwords.hash(password));
+        await endSessions(sql, person.id, person.session.id);
+        await note(sql, person, client, "password.change");
+        return renewSession(sql, person, { proves: true });
+      });
+    },
+
+    enrol: (person, { seed, code }, client) =>
+      pool.inWorkspace(person.workspaceId, async (sql) => {
+        const user = { workspaceId: person.workspaceId, userId: person.id };
+        await lockUser(sql, person.id);
+        if (!(await secondFactors.enrol(sql, user, seed, code))) {
+          throw new RequestError(
+            422,
+            "code_wrong",
+            "That is not the code of this second factor now. Is the clock of your device right?",
+          );
+        }
+        const recoveryCodes = await secondFactors.renewRecoveryCodes(sql, user);
+        await note(sql, person, client, "second_factor.enrol");
+        return { value: await renewSession(sql, person, { proves: false }), recoveryCodes };
+      }),
+
+    removeSecondFactor: (person, client) =>
+      pool.inWorkspace(person.workspaceId, async (sql) => {
+        await lockUser(sql, person.id);
+        const required = await sql`
+          select from x3sproxy.workspaces where id = ${person.workspaceId} and second_factor_required
+          for share`;
+        if (required.count > 0) {
+          throw new RequestError(
+            409,
+            "second_factor_required",
+            "This workspace asks for a second factor. You can replace yours by another.",
+          );
+        }
+        await secondFactors.remove(sql, person.id);
+        await note(sql, person, client, "second_factor.remove");
+        return renewSession(sql, person, { proves: false });
+      }),
+
+    renewRecoveryCodes: (person, client) =>
+      pool.inWorkspace(person.workspaceId, async (sql) => {
+        await lockUser(sql, person.id);
+        if (!(await secondFactors.has(sql, person.id))) {
+          throw new RequestError(409, "second_factor_missing", "Enrol a second factor first.");
+        }
+        const user = { workspaceId: person.workspaceId, userId: person.id };
+        const codes = await secondFactors.renewRecoveryCodes(sql, user);
+        await note(sql, person, client, "recovery_codes.renew");
+        return codes;
+      }),
+  };
+}
+
+/** Puts a password's hash in its place; links that were to reset it are worth nothing from then on. */
+export async function setPassword(
+  sql: TransactionSql,
+  userId: string,
+  passwordHash: string,
+): Promise<void> {
+  await sql`update x3sproxy.users set password_hash = ${passwordHash} where id = ${userId}`;
+  await sql`delete from x3sproxy.resets where user_id = ${userId}`;
+}
+
+/** Changes of one user's factors come one after the other. */
+async function lockUser(sql: TransactionSql, userId: string): Promise<void> {
+  await sql`select from x3sproxy.users where id = ${userId} for update`;
+}
+
+async function note(
+  sql: TransactionSql,
+  person: Person,
+  client: Client,
+  action: Action,
+): Promise<void> {
+  const target = userTarget({ id: person.id, email: person.name });
+  await record(sql, actorFrom(person, client), { action, target });
+}

@@ -1,0 +1,119 @@
+// From a credential to whom it belongs: API keys and sessions. Each request asks anew, so that what was ended has ended. Must
+// answer every bad credential alike.
+import type { Pool } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { API_KEY_PREFIX } from "../ids.ts";
+import { holds } from "./address-blocks.ts";
+import { digest, isBearer, isSessionValue } from "./bearers.ts";
+import type { Caller, Client, Person } from "./caller.ts";
+import type { Role } from "./roles.ts";
+
+export interface Callers {
+  /**
+   * Whom a live API key belongs to; undefined for any other text. Throws RequestError: 403 `address_not_allowed`, 429
+   * `too_many_requests`.
+   */
+  authenticateApiKey(key: string, client: Client): Promise<Caller | undefined>;
+  /** Who is signed in with a live session; undefined for any other text. */
+  authenticateSession(value: string): Promise<Person | undefined>;
+}
+
+interface KeyRow {
+  id: string;
+  workspace_id: string;
+  name: string;
+  role: Role;
+  agents: string[] | null;
+  allowed_addresses: string[];
+  limited: boolean;
+  used_lately: boolean;
+}
+
+interface SessionRow {
+  id: string;
+  user_id: string;
+  workspace_id: string;
+  email: string;
+  role: Role;
+  agents: string[] | null;
+  proved_at: Date;
+  ends_at: Date;
+  fresh: boolean;
+  must_enrol: boolean;
+}
+
+/** `pool`: the control role's. */
+export function createCallers({ pool }: { pool: Pool }): Callers {
+  /** Counts a request and notes the use, the latter at most once a minute. */
+  async function count({ id, workspace_id }: KeyRow): Promise<void> {
+    const [row] = await pool.inWorkspace(
+      workspace_id,
+      (sql) => sql<{ waitS: number | null }[]>`
+        update x3sproxy.api_keys set
+          last_used_at = case when last_used_at > now() - interval '1 minute' then last_used_at else now() end,
+          window_started_at = case when window_started_at > now() - interval '1 minute'
+            then window_started_at else now() end,
+          window_requests = case when window_started_at > now() - interval '1 minute'
+            then least(window_requests, requests_per_minute) + 1 else 1 end
+        where id = ${id}
+        returning case when window_requests > requests_per_minute
+          then ceil(extract(epoch from window_started_at + interval '1 minute' - now()))::integer end as "waitS"`,
+    );
+    const waitS = row?.waitS;
+    if (waitS == null) return;
+    throw new RequestError(
+      429,
+      "too_many_requests",
+      "This API key has used up its requests for now.",
+      {
+        retryAfterS: Math.max(1, waitS),
+      },
+    );
+  }
+
+  return {
+    async authenticateApiKey(key, { address }) {
+      if (!isBearer(key, API_KEY_PREFIX)) return undefined;
+      const [row] = await pool.query(
+        (sql) => sql<KeyRow[]>`select * from x3sproxy.authenticate_api_key(${digest(key)})`,
+      );
+      if (row === undefined) return undefined;
+      if (row.allowed_addresses.length > 0 && !holds(row.allowed_addresses, address)) {
+        throw new RequestError(
+          403,
+          "address_not_allowed",
+          "This API key can't be used from this address.",
+        );
+      }
+      if (row.limited || !row.used_lately) await count(row);
+      const { id, workspace_id: workspaceId, name, role, agents } = row;
+      return { kind: "api_key", id, workspaceId, name, role, agents, mustEnrol: false };
+    },
+
+    async authenticateSession(value) {
+      if (!isSessionValue(value)) return undefined;
+      const [row] = await pool.query(
+        (sql) => sql<SessionRow[]>`select * from x3sproxy.authenticate_session(${digest(value)})`,
+      );
+      return row && personOf(row);
+    },
+  };
+}
+
+function personOf(row: SessionRow): Person {
+  return {
+    kind: "user",
+    id: row.user_id,
+    name: row.email,
+    workspaceId: row.workspace_id,
+    role: row.role,
+    agents: row.agents,
+    mustEnrol: row.must_enrol,
+    session: {
+      id: row.id,
+      provedAt: row.proved_at.toISOString(),
+      fresh: row.fresh,
+      endsAt: row.ends_at.toISOString(),
+    },
+  };
+}

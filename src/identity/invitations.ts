@@ -1,0 +1,113 @@
+// Invitations: how further users come into a workspace. Each is a link, good once and for 72 hours; a later one for the same address
+// takes the place of the one before.
+import { record, type Actor } from "../audit/index.ts";
+import type { Pool } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { LINK_TOKEN_PREFIX, newBearer, newId } from "../ids.ts";
+import { digest } from "./bearers.ts";
+import { normalizeEmail } from "./emails.ts";
+import { checkLimit, type Role } from "./roles.ts";
+
+export interface InvitationView {
+  id: string;
+  email: string;
+  role: Role;
+  agents: string[] | null;
+  /** The name of whoever invited. */
+  invitedBy: string;
+  /** ISO 8601. */
+  createdAt: string;
+  expiresAt: string;
+}
+
+/** Every change is recorded in the audit. */
+export interface Invitations {
+  /** Open ones, latest first. */
+  list(workspaceId: string): Promise<InvitationView[]>;
+  /** Throws RequestError: 409 `user_exists`, 422 `agents_not_allowed`. */
+  create(
+    by: Actor,
+    o: { email: string; role: Role; agents: string[] | null },
+  ): Promise<{ invitation: InvitationView; token: string }>;
+  /** Throws RequestError 404 `invitation_not_found`. */
+  delete(by: Actor, invitationId: string): Promise<void>;
+}
+
+interface InvitationRow {
+  id: string;
+  email: string;
+  role: Role;
+  agents: string[] | null;
+  invited_by: string;
+  created_at: Date;
+  expires_at: Date;
+}
+
+export function createInvitations({ pool }: { pool: Pool }): Invitations {
+  return {
+    async list(workspaceId) {
+      const rows = await pool.inWorkspace(
+        workspaceId,
+        (sql) => sql<InvitationRow[]>`
+          select * from x3sproxy.invitations where expires_at > now() order by created_at desc, id`,
+      );
+      return rows.map(view);
+    },
+
+    create(by, { email: given, role, agents }) {
+      checkLimit(role, agents);
+      const email = normalizeEmail(given);
+      const token = newBearer(LINK_TOKEN_PREFIX);
+      return pool.inWorkspace(by.workspaceId, async (sql) => {
+        const taken = await sql`select from x3sproxy.users where lower(email) = ${email}`;
+        if (taken.count > 0) {
+          throw new RequestError(
+            409,
+            "user_exists",
+            "There is a user with this e-mail address already.",
+          );
+        }
+        await sql`delete from x3sproxy.invitations where email = ${email} or expires_at < now()`;
+        const [row] = await sql<InvitationRow[]>`
+          insert into x3sproxy.invitations (id, workspace_id, hash, email, role, agents, invited_by)
+          values (${newId()}, ${by.workspaceId}, ${digest(token)}, ${email}, ${role}, ${agents}::text[], ${by.name})
+          returning *`;
+        if (row === undefined) throw new Error("insert returned no row");
+        const invitation = view(row);
+        await record(sql, by, {
+          action: "invitation.create",
+          target: targetOf(invitation),
+          after: invitation,
+        });
+        return { invitation, token };
+      });
+    },
+
+    delete: (by, invitationId) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const [row] = await sql<InvitationRow[]>`
+          delete from x3sproxy.invitations where id = ${invitationId} returning *`;
+        if (row === undefined) {
+          throw new RequestError(404, "invitation_not_found", "There is no such invitation.");
+        }
+        const before = view(row);
+        await record(sql, by, { action: "invitation.delete", target: targetOf(before), before });
+      }),
+  };
+}
+
+function targetOf({ id, email }: InvitationView) {
+  return { kind: "invitation", id, name: email };
+}
+
+function view(row: InvitationRow): InvitationView {
+  return {
+    id: row.id,
+    email: row.email,
+    role: row.role,
+    agents: row.agents,
+    invitedBy: row.invited_by,
+    createdAt: row.created_at.toISOString(),
+    expiresAt: row.expires_at.toISOString(),
+  };
+}

@@ -1,0 +1,201 @@
+// One-time links: the first user's, invitations and resets. A link is used up in the transaction of what it is for, so that whatever
+// is refused leaves it good. Must answer unknown, used and expired links alike.
+import { record, type Actor } from "../audit/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
+import { setPassword } from "./account.ts";
+import { digest, isBearer } from "./bearers.ts";
+import { userTarget, type Client } from "./caller.ts";
+import { normalizeEmail } from "./emails.ts";
+import { checkPassword } from "./password-rules.ts";
+import type { PasswordHasher } from "./passwords.ts";
+import type { Proofs } from "./proofs.ts";
+import type { Role } from "./roles.ts";
+import type { SecondFactors } from "./second-factors.ts";
+import { endSessions, startSession } from "./sessions.ts";
+import { isUniqueViolation } from "./sql-errors.ts";
+import { codeNeeded } from "./sign-in.ts";
+
+export interface LinkView {
+  kind: "invitation" | "reset" | "setup";
+  email: string | null;
+  role: Role | null;
+  /** Whether it asks for a code of the user's second factor, too. */
+  needsCode: boolean;
+}
+
+export interface Links {
+  /** What a link is for. Throws RequestError 401 `link_invalid`. */
+  look(token: string): Promise<LinkView>;
+  /** Each of the following gives the value of a new session, and throws RequestError 422 as `checkPassword` does, and 503. */
+  /** Makes the first user, an owner. 401 `setup_link_invalid`. */
+  setUp(user: { token: string; email: string; password: string }, client: Client): Promise<string>;
+  /** Makes the user who was invited. 401 `link_invalid`; 409 `email_taken`. */
+  acceptInvitation(o: { token: string; password: string }, client: Client): Promise<string>;
+  /**
+   * Gives a user another password and ends the sessions. 401 `link_invalid`. A second factor that the reset doesn't take away still
+   * counts: 401 `second_factor_needed` without a code, 401 `proof_refused` for a wrong one, 429.
+   */
+  acceptReset(
+    o: { token: string; password: string; code?: string | undefined },
+    client: Client,
+  ): Promise<string>;
+}
+
+interface InvitationRow {
+  workspace_id: string;
+  email: string;
+  role: Role;
+  agents: string[] | null;
+}
+
+interface LinkRow {
+  kind: LinkView["kind"];
+  email: string | null;
+  role: Role | null;
+  workspace_id: string;
+  user_id: string | null;
+  needs_code: boolean;
+}
+
+export function createLinks(o: {
+  pool: Pool;
+  passwords: PasswordHasher;
+  proofs: Proofs;
+  secondFactors: SecondFactors;
+}): Links {
+  const { pool, passwords, proofs, secondFactors } = o;
+
+  async function look(token: string, prefix: string): Promise<LinkRow> {
+    if (!isBearer(token, prefix)) throw invalidLink();
+    const [row] = await pool.query(
+      (sql) => sql<LinkRow[]>`select * from x3sproxy.look_at_link(${digest(token)})`,
+    );
+    if (row === undefined) throw invalidLink();
+    return row;
+  }
+
+  async function insertUser(
+    sql: TransactionSql,
+    user: { workspaceId: string; email: string; role: Role; agents: string[] | null },
+    password: string,
+    client: Client,
+  ): Promise<string> {
+    checkPassword(password, user.email);
+    const id = newId();
+    const passwordHash = await passwords.hash(password);
+    await sql`
+      insert into x3sproxy.users (id, workspace_id, email, password_hash, role, agents)
+      values (${id}, ${user.workspaceId}, ${user.email}, ${passwordHash}, ${user.role}, ${user.agents}::text[])`;
+    const { role, agents, email, workspaceId } = user;
+    const after = { id, email, role, agents };
+    await record(sql, holder(workspaceId, email, client), {
+      action: "user.create",
+      target: userTarget(after),
+      after,
+    });
+    return startSession(sql, { id, workspaceId, email }, client, "link");
+  }
+
+  return {
+    async look(token) {
+      const prefix = token.startsWith(SETUP_TOKEN_PREFIX) ? SETUP_TOKEN_PREFIX : LINK_TOKEN_PREFIX;
+      const { kind, email, role, needs_code: needsCode } = await look(token, prefix);
+      return { kind, email, role, needsCode };
+    },
+
+    async setUp({ token, email, password }, client) {
+      if (!isBearer(token, SETUP_TOKEN_PREFIX)) throw invalidSetupLink();
+      return pool
+        .query((sql) =>
+          sql.begin(async (tx) => {
+            // Redeemed before the password is hashed: only the holder of a live link costs us a hash, and a second
+            // one waits here for the row until the first has committed.
+            const [link] = await tx<{ workspaceId: string | null }[]>`
+              select x3sproxy.redeem_setup_link(${digest(token)}) as "workspaceId"`;
+            const workspaceId = link?.workspaceId;
+            if (workspaceId == null) throw invalidSetupLink();
+            await confine(tx, workspaceId);
+            if ((await tx`select from x3sproxy.users limit 1`).count > 0) throw invalidSetupLink();
+            const first = { workspaceId, email: normalizeEmail(email), role: "owner" } as const;
+            return insertUser(tx, { ...first, agents: null }, password, client);
+          }),
+        )
+        .catch(refuseTaken);
+    },
+
+    async acceptInvitation({ token, password }, client) {
+      if (!isBearer(token, LINK_TOKEN_PREFIX)) throw invalidLink();
+      return pool
+        .query((sql) =>
+          sql.begin(async (tx) => {
+            const [row] = await tx<InvitationRow[]>`
+              select * from x3sproxy.redeem_invitation(${digest(token)})`;
+            if (row === undefined) throw invalidLink();
+            const { workspace_id: workspaceId, email, role, agents } = row;
+            await confine(tx, workspaceId);
+            return insertUser(tx, { workspaceId, email, role, agents }, password, client);
+          }),
+        )
+        .catch(refuseTaken);
+    },
+
+    async acceptReset({ token, password, code }, client) {
+      const link = await look(token, LINK_TOKEN_PREFIX);
+      const { kind, user_id: userId, workspace_id: workspaceId, email } = link;
+      if (kind !== "reset" || userId === null || email === null) throw invalidLink();
+      const by = holder(workspaceId, email, client);
+      const reset = async (sql: TransactionSql, proved: boolean): Promise<string> => {
+        await sql`select from x3sproxy.users where id = ${userId} for update`;
+        const [row] = await sql<{ second_factor: boolean }[]>`
+          select second_factor from x3sproxy.redeem_reset(${digest(token)})`;
+        if (row === undefined) throw invalidLink();
+        if (row.second_factor) await secondFactors.remove(sql, userId);
+        else if (!proved && (await secondFactors.has(sql, userId))) throw codeNeeded();
+        checkPassword(password, email);
+        await setPassword(sql, userId, await passwords.hash(password));
+        await endSessions(sql, userId);
+        const target = userTarget({ id: userId, email });
+        await record(sql, by, { action: "password.reset", target });
+        return startSession(sql, { id: userId, workspaceId, email }, client, "link");
+      };
+      if (!link.needs_code) return pool.inWorkspace(workspaceId, (sql) => reset(sql, false));
+      if (code === undefined) throw codeNeeded();
+      const prover = { userId, actor: by, network: client.network };
+      return proofs.withProof(prover, { code }, (sql) => reset(sql, true));
+    },
+  };
+}
+
+/** Whoever holds a link, as the audit names them. */
+function holder(workspaceId: string, email: string, { address }: Client): Actor {
+  return { workspaceId, kind: "link", id: null, name: email, address, method: "link" };
+}
+
+async function confine(sql: TransactionSql, workspaceId: string): Promise<void> {
+  await sql`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
+}
+
+/** The address belongs to somebody already, in this workspace or another. */
+function refuseTaken(error: unknown): never {
+  if (!isUniqueViolation(error)) throw error;
+  throw new RequestError(409, "email_taken", "There is a user with this e-mail address already.");
+}
+
+function invalidLink(): RequestError {
+  return new RequestError(
+    401,
+    "link_invalid",
+    "This link is not valid: it was used, has expired, or was replaced by a later one. Ask for another.",
+  );
+}
+
+function invalidSetupLink(): RequestError {
+  return new RequestError(
+    401,
+    "setup_link_invalid",
+    "This setup link is not valid: it was used, has expired, or a later start of the service made a new one. " +
+      "While there is no user, each start prints a new link.",
+  );
+}

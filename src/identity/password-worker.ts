@@ -1,0 +1,15 @@
+// What a hashing thread runs: one password at a time, below everything else that the service does.
+import { constants, setPriority } from "node:os";
+import { parentPort } from "node:worker_threads";
+import { hashSync, verifySync } from "@node-rs/argon2";
+import { ARGON2, type Answer, type Job } from "./password-thread.ts";
+
+// On Linux this is the priority of the calling thread, elsewhere of the whole process (setpriority(2), "C library/kernel
+// differences").
+if (process.platform === "linux") setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+
+parentPort?.on("message", (job: Job) => {
+  const answer: Answer =
+    job.of === undefined ? hashSync(job.password, ARGON2) : verifySync(job.of, job.password);
+  parentPort?.postMessage(answer);
+});

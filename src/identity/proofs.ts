@@ -1,0 +1,99 @@
+// Proof again, by password or code, of a user who is signed in. Limited as signing in is, and counted apart from it, so that
+// whoever has got hold of a session can't keep its user from signing in.
+import { record, type Actor } from "../audit/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import type { Attempts } from "./attempts.ts";
+import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
+import type { PasswordHasher } from "./passwords.ts";
+import type { SecondFactors } from "./second-factors.ts";
+
+export type Proof = { readonly password: string } | { readonly code: string };
+
+/** Who has to prove it, and who says so in the audit. */
+interface Prover {
+  readonly userId: string;
+  readonly actor: Actor;
+  readonly network: string;
+}
+
+export interface Proofs {
+  /**
+   * Lets `work` run in one transaction with the proof; a code is used up only when it succeeds. Throws RequestError: 401
+   * `proof_refused`, 429 `too_many_attempts`, 503 `busy`.
+   */
+  withProof<T>(prover: Prover, proof: Proof, work: (sql: TransactionSql) => Promise<T>): Promise<T>;
+}
+
+/** A signed-in user as one who has to prove it. */
+export function proverFrom(person: Person, client: Client): Prover {
+  return { userId: person.id, actor: actorFrom(person, client), network: client.network };
+}
+
+export function createProofs(o: {
+  pool: Pool;
+  attempts: Attempts;
+  passwords: PasswordHasher;
+  secondFactors: SecondFactors;
+}): Proofs {
+  const { pool, attempts, passwords, secondFactors } = o;
+
+  /** What has to hold within the transaction, once the slow part is done; undefined when it is refused already. */
+  async function prepare(
+    { userId, actor: { workspaceId } }: Prover,
+    proof: Proof,
+  ): Promise<((sql: TransactionSql) => Promise<boolean>) | undefined> {
+    if ("code" in proof) {
+      return async (sql) => {
+        // The user's row first, as everywhere, so that no two wait for each other.
+        await sql`select from x3sproxy.users where id = ${userId} for update`;
+        const kind = await secondFactors.redeem(sql, { workspaceId, userId }, proof.code);
+        return kind !== undefined;
+      };
+    }
+    const [row] = await pool.inWorkspace(
+      workspaceId,
+      (sql) => sql<{ hash: string }[]>`
+        select password_hash as hash from x3sproxy.users where id = ${userId}`,
+    );
+    if (!(await passwords.verify(proof.password, row?.hash)) || row === undefined) return undefined;
+    const { hash } = row;
+    return async (sql) => {
+      const { count } = await sql`
+        select from x3sproxy.users where id = ${userId} and password_hash = ${hash} for update`;
+      return count === 1;
+    };
+  }
+
+  return {
+    async withProof(prover, proof, work) {
+      const { userId, actor, network } = prover;
+      const account = `proof ${userId}`;
+      const attempt = await attempts.begin({ network, account, learns: false });
+      try {
+        const holds = await prepare(prover, proof);
+        if (holds !== undefined) {
+          const done = await pool.inWorkspace(actor.workspaceId, async (sql) => {
+            if (!(await holds(sql))) return undefined;
+            const result = await work(sql);
+            await attempt.settle("succeeded", sql);
+            return { result };
+          });
+          if (done !== undefined) return done.result;
+        }
+      } catch (error) {
+        await attempt.settle("undecided").catch(() => undefined); // then it stays counted
+        throw error;
+      }
+      await pool.inWorkspace(actor.workspaceId, async (sql) => {
+        await attempt.settle("failed", sql);
+        const [user] = await sql<{ id: string; email: string }[]>`
+          select id, email from x3sproxy.users where id = ${userId}`;
+        if (user === undefined) return;
+        const target = userTarget(user);
+        await record(sql, actor, { action: "user.proof_refused", target, result: "refused" });
+      });
+      throw new RequestError(401, "proof_refused", "The password or the code is wrong.");
+    },
+  };
+}

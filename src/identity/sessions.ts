@@ -1,0 +1,69 @@
+// Sessions: a random value in a cookie, its hash in a row. Every verb works within the transaction of the change that it goes
+// with; the value leaves here once. A session never outlives its twelve hours, whatever happens to it.
+import { record, type Actor } from "../audit/index.ts";
+import type { TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { newId, newSessionValue } from "../ids.ts";
+import { digest } from "./bearers.ts";
+import { userTarget, type Client, type Person } from "./caller.ts";
+
+const MAX_A_USER = 100;
+const USER_AGENT_LENGTH = 300;
+
+/** Signs a user in; records it. `method`: how the user proved who it is. Gives the session's value. */
+export async function startSession(
+  sql: TransactionSql,
+  user: { id: string; workspaceId: string; email: string },
+  client: Client,
+  method: string,
+): Promise<string> {
+  const value = newSessionValue();
+  const { id, workspaceId, email } = user;
+  const userAgent = client.userAgent?.slice(0, USER_AGENT_LENGTH) ?? null;
+  await sql`
+    delete from x3sproxy.sessions where id in (
+      select id from x3sproxy.sessions
+      where ends_at < now() or last_seen_at < now() - interval '30 minutes' for update skip locked)`;
+  await sql`
+    delete from x3sproxy.sessions where id in (
+      select id from x3sproxy.sessions where user_id = ${id} order by created_at desc offset ${MAX_A_USER - 1})`;
+  await sql`
+    insert into x3sproxy.sessions (id, workspace_id, user_id, hash, address, user_agent)
+    values (${newId()}, ${workspaceId}, ${id}, ${digest(value)}, ${client.address}, ${userAgent})`;
+  await sql`update x3sproxy.users set last_sign_in_at = now() where id = ${id}`;
+  const { address } = client;
+  const actor: Actor = { workspaceId, kind: "user", id, name: email, address, method };
+  await record(sql, actor, { action: "user.sign_in", target: userTarget(user) });
+  return value;
+}
+
+/**
+ * Gives a session another id and another value; the one before is worth nothing from then on. `proves`: it also counts as a proof.
+ * Throws RequestError 401 `unauthenticated` when it has ended meanwhile, so that what goes with it does not happen.
+ */
+export async function renewSession(
+  sql: TransactionSql,
+  { session }: Person,
+  { proves }: { proves: boolean },
+): Promise<string> {
+  const value = newSessionValue();
+  const { count } = await sql`
+    with old as (delete from x3sproxy.sessions where id = ${session.id} returning *)
+    insert into x3sproxy.sessions
+      (id, workspace_id, user_id, hash, created_at, proved_at, ends_at, address, user_agent)
+    select ${newId()}, workspace_id, user_id, ${digest(value)}, created_at,
+      case when ${proves} then now() else proved_at end, ends_at, address, user_agent
+    from old`;
+  if (count === 1) return value;
+  throw new RequestError(401, "unauthenticated", "This session has ended. Sign in again.");
+}
+
+/** Ends all sessions of a user, but for the one with the id `except`. */
+export async function endSessions(
+  sql: TransactionSql,
+  userId: string,
+  except: string | null = null,
+): Promise<void> {
+  await sql`
+    delete from x3sproxy.sessions where user_id = ${userId} and id is distinct from ${except}::uuid`;
+}

@@ -1,0 +1,69 @@
+// A workspace's own settings: its name and its rules.
+import { record, type Actor } from "../audit/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { isUniqueViolation } from "./sql-errors.ts";
+
+export interface WorkspaceView {
+  id: string;
+  name: string;
+  /** Whether users who have none can do nothing but enrol one. */
+  secondFactorRequired: boolean;
+  /** After how many days a key is due for rotation, and an agent that did nothing counts as idle. */
+  rotationDays: number;
+  idleDays: number;
+  /** Those that a key or an agent is in. */
+  environments: string[];
+}
+
+export interface WorkspaceChange {
+  name?: string | undefined;
+  secondFactorRequired?: boolean | undefined;
+  rotationDays?: number | undefined;
+  idleDays?: number | undefined;
+}
+
+export interface Workspaces {
+  get(workspaceId: string): Promise<WorkspaceView>;
+  /** What is left out stays. Recorded in the audit. Throws RequestError 409 `name_taken`. */
+  change(by: Actor, change: WorkspaceChange): Promise<WorkspaceView>;
+}
+
+export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
+  return {
+    get: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId)),
+
+    change: (by, { name, secondFactorRequired, rotationDays, idleDays }) =>
+      pool
+        .inWorkspace(by.workspaceId, async (sql) => {
+          await sql`select from x3sproxy.workspaces where id = ${by.workspaceId} for update`;
+          const before = await find(sql, by.workspaceId);
+          await sql`
+            update x3sproxy.workspaces set
+              name = coalesce(${name ?? null}, name),
+              second_factor_required = coalesce(${secondFactorRequired ?? null}, second_factor_required),
+              rotation_days = coalesce(${rotationDays ?? null}, rotation_days),
+              idle_days = coalesce(${idleDays ?? null}, idle_days)
+            where id = ${by.workspaceId}`;
+          const after = await find(sql, by.workspaceId);
+          const target = { kind: "workspace", id: after.id, name: after.name };
+          await record(sql, by, { action: "workspace.change", target, before, after });
+          return after;
+        })
+        .catch((error: unknown) => {
+          if (!isUniqueViolation(error)) throw error;
+          throw new RequestError(409, "name_taken", "Another workspace has this name.");
+        }),
+  };
+}
+
+async function find(sql: TransactionSql, workspaceId: string): Promise<WorkspaceView> {
+  const [row] = await sql<WorkspaceView[]>`
+    select w.id, w.name, w.second_factor_required as "secondFactorRequired",
+      w.rotation_days as "rotationDays", w.idle_days as "idleDays",
+      array(select environment from x3sproxy.secrets union select environment from x3sproxy.agents
+        order by 1) as environments
+    from x3sproxy.workspaces w where w.id = ${workspaceId}`;
+  if (row === undefined) throw new Error("the workspace is missing");
+  return row;
+}
