@@ -31,6 +31,16 @@ export interface SensitiveEndpoint {
   readonly paths: readonly string[];
 }
 
+/** A free GET that an upstream answers only to a good key: it proves that a key works. */
+export interface ProviderProbe {
+  /** Path and query. */
+  readonly path: string;
+  /** Raw pairs that the upstream asks for beside the key. */
+  readonly headers: readonly string[];
+  /** The statuses by which it says that the key is not good. */
+  readonly refusedWith: readonly number[];
+}
+
 /** How an SDK or a tool is pointed at the proxy: for `agent env`, the docs and `exec`. */
 export interface ClientSettings {
   /** Variable for the base URL, if the official client reads one. */
@@ -51,5 +61,7 @@ export interface ProviderDefinition {
   /** What only this provider's keys look like, where that is documented and stable: to tell a misplaced key by. */
   readonly keyPattern: RegExp | undefined;
   readonly sensitiveEndpoints: readonly SensitiveEndpoint[];
+  /** Null: there is no such call, or it asks for rights that a good key may not have. */
+  readonly probe: ProviderProbe | null;
   readonly client: ClientSettings;
 }

@@ -11,6 +11,7 @@ export type {
   CredentialScheme,
   ErrorShape,
   ProviderDefinition,
+  ProviderProbe,
   SensitiveEndpoint,
 } from "./definition.ts";
 export { errorBody } from "./error-shapes.ts";

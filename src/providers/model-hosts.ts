@@ -1,6 +1,7 @@
 // The second half of the table: companies that serve other people's models. Facts only, each with its source; never a key.
 // In sensitive paths a version is `*`: the next version will mint credentials just as well.
 import type { ProviderDefinition } from "./definition.ts";
+import { probe } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;
 const FAL_KEY = { header: "authorization", scheme: "Key" } as const;
@@ -30,6 +31,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    probe: probe("/api/v1/key"), // its models are listed for everybody
     client: {
       baseUrlVariable: "OPENROUTER_BASE_URL",
       keyVariable: "OPENROUTER_API_KEY",
@@ -46,6 +48,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "openai",
     keyPattern: /^gsk_/,
     sensitiveEndpoints: [],
+    probe: probe("/openai/v1/models"),
     client: { baseUrlVariable: "GROQ_BASE_URL", keyVariable: "GROQ_API_KEY", basePath: "" },
   },
   // docs.together.ai/reference, and together-typescript for the paths.
@@ -62,6 +65,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "clusters", method: "*", paths: ["/*/compute/clusters/**"] },
       { name: "deployment-secrets", method: "*", paths: ["/*/deployments/secrets/**"] },
     ],
+    probe: probe("/v1/models"),
     client: {
       baseUrlVariable: "TOGETHER_BASE_URL",
       keyVariable: "TOGETHER_API_KEY",
@@ -81,6 +85,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "users", method: "*", paths: ["/*/accounts/*/users/**"] }, // .../apiKeys, .../apiKeys:delete
       { name: "secrets", method: "*", paths: ["/*/accounts/*/secrets/**"] },
     ],
+    probe: probe("/inference/v1/models"),
     client: {
       baseUrlVariable: undefined,
       keyVariable: "FIREWORKS_API_KEY",
@@ -98,6 +103,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "huggingface",
     keyPattern: /^hf_/,
     sensitiveEndpoints: [],
+    probe: null, // the router lists its models for everybody
     client: { baseUrlVariable: undefined, keyVariable: "HF_TOKEN", basePath: "/v1" },
   },
   // learn.microsoft.com/azure/ai-foundry/openai: a host for each resource. The same key opens the resource's other services.
@@ -147,6 +153,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    probe: probe("/openai/v1/models"),
     client: {
       baseUrlVariable: "AZURE_OPENAI_ENDPOINT",
       keyVariable: "AZURE_OPENAI_API_KEY",
@@ -167,6 +174,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     sensitiveEndpoints: [
       { name: "organization-admin", method: "*", paths: ["/*/organization/**"] },
     ],
+    probe: null, // models are listed at another host
     client: {
       baseUrlVariable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
       keyVariable: "AWS_BEARER_TOKEN_BEDROCK",
@@ -183,6 +191,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "fal",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "FAL_KEY", basePath: "" },
   },
   // fal.ai/docs/documentation/model-apis/inference/queue: the same key at a host of its own.
@@ -195,6 +204,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "fal",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "FAL_KEY", basePath: "" },
   },
 ];

@@ -1,6 +1,7 @@
 // The first half of the table: companies that serve models of their own. Facts only, each with its source; never a key.
 // In sensitive paths a version is `*`: the next version will mint credentials just as well.
 import type { ProviderDefinition } from "./definition.ts";
+import { probe, UNAUTHORISED } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;
 
@@ -27,6 +28,11 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         paths: ["/*/tunnels/*/reveal_token", "/*/tunnels/*/rotate_token"],
       },
     ],
+    probe: {
+      path: "/v1/models",
+      headers: ["anthropic-version", "2023-06-01"],
+      refusedWith: UNAUTHORISED,
+    },
     client: {
       baseUrlVariable: "ANTHROPIC_BASE_URL",
       keyVariable: "ANTHROPIC_API_KEY",
@@ -70,6 +76,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       // Creating one or rotating its secret returns the signing secret; reading shows only a hint.
       { name: "webhook-secrets", method: "POST", paths: ["/*/webhook_endpoints/**"] },
     ],
+    probe: probe("/v1/models"),
     client: { baseUrlVariable: "OPENAI_BASE_URL", keyVariable: "OPENAI_API_KEY", basePath: "/v1" },
   },
   // ai.google.dev/gemini-api/docs/api-key (AIza…, since 2026 AQ.…) and .../ephemeral-tokens; @google/genai for the paths.
@@ -92,6 +99,11 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         paths: ["/batch/**", "/$rpc/**", "/google.ai.generativelanguage.*/**"],
       },
     ],
+    probe: {
+      path: "/v1beta/models",
+      headers: [],
+      refusedWith: [400, ...UNAUTHORISED], // 400 API_KEY_INVALID; nothing else about this call could be wrong
+    },
     client: {
       baseUrlVariable: "GOOGLE_GEMINI_BASE_URL",
       keyVariable: "GEMINI_API_KEY",
@@ -115,6 +127,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       },
       { name: "client-sessions", method: "*", paths: ["/*/client/sessions/**"] },
     ],
+    probe: probe("/v1/models"),
     client: { baseUrlVariable: undefined, keyVariable: "MISTRAL_API_KEY", basePath: "" },
   },
   // api-docs.deepseek.com: OpenAI's and Anthropic's SDKs with another base URL. No endpoint there makes keys.
@@ -127,6 +140,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     errorShape: "openai",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    probe: probe("/models"),
     client: { baseUrlVariable: undefined, keyVariable: "DEEPSEEK_API_KEY", basePath: "" },
   },
   // docs.x.ai/developers/model-capabilities/audio/ephemeral-tokens; keys are managed at another host.
@@ -141,6 +155,11 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     sensitiveEndpoints: [
       { name: "realtime-client-secrets", method: "*", paths: ["/*/realtime/client_secrets/**"] },
     ],
+    probe: {
+      path: "/v1/models",
+      headers: [],
+      refusedWith: [400, ...UNAUTHORISED], // 400 "Incorrect API key provided"
+    },
     client: { baseUrlVariable: undefined, keyVariable: "XAI_API_KEY", basePath: "/v1" },
   },
   // docs.cohere.com/reference/about; CO_API_URL is read by the Python SDK. No endpoint there makes or shows keys.
@@ -153,6 +172,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     errorShape: "cohere",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    probe: probe("/v1/models"),
     client: { baseUrlVariable: "CO_API_URL", keyVariable: "CO_API_KEY", basePath: "" },
   },
   // docs.perplexity.ai/docs/admin/api-key-management
@@ -176,6 +196,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "PERPLEXITY_API_KEY", basePath: "" },
   },
   // elevenlabs.io/docs/api-reference, and elevenlabs-js for the paths; key form as in trufflehog.
@@ -204,6 +225,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       { name: "workspace-secrets", method: "*", paths: ["/*/convai/secrets/**"] },
       { name: "user", method: "GET", paths: ["/*/user"] }, // its answer has the field xi_api_key
     ],
+    probe: null, // its docs list models without a key, and a good key may lack the right to read its user
     client: { baseUrlVariable: undefined, keyVariable: "ELEVENLABS_API_KEY", basePath: "" },
   },
   // developers.deepgram.com/reference: /auth/tokens/grant, /manage/keys, /self-hosted/distribution-credentials
@@ -233,6 +255,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    probe: probe("/v1/auth/token"),
     client: { baseUrlVariable: undefined, keyVariable: "DEEPGRAM_API_KEY", basePath: "" },
   },
 ];

@@ -1,5 +1,5 @@
-// The record of one request and its answer: allow-listed fields, emitted once after it ends. Log line and metrics both
-// read it here and nowhere else. Never holds a header, a query, a body or an error's message.
+// The record of one request and its answer: allow-listed fields, emitted once after it ends. Log line, metrics and roll-ups
+// all read it here and nowhere else. Never holds a header, a query, a body or an error's message.
 //
 // Records are emitted in batches: what runs once a request finds the processor's caches cold, which makes it cost several
 // times what it costs in a loop. Emitted one by one, they were a quarter of a request's CPU.
@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { OpenCounts, type OpenCount } from "./open-counts.ts";
 import { loggedPath } from "./path.ts";
 
 /** How an exchange ended. */
@@ -47,6 +48,8 @@ export class Exchange {
   firstByteMs: number | undefined;
   /** The system's or the library's code for what went wrong with the upstream. */
   errorCode: string | undefined;
+  /** Where it is counted as under way, from the decision to forward it until its end. */
+  openCount: OpenCount | undefined;
   requestBytes = 0;
   responseBytes = 0;
   /** Set at its end, as the next three. */
@@ -62,14 +65,24 @@ export class Exchange {
   }
 }
 
+/**
+ * Takes those that have ended, some time after their end and off the way of any request. Must be quick, must not throw, and
+ * must not keep them.
+ */
+export type ExchangeSink = (ended: readonly Exchange[]) => void;
+
 export interface Exchanges {
   begin(method: string): Exchange;
+  /** Counts it as under way with its agent's provider until it ends. */
+  countOpen(exchange: Exchange): void;
   /** Notes the time to the first byte of the answer. */
   firstByte(exchange: Exchange): void;
   /** Ends it: its record is emitted soon. Later calls for the same exchange do nothing. */
   end(exchange: Exchange, outcome: Outcome, reason?: RefusalReason): void;
   /** Emits what waits. */
   flush(): void;
+  /** The most that were under way at once since this was last asked, by agent and provider. */
+  takeOpenCounts(): OpenCount[];
   /** How many have begun and not ended. */
   readonly open: number;
 }
@@ -78,8 +91,14 @@ const BATCH_MS = 50;
 const BATCH_RECORDS = 256;
 
 /** Makes the recorder of exchanges; its ids are unique to this process and those before it. */
-export function createExchanges(o: { clock: Clock; log: Log; metrics: Metrics }): Exchanges {
-  const { clock, log, metrics } = o;
+export function createExchanges(o: {
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  onEnded?: ExchangeSink | undefined;
+}): Exchanges {
+  const { clock, log, metrics, onEnded } = o;
+  const openCounts = new OpenCounts();
   const prefix = randomBytes(6).toString("hex");
   let count = 0;
   let open = 0;
@@ -94,6 +113,7 @@ export function createExchanges(o: { clock: Clock; log: Log; metrics: Metrics })
       measure(metrics, exchange);
       log.info("exchange", fields(exchange), exchange.endedAtMs);
     }
+    if (batch.length > 0) onEnded?.(batch);
   };
   metrics.beforeScrape(() => {
     flush();
@@ -107,12 +127,16 @@ export function createExchanges(o: { clock: Clock; log: Log; metrics: Metrics })
       open++;
       return new Exchange(`${prefix}-${(++count).toString(36)}`, method, clock.monotonicMs());
     },
+    countOpen(exchange) {
+      exchange.openCount = openCounts.enter(exchange);
+    },
     firstByte(exchange) {
       exchange.firstByteMs ??= clock.monotonicMs() - exchange.startMs;
     },
     end(exchange, outcome, reason) {
       if (exchange.outcome !== undefined) return;
       open--;
+      if (exchange.openCount !== undefined) openCounts.leave(exchange.openCount);
       exchange.outcome = outcome;
       exchange.reason = reason;
       exchange.endedAtMs = clock.nowMs();
@@ -121,6 +145,7 @@ export function createExchanges(o: { clock: Clock; log: Log; metrics: Metrics })
       else timer ??= setTimeout(flush, BATCH_MS).unref();
     },
     flush,
+    takeOpenCounts: () => openCounts.take(),
   };
 }
 

@@ -1,0 +1,124 @@
+// What somebody should look at: keys that are old, agents that nobody uses, tokens that were never used, refusals that rise.
+import type { TransactionSql } from "../db/index.ts";
+import { isIdle, rotationDueAt, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
+
+export interface Attention {
+  kind: "rotation_due" | "agent_idle" | "token_unused" | "refusals_rising";
+  /** `<provider>/<environment>` of a key, an agent's name, or `all agents`. */
+  subject: string;
+  /** Since when it is so, ISO 8601. */
+  since: string;
+  /** A sentence. */
+  detail: string;
+}
+
+interface Question {
+  readonly workspaceId: string;
+  /** Only these agents, by name; null: all. */
+  readonly agents: readonly string[] | null;
+  readonly nowMs: number;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const UNUSED_AFTER_MS = DAY_MS;
+const MANY_REFUSALS = 20;
+const RISEN_BY = 3;
+
+/** `sql`: a transaction confined to the workspace. */
+export async function findAttention(sql: TransactionSql, question: Question): Promise<Attention[]> {
+  const rules = await rulesOf(sql, question.workspaceId);
+  return [
+    ...(await risingRefusals(sql, question)),
+    ...(await oldKeys(sql, question, rules)),
+    ...(await quietAgents(sql, question, rules)),
+  ];
+}
+
+async function oldKeys(
+  sql: TransactionSql,
+  { workspaceId, nowMs }: Question,
+  rules: WorkspaceRules,
+): Promise<Attention[]> {
+  const rows = await sql<{ provider: string; environment: string; savedAt: Date }[]>`
+    select s.provider, s.environment, v.created_at as "savedAt"
+    from x3sproxy.secrets s
+    join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
+    where s.workspace_id = ${workspaceId} order by v.created_at, s.provider, s.environment`;
+  return rows.flatMap(({ provider, environment, savedAt }) => {
+    const since = rotationDueAt(savedAt.toISOString(), rules);
+    if (Date.parse(since) > nowMs) return [];
+    const detail = `The key is ${days(nowMs - savedAt.getTime())} old; it is due for a new one after ${rules.rotationDays} days.`;
+    return [
+      { kind: "rotation_due" as const, subject: `${provider}/${environment}`, since, detail },
+    ];
+  });
+}
+
+/** Those that are idle, and those whose latest token was never used. An agent is one or the other. */
+async function quietAgents(
+  sql: TransactionSql,
+  { workspaceId, agents, nowMs }: Question,
+  rules: WorkspaceRules,
+): Promise<Attention[]> {
+  const only = agents as string[] | null;
+  const rows = await sql<
+    { name: string; deployedAt: Date; lastUsedAt: Date | null; unused: boolean }[]
+  >`
+    select a.name, a.deployed_at as "deployedAt", max(u.last_used_at) as "lastUsedAt",
+      coalesce(max(u.deployment), 0) < a.deployments as unused
+    from x3sproxy.agents a
+    left join x3sproxy.activity_agents u on u.agent_id = a.id and u.workspace_id = a.workspace_id
+    where a.workspace_id = ${workspaceId} and (${only}::text[] is null or a.name = any (${only}::text[]))
+    group by a.id order by a.name`;
+  return rows.flatMap(({ name: subject, deployedAt, lastUsedAt, unused }): Attention[] => {
+    const deployedMs = deployedAt.getTime();
+    const aliveMs = Math.max(deployedMs, lastUsedAt?.getTime() ?? 0);
+    const since = new Date(aliveMs).toISOString();
+    if (isIdle(aliveMs, nowMs, rules)) {
+      const ago = days(nowMs - aliveMs);
+      const detail = unused
+        ? `Its token has not been used since it was deployed ${ago} ago.`
+        : `It was last used ${ago} ago.`;
+      return [{ kind: "agent_idle", subject, since, detail }];
+    }
+    if (unused && nowMs - deployedMs >= UNUSED_AFTER_MS) {
+      const detail = `Its token was made ${days(nowMs - deployedMs)} ago and has never been used.`;
+      return [{ kind: "token_unused", subject, since: deployedAt.toISOString(), detail }];
+    }
+    return [];
+  });
+}
+
+/** Agents with many more refusals in the last hour than in an hour of the day before; all together where it is no single one. */
+async function risingRefusals(
+  sql: TransactionSql,
+  { workspaceId, agents, nowMs }: Question,
+): Promise<Attention[]> {
+  const only = agents as string[] | null;
+  const hourAgo = new Date(nowMs - HOUR_MS);
+  const rows = await sql<{ agent: string | null; lastHour: number; mean: number }[]>`
+    select agent, lately::float8 as "lastHour", before::float8 / 24 as mean
+    from (
+      select agent, coalesce(sum(refusals) filter (where minute >= ${hourAgo}), 0) as lately,
+        coalesce(sum(refusals) filter (where minute < ${hourAgo}), 0) as before
+      from x3sproxy.activity_minutes
+      where workspace_id = ${workspaceId} and minute >= ${new Date(nowMs - HOUR_MS - DAY_MS)}
+        and (${only}::text[] is null or agent = any (${only}::text[]))
+      group by grouping sets ((agent), ())
+    ) each
+    where lately >= ${MANY_REFUSALS} and lately > ${RISEN_BY} * before / 24
+    order by lately desc, agent`;
+  const single = rows.filter(({ agent }) => agent !== null);
+  return (single.length > 0 ? single : rows).map(({ agent, lastHour, mean }) => ({
+    kind: "refusals_rising",
+    subject: agent ?? "all agents",
+    since: hourAgo.toISOString(),
+    detail: `${lastHour} refusals in the last hour; the day before had ${mean.toFixed(1)} an hour.`,
+  }));
+}
+
+function days(ms: number): string {
+  const count = Math.floor(ms / DAY_MS);
+  return count === 1 ? "1 day" : `${count} days`;
+}

@@ -1,0 +1,11 @@
+// What agents do, added up for people: exchanges by minute, agent and provider; which version of a key is in use by whom; what
+// needs attention. Must never slow a request, nor hold anything of one but the facts of its record.
+export { createRecorder, type Recorder } from "./recorder.ts";
+export { createRetention, type Retention } from "./retention.ts";
+export {
+  createActivityViews,
+  type ActivityRow,
+  type ActivityViews,
+  type AgentUse,
+} from "./views.ts";
+export { rotationDueAt, type WorkspaceRules } from "./workspace-rules.ts";

@@ -1,0 +1,96 @@
+// The overview of a workspace: what its agents did over a day or a week, and what needs somebody's attention.
+import type { TransactionSql } from "../db/index.ts";
+import { findAttention, type Attention } from "./attention.ts";
+
+export interface Overview {
+  /** ISO 8601. The series begins here. */
+  from: string;
+  to: string;
+  stepSeconds: number;
+  /** Over all of it; `activeStreams`: now, or at most two minutes ago. */
+  totals: Counts & { activeStreams: number };
+  /** A point for each step, also where nothing happened. `activeStreams`: the most at once, an upper bound. */
+  series: (Counts & { at: string; activeStreams: number })[];
+  byProvider: (Counts & { provider: string })[];
+  byAgent: (Counts & { agent: string })[];
+  attention: Attention[];
+}
+
+interface Counts {
+  requests: number;
+  /** Answered with 5xx, or broken. */
+  errors: number;
+  /** Answered by the proxy itself. */
+  refusals: number;
+}
+
+export interface OverviewQuestion {
+  readonly workspaceId: string;
+  readonly hours: 24 | 168;
+  /** Only these, by name; null: all. */
+  readonly agents: readonly string[] | null;
+  readonly nowMs: number;
+}
+
+const STEP_S = { 24: 15 * 60, 168: 2 * 3600 };
+const HOUR_MS = 3_600_000;
+/** An open stream is noted when its minute begins, a few seconds late. */
+const NOW_MS = 120_000;
+
+/** `sql`: a transaction confined to the workspace. */
+export async function readOverview(
+  sql: TransactionSql,
+  question: OverviewQuestion,
+): Promise<Overview> {
+  const { workspaceId, hours, nowMs } = question;
+  const stepSeconds = STEP_S[hours];
+  const stepMs = stepSeconds * 1000;
+  const endMs = (Math.floor(nowMs / stepMs) + 1) * stepMs;
+  const fromMs = endMs - hours * HOUR_MS;
+  const minutes = sql`x3sproxy.activity_minutes
+    where workspace_id = ${workspaceId} and minute >= ${new Date(fromMs)}
+      and (${question.agents as string[] | null}::text[] is null or agent = any (${question.agents as string[] | null}::text[]))`;
+  const counts = sql`sum(requests)::float8 as requests, sum(errors)::float8 as errors, sum(refusals)::float8 as refusals`;
+
+  const steps = await sql<(Counts & { step: number; activeStreams: number })[]>`
+    select floor((extract(epoch from minute) - ${fromMs / 1000}) / ${stepSeconds})::float8 as step, ${counts},
+      max(open)::float8 as "activeStreams"
+    from (select minute, sum(requests) as requests, sum(errors) as errors, sum(refusals) as refusals, sum(open_peak) as open
+      from ${minutes} group by minute) each
+    group by 1`;
+  const byProvider = await sql<(Counts & { provider: string })[]>`
+    select provider, ${counts} from ${minutes} group by provider order by requests desc, provider limit 200`;
+  const byAgent = await sql<(Counts & { agent: string })[]>`
+    select agent, ${counts} from ${minutes} group by agent order by requests desc, agent limit 200`;
+  const [latest] = await sql<{ open: number }[]>`
+    select sum(open_peak)::float8 as open from ${minutes} and minute > ${new Date(nowMs - NOW_MS)}
+    group by minute order by minute desc limit 1`;
+
+  const found = new Map(steps.map((step) => [step.step, step]));
+  const series = Array.from({ length: (hours * 3600) / stepSeconds }, (_, index) => {
+    const step = found.get(index);
+    return {
+      at: new Date(fromMs + index * stepMs).toISOString(),
+      requests: step?.requests ?? 0,
+      errors: step?.errors ?? 0,
+      refusals: step?.refusals ?? 0,
+      activeStreams: step?.activeStreams ?? 0,
+    };
+  });
+  const total = (of: keyof Counts): number => steps.reduce((sum, step) => sum + step[of], 0);
+  return {
+    from: new Date(fromMs).toISOString(),
+    to: new Date(nowMs).toISOString(),
+    stepSeconds,
+    totals: {
+      requests: total("requests"),
+      errors: total("errors"),
+      refusals: total("refusals"),
+      activeStreams: latest?.open ?? 0,
+    },
+    series,
+    byProvider: [...byProvider],
+    byAgent: [...byAgent],
+    attention: await findAttention(sql, question),
+  };
+}

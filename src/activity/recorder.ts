@@ -1,0 +1,152 @@
+// Writes what the ledger has added up, every few seconds, off the way of any request. While the database is away it goes on
+// adding up within its bound, and writes later. A batch is written once, whatever becomes of the answer to it.
+import type { Clock } from "../clock.ts";
+import type { Pool } from "../db/index.ts";
+import { StoreUnavailableError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { errorFields, type Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { Ledger, type EndedExchange, type OpenCalls, type SumsRow } from "./ledger.ts";
+
+export interface Recorder {
+  /** Adds exchanges that have ended. Quick, and never throws. */
+  add(ended: readonly EndedExchange[]): void;
+  /** Begins to write. `collect` is called before each write: it hands over what still waits, and gives the open calls. */
+  start(collect: () => readonly OpenCalls[]): void;
+  /** Writes the rest, for at most 3 s, and stops. */
+  close(): Promise<void>;
+}
+
+interface Batch {
+  readonly number: number;
+  readonly rows: SumsRow[];
+  readonly sinceMs: number;
+  failures: number;
+}
+
+const TICK_MS = 2000;
+// Some 20 MB, and half an hour without a database when 300 agents are at work.
+const MAX_ROWS = 20_000;
+// As many as x3sproxy.add_activity takes.
+const BATCH_ROWS = 1000;
+const CLOSE_WITHIN_MS = 3000;
+// A batch that the database itself refuses is given up after as many tries: it must not hold up the next.
+const MAX_FAILURES = 3;
+
+/** `pool`: of the proxy role, and used by nobody else. */
+export function createRecorder(o: {
+  pool: Pool;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  maxRows?: number;
+}): Recorder {
+  const { pool, clock, log, metrics } = o;
+  const writer = newId();
+  const ledger = new Ledger(o.maxRows ?? MAX_ROWS);
+  let collect: () => readonly OpenCalls[] = () => [];
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> | undefined;
+  let pending: Batch | undefined;
+  let batches = 0;
+  let countedDrops = 0;
+  /** When the first of what is in the ledger came. */
+  let sinceMs: number | undefined;
+  let failing = false;
+  let closed = false;
+
+  metrics.beforeScrape(() => {
+    metrics.activityDropped.inc(ledger.dropped - countedDrops);
+    countedDrops = ledger.dropped;
+    const oldestMs = pending?.sinceMs ?? sinceMs;
+    const lagMs = oldestMs === undefined ? 0 : clock.monotonicMs() - oldestMs;
+    metrics.activityLagSeconds.set(lagMs / 1000);
+  });
+
+  function noteAge(): void {
+    if (ledger.size > 0) sinceMs ??= clock.monotonicMs();
+  }
+
+  function gather(): void {
+    // A little back: the most of the time until a minute's end belongs to that minute.
+    ledger.note(collect(), clock.nowMs() - TICK_MS / 2);
+    noteAge();
+  }
+
+  function nextBatch(): Batch | undefined {
+    if (ledger.size === 0) return undefined;
+    const rows = ledger.take(BATCH_ROWS);
+    const batch = { number: ++batches, rows, sinceMs: sinceMs ?? 0, failures: 0 };
+    if (ledger.size === 0) sinceMs = undefined;
+    return batch;
+  }
+
+  /** Writes until nothing is left. Rejects at the first failure; the batch is then still pending. */
+  async function writeAll(): Promise<void> {
+    while ((pending ??= nextBatch()) !== undefined) {
+      const { number, rows } = pending;
+      try {
+        await pool.query(
+          (sql) => sql`select x3sproxy.add_activity(${writer}, ${number}, ${sql.json(rows)})`,
+        );
+      } catch (error) {
+        if (error instanceof StoreUnavailableError || ++pending.failures < MAX_FAILURES) {
+          throw error;
+        }
+        log.error("activity given up", { count: rows.length, ...errorFields(error) });
+        metrics.activityDropped.inc(requestsOf(rows));
+      }
+      pending = undefined;
+    }
+    failing = false;
+  }
+
+  const write = (): Promise<void> =>
+    (writing ??= writeAll()
+      .catch((error: unknown) => {
+        // Once: it is tried again every two seconds.
+        if (!failing) log.warn("activity not written", errorFields(error));
+        failing = true;
+      })
+      .finally(() => (writing = undefined)));
+
+  /** On the even seconds of the wall clock, so that a minute is whole soon after its end. */
+  function schedule(): void {
+    timer = setTimeout(
+      () => {
+        gather();
+        void write();
+        schedule();
+      },
+      TICK_MS - (clock.nowMs() % TICK_MS),
+    ).unref();
+  }
+
+  return {
+    add(ended) {
+      ledger.add(ended);
+      noteAge();
+    },
+    start(source) {
+      collect = source;
+      schedule();
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      clearTimeout(timer);
+      gather();
+      const { promise: late, resolve } = Promise.withResolvers<undefined>();
+      const deadline = setTimeout(() => resolve(undefined), CLOSE_WITHIN_MS);
+      // The write that is under way may have begun before the last exchanges came.
+      await Promise.race([write().then(write), late]);
+      clearTimeout(deadline);
+      const left = requestsOf([...(pending?.rows ?? []), ...ledger.take(Infinity)]);
+      if (left > 0) log.error("activity lost", { count: left });
+    },
+  };
+}
+
+function requestsOf(rows: readonly SumsRow[]): number {
+  return rows.reduce((sum, { requests }) => sum + requests, 0);
+}

@@ -1,0 +1,45 @@
+// The overview: a day or a week of the workspace, and what needs attention.
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import type { ActivityViews } from "../activity/index.ts";
+import { callerOf } from "./funnel.ts";
+import { addRoute } from "./route.ts";
+
+const counts = { requests: z.number(), errors: z.number(), refusals: z.number() };
+
+const overviewView = z.object({
+  from: z.string(),
+  to: z.string(),
+  stepSeconds: z.number(),
+  totals: z.object({ ...counts, activeStreams: z.number() }),
+  series: z.array(z.object({ at: z.string(), ...counts, activeStreams: z.number() })),
+  byProvider: z.array(z.object({ provider: z.string(), ...counts })),
+  byAgent: z.array(z.object({ agent: z.string(), ...counts })),
+  attention: z.array(
+    z.object({
+      kind: z.enum(["rotation_due", "agent_idle", "token_unused", "refusals_rising"]),
+      subject: z.string(),
+      since: z.string(),
+      detail: z.string(),
+    }),
+  ),
+});
+
+export function addOverviewRoute(
+  app: FastifyInstance,
+  { activity }: { activity: ActivityViews },
+): void {
+  addRoute(app, {
+    method: "GET",
+    path: "/overview",
+    summary: "Tell what happened over a day or a week, and what needs attention",
+    permission: "viewer",
+    query: z.strictObject({ hours: z.enum(["24", "168"]).default("24") }),
+    answer: z.object({ overview: overviewView }),
+    async handle({ query, request }) {
+      const { workspaceId, agents } = callerOf(request);
+      const hours = query.hours === "24" ? 24 : 168;
+      return { overview: await activity.overview(workspaceId, hours, agents) };
+    },
+  });
+}

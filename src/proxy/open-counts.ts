@@ -1,0 +1,60 @@
+// How many calls are under way for each agent and provider, and the most that there were at once. Counted as they begin and
+// end, at the cost of two look-ups a call: a sample now and then would miss a rush.
+import type { Exchange } from "./exchange.ts";
+
+export interface OpenCount {
+  readonly workspaceId: string;
+  readonly agentId: string;
+  readonly agent: string;
+  readonly provider: string;
+  /** Of the latest call. */
+  readonly deployment: number;
+  /** Open now. */
+  readonly now: number;
+  /** The most open at once since the counts were last taken. */
+  readonly most: number;
+}
+
+type Count = { -readonly [Field in keyof OpenCount]: OpenCount[Field] };
+
+export class OpenCounts {
+  readonly #byAgent = new Map<string, Map<string, Count>>();
+
+  /** Counts an exchange whose agent and provider are known; the answer is to be given to `leave` at its end. */
+  enter({
+    workspaceId = "",
+    agentId = "",
+    agent = "",
+    provider = "",
+    deployment = 0,
+  }: Exchange): OpenCount {
+    let ofAgent = this.#byAgent.get(agentId);
+    if (ofAgent === undefined) this.#byAgent.set(agentId, (ofAgent = new Map<string, Count>()));
+    let count = ofAgent.get(provider);
+    if (count === undefined) {
+      count = { workspaceId, agentId, agent, provider, deployment, now: 0, most: 0 };
+      ofAgent.set(provider, count);
+    }
+    count.deployment = deployment;
+    if (++count.now > count.most) count.most = count.now;
+    return count;
+  }
+
+  leave(count: OpenCount): void {
+    (count as Count).now--;
+  }
+
+  /** The counts since the last call of this. Those of which nothing is open are forgotten with it. */
+  take(): OpenCount[] {
+    const taken: OpenCount[] = [];
+    for (const [agentId, ofAgent] of this.#byAgent) {
+      for (const [provider, count] of ofAgent) {
+        taken.push({ ...count });
+        if (count.now === 0) ofAgent.delete(provider);
+        else count.most = count.now;
+      }
+      if (ofAgent.size === 0) this.#byAgent.delete(agentId);
+    }
+    return taken;
+  }
+}

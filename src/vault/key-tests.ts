@@ -1,0 +1,144 @@
+// Whether a saved key works: a free call to the provider, to the origin that the key is sealed for and nowhere else. What comes
+// out is a status and a word. Every test is in the audit, and a workspace has few of them a minute.
+import { LRUCache } from "lru-cache";
+import { record, type Actor } from "../audit/index.ts";
+import type { Clock } from "../clock.ts";
+import type { Pool } from "../db/index.ts";
+import { RequestError, SealError } from "../errors.ts";
+import { builtInProviders, type ProviderProbe } from "../providers/index.ts";
+import type { Injection, SealedSecret, Vault } from "./strongroom.ts";
+
+export interface KeyTest {
+  ok: boolean;
+  /** Of the provider's answer. */
+  status: number | null;
+  /**
+   * `accepted`: the provider took the key. `refused`: it did not. `unreachable`: there was no answer. `no_test`: there is no free
+   * call. `unexpected`: any other answer, or a key that can't be opened.
+   */
+  reason: "accepted" | "refused" | "unreachable" | "no_test" | "unexpected";
+  /** ISO 8601. */
+  checkedAt: string;
+}
+
+/** One GET to a provider. Gives the status, or undefined when there is no answer. */
+export type CallProvider = (call: {
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly injection: Injection;
+}) => Promise<number | undefined>;
+
+export interface KeyTests {
+  /** Tests the active version. Throws RequestError: 404 `secret_not_found`, 429 `too_many_attempts`, 503 `busy`. */
+  test(by: Actor, secretId: string): Promise<KeyTest>;
+}
+
+type Found = SealedSecret & { readonly environment: string };
+type Result = Pick<KeyTest, "status" | "reason">;
+
+const AT_ONCE = 4;
+const PER_MINUTE = 10;
+const MINUTE_MS = 60_000;
+const MAX_WORKSPACES = 10_000;
+
+/** `pool`: of the control role. */
+export function createKeyTests(o: {
+  pool: Pool;
+  vault: Pick<Vault, "hold" | "inject">;
+  clock: Clock;
+  callProvider: CallProvider;
+}): KeyTests {
+  const { pool, vault, clock } = o;
+  const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
+  let running = 0;
+
+  function claim(workspaceId: string): void {
+    if (running >= AT_ONCE) {
+      throw new RequestError(
+        503,
+        "busy",
+        "Other keys are being tested. Try again in a few seconds.",
+      );
+    }
+    const nowMs = clock.monotonicMs();
+    let window = windows.get(workspaceId);
+    if (window === undefined || window.endsMs <= nowMs) {
+      window = { count: 0, endsMs: nowMs + MINUTE_MS };
+      windows.set(workspaceId, window);
+    }
+    if (window.count >= PER_MINUTE) {
+      throw new RequestError(
+        429,
+        "too_many_attempts",
+        `A workspace has ${PER_MINUTE} key tests a minute. Try again in a minute.`,
+      );
+    }
+    window.count++;
+  }
+
+  async function find(workspaceId: string, secretId: string): Promise<Found> {
+    const rows = await pool.inWorkspace(
+      workspaceId,
+      (sql) => sql<Found[]>`
+        select v.secret_id as "secretId", v.version, v.workspace_id as "workspaceId", s.provider, s.environment, v.origin,
+          v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
+        from x3sproxy.secrets s
+        join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
+        where s.id = ${secretId} and s.workspace_id = ${workspaceId}`,
+    );
+    const [row] = rows;
+    if (row === undefined) {
+      throw new RequestError(404, "secret_not_found", "There is no such secret.");
+    }
+    return row;
+  }
+
+  async function attempt(sealed: Found): Promise<Result> {
+    const provider = builtInProviders.get(sealed.provider);
+    const probe = provider?.probe;
+    if (provider === undefined || probe == null) return { status: null, reason: "no_test" };
+    const { origin } = sealed;
+    const { path, headers } = probe;
+    const held = vault.hold(sealed);
+    try {
+      const injection = vault.inject(held, origin, provider.credential);
+      return judge(probe, await o.callProvider({ origin, path, headers, injection }));
+    } catch (error) {
+      if (error instanceof SealError) return { status: null, reason: "unexpected" };
+      throw error;
+    } finally {
+      held.wipe();
+    }
+  }
+
+  return {
+    async test(by, secretId) {
+      const { workspaceId } = by;
+      const sealed = await find(workspaceId, secretId);
+      claim(workspaceId);
+      running++;
+      try {
+        const result = await attempt(sealed);
+        const name = `${sealed.provider}/${sealed.environment}`;
+        const target = { kind: "secret", id: sealed.secretId, name };
+        await pool.inWorkspace(workspaceId, (sql) =>
+          record(sql, by, { action: "secret.test", target, result: result.reason }),
+        );
+        return {
+          ok: result.reason === "accepted",
+          ...result,
+          checkedAt: new Date(clock.nowMs()).toISOString(),
+        };
+      } finally {
+        running--;
+      }
+    },
+  };
+}
+
+function judge({ refusedWith }: ProviderProbe, status: number | undefined): Result {
+  if (status === undefined) return { status: null, reason: "unreachable" };
+  if (status >= 200 && status < 300) return { status, reason: "accepted" };
+  return { status, reason: refusedWith.includes(status) ? "refused" : "unexpected" };
+}

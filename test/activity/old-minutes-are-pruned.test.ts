@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRetention } from "../../src/activity/index.ts";
+import { createPool } from "../../src/db/index.ts";
+import { newId } from "../../src/ids.ts";
+import { createLog } from "../../src/log.ts";
+import { insertMinute } from "../support/activity.ts";
+import { eventually } from "../support/eventually.ts";
+import { openActivity } from "./fixture.ts";
+
+const DAY_MS = 86_400_000;
+
+test("what is older than 35 days goes, in every workspace, and what is younger stays", async (t) => {
+  const { database, owner, workspaceId, addWorkspace } = await openActivity(t);
+  const other = await addWorkspace("second");
+  for (const days of [0, 34, 36, 400]) {
+    for (const workspace of [workspaceId, other]) {
+      await insertMinute(owner, {
+        ...{ workspaceId: workspace, agent: "worker", atMs: Date.now() - days * DAY_MS },
+      });
+    }
+  }
+  const agentId = newId();
+  await owner`insert into x3sproxy.agents (id, workspace_id, name, environment) values (${agentId}, ${workspaceId}, 'worker', 'production')`;
+  for (const id of [agentId, newId()]) {
+    await owner`insert into x3sproxy.activity_agents values (${workspaceId}, ${id}, 'openai', 1, now() - interval '99 days')`;
+  }
+  const pool = createPool(database.controlUrl);
+  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
+  t.after(async () => {
+    retention.close();
+    await pool.close();
+  });
+  retention.start();
+  await eventually(async () => (await owner`select from x3sproxy.activity_minutes`).length === 4);
+  const agents = await owner`select agent_id from x3sproxy.activity_agents`;
+  assert.deepEqual(
+    [...agents],
+    [{ agent_id: agentId }],
+    "an agent that is there keeps its last use",
+  );
+});
+
+test("more than one statement's worth goes in one run, and one process at a time is at it", async (t) => {
+  const { database, owner, workspaceId } = await openActivity(t);
+  await owner`
+    insert into x3sproxy.activity_minutes
+    select ${workspaceId}, date_trunc('minute', now()) - interval '40 days' - n * interval '1 minute', 'worker', 'openai',
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 from generate_series(1, 12000) n`;
+  const pool = createPool(database.controlUrl);
+  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
+  await owner.begin(async (sql) => {
+    await sql`select pg_advisory_xact_lock(7233003)`;
+    assert.equal(await retention.prune(), 0, "another process is at it");
+  });
+  t.after(async () => {
+    retention.close();
+    await pool.close();
+  });
+  assert.equal(await retention.prune(), 12_000);
+});

@@ -1,0 +1,73 @@
+// Whoever has the data plane's database login can add to counters, and get nothing for it.
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { openClient } from "../../src/db/connection.ts";
+import { newId } from "../../src/ids.ts";
+import { ended } from "../support/activity.ts";
+import { Ledger, type SumsRow } from "../../src/activity/ledger.ts";
+import { openActivity } from "./fixture.ts";
+
+const INVALID = { code: "22023" };
+
+async function open(t: TestContext) {
+  const activity = await openActivity(t);
+  const proxy = openClient(activity.database.proxyUrl, { max: 1, statementTimeoutMs: 0 });
+  t.after(() => proxy.destroy());
+  const ledger = new Ledger(10);
+  ledger.add([ended(activity.agent)]);
+  const [row] = ledger.take(1);
+  assert.ok(row !== undefined);
+  const add = (rows: unknown, writer = newId(), batch = 1) =>
+    proxy.sql`select x3sproxy.add_activity(${writer}, ${batch}, ${proxy.sql.json(rows as SumsRow[])}) as answer`;
+  return { ...activity, add, row };
+}
+
+test("the answer is empty, whatever is there", async (t) => {
+  const { add, row, written } = await open(t);
+  assert.deepEqual([...(await add([row]))], [{ answer: "" }]);
+  assert.deepEqual([...(await add([{ ...row, workspace_id: newId() }]))], [{ answer: "" }]);
+  assert.deepEqual([...(await add([]))], [{ answer: "" }]);
+  assert.equal(await written(), 1, "what is for no workspace is passed over");
+});
+
+test("it can't take away, overflow, name what is no name, or write more than a batch", async (t) => {
+  const { add, row, written } = await open(t);
+  await add([row]);
+  const bad: unknown[] = [
+    [{ ...row, requests: -1 }],
+    [row, { ...row, open_peak: -5 }],
+    [{ ...row, response_bytes: 1e16 }],
+    [{ ...row, total_ms: -0.5 }],
+    [{ ...row, first_byte_ms: 1e300 }],
+    [{ ...row, agent: "x".repeat(64) }],
+    [{ ...row, agent: "sk-FAKE key" }],
+    [{ ...row, provider: "Not a provider" }],
+    { row },
+    Array.from({ length: 2001 }, () => row),
+  ];
+  for (const rows of bad) {
+    await assert.rejects(add(rows), INVALID, JSON.stringify(rows).slice(0, 200));
+  }
+  for (const rows of [[{ ...row, requests: null }], [{ ...row, requests: "many" }]]) {
+    await assert.rejects(add(rows));
+  }
+  assert.equal(await written(), 1);
+});
+
+test("a time that can't be is passed over", async (t) => {
+  const { add, row, written } = await open(t);
+  for (const minute of ["1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]) {
+    await add([{ ...row, minute, last_used_at: minute }]);
+  }
+  assert.equal(await written(), 0);
+});
+
+test("the same batch of the same writer counts once, also at the same time", async (t) => {
+  const { add, row, written } = await open(t);
+  const writer = newId();
+  await Promise.all(Array.from({ length: 5 }, () => add([row], writer, 7)));
+  await add([row], writer, 6);
+  assert.equal(await written(), 1);
+  await add([row], writer, 8);
+  assert.equal(await written(), 2);
+});
