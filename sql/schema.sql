@@ -1,6 +1,67 @@
 -- What the migrations add up to. Made by: node test/support/schema-snapshot.ts --write
 -- For reading and comparing; it is never run.
 
+table x3sproxy.account_attempts (
+  subject bytea not null,
+  known boolean not null default false,
+  tries integer not null default 0,
+  next_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  touched_at timestamp with time zone not null default now(),
+  constraint account_attempts_pkey PRIMARY KEY (subject),
+  constraint account_attempts_subject_check CHECK ((octet_length(subject) = 32)),
+  CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (touched_at)
+);
+table x3sproxy.activity_agents (
+  workspace_id uuid not null,
+  agent_id uuid not null,
+  provider text not null,
+  deployment integer not null,
+  last_used_at timestamp with time zone not null,
+  constraint activity_agents_pkey PRIMARY KEY (workspace_id, agent_id, provider),
+  constraint activity_agents_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+) with row level security;
+table x3sproxy.activity_minutes (
+  workspace_id uuid not null,
+  minute timestamp with time zone not null,
+  agent text not null,
+  provider text not null,
+  requests bigint not null,
+  status_2xx bigint not null,
+  status_3xx bigint not null,
+  status_4xx bigint not null,
+  status_5xx bigint not null,
+  status_none bigint not null,
+  errors bigint not null,
+  refusals bigint not null,
+  broken bigint not null,
+  request_bytes bigint not null,
+  response_bytes bigint not null,
+  first_byte_count bigint not null,
+  first_byte_ms double precision not null,
+  total_count bigint not null,
+  total_ms double precision not null,
+  open_peak bigint not null,
+  constraint activity_minutes_pkey PRIMARY KEY (workspace_id, minute, agent, provider),
+  constraint activity_minutes_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX activity_minutes_age ON x3sproxy.activity_minutes USING brin (minute)
+) with row level security;
+table x3sproxy.activity_versions (
+  workspace_id uuid not null,
+  secret_id uuid not null,
+  version integer not null,
+  agent text not null,
+  first_used_at timestamp with time zone not null,
+  last_used_at timestamp with time zone not null,
+  requests bigint not null,
+  constraint activity_versions_pkey PRIMARY KEY (workspace_id, secret_id, version, agent),
+  constraint activity_versions_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+) with row level security;
+table x3sproxy.activity_writers (
+  writer uuid not null,
+  batch bigint not null,
+  wrote_at timestamp with time zone not null default now(),
+  constraint activity_writers_pkey PRIMARY KEY (writer)
+);
 table x3sproxy.agents (
   id uuid not null,
   workspace_id uuid not null,
@@ -26,18 +87,103 @@ table x3sproxy.api_keys (
   role text not null,
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone,
+  agents text[],
+  allowed_addresses text[] not null default '{}'::text[],
+  requests_per_minute integer,
+  last_used_at timestamp with time zone,
+  window_started_at timestamp with time zone,
+  window_requests integer not null default 0,
+  constraint api_keys_agents_check CHECK (((agents IS NULL) OR (role = ANY (ARRAY['viewer'::text, 'operator'::text])))),
   constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   constraint api_keys_hash_key UNIQUE (hash),
   constraint api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
   constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_requests_per_minute_check CHECK ((requests_per_minute > 0)),
   constraint api_keys_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
   constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+) with row level security;
+table x3sproxy.audit_events (
+  id bigint not null,
+  workspace_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  actor_kind text not null,
+  actor_id uuid,
+  actor_name text not null,
+  address text,
+  method text not null,
+  action text not null,
+  target_kind text not null,
+  target_id text not null,
+  target_name text not null,
+  before_hash text,
+  after_hash text,
+  result text not null,
+  constraint audit_events_action_check CHECK ((length(action) <= 100)),
+  constraint audit_events_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api_key'::text, 'link'::text, 'service'::text]))),
+  constraint audit_events_actor_name_check CHECK ((length(actor_name) <= 300)),
+  constraint audit_events_address_check CHECK ((length(address) <= 100)),
+  constraint audit_events_after_hash_check CHECK ((after_hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint audit_events_before_hash_check CHECK ((before_hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint audit_events_method_check CHECK ((length(method) <= 100)),
+  constraint audit_events_pkey PRIMARY KEY (id),
+  constraint audit_events_result_check CHECK ((length(result) <= 100)),
+  constraint audit_events_target_id_check CHECK ((length(target_id) <= 300)),
+  constraint audit_events_target_kind_check CHECK ((length(target_kind) <= 100)),
+  constraint audit_events_target_name_check CHECK ((length(target_name) <= 300)),
+  constraint audit_events_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id),
+  CREATE INDEX audit_events_newest ON x3sproxy.audit_events USING btree (workspace_id, id DESC)
+) with row level security;
+table x3sproxy.audit_events_id_seq (
+  last_value bigint not null,
+  log_cnt bigint not null,
+  is_called boolean not null
+);
+table x3sproxy.deployment_requests (
+  workspace_id uuid not null,
+  key_hash bytea not null,
+  request_hash bytea not null,
+  agent_id uuid not null,
+  deployment integer not null,
+  created_at timestamp with time zone not null,
+  constraint deployment_requests_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+  constraint deployment_requests_pkey PRIMARY KEY (workspace_id, key_hash),
+  constraint deployment_requests_request_hash_check CHECK ((octet_length(request_hash) = 32)),
+  constraint deployment_requests_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX deployment_requests_oldest ON x3sproxy.deployment_requests USING btree (workspace_id, created_at)
+) with row level security;
+table x3sproxy.invitations (
+  id uuid not null,
+  workspace_id uuid not null,
+  hash bytea not null,
+  email text not null,
+  role text not null,
+  agents text[],
+  invited_by text not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null default (now() + '72:00:00'::interval),
+  constraint invitations_check CHECK (((agents IS NULL) OR (role = ANY (ARRAY['viewer'::text, 'operator'::text])))),
+  constraint invitations_email_check CHECK ((length(email) <= 254)),
+  constraint invitations_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint invitations_hash_key UNIQUE (hash),
+  constraint invitations_invited_by_check CHECK ((length(invited_by) <= 300)),
+  constraint invitations_pkey PRIMARY KEY (id),
+  constraint invitations_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
+  constraint invitations_workspace_id_email_key UNIQUE (workspace_id, email),
+  constraint invitations_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
 ) with row level security;
 table x3sproxy.master_keys (
   key_id text not null,
   check_value bytea not null,
   created_at timestamp with time zone not null default now(),
   constraint master_keys_pkey PRIMARY KEY (key_id)
+);
+table x3sproxy.network_attempts (
+  network bytea not null,
+  recent timestamp with time zone[] not null default '{}'::timestamp with time zone[],
+  touched_at timestamp with time zone not null default now(),
+  constraint network_attempts_network_check CHECK ((octet_length(network) = 32)),
+  constraint network_attempts_pkey PRIMARY KEY (network),
+  CREATE INDEX network_attempts_touched ON x3sproxy.network_attempts USING btree (touched_at)
 );
 table x3sproxy.providers (
   workspace_id uuid not null,
@@ -62,12 +208,46 @@ table x3sproxy.proxy_tokens (
   constraint proxy_tokens_hash_check CHECK ((octet_length(hash) = 32)),
   constraint proxy_tokens_pkey PRIMARY KEY (hash)
 ) with row level security;
+table x3sproxy.recovery_codes (
+  hash bytea not null,
+  workspace_id uuid not null,
+  user_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint recovery_codes_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint recovery_codes_pkey PRIMARY KEY (hash),
+  constraint recovery_codes_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE,
+  CREATE INDEX recovery_codes_user ON x3sproxy.recovery_codes USING btree (user_id)
+) with row level security;
+table x3sproxy.resets (
+  user_id uuid not null,
+  workspace_id uuid not null,
+  hash bytea not null,
+  second_factor boolean not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null default (now() + '24:00:00'::interval),
+  constraint resets_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint resets_hash_key UNIQUE (hash),
+  constraint resets_pkey PRIMARY KEY (user_id),
+  constraint resets_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE
+) with row level security;
 table x3sproxy.schema_migrations (
   name text not null,
   sha256 text not null,
   applied_at timestamp with time zone not null default now(),
   constraint schema_migrations_pkey PRIMARY KEY (name)
 );
+table x3sproxy.second_factors (
+  user_id uuid not null,
+  workspace_id uuid not null,
+  key_id text not null,
+  wrapped_key bytea not null,
+  ciphertext bytea not null,
+  newest_step bigint not null,
+  created_at timestamp with time zone not null default now(),
+  constraint second_factors_key_id_fkey FOREIGN KEY (key_id) REFERENCES x3sproxy.master_keys(key_id),
+  constraint second_factors_pkey PRIMARY KEY (user_id),
+  constraint second_factors_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE
+) with row level security;
 table x3sproxy.secret_versions (
   secret_id uuid not null,
   workspace_id uuid not null,
@@ -100,6 +280,25 @@ table x3sproxy.secrets (
   constraint secrets_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
   constraint secrets_workspace_id_provider_environment_key UNIQUE (workspace_id, provider, environment)
 ) with row level security;
+table x3sproxy.sessions (
+  id uuid not null,
+  workspace_id uuid not null,
+  user_id uuid not null,
+  hash bytea not null,
+  created_at timestamp with time zone not null default now(),
+  last_seen_at timestamp with time zone not null default now(),
+  proved_at timestamp with time zone not null default now(),
+  ends_at timestamp with time zone not null default (now() + '12:00:00'::interval),
+  address text,
+  user_agent text,
+  constraint sessions_address_check CHECK ((length(address) <= 100)),
+  constraint sessions_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint sessions_hash_key UNIQUE (hash),
+  constraint sessions_pkey PRIMARY KEY (id),
+  constraint sessions_user_agent_check CHECK ((length(user_agent) <= 300)),
+  constraint sessions_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE,
+  CREATE INDEX sessions_user ON x3sproxy.sessions USING btree (user_id)
+) with row level security;
 table x3sproxy.setup_links (
   hash bytea not null,
   workspace_id uuid not null,
@@ -116,7 +315,11 @@ table x3sproxy.users (
   password_hash text not null,
   role text not null,
   created_at timestamp with time zone not null default now(),
+  agents text[],
+  last_sign_in_at timestamp with time zone,
+  constraint users_agents_check CHECK (((agents IS NULL) OR (role = ANY (ARRAY['viewer'::text, 'operator'::text])))),
   constraint users_email_check CHECK ((length(email) <= 254)),
+  constraint users_id_workspace_id_key UNIQUE (id, workspace_id),
   constraint users_pkey PRIMARY KEY (id),
   constraint users_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
   constraint users_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
@@ -126,11 +329,90 @@ table x3sproxy.workspaces (
   id uuid not null,
   name text not null,
   created_at timestamp with time zone not null default now(),
+  second_factor_required boolean not null default false,
+  rotation_days integer not null default 90,
+  idle_days integer not null default 14,
+  constraint workspaces_idle_days_check CHECK (((idle_days >= 1) AND (idle_days <= 3650))),
   constraint workspaces_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
   constraint workspaces_name_key UNIQUE (name),
-  constraint workspaces_pkey PRIMARY KEY (id)
+  constraint workspaces_pkey PRIMARY KEY (id),
+  constraint workspaces_rotation_days_check CHECK (((rotation_days >= 1) AND (rotation_days <= 3650)))
 ) with row level security;
 
+CREATE OR REPLACE FUNCTION x3sproxy.add_activity(from_writer uuid, batch_number bigint, sums jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STRICT SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if jsonb_typeof(sums) <> 'array' or jsonb_array_length(sums) > 2000 then
+    raise exception 'a batch is an array of up to 2000 rows' using errcode = '22023';
+  end if;
+  if exists (
+    select from jsonb_populate_recordset(null::x3sproxy.activity_minutes, sums) m
+    where least(m.requests, m.status_2xx, m.status_3xx, m.status_4xx, m.status_5xx, m.status_none, m.errors, m.refusals,
+        m.broken, m.request_bytes, m.response_bytes, m.first_byte_count, m.total_count, m.open_peak) < 0
+      or greatest(m.requests, m.status_2xx, m.status_3xx, m.status_4xx, m.status_5xx, m.status_none, m.errors, m.refusals,
+        m.broken, m.request_bytes, m.response_bytes, m.first_byte_count, m.total_count, m.open_peak) > 1e15
+      or not m.first_byte_ms between 0 and 1e15 or not m.total_ms between 0 and 1e15
+      or m.agent !~ '^[a-z0-9][a-z0-9._-]{0,62}$' or m.provider !~ '^([a-z0-9][a-z0-9-]{0,62})?$'
+  ) then
+    raise exception 'a row is out of bounds' using errcode = '22023';
+  end if;
+
+  insert into x3sproxy.activity_writers as w (writer, batch) values (from_writer, batch_number)
+  on conflict (writer) do update set batch = excluded.batch, wrote_at = now() where w.batch < excluded.batch;
+  if not found then return; end if;
+
+  insert into x3sproxy.activity_minutes as m
+  select g.workspace_id, date_trunc('minute', g.minute), g.agent, g.provider, sum(g.requests),
+    sum(g.status_2xx), sum(g.status_3xx), sum(g.status_4xx), sum(g.status_5xx), sum(g.status_none),
+    sum(g.errors), sum(g.refusals), sum(g.broken), sum(g.request_bytes), sum(g.response_bytes),
+    sum(g.first_byte_count), sum(g.first_byte_ms), sum(g.total_count), sum(g.total_ms), sum(g.open_peak)
+  from jsonb_populate_recordset(null::x3sproxy.activity_minutes, sums) g
+  join x3sproxy.workspaces k on k.id = g.workspace_id
+  where g.minute between now() - interval '35 days' and now() + interval '10 minutes'
+  group by 1, 2, 3, 4 order by 1, 2, 3, 4
+  on conflict (workspace_id, minute, agent, provider) do update set
+    requests = m.requests + excluded.requests,
+    status_2xx = m.status_2xx + excluded.status_2xx,
+    status_3xx = m.status_3xx + excluded.status_3xx,
+    status_4xx = m.status_4xx + excluded.status_4xx,
+    status_5xx = m.status_5xx + excluded.status_5xx,
+    status_none = m.status_none + excluded.status_none,
+    errors = m.errors + excluded.errors,
+    refusals = m.refusals + excluded.refusals,
+    broken = m.broken + excluded.broken,
+    request_bytes = m.request_bytes + excluded.request_bytes,
+    response_bytes = m.response_bytes + excluded.response_bytes,
+    first_byte_count = m.first_byte_count + excluded.first_byte_count,
+    first_byte_ms = m.first_byte_ms + excluded.first_byte_ms,
+    total_count = m.total_count + excluded.total_count,
+    total_ms = m.total_ms + excluded.total_ms,
+    open_peak = m.open_peak + excluded.open_peak;
+
+  insert into x3sproxy.activity_versions as v
+  select g.workspace_id, g.secret_id, g.version, g.agent, min(g.first_used_at), max(g.last_used_at), sum(g.requests)
+  from jsonb_populate_recordset(null::x3sproxy.activity_versions, sums) g
+  join x3sproxy.workspaces k on k.id = g.workspace_id
+  where g.secret_id is not null and g.last_used_at between now() - interval '35 days' and now() + interval '10 minutes'
+  group by 1, 2, 3, 4 order by 1, 2, 3, 4
+  on conflict (workspace_id, secret_id, version, agent) do update set
+    first_used_at = least(v.first_used_at, excluded.first_used_at),
+    last_used_at = greatest(v.last_used_at, excluded.last_used_at),
+    requests = v.requests + excluded.requests;
+
+  insert into x3sproxy.activity_agents as a
+  select g.workspace_id, g.agent_id, g.provider, max(g.deployment), max(g.last_used_at)
+  from jsonb_populate_recordset(null::x3sproxy.activity_agents, sums) g
+  join x3sproxy.workspaces k on k.id = g.workspace_id
+  where g.last_used_at between now() - interval '35 days' and now() + interval '10 minutes'
+  group by 1, 2, 3 order by 1, 2, 3
+  on conflict (workspace_id, agent_id, provider) do update set
+    deployment = greatest(a.deployment, excluded.deployment),
+    last_used_at = greatest(a.last_used_at, excluded.last_used_at);
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.announce_agent()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -159,13 +441,139 @@ begin
   return null;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.authenticate_api_key(key_hash bytea)
- RETURNS TABLE(id uuid, workspace_id uuid, name text, role text)
+ RETURNS TABLE(id uuid, workspace_id uuid, name text, role text, agents text[], allowed_addresses text[], limited boolean, used_lately boolean)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select k.id, k.workspace_id, k.name, k.role from x3sproxy.api_keys k
+  select k.id, k.workspace_id, k.name, k.role, k.agents, k.allowed_addresses, k.requests_per_minute is not null,
+    coalesce(k.last_used_at > now() - interval '1 minute', false)
+  from x3sproxy.api_keys k
   where k.hash = key_hash and (k.expires_at is null or k.expires_at > now())
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.authenticate_session(session_hash bytea)
+ RETURNS TABLE(id uuid, user_id uuid, workspace_id uuid, email text, role text, agents text[], proved_at timestamp with time zone, ends_at timestamp with time zone, fresh boolean, must_enrol boolean)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with seen as (
+    update x3sproxy.sessions s set last_seen_at = now()
+    where s.hash = session_hash and s.ends_at > now()
+      and s.last_seen_at > now() - interval '30 minutes' and s.last_seen_at < now() - interval '1 minute')
+  select s.id, u.id, u.workspace_id, u.email, u.role, u.agents, s.proved_at, s.ends_at,
+    s.proved_at > now() - interval '5 minutes',
+    w.second_factor_required and not exists (select from x3sproxy.second_factors f where f.user_id = u.id)
+  from x3sproxy.sessions s
+  join x3sproxy.users u on u.id = s.user_id and u.workspace_id = s.workspace_id
+  join x3sproxy.workspaces w on w.id = u.workspace_id
+  where s.hash = session_hash and s.ends_at > now() and s.last_seen_at > now() - interval '30 minutes'
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.begin_attempt(of_network bytea, of_account bytea, of_place bytea, OUT subject bytea, OUT wait_s integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  at_network x3sproxy.network_attempts;
+  at_account x3sproxy.account_attempts;
+  t timestamptz;
+begin
+  insert into x3sproxy.network_attempts (network) values (of_network) on conflict do nothing;
+  select * into at_network from x3sproxy.network_attempts where network = of_network for update;
+  subject := coalesce(
+    (select a.subject from x3sproxy.account_attempts a where a.subject = of_place and a.known), of_account);
+  insert into x3sproxy.account_attempts (subject) values (begin_attempt.subject) on conflict do nothing;
+  select * into at_account from x3sproxy.account_attempts a where a.subject = begin_attempt.subject for update;
+
+  t := clock_timestamp();
+  at_network.recent := array(
+    select r from unnest(at_network.recent) r where r > t - interval '1 minute' order by r);
+  wait_s := ceil(greatest(
+    case when cardinality(at_network.recent) >= 5
+      then extract(epoch from at_network.recent[cardinality(at_network.recent) - 4] + interval '1 minute' - t) else 0 end,
+    case when at_account.next_at > t then extract(epoch from at_account.next_at - t) else 0 end));
+  if wait_s > 0 then return; end if;
+  update x3sproxy.network_attempts set recent = at_network.recent || t, touched_at = t where network = of_network;
+  update x3sproxy.account_attempts a set tries = a.tries + 1, touched_at = t, next_at = case
+      when a.tries + 1 < 5 then '-infinity'
+      else t + least(900, 2 ^ least(a.tries + 1 - 5, 10)) * interval '1 second' end
+    where a.subject = begin_attempt.subject;
+
+  -- What is of no use any more, a little at a time. Last, and passing over what is held: nobody waits for this with something held.
+  delete from x3sproxy.network_attempts where network in (
+    select network from x3sproxy.network_attempts where touched_at < clock_timestamp() - interval '1 minute'
+    order by touched_at limit 10 for update skip locked);
+  delete from x3sproxy.account_attempts a where a.subject in (
+    select o.subject from x3sproxy.account_attempts o
+    where o.touched_at < clock_timestamp() - interval '1 day' and not o.known
+      or o.touched_at < clock_timestamp() - interval '90 days'
+    order by o.touched_at limit 10 for update skip locked);
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
+ RETURNS TABLE(id uuid, workspace_id uuid, email text, password_hash text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select u.id, u.workspace_id, u.email, u.password_hash from x3sproxy.users u where lower(u.email) = user_email
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.look_at_link(link_hash bytea)
+ RETURNS TABLE(kind text, email text, role text, workspace_id uuid, user_id uuid, needs_code boolean)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select 'invitation', i.email, i.role, i.workspace_id, null::uuid, false
+  from x3sproxy.invitations i where i.hash = link_hash and i.expires_at > now()
+  union all
+  select 'reset', u.email, u.role, u.workspace_id, u.id,
+    not r.second_factor and exists (select from x3sproxy.second_factors f where f.user_id = u.id)
+  from x3sproxy.resets r
+  join x3sproxy.users u on u.id = r.user_id and u.workspace_id = r.workspace_id
+  where r.hash = link_hash and r.expires_at > now()
+  union all
+  select 'setup', null, 'owner', l.workspace_id, null, false
+  from x3sproxy.setup_links l
+  where l.hash = link_hash and l.expires_at > now()
+    and not exists (select from x3sproxy.users u where u.workspace_id = l.workspace_id)
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.prune_activity()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare pruned bigint;
+begin
+  if not pg_try_advisory_xact_lock(7233003) then return 0; end if;
+  delete from x3sproxy.activity_minutes where ctid = any (array(
+    select ctid from x3sproxy.activity_minutes where minute < now() - interval '35 days' limit 5000));
+  get diagnostics pruned = row_count;
+  delete from x3sproxy.activity_versions where last_used_at < now() - interval '35 days';
+  delete from x3sproxy.activity_agents u where not exists (
+    select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
+  delete from x3sproxy.activity_writers where wrote_at < now() - interval '1 day';
+  return pruned;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.redeem_invitation(link_hash bytea)
+ RETURNS TABLE(id uuid, workspace_id uuid, email text, role text, agents text[])
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from x3sproxy.invitations i where i.hash = link_hash and i.expires_at > now()
+  returning i.id, i.workspace_id, i.email, i.role, i.agents
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.redeem_reset(link_hash bytea)
+ RETURNS TABLE(user_id uuid, workspace_id uuid, second_factor boolean)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from x3sproxy.resets r where r.hash = link_hash and r.expires_at > now()
+  returning r.user_id, r.workspace_id, r.second_factor
 $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.redeem_setup_link(link_hash bytea)
  RETURNS uuid
@@ -207,6 +615,26 @@ AS $function$
   join x3sproxy.agents a on a.id = t.agent_id and a.workspace_id = t.workspace_id
   where t.hash = token_hash
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.settle_attempt(of_network bytea, of_subject bytea, of_place bytea, outcome text, known boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update x3sproxy.network_attempts set
+    recent = case when outcome = 'failed' then recent else trim_array(recent, least(1, cardinality(recent))) end
+    where network = of_network;
+  update x3sproxy.account_attempts a set
+    tries = case outcome when 'failed' then a.tries when 'undecided' then greatest(0, a.tries - 1) else 0 end,
+    next_at = case when outcome = 'failed' or outcome = 'undecided' and a.tries > 5 then a.next_at else '-infinity' end,
+    touched_at = clock_timestamp()
+    where a.subject = of_subject;
+  if settle_attempt.known and outcome = 'succeeded' then
+    insert into x3sproxy.account_attempts (subject, known) values (of_place, true)
+    on conflict (subject) do update set known = true, touched_at = excluded.touched_at;
+  end if;
+end $function$;
 
 CREATE TRIGGER announce AFTER DELETE OR UPDATE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent_row();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
@@ -214,26 +642,55 @@ CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_token
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 
+policy own_workspace on x3sproxy.activity_agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.activity_minutes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.activity_versions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.api_keys PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_events PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.deployment_requests PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.invitations PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.providers PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.proxy_tokens PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.recovery_codes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.resets PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.second_factors PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.secret_versions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.secrets PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.sessions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.users PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.workspaces PERMISSIVE for ALL to x3sproxy_control using ((id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 
+grant execute on function x3sproxy.add_activity(uuid,bigint,jsonb) to x3sproxy_proxy;
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
+grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
+grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
+grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
+grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
+grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
+grant execute on function x3sproxy.redeem_invitation(bytea) to x3sproxy_control;
+grant execute on function x3sproxy.redeem_reset(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_setup_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
+grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_proxy;
+grant select on table x3sproxy.activity_agents to x3sproxy_control;
+grant select on table x3sproxy.activity_minutes to x3sproxy_control;
+grant select on table x3sproxy.activity_versions to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.agents to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.api_keys to x3sproxy_control;
+grant insert, select on table x3sproxy.audit_events to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.deployment_requests to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.invitations to x3sproxy_control;
 grant select on table x3sproxy.master_keys to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.providers to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.proxy_tokens to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.recovery_codes to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.resets to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.second_factors to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.secret_versions to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.secrets to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.sessions to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.users to x3sproxy_control;
 grant select on table x3sproxy.workspaces to x3sproxy_control;

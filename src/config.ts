@@ -13,6 +13,12 @@ export interface ListenAddress {
 /** An address block, as parsed by ipaddr.js: the address and the prefix length in bits. */
 export type Cidr = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
+/** PEM: the certificate with the chain above it, and its private key. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 export interface Config {
   /** Postgres connection URL, or undefined for the embedded server. */
   readonly databaseUrl: string | undefined;
@@ -22,6 +28,8 @@ export interface Config {
   readonly proxyAddress: ListenAddress;
   readonly adminAddress: ListenAddress;
   readonly metricsAddress: ListenAddress;
+  /** With it the data plane and the admin side speak TLS, and nothing else. */
+  readonly tls: TlsFiles | undefined;
   /** As agents reach the data plane: scheme and authority, no trailing slash. */
   readonly publicUrl: string;
   /** As browsers reach the admin side: scheme and authority, no trailing slash. */
@@ -95,6 +103,7 @@ export function readConfig(env: Environment = process.env): Config {
     "X3SPROXY_METRICS_ADDR",
     get("X3SPROXY_METRICS_ADDR") ?? "127.0.0.1:9464",
   );
+  const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
   const databaseUrl = get("DATABASE_URL");
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new ConfigError("DATABASE_URL: give a URL that begins with postgres://");
@@ -128,13 +137,14 @@ export function readConfig(env: Environment = process.env): Config {
     proxyAddress,
     adminAddress,
     metricsAddress,
+    tls,
     publicUrl: baseUrl(
       "X3SPROXY_PUBLIC_URL",
-      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress),
+      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
     dashboardUrl: baseUrl(
       "X3SPROXY_DASHBOARD_URL",
-      get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress),
+      get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress, tls),
     ),
     originOverrides: originOverrides(env),
     allowPrivateUpstreams: cidrs(
@@ -170,13 +180,20 @@ export function readClientConfig(env: Environment = process.env): ClientConfig {
     "X3SPROXY_PROXY_ADDR",
     get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
   );
+  const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
   return {
     dataDir,
-    adminUrl: baseUrl("X3SPROXY_ADMIN_URL", get("X3SPROXY_ADMIN_URL") ?? reachable(adminAddress)),
+    adminUrl: baseUrl(
+      "X3SPROXY_ADMIN_URL",
+      get("X3SPROXY_ADMIN_URL") ??
+        // What the certificate names is a host name rather than the address that is listened on.
+        (tls && get("X3SPROXY_DASHBOARD_URL")) ??
+        reachable(adminAddress, tls),
+    ),
     apiKey: get("X3SPROXY_API_KEY") ?? ownApiKey(dataDir),
     publicUrl: baseUrl(
       "X3SPROXY_PUBLIC_URL",
-      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress),
+      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
   };
 }
@@ -198,9 +215,17 @@ function address(name: string, text: string): ListenAddress {
   return Object.freeze({ host: match[1] ?? (match[2] || "0.0.0.0"), port });
 }
 
-function reachable({ host, port }: ListenAddress): string {
+function tlsFiles(certFile: string | undefined, keyFile: string | undefined): TlsFiles | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw new ConfigError("set both X3SPROXY_TLS_CERT_FILE and X3SPROXY_TLS_KEY_FILE, or neither");
+  }
+  return Object.freeze({ certFile, keyFile });
+}
+
+function reachable({ host, port }: ListenAddress, tls: TlsFiles | undefined): string {
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  return `${tls === undefined ? "http" : "https"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }
 
 function baseUrl(name: string, text: string): string {

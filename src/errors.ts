@@ -51,15 +51,116 @@ export class SealError extends Error {
   override name = "SealError";
 }
 
+/**
+ * What the admin API says went wrong: every stable code, with the statuses that it comes with. docs/admin-api.md explains each;
+ * codes are added, never changed.
+ */
+export const PROBLEMS = {
+  // the request itself
+  bad_request: [400, 408, 431],
+  invalid_json: [400],
+  body_too_large: [413],
+  unsupported_media_type: [415],
+  host_not_allowed: [421],
+  invalid_request: [422],
+  cursor_invalid: [422],
+  not_found: [404],
+  // who is asking
+  unauthenticated: [401],
+  sign_in_refused: [401],
+  second_factor_needed: [401],
+  proof_refused: [401],
+  link_invalid: [401],
+  setup_link_invalid: [401],
+  too_many_attempts: [429],
+  too_many_requests: [429],
+  // what they may do
+  role_too_low: [403],
+  person_needed: [403],
+  limited_to_agents: [403],
+  address_not_allowed: [403],
+  csrf: [403],
+  proof_needed: [403],
+  second_factor_required: [403, 409],
+  // users, sessions and API keys
+  user_not_found: [404],
+  invitation_not_found: [404],
+  session_not_found: [404],
+  api_key_not_found: [404],
+  user_exists: [409],
+  email_taken: [409],
+  name_taken: [409],
+  password_too_short: [422],
+  password_too_long: [422],
+  password_common: [422],
+  code_wrong: [422],
+  second_factor_missing: [409],
+  agents_not_allowed: [422],
+  address_invalid: [422],
+  last_owner: [409],
+  own_account: [409],
+  // agents
+  agent_not_found: [404],
+  agent_name_invalid: [422],
+  environment_invalid: [422],
+  endpoint_unknown: [422],
+  ttl_invalid: [422],
+  idempotency_conflict: [409],
+  // providers
+  provider_not_found: [404],
+  provider_unknown: [404, 422],
+  provider_name_invalid: [422],
+  provider_name_taken: [422],
+  header_invalid: [422],
+  header_refused: [422],
+  scheme_invalid: [422],
+  // origins
+  origin_invalid: [422],
+  origin_malformed: [422],
+  origin_refused: [422],
+  origin_fixed: [422],
+  origin_required: [422],
+  origin_of_other_provider: [422],
+  // secrets
+  secret_not_found: [404],
+  version_not_found: [404],
+  no_earlier_version: [409],
+  environment_malformed: [422],
+  label_malformed: [422],
+  label_has_key: [422],
+  key_empty: [422],
+  key_is_ours: [422],
+  key_has_whitespace: [422],
+  key_has_quotes: [422],
+  key_has_odd_characters: [422],
+  key_too_long: [422],
+  key_of_other_provider: [422],
+  too_many_tests: [429],
+  // ourselves
+  busy: [503],
+  store_unavailable: [503],
+  internal_error: [500],
+} as const satisfies Record<string, readonly number[]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
 /** What an admin API caller did wrong: a stable code and a message meant for that caller. */
 export class RequestError extends Error {
   override name = "RequestError";
   readonly status: number;
-  readonly code: string;
+  readonly code: ProblemCode;
+  /** For the Retry-After of a 429 or 503; undefined: the usual. */
+  readonly retryAfterS: number | undefined;
 
-  constructor(status: number, code: string, message: string) {
+  constructor(
+    status: number,
+    code: ProblemCode,
+    message: string,
+    o: { retryAfterS?: number } = {},
+  ) {
     super(message);
     this.status = status;
     this.code = code;
+    this.retryAfterS = o.retryAfterS;
   }
 }

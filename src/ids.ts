@@ -14,6 +14,8 @@ const UNBIASED_LIMIT = 248;
 export const PROXY_TOKEN_PREFIX = "x3sproxy_";
 export const API_KEY_PREFIX = "x3skey_";
 export const SETUP_TOKEN_PREFIX = "x3ssetup_";
+export const LINK_TOKEN_PREFIX = "x3slink_";
+export const SESSION_PREFIX = "x3ssess_";
 
 const PROXY_TOKEN = /^x3sproxy_[A-Za-z0-9]{32}$/;
 
@@ -24,15 +26,25 @@ export function newId(): string {
 
 /** `prefix` and 32 characters of A–Z a–z 0–9 (190 bits), from the system's cryptographic source, without modulo bias. */
 export function newBearer(prefix: string): string {
+  return bearerOf(prefix, randomBytes);
+}
+
+/** The same of other bytes than the system's: `next` gives more of them whenever those so far did not suffice. */
+export function bearerOf(prefix: string, next: (lengthBytes: number) => Uint8Array): string {
   let suffix = "";
   while (suffix.length < SUFFIX_LENGTH) {
-    for (const byte of randomBytes(SUFFIX_LENGTH * 2)) {
+    for (const byte of next(SUFFIX_LENGTH * 2)) {
       if (byte < UNBIASED_LIMIT && suffix.length < SUFFIX_LENGTH) {
         suffix += ALPHABET.charAt(byte % ALPHABET.length);
       }
     }
   }
   return prefix + suffix;
+}
+
+/** A session's value: its prefix and 256 random bits, base64url. */
+export function newSessionValue(): string {
+  return SESSION_PREFIX + randomBytes(32).toString("base64url");
 }
 
 /** Whether `text` has the exact form of a proxy token. Says nothing about whether it is live. */

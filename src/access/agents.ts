@@ -1,10 +1,13 @@
 // Agents and their tokens: each deployment mints a token and ends the one before it, in one transaction. The token
 // leaves here once, as the answer to a deployment; only its SHA-256 is kept.
+import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
-import type { Pool, TransactionSql } from "../db/index.ts";
+import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
 import { builtInProviders } from "../providers/index.ts";
+import type { Vault } from "../vault/index.ts";
+import { claimOf, madeBefore, remember, tokenOf } from "./repeated-deployment.ts";
 
 export interface AgentView {
   id: string;
@@ -34,11 +37,24 @@ export interface Deployment {
 }
 
 export interface Agents {
-  /** Makes the agent if there is none of this name. Throws RequestError 422 saying what is wrong with the request. */
-  deploy(workspaceId: string, d: Deployment): Promise<{ agent: AgentView; token: string }>;
-  list(workspaceId: string): Promise<AgentView[]>;
+  /**
+   * Makes the agent if there is none of this name. With an `idempotencyKey`, the same deployment asked for again by the same caller
+   * within 24 hours is not made again: its answer is. Throws RequestError 422 saying what is wrong with the request, 409
+   * `idempotency_conflict` when the key was given with another request or its deployment is no longer the newest.
+   */
+  deploy(
+    by: Actor,
+    d: Deployment,
+    idempotencyKey?: string,
+  ): Promise<{ agent: AgentView; token: string }>;
+  /** By name. */
+  list(
+    workspaceId: string,
+    page?: Page<readonly [name: string]>,
+    only?: readonly string[] | null,
+  ): Promise<AgentView[]>;
   /** Ends the agent and its token. Throws RequestError 404 `agent_not_found`. */
-  destroy(workspaceId: string, name: string): Promise<AgentView>;
+  destroy(by: Actor, name: string): Promise<AgentView>;
 }
 
 interface AgentRow {
@@ -59,58 +75,122 @@ const MIN_TTL_MS = 60_000;
 const MAX_TTL_MS = 365 * 86_400_000;
 
 /** `pool`: the control role's. */
-export function createAgents(o: { pool: Pool; clock: Clock }): Agents {
-  const { pool, clock } = o;
+export function createAgents(o: {
+  pool: Pool;
+  clock: Clock;
+  vault: Pick<Vault, "deriveBearer">;
+}): Agents {
+  const { pool, clock, vault } = o;
   return {
-    async deploy(workspaceId, d) {
+    async deploy(by, d, idempotencyKey) {
+      const { workspaceId } = by;
       check(d);
-      const token = newBearer(PROXY_TOKEN_PREFIX);
-      const agent = await pool.inWorkspace(workspaceId, async (sql) => {
+      const claim = idempotencyKey === undefined ? undefined : claimOf(by, idempotencyKey, d);
+      return pool.inWorkspace(workspaceId, async (sql) => {
+        const nowMs = clock.nowMs();
+        const made = claim && (await madeBefore(sql, by, claim, nowMs));
+        if (claim !== undefined && made !== undefined) {
+          const token = tokenOf(vault, by, claim, made);
+          return { agent: await repeat(sql, by, d.name, token), token };
+        }
         await checkProviders(sql, workspaceId, d.providers ?? []);
+        const before = await existing(sql, workspaceId, d.name);
         const row = await upsert(sql, workspaceId, d);
         const [old] = await sql<{ ttl_ms: number | null }[]>`
           delete from x3sproxy.proxy_tokens where agent_id = ${row.id}
           returning (extract(epoch from expires_at - created_at) * 1000)::float8 as ttl_ms`;
         const ttlMs = d.ttlMs === undefined ? (old?.ttl_ms ?? null) : d.ttlMs;
-        const nowMs = clock.nowMs();
         const expiresAt = ttlMs === null ? null : new Date(nowMs + ttlMs);
+        const deployed = { agentId: row.id, deployment: row.deployments, atMs: nowMs };
+        const token =
+          claim === undefined ? newBearer(PROXY_TOKEN_PREFIX) : tokenOf(vault, by, claim, deployed);
         await sql`
           insert into x3sproxy.proxy_tokens
             (hash, workspace_id, agent_id, deployment, created_at, expires_at)
           values (${Buffer.from(hashBearer(token), "hex")}, ${workspaceId}, ${row.id},
             ${row.deployments}, ${new Date(nowMs)}, ${expiresAt})`;
-        return view({ ...row, expires_at: expiresAt });
+        if (claim !== undefined) await remember(sql, by, claim, deployed);
+        const agent = view({ ...row, expires_at: expiresAt });
+        const target = targetOf(agent);
+        await record(sql, by, { action: "agent.deploy", target, before, after: agent });
+        return { agent, token };
       });
-      return { agent, token };
     },
-    async list(workspaceId) {
+    async list(workspaceId, page, only) {
+      const after = page?.after?.[0];
       const rows = await pool.inWorkspace(
         workspaceId,
         (sql) => sql<AgentRow[]>`
           select a.*, t.expires_at
           from x3sproxy.agents a left join x3sproxy.proxy_tokens t on t.agent_id = a.id
           where a.workspace_id = ${workspaceId}
-          order by a.name`,
+            ${after === undefined ? sql`` : sql`and a.name > ${after}`}
+            ${only == null ? sql`` : sql`and a.name = any (${[...only]})`}
+          order by a.name
+          ${page === undefined ? sql`` : sql`limit ${page.limit}`}`,
       );
       return rows.map(view);
     },
-    async destroy(workspaceId, name) {
-      const [row] = await pool.inWorkspace(
-        workspaceId,
-        (sql) => sql<AgentRow[]>`
-          with a as (
-            delete from x3sproxy.agents
-            where workspace_id = ${workspaceId} and name = ${name} returning *
-          )
-          select a.*, t.expires_at
-          from a left join x3sproxy.proxy_tokens t on t.agent_id = a.id`,
-      );
-      if (row === undefined) {
-        throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
-      }
-      return view(row);
-    },
+    destroy: (by, name) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const before = await existing(sql, by.workspaceId, name);
+        if (before === undefined) {
+          throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
+        }
+        await sql`delete from x3sproxy.agents where id = ${before.id}`;
+        await record(sql, by, { action: "agent.destroy", target: targetOf(before), before });
+        return before;
+      }),
   };
+}
+
+/** The answer to a deployment that was made before. Recorded too, since its token is shown again. */
+async function repeat(
+  sql: TransactionSql,
+  by: Actor,
+  name: string,
+  token: string,
+): Promise<AgentView> {
+  const agent = await existing(sql, by.workspaceId, name);
+  const [live] = await sql`
+    select from x3sproxy.proxy_tokens
+    where hash = ${Buffer.from(hashBearer(token), "hex")} and agent_id = ${agent?.id ?? null}`;
+  if (agent === undefined || live === undefined) {
+    throw new RequestError(
+      409,
+      "idempotency_conflict",
+      "What was deployed under this idempotency key has been redeployed or destroyed since. Take a new key.",
+    );
+  }
+  const target = targetOf(agent);
+  await record(sql, by, {
+    action: "agent.deploy",
+    target,
+    before: agent,
+    after: agent,
+    result: "repeated",
+  });
+  return agent;
+}
+
+/** The agent as it is. Holds its row until the transaction ends. */
+async function existing(
+  sql: TransactionSql,
+  workspaceId: string,
+  name: string,
+): Promise<AgentView | undefined> {
+  // Two statements: what the second sees is what the first waited for.
+  await sql`
+    select from x3sproxy.agents where workspace_id = ${workspaceId} and name = ${name} for update`;
+  const [row] = await sql<AgentRow[]>`
+    select a.*, t.expires_at
+    from x3sproxy.agents a left join x3sproxy.proxy_tokens t on t.agent_id = a.id
+    where a.workspace_id = ${workspaceId} and a.name = ${name}`;
+  return row && view(row);
+}
+
+function targetOf({ id, name }: AgentView) {
+  return { kind: "agent", id, name };
 }
 
 function check({ name, environment, allowedEndpoints, ttlMs }: Deployment): void {

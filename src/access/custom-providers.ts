@@ -1,8 +1,9 @@
 // The providers that a workspace adds beside the built-in ones: where they are and how they take their key.
 // Never accepts a name that routing gives to something else, nor a header that frames or routes a request.
+import { record, type Actor } from "../audit/index.ts";
 import { parseOrigin } from "../config.ts";
-import type { Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError, type ProblemCode } from "../errors.ts";
 import { builtInProviders } from "../providers/index.ts";
 
 export interface CustomProviderView {
@@ -16,12 +17,12 @@ export interface CustomProviderView {
 export interface CustomProviders {
   /** Adds a provider or replaces it. Throws RequestError 422 saying which part of it is wrong. */
   put(
-    workspaceId: string,
+    by: Actor,
     p: { name: string; origin: string; header: string; scheme: string },
   ): Promise<CustomProviderView>;
   list(workspaceId: string): Promise<CustomProviderView[]>;
   /** Throws RequestError 404 `provider_not_found`. Secrets stored for it stay, sealed for the origin it had. */
-  delete(workspaceId: string, name: string): Promise<void>;
+  delete(by: Actor, name: string): Promise<void>;
 }
 
 interface ProviderRow {
@@ -102,19 +103,22 @@ export function createCustomProviders(o: {
   }
 
   return {
-    async put(workspaceId, p) {
+    async put(by, p) {
+      const { workspaceId } = by;
       const { name, origin, header, scheme } = check(p);
-      const [row] = await pool.inWorkspace(
-        workspaceId,
-        (sql) => sql<ProviderRow[]>`
+      return pool.inWorkspace(workspaceId, async (sql) => {
+        const before = await existing(sql, workspaceId, name);
+        const [row] = await sql<ProviderRow[]>`
           insert into x3sproxy.providers (workspace_id, name, origin, header, scheme)
           values (${workspaceId}, ${name}, ${origin}, ${header}, ${scheme})
           on conflict (workspace_id, name) do update
             set origin = excluded.origin, header = excluded.header, scheme = excluded.scheme
-          returning name, origin, header, scheme, created_at`,
-      );
-      if (row === undefined) throw new Error("insert returned no row");
-      return view(row);
+          returning name, origin, header, scheme, created_at`;
+        if (row === undefined) throw new Error("insert returned no row");
+        const after = view(row);
+        await record(sql, by, { action: "provider.set", target: targetOf(name), before, after });
+        return after;
+      });
     },
     async list(workspaceId) {
       const rows = await pool.inWorkspace(
@@ -125,20 +129,40 @@ export function createCustomProviders(o: {
       );
       return rows.map(view);
     },
-    async delete(workspaceId, name) {
-      const { count } = await pool.inWorkspace(
-        workspaceId,
-        (sql) => sql`
-          delete from x3sproxy.providers where workspace_id = ${workspaceId} and name = ${name}`,
-      );
-      if (count === 0) {
-        throw new RequestError(404, "provider_not_found", `there is no custom provider "${name}"`);
-      }
-    },
+    delete: (by, name) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const before = await existing(sql, by.workspaceId, name);
+        if (before === undefined) {
+          throw new RequestError(
+            404,
+            "provider_not_found",
+            `there is no custom provider "${name}"`,
+          );
+        }
+        await sql`
+          delete from x3sproxy.providers where workspace_id = ${by.workspaceId} and name = ${name}`;
+        await record(sql, by, { action: "provider.delete", target: targetOf(name), before });
+      }),
   };
 }
 
-function invalid(code: string, message: string): RequestError {
+/** The provider as it is. Holds its row until the transaction ends. */
+async function existing(
+  sql: TransactionSql,
+  workspaceId: string,
+  name: string,
+): Promise<CustomProviderView | undefined> {
+  const [row] = await sql<ProviderRow[]>`
+    select name, origin, header, scheme, created_at from x3sproxy.providers
+    where workspace_id = ${workspaceId} and name = ${name} for update`;
+  return row && view(row);
+}
+
+function targetOf(name: string) {
+  return { kind: "provider", id: name, name };
+}
+
+function invalid(code: ProblemCode, message: string): RequestError {
   return new RequestError(422, code, message);
 }
 

@@ -1,8 +1,9 @@
 // x3sproxy agent …: who may use the keys, and with which token.
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
+import { newId } from "../ids.ts";
 import { formatEnvironment, FORMATS, type Format } from "./agent-environment.ts";
-import { answers, call, type AgentView, type ProviderView } from "./api.ts";
+import { answers, call, list, type AgentView, type ProviderView } from "./api.ts";
 import { collect, lifeSeconds, providerList } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
@@ -61,6 +62,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
           ttlSeconds: ttl === "none" ? null : ttl,
           allowedEndpoints: allowEndpoint,
         },
+        { idempotencyKey: newId() },
       );
       const { agent, token, expiresAt, baseUrls } = deployment;
       const text = [
@@ -90,7 +92,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       .description("what agents there are")
       .addHelpText("after", examples("x3sproxy agent list")),
     async () => {
-      const { agents } = await call(answers.agents, "GET", "/agents");
+      const agents = await list("agents");
       const nowMs = clock.nowMs();
       const rows = agents.map((it) => [
         it.name,
@@ -135,7 +137,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       ),
     )
     .action(async (name: string, { format }: { format: Format }) => {
-      const { agents } = await call(answers.agents, "GET", "/agents");
+      const agents = await list("agents");
       const found = agents.find((it) => it.name === name);
       if (found === undefined) {
         throw new Failure(

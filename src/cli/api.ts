@@ -1,9 +1,12 @@
 // The client of the admin API. Must send the API key nowhere but to the configured URL.
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { readClientConfig, type ClientConfig } from "../config.ts";
 import { Failure } from "./failure.ts";
 
 const TIMEOUT_MS = 15_000;
+const RETRY_AFTER_MS = 1_000;
+const MAX_RETRY_AFTER_MS = 5_000;
 
 const secretView = z.looseObject({
   id: z.string(),
@@ -41,11 +44,19 @@ const providerView = z.looseObject({
 });
 export type ProviderView = z.infer<typeof providerView>;
 
+const userView = z.looseObject({
+  id: z.string(),
+  email: z.string(),
+  role: z.string(),
+  agents: z.array(z.string()).nullable(),
+  secondFactor: z.boolean(),
+  lastSignInAt: z.string().nullable(),
+});
+export type UserView = z.infer<typeof userView>;
+
 export const answers = {
   secret: z.object({ secret: secretView }),
-  secrets: z.object({ secrets: z.array(secretView) }),
   agent: z.object({ agent: agentView }),
-  agents: z.object({ agents: z.array(agentView) }),
   deployment: z.object({
     agent: agentView,
     token: z.string(),
@@ -54,27 +65,51 @@ export const answers = {
   }),
   provider: z.object({ provider: z.looseObject({ name: z.string(), origin: z.string() }) }),
   providers: z.object({ providers: z.array(providerView) }),
+  users: z.object({ users: z.array(userView), nextCursor: z.string().nullable() }),
+  invitation: z.object({
+    invitation: z.looseObject({ email: z.string(), expiresAt: z.string() }),
+    url: z.string(),
+  }),
+  reset: z.object({ url: z.string(), expiresAt: z.string() }),
   nothing: z.undefined(),
 };
 
+const lists = { secrets: z.array(secretView), agents: z.array(agentView) };
+type Lists = { [Name in keyof typeof lists]: z.infer<(typeof lists)[Name]> };
+
 const problemBody = z.object({ detail: z.string(), code: z.string() });
 
+/** All rows of a list, page after page. */
+export async function list<Name extends keyof Lists>(name: Name): Promise<Lists[Name]> {
+  const page = z.object({ [name]: lists[name], nextCursor: z.string().nullable() });
+  const rows: unknown[] = [];
+  for (let query = ""; ;) {
+    const answer: Record<string, unknown> = await call(page, "GET", `/${name}${query}`);
+    rows.push(...(answer[name] as unknown[]));
+    const cursor = answer["nextCursor"];
+    if (typeof cursor !== "string") return rows as Lists[Name];
+    query = `?cursor=${encodeURIComponent(cursor)}`;
+  }
+}
+
 /**
- * One call of the admin API, where the settings say that it is; the answer is checked against `schema`. Throws Failure
- * with a sentence that says what to do.
+ * One call of the admin API, where the settings say that it is; the answer is checked against `schema`. With an `idempotencyKey`, it
+ * is made once more when there was no answer, or a 503. Throws Failure with a sentence that says what to do.
  */
 export async function call<T>(
   schema: z.ZodType<T>,
   method: "GET" | "PUT" | "POST" | "DELETE",
   path: string,
   body?: unknown,
+  { idempotencyKey }: { idempotencyKey?: string } = {},
 ): Promise<T> {
   const config = readClientConfig();
   if (config.apiKey === undefined) {
     throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(config)}`);
   }
-  const response = await send(config, config.apiKey, method, path, body);
-  const answer = await readAnswer(response);
+  const request: ApiRequest = { apiKey: config.apiKey, method, path, body, idempotencyKey };
+  const response = await (idempotencyKey === undefined ? send : sendTwice)(config, request);
+  const answer = parseJson(response.text);
   if (response.ok) {
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
@@ -96,25 +131,58 @@ export async function call<T>(
   );
 }
 
-async function send(
-  config: ClientConfig,
-  apiKey: string,
-  method: string,
-  path: string,
-  body: unknown,
-): Promise<Response> {
+interface ApiRequest {
+  readonly apiKey: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly idempotencyKey: string | undefined;
+}
+
+interface ApiAnswer {
+  readonly ok: boolean;
+  readonly status: number;
+  /** In seconds, as it came. */
+  readonly retryAfter: string | null;
+  readonly text: string;
+}
+
+/** Sends it, and once more when there is no answer or the service is busy. */
+async function sendTwice(config: ClientConfig, request: ApiRequest): Promise<ApiAnswer> {
+  const first = await send(config, request).catch((error: unknown) => {
+    if (error instanceof Failure && error.code === "unreachable") return undefined;
+    throw error;
+  });
+  if (first !== undefined && first.status !== 503) return first;
+  const askedMs = Number(first?.retryAfter ?? Number.NaN) * 1000;
+  await sleep(Number.isFinite(askedMs) ? Math.min(askedMs, MAX_RETRY_AFTER_MS) : RETRY_AFTER_MS);
+  return send(config, request);
+}
+
+async function send(config: ClientConfig, request: ApiRequest): Promise<ApiAnswer> {
+  const { apiKey, method, path, body, idempotencyKey } = request;
   try {
-    return await fetch(`${config.adminUrl}/api/v1${path}`, {
+    const response = await fetch(`${config.adminUrl}/api/v1${path}`, {
       method,
       headers: {
         authorization: `Bearer ${apiKey}`,
         ...(body !== undefined && { "content-type": "application/json" }),
+        ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-  } catch {
+    const { ok, status, headers } = response;
+    return { ok, status, retryAfter: headers.get("retry-after"), text: await response.text() };
+  } catch (error) {
+    if (isCertificateError(error)) {
+      throw new Failure(
+        "certificate_refused",
+        `The certificate shown at ${config.adminUrl} is not trusted, or is for another name.\n` +
+          "NODE_EXTRA_CA_CERTS=<file> adds an authority; X3SPROXY_ADMIN_URL=https://… names the host that it is for.",
+      );
+    }
     throw new Failure(
       "unreachable",
       `The service does not answer at ${config.adminUrl}. Is \`npm start\` running?\n` +
@@ -123,9 +191,15 @@ async function send(
   }
 }
 
-async function readAnswer(response: Response): Promise<unknown> {
+/** Whether a call failed because the server's certificate does not hold (OpenSSL's and Node's codes for it). */
+function isCertificateError(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  return /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO_/.test(code);
+}
+
+function parseJson(text: string): unknown {
   try {
-    const text = await response.text();
     return text === "" ? undefined : JSON.parse(text);
   } catch {
     return undefined;

@@ -9,6 +9,7 @@ import { addMigrateCommand } from "./migrate.ts";
 import { addProviderCommands } from "./provider.ts";
 import { addSecretCommands } from "./secret.ts";
 import { addServeCommand } from "./serve.ts";
+import { addUserCommands } from "./user.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -38,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addSecretCommands(program, systemClock);
   addAgentCommands(program, systemClock);
   addProviderCommands(program);
+  addUserCommands(program, systemClock);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

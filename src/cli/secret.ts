@@ -1,7 +1,7 @@
 // x3sproxy secret …: real keys, by provider and environment.
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
-import { answers, call, type SecretView } from "./api.ts";
+import { answers, call, list, type SecretView } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
 import { confirm, readSecret } from "./prompt.ts";
@@ -63,7 +63,7 @@ export function addSecretCommands(program: Command, clock: Clock): void {
       .description("what keys there are; values are masked")
       .addHelpText("after", examples("x3sproxy secret list")),
     async () => {
-      const { secrets } = await call(answers.secrets, "GET", "/secrets");
+      const secrets = await list("secrets");
       const rows = secrets.map((it) => [
         it.provider,
         it.environment,
@@ -120,7 +120,7 @@ export function addSecretCommands(program: Command, clock: Clock): void {
 }
 
 async function find(provider: string, environment: string): Promise<SecretView> {
-  const { secrets } = await call(answers.secrets, "GET", "/secrets");
+  const secrets = await list("secrets");
   const found = secrets.find((it) => it.provider === provider && it.environment === environment);
   if (found === undefined) {
     throw new Failure(

@@ -3,6 +3,7 @@
 export type { Sql, TransactionSql } from "./connection.ts";
 export { prepareLogins } from "./logins.ts";
 export { migrate } from "./migrations.ts";
+export type { Page } from "./page.ts";
 export { createPool, type Pool } from "./pool.ts";
 export { startEmbedded } from "./embedded.ts";
 export { createChanges, type Changes } from "./changes.ts";

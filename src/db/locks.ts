@@ -3,4 +3,6 @@
 export const LOCK = {
   migrations: 7_233_001,
   logins: 7_233_002,
+  /** Taken in SQL, by x3sproxy.prune_activity. */
+  activityPruning: 7_233_003,
 } as const;

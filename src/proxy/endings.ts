@@ -2,6 +2,7 @@
 // the client is still sending what nobody wants.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 
 // How long the rest of a body that nobody wants may still come in, before the client's connection is closed.
 const UNREAD_BODY_MS = 30_000;
@@ -33,10 +34,18 @@ export function breakOff(response: ServerResponse, o: { flush: boolean; byReset:
   socket.write("", end);
 }
 
-/** Resets a connection. One whose end is already on its way can't be: it is closed, since Node would leave it open for ever. */
-export function reset(socket: Socket): void {
-  if (socket.writableEnded) socket.destroy();
-  else socket.resetAndDestroy();
+const carrier = Symbol("connection");
+
+/** Notes which connection carries a TLS socket: only that one can be reset. */
+export function carriedBy(socket: TLSSocket & { [carrier]?: Socket }, connection: Socket): void {
+  socket[carrier] = connection;
+}
+
+/** Resets a connection, the one below where it is a TLS socket. One whose end is already on its way can't be: it is closed, since Node would leave it open for ever. */
+export function reset(socket: Socket & { [carrier]?: Socket; encrypted?: boolean }): void {
+  const connection = socket.encrypted === true ? socket[carrier] : socket;
+  if (connection === undefined || socket.writableEnded) socket.destroy();
+  else connection.resetAndDestroy();
 }
 
 /** Reads what is left of a body that nobody wants, so that the client gets to see its answer; not for ever. */

@@ -1,3 +1,4 @@
 // The data plane's door.
 export { createAddressRule, type AddressRule } from "./address-rule.ts";
 export { createProxy, type Proxy, type ProxyOptions } from "./server.ts";
+export { createProbe, type Probe, type ProbeCall } from "./probe.ts";

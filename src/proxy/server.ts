@@ -1,8 +1,9 @@
 // The data plane's listener and the way of a request: decide, then forward, tunnel, answer ourselves or refuse. Nothing is
 // forwarded that did not come down this line.
-import { createServer, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Access } from "../access/index.ts";
+import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
@@ -15,10 +16,12 @@ import { createAddressRule } from "./address-rule.ts";
 import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
 import { createDeadlineClock } from "./deadlines.ts";
-import { createExchanges } from "./exchange.ts";
+import { createExchanges, type ExchangeSink } from "./exchange.ts";
 import { discardRest, linger, reset } from "./endings.ts";
 import { Forwarding, type ForwardContext } from "./forward.ts";
 import { fieldValue } from "./headers.ts";
+import { createListener } from "./listener.ts";
+import type { OpenCount } from "./open-counts.ts";
 import { answerOwn } from "./own-endpoints.ts";
 import { rawRefusal, sendRefusal, type RefusalContext } from "./refusal.ts";
 import { providerHostSuffix } from "./route.ts";
@@ -38,6 +41,8 @@ export interface Proxy {
   drain(): Promise<void>;
   /** Emits the records that wait; for a process that ends without a drain. */
   flush(): void;
+  /** The most calls that were under way at once since this was last asked, by agent and provider. */
+  takeOpenCounts(): OpenCount[];
 }
 
 export interface ProxyOptions {
@@ -52,9 +57,13 @@ export interface ProxyOptions {
   >;
   readonly access: Access;
   readonly vault: Vault;
+  /** With it: TLS, and nothing else. */
+  readonly certificate?: Certificate | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Is told of each exchange that has ended. */
+  readonly onEnded?: ExchangeSink;
 }
 
 /** Makes the data plane. */
@@ -78,7 +87,6 @@ export function createProxy(o: ProxyOptions): Proxy {
     hostSuffix: providerHostSuffix(config.publicUrl),
     dashboardUrl: config.dashboardUrl,
   };
-  const sockets = new Set<Socket>();
   const answers = new WeakMap<Duplex, Answer>();
   let draining = false;
 
@@ -111,6 +119,7 @@ export function createProxy(o: ProxyOptions): Proxy {
               } else refuse(call, response, "not_found");
               break;
             case "forward":
+              exchanges.countOpen(exchange);
               forward(call, verdict);
           }
         } catch (error) {
@@ -218,7 +227,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
 
   const headersTimeoutMs = Math.min(HEADERS_TIMEOUT_MS, config.deadlines.clientIdleMs);
-  const server = createServer({
+  const options = {
     ServerResponse: Answer,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
@@ -232,12 +241,10 @@ export function createProxy(o: ProxyOptions): Proxy {
     requireHostHeader: false, // asked for on the way down, so that its absence is refused as all else is
     shouldUpgradeCallback: (request: IncomingMessage) =>
       request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket",
-  });
+  };
+  const listener = createListener(options, o.certificate);
+  const { server } = listener;
   server.maxHeadersCount = 0; // their size is limited; more than Node's number of them would be dropped in silence
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
   server.on("request", (request, response) => serve(request, response, false));
   server.on("checkContinue", (request, response) => serve(request, response, true));
   server.on("checkExpectation", (request: IncomingMessage, response: Answer) => {
@@ -270,13 +277,14 @@ export function createProxy(o: ProxyOptions): Proxy {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
       deadlineClock.cutAll();
-      for (const socket of sockets) socket.destroySoon();
+      await listener.endConnections();
       await closed;
       deadlineClock.close();
       await upstreams.destroy();
       exchanges.flush();
     },
     flush: () => exchanges.flush(),
+    takeOpenCounts: () => exchanges.takeOpenCounts(),
   };
 }
 

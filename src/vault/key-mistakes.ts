@@ -1,10 +1,14 @@
 // Obvious mistakes in a key that somebody is about to save, as one table. Messages say what to do and never quote the value.
-import { RequestError } from "../errors.ts";
+import { RequestError, type ProblemCode } from "../errors.ts";
 import { keyProblem, type ProviderDefinition } from "../providers/index.ts";
 
 const MAX_LENGTH = 4096;
 
-const MISTAKES: readonly { code: string; made: (value: string) => boolean; message: string }[] = [
+const MISTAKES: readonly {
+  code: ProblemCode;
+  made: (value: string) => boolean;
+  message: string;
+}[] = [
   {
     code: "key_empty",
     made: (value) => value.trim() === "",

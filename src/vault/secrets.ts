@@ -1,6 +1,7 @@
 // The secrets of a workspace, as the control plane sees them: saved, listed masked, rolled back, deleted. Every change
 // is one transaction confined to its workspace. Must never read a sealed value back, nor return more than its mask.
-import type { Pool, TransactionSql } from "../db/index.ts";
+import { record, type Action, type Actor } from "../audit/index.ts";
+import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { builtInProviders } from "../providers/index.ts";
@@ -44,17 +45,21 @@ export interface NewSecret {
   value: string;
 }
 
-/** Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
+/** Every change is recorded in the audit. Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
 export interface Secrets {
   /** Saves a key: a new secret, or a new version of the one for that provider and environment, active at once. */
-  set(workspaceId: string, secret: NewSecret): Promise<SecretView>;
-  list(workspaceId: string): Promise<SecretView[]>;
+  set(by: Actor, secret: NewSecret): Promise<SecretView>;
+  /** By provider and environment. */
+  list(
+    workspaceId: string,
+    page?: Page<readonly [provider: string, environment: string]>,
+  ): Promise<SecretView[]>;
   /** Latest first. */
   versions(workspaceId: string, secretId: string): Promise<SecretVersionView[]>;
   /** Makes another version active: `toVersion`, or the one before the active one. */
-  rollback(workspaceId: string, secretId: string, toVersion?: number): Promise<SecretView>;
+  rollback(by: Actor, secretId: string, toVersion?: number): Promise<SecretView>;
   /** Deletes the secret with all its versions; resolves with what it was. */
-  delete(workspaceId: string, secretId: string): Promise<SecretView>;
+  delete(by: Actor, secretId: string): Promise<SecretView>;
 }
 
 const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -71,7 +76,8 @@ export function createSecrets(o: {
   const { pool, vault } = o;
 
   return {
-    async set(workspaceId, secret) {
+    async set(by, secret) {
+      const { workspaceId } = by;
       refuseMistakes(builtInProviders.get(secret.provider), secret.value);
       refuseDescription(secret);
       return pool.inWorkspace(workspaceId, async (sql) => {
@@ -79,6 +85,7 @@ export function createSecrets(o: {
         const origin = await originOf(sql, workspaceId, provider, secret.origin, o.originOverrides);
         const problem = o.originProblem(origin);
         if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
+        const before = await existing(sql, workspaceId, provider, environment);
         const place = {
           ...(await claimVersion(sql, workspaceId, provider, environment, label)),
           origin,
@@ -89,14 +96,20 @@ export function createSecrets(o: {
             (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
           values (${place.secretId}, ${place.workspaceId}, ${place.version}, ${origin}, ${keyId},
             ${wrappedKey}, ${ciphertext}, ${mask(value)})`;
-        return activate(sql, workspaceId, place.secretId, place.version);
+        const after = await activate(sql, workspaceId, place.secretId, place.version);
+        await recordChange(sql, by, "secret.set", before, after);
+        return after;
       });
     },
 
-    list: (workspaceId) =>
+    list: (workspaceId, page) =>
       pool.inWorkspace(workspaceId, async (sql) => {
+        const after = page?.after;
         const rows = await sql<SecretRow[]>`
-          ${views(sql)} where s.workspace_id = ${workspaceId} order by s.provider, s.environment`;
+          ${views(sql)} where s.workspace_id = ${workspaceId}
+            ${after === undefined ? sql`` : sql`and (s.provider, s.environment) > (${after[0]}, ${after[1]})`}
+          order by s.provider, s.environment
+          ${page === undefined ? sql`` : sql`limit ${page.limit}`}`;
         return rows.map(toView);
       }),
 
@@ -109,16 +122,22 @@ export function createSecrets(o: {
         return rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() }));
       }),
 
-    rollback: (workspaceId, secretId, toVersion) =>
-      pool.inWorkspace(workspaceId, async (sql) => {
+    rollback: (by, secretId, toVersion) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const { workspaceId } = by;
         await lock(sql, workspaceId, secretId);
-        const { version: active } = await find(sql, workspaceId, secretId);
+        const before = await find(sql, workspaceId, secretId);
+        const { version: active } = before;
         const rows = await sql<{ version: number }[]>`
           select version from x3sproxy.secret_versions where secret_id = ${secretId} order by version desc`;
         const target = rows.find(({ version }) =>
           toVersion === undefined ? version < active : version === toVersion,
         );
-        if (target !== undefined) return activate(sql, workspaceId, secretId, target.version);
+        if (target !== undefined) {
+          const after = await activate(sql, workspaceId, secretId, target.version);
+          await recordChange(sql, by, "secret.rollback", before, after);
+          return after;
+        }
         throw toVersion === undefined
           ? new RequestError(
               409,
@@ -128,14 +147,44 @@ export function createSecrets(o: {
           : new RequestError(404, "version_not_found", "The secret has no such version.");
       }),
 
-    delete: (workspaceId, secretId) =>
-      pool.inWorkspace(workspaceId, async (sql) => {
+    delete: (by, secretId) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const { workspaceId } = by;
         await lock(sql, workspaceId, secretId);
         const view = await find(sql, workspaceId, secretId);
         await sql`delete from x3sproxy.secrets where id = ${secretId} and workspace_id = ${workspaceId}`;
+        await recordChange(sql, by, "secret.delete", view, undefined);
         return view;
       }),
   };
+}
+
+async function recordChange(
+  sql: TransactionSql,
+  by: Actor,
+  action: Action,
+  before: SecretView | undefined,
+  after: SecretView | undefined,
+): Promise<void> {
+  const secret = after ?? before;
+  if (secret === undefined) return;
+  const name = `${secret.provider}/${secret.environment}`;
+  const target = { kind: "secret", id: secret.id, name };
+  await record(sql, by, { action, target, before, after });
+}
+
+/** The secret for a provider and environment as it is. Holds its row until the transaction ends. */
+async function existing(
+  sql: TransactionSql,
+  workspaceId: string,
+  provider: string,
+  environment: string,
+): Promise<SecretView | undefined> {
+  const [row] = await sql<{ id: string }[]>`
+    select id from x3sproxy.secrets
+    where workspace_id = ${workspaceId} and provider = ${provider} and environment = ${environment}
+    for update`;
+  return row === undefined ? undefined : find(sql, workspaceId, row.id);
 }
 
 /** The secret's id, made if need be, and its next version number. Holds the row until the transaction ends. */

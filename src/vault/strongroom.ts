@@ -3,9 +3,11 @@
 import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../errors.ts";
+import { bearerOf } from "../ids.ts";
 import type { CredentialScheme } from "../providers/index.ts";
 import type { MasterKey } from "./master-key.ts";
 import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";
+import { matchingStep, sealSeed, type SeedOwner } from "./second-factor.ts";
 
 /** A row as `resolve_token` returns it. */
 export interface SealedSecret extends Place, SealedValue {
@@ -35,8 +37,24 @@ export interface Vault {
   hold(sealed: SealedSecret): HeldSecret;
   /** Throws SealError when the row does not open, was sealed for another origin than `origin`, or is wiped. */
   inject(held: HeldSecret, origin: string, scheme: CredentialScheme): Injection;
+  /** Seals a user's TOTP seed (base32): nothing opens it for anybody else. */
+  sealSeed(owner: SeedOwner, seed: string): SealedValue;
+  /**
+   * The time step (RFC 6238) whose code `code` is, within one step of `nowMs`; undefined when it is of none. Throws SealError
+   * when the row does not open.
+   */
+  matchingStep(
+    owner: SeedOwner,
+    sealed: SealedValue,
+    at: { code: string; nowMs: number },
+  ): number | undefined;
   /** 32 bytes for `purpose`, base64url, from the master key, one way: for the database roles' passwords. */
   derive(purpose: string): string;
+  /**
+   * A bearer credential for `purpose`, from the master key, one way: the same each time, for whoever may have it again. The purpose
+   * has to name everything that makes it another one's.
+   */
+  deriveBearer(prefix: string, purpose: readonly string[]): string;
 }
 
 /** Readies libsodium and closes the vault over `key`. */
@@ -49,11 +67,26 @@ export async function createVault(key: MasterKey): Promise<Vault> {
       if (!(held instanceof Held)) throw new SealError("not a secret that the vault holds");
       return held.inject(origin, scheme);
     },
+    sealSeed: (owner, seed) => sealSeed(key, owner, seed),
+    matchingStep: (owner, sealed, at) => matchingStep(key, owner, sealed, at),
     derive: (purpose) => {
       const derived = key.derive(`derived ${purpose}`, 32);
       const text = derived.toString("base64url");
       zero(derived);
       return text;
+    },
+    deriveBearer: (prefix, purpose) => {
+      const blocks: Buffer[] = [];
+      try {
+        return bearerOf(prefix, (lengthBytes) => {
+          const label = JSON.stringify([...purpose, String(blocks.length)]);
+          const block = key.derive(`bearer ${label}`, lengthBytes);
+          blocks.push(block);
+          return block;
+        });
+      } finally {
+        zero(...blocks);
+      }
     },
   };
 }

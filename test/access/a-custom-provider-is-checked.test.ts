@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { createHouse } from "./house.ts";
+import { actorIn } from "../support/actor.ts";
 
 const GOOD = {
   name: "in-house",
@@ -59,7 +60,7 @@ test("each mistake has its code, and nothing is stored", async (t) => {
   for (const [code, requests] of WRONG) {
     for (const request of requests) {
       await assert.rejects(
-        customProviders.put(workspaceId, { ...GOOD, ...request }),
+        customProviders.put(actorIn(workspaceId), { ...GOOD, ...request }),
         { name: "RequestError", status: 422, code },
         JSON.stringify(request),
       );
@@ -71,20 +72,23 @@ test("each mistake has its code, and nothing is stored", async (t) => {
 test("it is put, replaced, listed and deleted in its own workspace", async (t) => {
   const { customProviders, agents, workspaceId, addWorkspace } = await createHouse(t);
   const other = await addWorkspace("other");
-  const { createdAt, ...stored } = await customProviders.put(workspaceId, {
+  const { createdAt, ...stored } = await customProviders.put(actorIn(workspaceId), {
     ...GOOD,
     origin: "HTTPS://LLM.example.com:443/",
     header: "X-Api-Key",
     scheme: "",
   });
   assert.deepEqual(stored, { ...GOOD, header: "x-api-key", scheme: "" });
-  const kept = await customProviders.put(other, GOOD);
-  assert.deepEqual(await customProviders.put(workspaceId, GOOD), { ...GOOD, createdAt });
+  const kept = await customProviders.put(actorIn(other), GOOD);
+  assert.deepEqual(await customProviders.put(actorIn(workspaceId), GOOD), { ...GOOD, createdAt });
   assert.deepEqual(await customProviders.list(workspaceId), [{ ...GOOD, createdAt }]);
-  const { agent } = await agents.deploy(workspaceId, { name: "a", providers: ["in-house"] });
+  const { agent } = await agents.deploy(actorIn(workspaceId), {
+    name: "a",
+    providers: ["in-house"],
+  });
   assert.deepEqual(agent.providers, ["in-house"]);
-  await customProviders.delete(workspaceId, "in-house");
-  await assert.rejects(customProviders.delete(workspaceId, "in-house"), {
+  await customProviders.delete(actorIn(workspaceId), "in-house");
+  await assert.rejects(customProviders.delete(actorIn(workspaceId), "in-house"), {
     status: 404,
     code: "provider_not_found",
   });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Deployment } from "../../src/access/index.ts";
 import { createHouse } from "./house.ts";
+import { actorIn } from "../support/actor.ts";
 
 const DAY_MS = 86_400_000;
 const WRONG: [code: string, Partial<Deployment>[]][] = [
@@ -41,17 +42,17 @@ const WRONG: [code: string, Partial<Deployment>[]][] = [
 
 test("each mistake has its code, and nothing is changed", async (t) => {
   const { agents, customProviders, workspaceId, addWorkspace } = await createHouse(t);
-  await customProviders.put(await addWorkspace("other"), {
+  await customProviders.put(actorIn(await addWorkspace("other")), {
     name: "of-another-workspace",
     origin: "https://a.example",
     header: "x-key",
     scheme: "",
   });
-  const { agent } = await agents.deploy(workspaceId, { name: "a" });
+  const { agent } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   for (const [code, requests] of WRONG) {
     for (const request of requests) {
       await assert.rejects(
-        agents.deploy(workspaceId, { name: "a", ...request }),
+        agents.deploy(actorIn(workspaceId), { name: "a", ...request }),
         { name: "RequestError", status: 422, code },
         JSON.stringify(request),
       );
@@ -66,7 +67,7 @@ test("the bounds themselves are fine", async (t) => {
     { name: "a".repeat(63), ttlMs: 60_000 },
     { name: "0", ttlMs: 365 * DAY_MS, environment: "e".repeat(63) },
   ]) {
-    const { agent } = await agents.deploy(workspaceId, request);
+    const { agent } = await agents.deploy(actorIn(workspaceId), request);
     assert.equal(agent.name, request.name);
   }
 });

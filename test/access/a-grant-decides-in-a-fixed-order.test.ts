@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Grant } from "../../src/access/index.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("scope first, then sensitive endpoints, then whether there is a secret", async (t) => {
   const { agents, secrets, openAccess, workspaceId } = await createHouse(t);
-  await secrets.set(workspaceId, {
+  await secrets.set(actorIn(workspaceId), {
     provider: "openai",
     environment: "production",
     value: FAKE_KEY,
@@ -15,7 +16,7 @@ test("scope first, then sensitive endpoints, then whether there is a secret", as
     providers?: string[] | null;
     allowedEndpoints?: string[];
   }): Promise<Grant> => {
-    const { token } = await agents.deploy(workspaceId, { name: "a", ...o });
+    const { token } = await agents.deploy(actorIn(workspaceId), { name: "a", ...o });
     const grant = await access.resolve(token);
     assert.ok(typeof grant !== "string");
     return grant;

@@ -3,10 +3,11 @@ import { test } from "node:test";
 import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
 import { createHouse } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("the second call costs no query and no promise", async (t) => {
   const { agents, openAccess, workspaceId } = await createHouse(t, { clock: createManualClock() });
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const { access, pool } = await openAccess();
   const first = access.resolve(token);
   assert.ok(first instanceof Promise);
@@ -17,7 +18,7 @@ test("the second call costs no query and no promise", async (t) => {
 
 test("a hundred calls at once cost one query", async (t) => {
   const { agents, openAccess, workspaceId } = await createHouse(t);
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const { access, pool } = await openAccess();
   const grants = await Promise.all(Array.from({ length: 100 }, async () => access.resolve(token)));
   assert.equal(new Set(grants).size, 1);
@@ -48,7 +49,7 @@ test("what does not look like a token never reaches the database", async (t) => 
 test("a token ends when its time has come, remembered or not", async (t) => {
   const clock = createManualClock();
   const { agents, openAccess, workspaceId } = await createHouse(t, { clock });
-  const { token } = await agents.deploy(workspaceId, { name: "a", ttlMs: 60_000 });
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a", ttlMs: 60_000 });
   const { access } = await openAccess();
   clock.advance(20_000);
   assert.ok(typeof (await access.resolve(token)) !== "string");

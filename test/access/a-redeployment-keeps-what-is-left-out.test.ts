@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createHouse } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { actorIn } from "../support/actor.ts";
 
 const HOUR_MS = 3_600_000;
 
 test("the first deployment has defaults", async (t) => {
   const { agents, workspaceId } = await createHouse(t);
-  const { agent } = await agents.deploy(workspaceId, { name: "a.b_c-1" });
+  const { agent } = await agents.deploy(actorIn(workspaceId), { name: "a.b_c-1" });
   assert.equal(agent.name, "a.b_c-1");
   assert.equal(agent.environment, "production");
   assert.equal(agent.providers, null);
@@ -21,7 +22,7 @@ test("what is given is changed, what is left out stays, what is null goes back",
   const clock = createManualClock();
   const { agents, workspaceId } = await createHouse(t, { clock });
   const deploy = async (o: Partial<Parameters<typeof agents.deploy>[1]>) => {
-    const { agent } = await agents.deploy(workspaceId, { name: "a", ...o });
+    const { agent } = await agents.deploy(actorIn(workspaceId), { name: "a", ...o });
     assert.deepEqual(await agents.list(workspaceId), [agent]);
     const { environment, providers, allowedEndpoints, expiresAt } = agent;
     const ttlMs = expiresAt === null ? null : Date.parse(expiresAt) - clock.nowMs();

@@ -5,15 +5,16 @@ import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("within a second while notifications flow, in every process", async (t) => {
   const { agents, openAccess, workspaceId } = await createHouse(t);
   const planes = await Promise.all([openAccess(), openAccess(), openAccess()]);
   for (const end of ["destroy", "redeploy"]) {
-    const { token } = await agents.deploy(workspaceId, { name: "a" });
+    const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
     for (const { access } of planes) assert.ok(typeof (await access.resolve(token)) !== "string");
-    if (end === "destroy") await agents.destroy(workspaceId, "a");
-    else await agents.deploy(workspaceId, { name: "a" });
+    if (end === "destroy") await agents.destroy(actorIn(workspaceId), "a");
+    else await agents.deploy(actorIn(workspaceId), { name: "a" });
     const revokedMs = performance.now();
     for (const { access } of planes) {
       await eventually(async () => (await access.resolve(token)) === "unknown_token", 1_000);
@@ -26,7 +27,7 @@ test("the token of a new deployment works at once", async (t) => {
   const { agents, openAccess, workspaceId } = await createHouse(t);
   const { access } = await openAccess();
   for (let i = 1; i <= 5; i += 1) {
-    const { token } = await agents.deploy(workspaceId, { name: "a" });
+    const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
     const grant = await access.resolve(token);
     assert.ok(typeof grant !== "string");
     assert.equal(grant.deployment, i);
@@ -36,9 +37,9 @@ test("the token of a new deployment works at once", async (t) => {
 test("a replaced key is replaced within a second, a narrowed scope narrows", async (t) => {
   const { agents, secrets, customProviders, openAccess, workspaceId } = await createHouse(t);
   const put = (value: string) =>
-    secrets.set(workspaceId, { provider: "openai", environment: "production", value });
+    secrets.set(actorIn(workspaceId), { provider: "openai", environment: "production", value });
   await put(FAKE_KEY);
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const { access } = await openAccess();
   const granted = async () => {
     const grant = await access.resolve(token);
@@ -48,14 +49,14 @@ test("a replaced key is replaced within a second, a narrowed scope narrows", asy
   assert.equal((await granted()).secrets.get("openai")?.version, 1);
   const { id } = await put(`${FAKE_KEY}-2`);
   await eventually(async () => (await granted()).secrets.get("openai")?.version === 2, 1_000);
-  await secrets.rollback(workspaceId, id);
+  await secrets.rollback(actorIn(workspaceId), id);
   await eventually(async () => (await granted()).secrets.get("openai")?.version === 1, 1_000);
-  await secrets.delete(workspaceId, id);
+  await secrets.delete(actorIn(workspaceId), id);
   await eventually(async () => !(await granted()).secrets.has("openai"), 1_000);
   const custom = { name: "own", origin: "https://a.example", header: "x-key", scheme: "" };
-  await customProviders.put(workspaceId, custom);
+  await customProviders.put(actorIn(workspaceId), custom);
   await eventually(async () => (await granted()).customProviders.has("own"), 1_000);
-  await customProviders.delete(workspaceId, "own");
+  await customProviders.delete(actorIn(workspaceId), "own");
   await eventually(async () => !(await granted()).customProviders.has("own"), 1_000);
 });
 
@@ -65,10 +66,10 @@ test("within a minute when notifications never come", async (t) => {
   const clock = createManualClock();
   const { agents, openAccess, workspaceId } = await createHouse(t, { clock });
   const { access } = await openAccess({ changesUrl: elsewhere.proxyUrl });
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const before = clock.monotonicMs();
   assert.ok(typeof (await access.resolve(token)) !== "string");
-  await agents.destroy(workspaceId, "a");
+  await agents.destroy(actorIn(workspaceId), "a");
   clock.advance(44_999);
   assert.ok(typeof access.resolve(token) !== "string", "nothing was heard");
   clock.advance(15_001);
@@ -82,9 +83,9 @@ test("a busy token that was revoked unheard is found out by the refresh already"
   const clock = createManualClock();
   const { agents, openAccess, workspaceId } = await createHouse(t, { clock });
   const { access } = await openAccess({ changesUrl: elsewhere.proxyUrl });
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   await access.resolve(token);
-  await agents.destroy(workspaceId, "a");
+  await agents.destroy(actorIn(workspaceId), "a");
   clock.advance(45_000);
   assert.ok(typeof access.resolve(token) !== "string");
   await eventually(() => access.resolve(token) === "unknown_token");

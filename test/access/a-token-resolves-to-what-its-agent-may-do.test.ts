@@ -2,18 +2,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hashBearer } from "../../src/ids.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("a grant holds the agent's scope and the secrets of its environment", async (t) => {
   const { agents, secrets, customProviders, openAccess, workspaceId, vault } = await createHouse(t);
-  await customProviders.put(workspaceId, {
+  await customProviders.put(actorIn(workspaceId), {
     name: "in-house",
     origin: "https://LLM.example.com:443",
     header: "X-Key",
     scheme: "",
   });
-  await secrets.set(workspaceId, { provider: "openai", environment: "staging", value: FAKE_KEY });
-  await secrets.set(workspaceId, { provider: "groq", environment: "production", value: FAKE_KEY });
-  const { agent, token } = await agents.deploy(workspaceId, {
+  await secrets.set(actorIn(workspaceId), {
+    provider: "openai",
+    environment: "staging",
+    value: FAKE_KEY,
+  });
+  await secrets.set(actorIn(workspaceId), {
+    provider: "groq",
+    environment: "production",
+    value: FAKE_KEY,
+  });
+  const { agent, token } = await agents.deploy(actorIn(workspaceId), {
     name: "coder",
     environment: "staging",
     providers: ["openai", "in-house"],
@@ -54,11 +63,15 @@ test("a grant holds the agent's scope and the secrets of its environment", async
 test("a secret of a provider outside the scope never reaches the data plane", async (t) => {
   const { agents, secrets, openAccess, workspaceId } = await createHouse(t);
   for (const provider of ["openai", "groq"]) {
-    await secrets.set(workspaceId, { provider, environment: "production", value: FAKE_KEY });
+    await secrets.set(actorIn(workspaceId), {
+      provider,
+      environment: "production",
+      value: FAKE_KEY,
+    });
   }
   const { access } = await openAccess();
   const names = async (providers: string[] | null) => {
-    const { token } = await agents.deploy(workspaceId, { name: "a", providers });
+    const { token } = await agents.deploy(actorIn(workspaceId), { name: "a", providers });
     const grant = await access.resolve(token);
     assert.ok(typeof grant !== "string");
     return [...grant.secrets.keys()].sort();

@@ -6,6 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { actorIn } from "../support/actor.ts";
 
 async function watched(t: TestContext, o: { deaf?: boolean; ttlMs?: number } = {}) {
   const clock = createManualClock();
@@ -18,7 +19,7 @@ async function watched(t: TestContext, o: { deaf?: boolean; ttlMs?: number } = {
     t.after(() => elsewhere.drop());
     changesUrl = elsewhere.proxyUrl;
   }
-  const { token } = await house.agents.deploy(house.workspaceId, {
+  const { token } = await house.agents.deploy(actorIn(house.workspaceId), {
     name: "a",
     ...(o.ttlMs !== undefined && { ttlMs: o.ttlMs }),
   });
@@ -39,7 +40,7 @@ const twoTicks = () => new Promise((resolve) => setTimeout(resolve, 2_200));
 suite("a watched grant", { concurrency: true }, () => {
   test("destroyed: within a second, each watcher once, who left not at all", async (t) => {
     const { agents, workspaceId, calls } = await watched(t);
-    await agents.destroy(workspaceId, "a");
+    await agents.destroy(actorIn(workspaceId), "a");
     await eventually(() => calls.first > 0 && calls.second > 0, 1_000);
     await twoTicks();
     assert.deepEqual(calls, { first: 1, second: 1, left: 0 });
@@ -47,15 +48,15 @@ suite("a watched grant", { concurrency: true }, () => {
 
   test("redeployed: the token before has ended", async (t) => {
     const { agents, workspaceId, calls } = await watched(t);
-    await agents.deploy(workspaceId, { name: "a" });
+    await agents.deploy(actorIn(workspaceId), { name: "a" });
     await eventually(() => calls.first > 0, 1_000);
   });
 
   test("other changes do not end it", async (t) => {
     const { agents, secrets, workspaceId, calls, pool, clock } = await watched(t);
-    await agents.deploy(workspaceId, { name: "other" });
-    await agents.destroy(workspaceId, "other");
-    await secrets.set(workspaceId, {
+    await agents.deploy(actorIn(workspaceId), { name: "other" });
+    await agents.destroy(actorIn(workspaceId), "other");
+    await secrets.set(actorIn(workspaceId), {
       provider: "openai",
       environment: "production",
       value: FAKE_KEY,
@@ -81,7 +82,7 @@ suite("a watched grant", { concurrency: true }, () => {
   test("revoked unheard: found out within a minute, by one query each 30 s for all watchers", async (t) => {
     const { agents, workspaceId, clock, calls, pool } = await watched(t, { deaf: true });
     assert.equal(pool.count(), 1);
-    await agents.destroy(workspaceId, "a");
+    await agents.destroy(actorIn(workspaceId), "a");
     clock.advance(29_999);
     await twoTicks();
     assert.equal(pool.count(), 1);
@@ -121,7 +122,7 @@ suite("a watched grant", { concurrency: true }, () => {
 
   test("revoked between look-up and watch, it ends all the same", async (t) => {
     const { agents, access, workspaceId, token, grant } = await watched(t);
-    await agents.destroy(workspaceId, "a");
+    await agents.destroy(actorIn(workspaceId), "a");
     await eventually(async () => (await access.resolve(token)) === "unknown_token");
     let late = 0;
     access.watch(grant, () => (late += 1));
@@ -132,7 +133,7 @@ suite("a watched grant", { concurrency: true }, () => {
   test("revoked while the store is away: found out when it is back, not 30 s later", async (t) => {
     const { agents, gate, clock, workspaceId, calls, pool } = await watched(t);
     await gate.set("refuse");
-    await agents.destroy(workspaceId, "a");
+    await agents.destroy(actorIn(workspaceId), "a");
     await eventually(() => pool.failed() > 0);
     assert.equal(calls.first, 0);
     await gate.set("open");
@@ -150,7 +151,7 @@ suite("a watched grant", { concurrency: true }, () => {
     t.after(() => gate.close());
     const tokens: string[] = [];
     for (let i = 0; i < 40; i += 1) {
-      tokens.push((await agents.deploy(workspaceId, { name: `a${i}` })).token);
+      tokens.push((await agents.deploy(actorIn(workspaceId), { name: `a${i}` })).token);
     }
     const { access, pool } = await openAccess({ changesUrl: gate.url });
     const ended: number[] = [];
@@ -160,8 +161,8 @@ suite("a watched grant", { concurrency: true }, () => {
       access.watch(grant, () => ended.push(i));
     }
     await gate.set("refuse");
-    await agents.destroy(workspaceId, "a7");
-    await agents.destroy(workspaceId, "a30");
+    await agents.destroy(actorIn(workspaceId), "a7");
+    await agents.destroy(actorIn(workspaceId), "a30");
     await twoTicks();
     assert.deepEqual(ended, []);
     await gate.set("open");

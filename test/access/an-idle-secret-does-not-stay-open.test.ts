@@ -4,13 +4,14 @@ import { SealError } from "../../src/errors.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("a key that was opened is zeroed when its grant's time is over, though nobody asks again", async (t) => {
   const clock = createManualClock();
   const { agents, secrets, openAccess, vault, workspaceId } = await createHouse(t, { clock });
   const key = { provider: "openai", environment: "production", value: FAKE_KEY };
-  const { origin } = await secrets.set(workspaceId, key);
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { origin } = await secrets.set(actorIn(workspaceId), key);
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const { access } = await openAccess();
   const grant = await access.resolve(token);
   assert.ok(typeof grant !== "string");
@@ -37,8 +38,8 @@ test("a key that was opened is zeroed when its grant's time is over, though nobo
 test("closing forgets and zeroes every grant", async (t) => {
   const { agents, secrets, openAccess, vault, workspaceId } = await createHouse(t);
   const key = { provider: "openai", environment: "production", value: FAKE_KEY };
-  const { origin } = await secrets.set(workspaceId, key);
-  const { token } = await agents.deploy(workspaceId, { name: "a" });
+  const { origin } = await secrets.set(actorIn(workspaceId), key);
+  const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const { access } = await openAccess();
   const grant = await access.resolve(token);
   assert.ok(typeof grant !== "string");

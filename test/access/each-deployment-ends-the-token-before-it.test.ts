@@ -6,6 +6,7 @@ import { createPool } from "../../src/db/index.ts";
 import { RequestError } from "../../src/errors.ts";
 import { hashBearer, isProxyToken } from "../../src/ids.ts";
 import { createHouse } from "./house.ts";
+import { actorIn } from "../support/actor.ts";
 
 /** The hashes of all tokens in the database, hex. */
 async function hashes(ownerUrl: string): Promise<string[]> {
@@ -18,8 +19,8 @@ async function hashes(ownerUrl: string): Promise<string[]> {
 
 test("the new token's hash takes the place of the old one's", async (t) => {
   const { agents, database, workspaceId, openAccess } = await createHouse(t);
-  const first = await agents.deploy(workspaceId, { name: "a" });
-  const second = await agents.deploy(workspaceId, { name: "a" });
+  const first = await agents.deploy(actorIn(workspaceId), { name: "a" });
+  const second = await agents.deploy(actorIn(workspaceId), { name: "a" });
   assert.ok(isProxyToken(first.token) && isProxyToken(second.token));
   assert.notEqual(first.token, second.token);
   assert.equal(second.agent.id, first.agent.id);
@@ -31,13 +32,13 @@ test("the new token's hash takes the place of the old one's", async (t) => {
 });
 
 test("of twenty deployments at once, from two processes, exactly one token works", async (t) => {
-  const { agents, clock, database, workspaceId, openAccess } = await createHouse(t);
+  const { agents, clock, vault, database, workspaceId, openAccess } = await createHouse(t);
   const pool = createPool(database.controlUrl);
   t.after(() => pool.close());
-  const others = createAgents({ pool, clock });
+  const others = createAgents({ pool, clock, vault });
   const deployed = await Promise.all(
     Array.from({ length: 20 }, (_, i) =>
-      (i % 2 === 0 ? agents : others).deploy(workspaceId, { name: "a" }),
+      (i % 2 === 0 ? agents : others).deploy(actorIn(workspaceId), { name: "a" }),
     ),
   );
   assert.deepEqual(
@@ -59,9 +60,10 @@ test("deployments and destructions at once end in a whole state", async (t) => {
   const tokens: string[] = [];
   await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
-      if (i % 2 === 0) tokens.push((await agents.deploy(workspaceId, { name: "a" })).token);
+      if (i % 2 === 0)
+        tokens.push((await agents.deploy(actorIn(workspaceId), { name: "a" })).token);
       else {
-        await agents.destroy(workspaceId, "a").catch((error: unknown) => {
+        await agents.destroy(actorIn(workspaceId), "a").catch((error: unknown) => {
           assert.ok(error instanceof RequestError && error.code === "agent_not_found");
         });
       }
@@ -77,11 +79,14 @@ test("deployments and destructions at once end in a whole state", async (t) => {
 test("destroying ends the agent and its token, once, and only in its own workspace", async (t) => {
   const { agents, database, workspaceId, addWorkspace } = await createHouse(t);
   const other = await addWorkspace("other");
-  const { agent } = await agents.deploy(workspaceId, { name: "a", ttlMs: 60_000 });
-  const kept = await agents.deploy(other, { name: "a" });
-  assert.deepEqual(await agents.destroy(workspaceId, "a"), agent);
+  const { agent } = await agents.deploy(actorIn(workspaceId), { name: "a", ttlMs: 60_000 });
+  const kept = await agents.deploy(actorIn(other), { name: "a" });
+  assert.deepEqual(await agents.destroy(actorIn(workspaceId), "a"), agent);
   assert.deepEqual(await agents.list(workspaceId), []);
   assert.deepEqual(await agents.list(other), [kept.agent]);
   assert.deepEqual(await hashes(database.ownerUrl), [hashBearer(kept.token)]);
-  await assert.rejects(agents.destroy(workspaceId, "a"), { status: 404, code: "agent_not_found" });
+  await assert.rejects(agents.destroy(actorIn(workspaceId), "a"), {
+    status: 404,
+    code: "agent_not_found",
+  });
 });

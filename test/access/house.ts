@@ -79,7 +79,7 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     vault,
     workspaceId: await addWorkspace("first"),
     addWorkspace,
-    agents: createAgents({ pool: control, clock }),
+    agents: createAgents({ pool: control, clock, vault }),
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */

@@ -4,12 +4,13 @@ import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
 import { hashBearer } from "../../src/ids.ts";
 import { createHouse } from "./house.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("the whole database as text has the tokens' hashes and in no form the tokens", async (t) => {
   const { agents, database, workspaceId } = await createHouse(t);
   const tokens: string[] = [];
   for (const name of ["a", "b", "a"]) {
-    tokens.push((await agents.deploy(workspaceId, { name, ttlMs: 3_600_000 })).token);
+    tokens.push((await agents.deploy(actorIn(workspaceId), { name, ttlMs: 3_600_000 })).token);
   }
   const dump = await withOwner(database.ownerUrl, async (sql) => {
     const tables = await sql<{ name: string }[]>`

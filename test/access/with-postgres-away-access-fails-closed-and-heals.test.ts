@@ -5,6 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";
 import { createHouse } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { actorIn } from "../support/actor.ts";
 
 for (const mode of ["refuse", "silent", "hang-up"] as const) {
   test(`${mode}: live entries serve, others are refused in time, and it heals`, async (t) => {
@@ -13,8 +14,8 @@ for (const mode of ["refuse", "silent", "hang-up"] as const) {
     const gate = await createTcpGate(database.proxyUrl);
     const { access } = await openAccess({ proxyUrl: gate.url, changesUrl: database.proxyUrl });
     t.after(() => gate.close());
-    const { token } = await agents.deploy(workspaceId, { name: "a" });
-    const { token: other } = await agents.deploy(workspaceId, { name: "b" });
+    const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
+    const { token: other } = await agents.deploy(actorIn(workspaceId), { name: "b" });
     assert.ok(typeof (await access.resolve(token)) !== "string");
 
     await gate.set(mode);

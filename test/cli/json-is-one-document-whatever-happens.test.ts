@@ -17,6 +17,8 @@ it("each command prints exactly one JSON document on standard output", async (t)
     [["provider", "list"]],
     [["provider", "remove", "acme"]],
     [["secret", "delete", "openai", "--yes"]],
+    [["user", "invite", "ada@example.test", "--role", "viewer"]],
+    [["user", "list"]],
   ];
   for (const [args, input] of commands) {
     const { status, stdout, stderr } = await run([...args, "--json"], input);
@@ -32,6 +34,9 @@ it("so does a command that is refused, that fails or that was mistyped; the word
   const cases: [string[], Record<string, string>, number, string][] = [
     [["agent", "destroy", "nobody"], environment, 1, "agent_not_found"],
     [["secret", "rollback", "openai"], environment, 1, "secret_not_found"],
+    [["user", "reset", "nobody@example.test"], environment, 1, "user_not_found"],
+    [["user", "invite", "no address", "--role", "viewer"], environment, 1, "invalid_request"],
+    [["user", "invite", "ada@example.test", "--role", "king"], environment, 2, "usage"],
     [["secret", "list"], away, 1, "unreachable"],
     [["secret", "list"], {}, 1, "no_api_key"],
     [["secret", "list", "--colour"], environment, 2, "usage"],

@@ -17,6 +17,8 @@ it("2 for wrong usage, with the mistake on standard error and nothing on standar
     ["agent", "deploy", "coder", "--providers", "a,,b"],
     ["agent", "env", "coder", "--format", "xml"],
     ["provider", "add", "acme"],
+    ["user", "invite", "ada@example.test"],
+    ["user", "reset"],
   ]) {
     const { status, stdout, stderr } = await runCli(args);
     assert.equal(status, 2, args.join(" "));

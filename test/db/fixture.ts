@@ -11,6 +11,9 @@ export interface Seed {
   readonly tokenHash: Buffer;
   readonly apiKeyHash: Buffer;
   readonly setupHash: Buffer;
+  readonly sessionHash: Buffer;
+  readonly invitationHash: Buffer;
+  readonly resetHash: Buffer;
 }
 
 export const SEALED = { wrappedKey: Buffer.alloc(120, 1), ciphertext: Buffer.alloc(90, 2) };
@@ -26,8 +29,11 @@ export async function seedWorkspace(ownerUrl: string, name: string): Promise<See
     tokenHash: randomBytes(32),
     apiKeyHash: randomBytes(32),
     setupHash: randomBytes(32),
+    sessionHash: randomBytes(32),
+    invitationHash: randomBytes(32),
+    resetHash: randomBytes(32),
   };
-  const { workspaceId, secretId, agentId } = seed;
+  const { workspaceId, secretId, agentId, userId } = seed;
   await withOwner(ownerUrl, (sql) =>
     sql.begin(async (tx) => {
       await tx`insert into x3sproxy.master_keys (key_id, check_value) values ('fake-key', '\\x00')
@@ -48,9 +54,32 @@ export async function seedWorkspace(ownerUrl: string, name: string): Promise<See
       await tx`insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
         values (${seed.apiKeyId}, ${workspaceId}, 'ci', ${seed.apiKeyHash}, 'owner')`;
       await tx`insert into x3sproxy.users (id, workspace_id, email, password_hash, role)
-        values (${seed.userId}, ${workspaceId}, ${`${name}@example.com`}, 'fake', 'owner')`;
+        values (${userId}, ${workspaceId}, ${`${name}@example.com`}, 'fake', 'owner')`;
+      await tx`insert into x3sproxy.second_factors
+          (user_id, workspace_id, key_id, wrapped_key, ciphertext, newest_step)
+        values (${userId}, ${workspaceId}, 'fake-key', ${SEALED.wrappedKey}, ${SEALED.ciphertext}, 1)`;
+      await tx`insert into x3sproxy.recovery_codes (hash, workspace_id, user_id)
+        values (${randomBytes(32)}, ${workspaceId}, ${userId})`;
+      await tx`insert into x3sproxy.sessions (id, workspace_id, user_id, hash)
+        values (${randomUUID()}, ${workspaceId}, ${userId}, ${seed.sessionHash})`;
+      await tx`insert into x3sproxy.invitations (id, workspace_id, hash, email, role, invited_by)
+        values (${randomUUID()}, ${workspaceId}, ${seed.invitationHash}, ${`new@${name}.example.com`}, 'viewer', 'ci')`;
+      await tx`insert into x3sproxy.resets (user_id, workspace_id, hash, second_factor)
+        values (${userId}, ${workspaceId}, ${seed.resetHash}, false)`;
+      await tx`insert into x3sproxy.activity_minutes
+        values (${workspaceId}, date_trunc('minute', now()), 'worker', 'openai', 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1)`;
+      await tx`insert into x3sproxy.activity_versions
+        values (${workspaceId}, ${secretId}, 1, 'worker', now(), now(), 1)`;
+      await tx`insert into x3sproxy.activity_agents
+        values (${workspaceId}, ${agentId}, 'openai', 1, now())`;
       await tx`insert into x3sproxy.setup_links (hash, workspace_id, expires_at)
         values (${seed.setupHash}, ${workspaceId}, now() + interval '1 hour')`;
+      await tx`insert into x3sproxy.audit_events
+          (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result)
+        values (${workspaceId}, 'service', 'test', 'test', 'agent.deploy', 'agent', ${agentId}, 'worker', 'done')`;
+      await tx`insert into x3sproxy.deployment_requests
+          (workspace_id, key_hash, request_hash, agent_id, deployment, created_at)
+        values (${workspaceId}, ${randomBytes(32)}, ${randomBytes(32)}, ${agentId}, 1, now())`;
     }),
   );
   return seed;

@@ -11,16 +11,27 @@ const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = 
   master_keys: { column: "key_id", allowed: ["select"] },
   schema_migrations: { column: "name", allowed: [] },
   setup_links: { column: "hash", allowed: [] },
+  network_attempts: { column: "network", allowed: [] },
+  account_attempts: { column: "subject", allowed: [] },
+  activity_writers: { column: "writer", allowed: [] },
 };
 const DELETABLE = [
   "providers",
+  "deployment_requests",
   "proxy_tokens",
   "secret_versions",
   "agents",
   "secrets",
   "api_keys",
   "users",
+  "second_factors",
+  "recovery_codes",
+  "sessions",
+  "invitations",
+  "resets",
 ];
+// Written by the data plane's function alone.
+const READ_ONLY = ["activity_minutes", "activity_versions", "activity_agents"];
 const UPDATABLE = ["providers", "secrets", "agents", "api_keys", "users"];
 
 let database: TestDatabase;
@@ -115,10 +126,14 @@ test("it can neither put a row into another workspace nor move one there", async
       pool.inWorkspace(ours.workspaceId, async (sql) => {
         // A copy of a row of ours, but for its workspace: the policy is asked before any unique index.
         const name = sql(`x3sproxy.${table}`);
-        const [row] = await sql`select * from ${name}`;
+        const [row = {}] = await sql<Record<string, never>[]>`select * from ${name}`;
+        if (table === "audit_events") delete row["id"]; // the database's own
         await sql`insert into ${name} ${sql({ ...row, workspace_id: theirs.workspaceId })}`;
       }),
-      { code: "42501", message: /row-level security/ },
+      {
+        code: "42501",
+        message: READ_ONLY.includes(table) ? /permission denied/ : /row-level security/,
+      },
       table,
     );
     if (!UPDATABLE.includes(table)) continue;
@@ -166,6 +181,48 @@ test("what is sealed and what is hashed can be replaced, never edited", async ()
       ),
       DENIED,
     );
+  }
+});
+
+test("of a session, a second factor and the workspace itself it may change only what moves on", async () => {
+  const cases: [string, string, boolean][] = [
+    ["sessions", "proved_at = now()", true],
+    ["sessions", "ends_at = now() + interval '1 day'", false],
+    ["sessions", "hash = hash", false],
+    ["sessions", "user_id = user_id", false],
+    ["second_factors", "newest_step = newest_step + 1", true],
+    ["second_factors", "ciphertext = ciphertext", false],
+    ["second_factors", "user_id = user_id", false],
+    ["workspaces", "second_factor_required = false", true],
+    ["workspaces", "id = id", false],
+    ["workspaces", "created_at = now()", false],
+    ["recovery_codes", "hash = hash", false],
+    ["invitations", "role = 'owner'", false],
+    ["resets", "second_factor = true", false],
+    ["audit_events", "result = 'done'", false],
+  ];
+  for (const [table, change, allowed] of cases) {
+    const statement = `update x3sproxy.${table} set ${change}`;
+    const run = () =>
+      pool.inWorkspace(ours.workspaceId, async (sql) => (await sql.unsafe(statement)).count);
+    if (allowed) assert.equal(await run(), 1, statement);
+    else await assert.rejects(run(), DENIED, statement);
+  }
+});
+
+test("what the data plane has added up it can only read", async () => {
+  for (const table of READ_ONLY) {
+    for (const statement of [
+      `update x3sproxy.${table} set workspace_id = workspace_id`,
+      `delete from x3sproxy.${table}`,
+      `truncate x3sproxy.${table}`,
+    ]) {
+      await assert.rejects(
+        pool.inWorkspace(ours.workspaceId, (sql) => sql.unsafe(statement)),
+        DENIED,
+        statement,
+      );
+    }
   }
 });
 
@@ -242,6 +299,34 @@ test("it authenticates an API key and redeems a setup link once, by their hashes
     null,
   ]);
   assert.equal(await redeem(ours.setupHash), null);
+});
+
+test("it redeems an invitation and a reset once, and a session is found, by their hashes alone", async () => {
+  const call = async (name: string, hash: Buffer): Promise<Record<string, unknown>[]> =>
+    pool.query(async (sql) => [...(await sql`select * from ${sql(`x3sproxy.${name}`)}(${hash})`)]);
+  for (const [name, hash, expected] of [
+    ["redeem_invitation", ours.invitationHash, { role: "viewer" }],
+    ["redeem_reset", ours.resetHash, { user_id: ours.userId }],
+  ] as const) {
+    const [looked] = await call("look_at_link", hash);
+    assert.equal(looked?.["workspace_id"], ours.workspaceId);
+    const answers = await Promise.all([call(name, hash), call(name, hash)]);
+    assert.partialDeepStrictEqual(answers.flat(), [
+      { ...expected, workspace_id: ours.workspaceId },
+    ]);
+    assert.equal(answers.flat().length, 1, name);
+    assert.equal((await call("look_at_link", hash)).length, 0);
+  }
+  const [session] = await call("authenticate_session", ours.sessionHash);
+  assert.partialDeepStrictEqual(session, { user_id: ours.userId, fresh: true, must_enrol: false });
+  for (const name of [
+    "authenticate_session",
+    "look_at_link",
+    "redeem_invitation",
+    "redeem_reset",
+  ]) {
+    assert.equal((await call(name, Buffer.alloc(32))).length, 0);
+  }
 });
 
 test("an expired API key and an expired setup link are nothing", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTarget } from "../support/attack.ts";
 import { FAKE_KEY } from "../support/data-plane.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("header and scheme are the custom provider's, wherever the token stood", async (t) => {
   const { plane, ask, sent, upstream } = await openTarget(t, {
@@ -15,7 +16,7 @@ test("header and scheme are the custom provider's, wherever the token stood", as
     ["cookied", "Cookie", "", `cookie: ${FAKE_KEY}`],
     ["viaed", "Via", "", `via: ${FAKE_KEY}`],
   ] as const) {
-    await plane.customProviders.put(plane.workspaceId, {
+    await plane.customProviders.put(actorIn(plane.workspaceId), {
       name,
       origin: upstream.origin,
       header,

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTarget } from "../support/attack.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("GET /_x3sproxy/token tells what the token may do", async (t) => {
   const { plane, ask, token } = await openTarget(t, { providers: ["openai", "anthropic"] });
-  await plane.customProviders.put(plane.workspaceId, {
+  await plane.customProviders.put(actorIn(plane.workspaceId), {
     name: "acme",
     origin: "http://127.0.0.1:9",
     header: "x-acme",
@@ -44,7 +45,7 @@ test("GET /_x3sproxy/token tells what the token may do", async (t) => {
     configuredProviders: ["acme", "openai"],
     allowedEndpoints: ["openai:vaults"],
   });
-  await plane.customProviders.delete(plane.workspaceId, "acme");
+  await plane.customProviders.delete(actorIn(plane.workspaceId), "acme");
   const later = await plane.deploy("later");
   assert.deepEqual(
     ((await tell(later)) as { configuredProviders: string[] }).configuredProviders,

@@ -7,6 +7,7 @@ import { openWithUpstream } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createEcho, openWebSocket } from "../support/websocket-upstream.ts";
 import { createWireUpstream, openWireClient, SWITCHING, webSocketHead } from "../support/wire.ts";
+import { actorIn } from "../support/actor.ts";
 
 const PATH = "/openai/v1/realtime";
 const AT_ONCE_MS = 50;
@@ -123,7 +124,7 @@ describe("when one end of a WebSocket dies, so does the other", () => {
       ...upstream.sockets.slice(0, 2).map((socket) => once(socket, "close")),
     ]);
     const startMs = performance.now();
-    await plane.agents.destroy(plane.workspaceId, "agent");
+    await plane.agents.destroy(actorIn(plane.workspaceId), "agent");
     await closed;
     const tookMs = performance.now() - startMs;
     assert.ok(tookMs < 1_000, `${tookMs} ms`);

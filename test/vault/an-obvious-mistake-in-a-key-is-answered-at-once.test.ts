@@ -3,6 +3,7 @@ import test from "node:test";
 import { RequestError } from "../../src/errors.ts";
 import { openSecrets } from "./database-fixture.ts";
 import { FAKE_KEY } from "./fixture.ts";
+import { actorIn } from "../support/actor.ts";
 
 const MISTAKES: [code: string, provider: string, value: string][] = [
   ["key_empty", "anthropic", ""],
@@ -34,7 +35,7 @@ test("a mistaken key is refused with its own code, in words that don't repeat it
   const { secrets, workspaceId, owner } = await openSecrets(t);
   for (const [code, provider, value] of MISTAKES) {
     await assert.rejects(
-      secrets.set(workspaceId, { provider, environment: "production", value }),
+      secrets.set(actorIn(workspaceId), { provider, environment: "production", value }),
       (error) => {
         assert.ok(error instanceof RequestError);
         assert.deepEqual([error.status, error.code], [422, code], JSON.stringify(value));
@@ -50,7 +51,11 @@ test("a mistaken key is refused with its own code, in words that don't repeat it
 test("a good key passes, and the longest one", async (t) => {
   const { secrets, workspaceId } = await openSecrets(t);
   for (const value of [FAKE_KEY, `sk-ant-api03-FAKE${"x".repeat(4096 - 17)}`]) {
-    await secrets.set(workspaceId, { provider: "anthropic", environment: "production", value });
+    await secrets.set(actorIn(workspaceId), {
+      provider: "anthropic",
+      environment: "production",
+      value,
+    });
   }
 });
 
@@ -69,7 +74,7 @@ test("a key in a field that is kept in the open is refused and not repeated", as
     [{ provider: FAKE_KEY }, 404, "provider_unknown"],
   ];
   for (const [change, status, code] of refused) {
-    await assert.rejects(secrets.set(workspaceId, { ...base, ...change }), (error) => {
+    await assert.rejects(secrets.set(actorIn(workspaceId), { ...base, ...change }), (error) => {
       assert.ok(error instanceof RequestError);
       assert.deepEqual([error.status, error.code], [status, code]);
       assert.ok(!error.message.toLowerCase().includes(FAKE_KEY.toLowerCase()));

@@ -1,0 +1,32 @@
+// HTML made from templates: what is put into one is escaped, unless it is HTML that was made here.
+
+export class Html {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Part = string | number | undefined | Html | readonly Html[];
+
+/** HTML of a template literal; undefined gives nothing. For text and for attribute values in double quotes, nothing else. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return new Html(
+    strings.map((text, at) => text + (at < parts.length ? render(parts[at]) : "")).join(""),
+  );
+}
+
+/** A text with `code` in backticks, as HTML. */
+export function prose(text: string): Html[] {
+  return text
+    .split("`")
+    .map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
+}
+
+function render(part: Part): string {
+  if (part === undefined) return "";
+  if (part instanceof Html) return part.text;
+  if (typeof part === "object") return part.map(({ text }) => text).join("");
+  return String(part).replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0) ?? 0};`);
+}

@@ -1,0 +1,85 @@
+// Lists in pages. A page goes on after the sort key of the last row of the one before, so that rows that come or go meanwhile neither
+// repeat nor hide others. A cursor is opaque to clients and holds nothing but that key: it gives no right to any row.
+import { z } from "zod";
+import type { Page } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+
+const MAX_LIMIT = 200;
+const DEFAULT_LIMIT = 100;
+const MAX_CURSOR_LENGTH = 1000;
+
+/** The query parameters that every list takes; a list with filters puts its own beside them. */
+export const pageParameters = {
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(MAX_LIMIT)
+    .default(DEFAULT_LIMIT)
+    .describe("How many at most."),
+  cursor: z
+    .string()
+    .max(MAX_CURSOR_LENGTH)
+    .optional()
+    .describe("`nextCursor` of the page before; absent: the first page."),
+};
+
+export const pageQuery = z.strictObject(pageParameters);
+
+/** Stands beside the rows in every list's answer. */
+export const nextCursor = z
+  .string()
+  .nullable()
+  .describe("Give it as `cursor` for the next page; null: this is the last.");
+
+export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
+  /**
+   * The page that a query asks for. `fetch` reads it, in the order of its key. Throws RequestError 422 `cursor_invalid` for a cursor
+   * that is not this list's.
+   */
+  read(
+    query: { readonly limit: number; readonly cursor?: string | undefined },
+    fetch: (page: Page<Key>) => Promise<readonly Row[]>,
+  ): Promise<{ rows: Row[]; nextCursor: string | null }>;
+}
+
+/** Pages of the list called `list`, whose rows are sorted by `keyOf`: text that `key` describes and that no two rows share. */
+export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
+  list: string,
+  key: z.ZodType<Key>,
+  keyOf: (row: Row) => Key,
+): Paging<Key, Row> {
+  const content = z.tuple([z.literal(list), key]);
+  const encode = (after: Key): string =>
+    Buffer.from(JSON.stringify([list, after])).toString("base64url");
+  const decode = (cursor: string): Key => {
+    const parsed = content.safeParse(parseJson(Buffer.from(cursor, "base64url").toString("utf8")));
+    // Decoding passes over what is not base64url: only the one spelling that we give out is taken back.
+    if (parsed.success && encode(parsed.data[1]) === cursor) return parsed.data[1];
+    throw new RequestError(
+      422,
+      "cursor_invalid",
+      "This cursor is not one of this list's. Leave it out to begin anew.",
+    );
+  };
+  return {
+    async read({ limit, cursor }, fetch) {
+      const after = cursor === undefined ? undefined : decode(cursor);
+      // One more than is asked for shows whether another page follows.
+      const rows = await fetch({ after, limit: limit + 1 });
+      const last = rows.length > limit ? rows[limit - 1] : undefined;
+      return {
+        rows: rows.slice(0, limit),
+        nextCursor: last === undefined ? null : encode(keyOf(last)),
+      };
+    },
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,142 @@
+// The certificate that our listeners show: read from two files, checked, and looked at again every minute, so that a renewed one is
+// taken without a restart. Nothing that is in the files, nor their paths, may reach the log or an error.
+import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createSecureContext, type Server, type TlsOptions } from "node:tls";
+import type { Clock } from "./clock.ts";
+import type { TlsFiles } from "./config.ts";
+import { ConfigError } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+const LOOK_EVERY_MS = 60_000;
+// A handshake takes two round trips; who needs longer than this has no business here.
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const CERTIFICATE = "X3SPROXY_TLS_CERT_FILE";
+const KEY = "X3SPROXY_TLS_KEY_FILE";
+
+export interface Certificate {
+  /** What a listener is made with: the pair as it is now; TLS 1.3 (RFC 8446) alone, and HTTP/1.1 within it. */
+  readonly options: TlsOptions;
+  /** From now on gives each renewed pair to `server`, for its new connections. */
+  keepCurrent(server: Server): void;
+  /** Looks at the files now. A pair that can't be used is logged, and the one before stays. Never rejects. */
+  look(): Promise<void>;
+  close(): void;
+}
+
+interface Pair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** Reads the pair. Throws ConfigError that says which file is wrong, and how: unreadable, not PEM, not of one another. */
+export async function openCertificate(
+  files: TlsFiles,
+  { log, clock }: { log: Log; clock: Clock },
+): Promise<Certificate> {
+  const servers: Server[] = [];
+  const first = await read(files);
+  if (typeof first === "string") throw new ConfigError(first);
+  let current = first;
+  let said: string | undefined;
+
+  /** Says what is wrong once, and again only after something else. */
+  const say = (text: string | undefined): void => {
+    if (text !== undefined && text !== said) log.warn(text);
+    said = text;
+  };
+  const lookAt = (found: Pair | string): void => {
+    if (typeof found === "string") {
+      say(`${found}. The certificate from before stays in use`);
+      return;
+    }
+    if (!same(found, current)) {
+      current = found;
+      for (const server of servers) server.setSecureContext(optionsOf(found));
+      log.info("the certificate was renewed");
+    }
+    say(validityProblem(found.cert, clock.nowMs()));
+  };
+  say(validityProblem(current.cert, clock.nowMs()));
+
+  const look = async (): Promise<void> => lookAt(await read(files));
+  const timer = setInterval(() => void look(), LOOK_EVERY_MS).unref();
+  return {
+    get options() {
+      return optionsOf(current);
+    },
+    keepCurrent: (server) => void servers.push(server),
+    look,
+    close: () => clearInterval(timer),
+  };
+}
+
+function optionsOf({ cert, key }: Pair): TlsOptions {
+  return {
+    cert,
+    key,
+    minVersion: "TLSv1.3",
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  };
+}
+
+function same(a: Pair, b: Pair): boolean {
+  return a.cert.equals(b.cert) && a.key.equals(b.key);
+}
+
+/** A pair that can be used, or what is wrong with it. */
+async function read({ certFile, keyFile }: TlsFiles): Promise<Pair | string> {
+  const cert = await readOne(CERTIFICATE, certFile);
+  if (typeof cert === "string") return cert;
+  const key = await readOne(KEY, keyFile);
+  if (typeof key === "string") return key;
+  return pairProblem(cert, key) ?? { cert, key };
+}
+
+async function readOne(setting: string, path: string): Promise<Buffer | string> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    return `${setting}: the file can't be read (${codeOf(error)})`;
+  }
+}
+
+function pairProblem(cert: Buffer, key: Buffer): string | undefined {
+  let certificate: X509Certificate;
+  let privateKey: KeyObject;
+  try {
+    certificate = new X509Certificate(cert);
+  } catch {
+    return `${CERTIFICATE}: the file holds no certificate in PEM form`;
+  }
+  try {
+    privateKey = createPrivateKey(key);
+  } catch {
+    return key.includes("ENCRYPTED")
+      ? `${KEY}: the key is encrypted with a passphrase. Give it without one, in a file that only the service can read`
+      : `${KEY}: the file holds no private key in PEM form`;
+  }
+  if (!certificate.checkPrivateKey(privateKey)) {
+    return `${KEY}: the key is not that of the certificate in ${CERTIFICATE}`;
+  }
+  try {
+    createSecureContext(optionsOf({ cert, key }));
+    return undefined;
+  } catch (error) {
+    return `${CERTIFICATE}: TLS does not accept the certificate and its key (${codeOf(error)})`;
+  }
+}
+
+/** What clients will have against the certificate's dates. */
+function validityProblem(cert: Buffer, nowMs: number): string | undefined {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  if (nowMs > Date.parse(validTo)) return `${CERTIFICATE}: the certificate has expired`;
+  if (nowMs < Date.parse(validFrom)) return `${CERTIFICATE}: the certificate is not yet valid`;
+  return undefined;
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code ?? "unknown error";
+}

@@ -1,0 +1,74 @@
+// The data plane's server, plain or over TLS, and the connections that it holds. What is above it need not know which.
+import http, { type IncomingMessage } from "node:http";
+import https from "node:https";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Certificate } from "../certificate.ts";
+import type { Answer } from "./answer.ts";
+import { carriedBy } from "./endings.ts";
+
+type Options = http.ServerOptions<typeof IncomingMessage, typeof Answer>;
+type Server = http.Server<typeof IncomingMessage, typeof Answer>;
+
+export interface Listener {
+  readonly server: Server;
+  /** Ends every connection when what was written to it is out, and resolves when there is none. */
+  endConnections(): Promise<void>;
+}
+
+/** With a certificate it speaks TLS, and HTTP/1.1 within it, to everybody. */
+export function createListener(options: Options, certificate: Certificate | undefined): Listener {
+  /** As the network sees them; over TLS each carries a TLS socket, once its handshake is done. */
+  const connections = new Set<Socket>();
+  const secured = new Set<Socket>();
+  let server: Server;
+  if (certificate === undefined) {
+    server = http.createServer(options);
+  } else {
+    const secure = https.createServer({ ...options, ...certificate.options });
+    certificate.keepCurrent(secure);
+    const byEnds = new Map<string, Socket>();
+    secure.on("connection", (connection: Socket) => {
+      const ends = endsOf(connection);
+      byEnds.set(ends, connection);
+      connection.once("close", () => byEnds.delete(ends));
+    });
+    secure.on("secureConnection", (socket: TLSSocket) => {
+      const connection = byEnds.get(endsOf(socket));
+      if (connection !== undefined) carriedBy(socket, connection);
+      track(secured, socket);
+    });
+    server = secure;
+  }
+  server.on("connection", (connection: Socket) => track(connections, connection));
+  return {
+    server,
+    async endConnections() {
+      await endAll(secured);
+      // Those of a TLS socket are gone; what is left over TLS is in its handshake, and has nothing written to it.
+      await endAll(connections);
+    },
+  };
+}
+
+function track(sockets: Set<Socket>, socket: Socket): void {
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
+}
+
+async function endAll(sockets: ReadonlySet<Socket>): Promise<void> {
+  await Promise.all(
+    [...sockets].map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          socket.once("close", () => resolve());
+          socket.destroySoon();
+        }),
+    ),
+  );
+}
+
+/** The addresses and ports of both ends: of all connections that a listener has at a time, no two share them. */
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return [localAddress, localPort, remoteAddress, remotePort].join(" ");
+}

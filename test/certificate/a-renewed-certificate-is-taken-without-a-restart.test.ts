@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { it, type TestContext } from "node:test";
+import { connect, createServer, type TLSSocket } from "node:tls";
+import { openCertificate } from "../../src/certificate.ts";
+import { systemClock } from "../../src/clock.ts";
+import { createLog } from "../../src/log.ts";
+import { createAuthority } from "../support/authority.ts";
+import { eventually } from "../support/eventually.ts";
+
+const WARN = 40;
+
+/** A TLS server that shows the certificate and echoes. */
+async function openServer(t: TestContext) {
+  const authority = await createAuthority();
+  const files = await authority.issueFiles();
+  const lines: { level: number; msg: string }[] = [];
+  const log = createLog({
+    level: "debug",
+    destination: { write: (line) => lines.push(JSON.parse(line) as (typeof lines)[number]) },
+  });
+  const certificate = await openCertificate(files, { log, clock: systemClock });
+  const server = createServer(certificate.options, (socket) => {
+    socket.on("error", () => undefined);
+    socket.pipe(socket);
+  }).listen(0, "127.0.0.1");
+  certificate.keepCurrent(server);
+  await once(server, "listening");
+  const sockets: TLSSocket[] = [];
+  t.after(async () => {
+    certificate.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, "close");
+    await authority.remove();
+  });
+  return {
+    ...{ authority, files, certificate },
+    warnings: () => lines.filter(({ level }) => level === WARN).map(({ msg }) => msg),
+    messages: () => lines.map(({ msg }) => msg),
+    open: async (): Promise<TLSSocket> => {
+      const { port } = server.address() as AddressInfo;
+      const socket = connect({ port, host: "127.0.0.1", ca: authority.certificate });
+      sockets.push(socket);
+      await once(socket, "secureConnect");
+      return socket;
+    },
+  };
+}
+
+function shown(socket: TLSSocket): string {
+  return socket.getPeerCertificate().fingerprint256;
+}
+
+function fingerprint(pem: string): string {
+  return new X509Certificate(pem).fingerprint256;
+}
+
+it("new connections see the new pair; an open one goes on; without a change nothing happens", async (t) => {
+  const { authority, files, certificate, open, messages } = await openServer(t);
+  const early = await open();
+  assert.equal(shown(early), fingerprint(files.cert));
+  await certificate.look();
+  assert.deepEqual(messages(), []);
+
+  const renewed = await authority.issueFiles();
+  await certificate.look();
+  await certificate.look();
+  assert.deepEqual(messages(), ["the certificate was renewed"]);
+  assert.equal(shown(await open()), fingerprint(renewed.cert));
+  early.write("still here");
+  assert.equal(String((await once(early, "data"))[0]), "still here");
+});
+
+it("a broken new pair is logged by name, once, and the one before stays until a good one comes", async (t) => {
+  const { authority, files, certificate, open, warnings } = await openServer(t);
+  const { cert, key } = await authority.issue();
+  // As between the two writes of a renewal.
+  await writeFile(files.certFile, cert);
+  for (let i = 0; i < 3; i++) await certificate.look();
+  assert.equal(warnings().length, 1);
+  assert.match(warnings()[0] ?? "", /^X3SPROXY_TLS_KEY_FILE: .* stays in use$/);
+  assert.equal(shown(await open()), fingerprint(files.cert));
+  await writeFile(files.certFile, "nothing");
+  await certificate.look();
+  assert.match(warnings()[1] ?? "", /^X3SPROXY_TLS_CERT_FILE: .* stays in use$/);
+  assert.equal(shown(await open()), fingerprint(files.cert));
+  await writeFile(files.certFile, cert);
+  await writeFile(files.keyFile, key);
+  await certificate.look();
+  assert.equal(shown(await open()), fingerprint(cert));
+  assert.equal(warnings().length, 2);
+});
+
+it("the files are looked at every minute", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const { authority, messages } = await openServer(t);
+  await authority.issueFiles();
+  t.mock.timers.tick(59_000);
+  assert.deepEqual(messages(), []);
+  t.mock.timers.tick(1_000);
+  await eventually(() => messages().length > 0);
+  assert.deepEqual(messages(), ["the certificate was renewed"]);
+});
