@@ -1,0 +1,281 @@
+// What the REST API answers, checked where it comes in: one schema a thing. A field that is not named here is dropped.
+import * as z from "zod/mini";
+
+// Zod would try out `new Function` to find out whether it may; the policy forbids it, and the browser would report it.
+z.config({ jitless: true });
+
+/** Reads an answer's body. Throws when it is not as expected. */
+export type Read<T> = (body: unknown) => T;
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+const text = z.string();
+const count = z.number();
+const maybeText = z.nullable(z.string());
+const texts = z.array(z.string());
+const maybeTexts = z.nullable(z.array(z.string()));
+
+export const ROLES = ["viewer", "operator", "admin", "owner", "auditor"] as const;
+const role = z.enum(ROLES);
+export type Role = z.infer<typeof role>;
+
+const me = z.object({
+  kind: z.enum(["user", "api_key"]),
+  id: text,
+  name: text,
+  role,
+  agents: maybeTexts,
+  workspace: z.object({ id: text, name: text, secondFactorRequired: z.boolean() }),
+  session: z.nullable(z.object({ id: text, csrfToken: text, provedAt: text, endsAt: text })),
+  secondFactor: z.nullable(z.object({ enrolled: z.boolean(), recoveryCodesLeft: count })),
+  mustEnrol: z.boolean(),
+});
+export type Me = z.infer<typeof me>;
+
+const session = z.object({
+  id: text,
+  current: z.boolean(),
+  createdAt: text,
+  lastSeenAt: text,
+  endsAt: text,
+  address: maybeText,
+  userAgent: maybeText,
+});
+export type Session = z.infer<typeof session>;
+
+const link = z.object({
+  kind: z.enum(["invitation", "reset", "setup"]),
+  email: maybeText,
+  role: z.nullable(role),
+  /** Whether it asks for a code of the second factor, too. */
+  needsCode: z.optional(z.boolean()),
+});
+export type Link = z.infer<typeof link>;
+
+const user = z.object({
+  id: text,
+  email: text,
+  role,
+  agents: maybeTexts,
+  secondFactor: z.boolean(),
+  createdAt: text,
+  lastSignInAt: maybeText,
+});
+export type User = z.infer<typeof user>;
+
+const invitation = z.object({
+  id: text,
+  email: text,
+  role,
+  agents: maybeTexts,
+  invitedBy: maybeText,
+  createdAt: text,
+  expiresAt: text,
+});
+export type Invitation = z.infer<typeof invitation>;
+
+const apiKey = z.object({
+  id: text,
+  name: text,
+  role,
+  agents: maybeTexts,
+  createdAt: text,
+  expiresAt: maybeText,
+  lastUsedAt: maybeText,
+  allowedAddresses: texts,
+  requestsPerMinute: z.nullable(count),
+});
+export type ApiKey = z.infer<typeof apiKey>;
+
+const workspace = z.object({
+  id: text,
+  name: text,
+  secondFactorRequired: z.boolean(),
+  rotationDays: count,
+  idleDays: count,
+  environments: texts,
+});
+export type Workspace = z.infer<typeof workspace>;
+
+const secret = z.object({
+  id: text,
+  provider: text,
+  environment: text,
+  label: text,
+  origin: text,
+  version: count,
+  masked: text,
+  createdAt: text,
+  updatedAt: text,
+  dueAt: text,
+});
+export type Secret = z.infer<typeof secret>;
+
+const secretVersion = z.object({
+  version: count,
+  active: z.boolean(),
+  masked: text,
+  origin: text,
+  createdAt: text,
+});
+export type SecretVersion = z.infer<typeof secretVersion>;
+
+const secretUse = z.object({
+  version: count,
+  agent: text,
+  firstUsedAt: text,
+  lastUsedAt: text,
+  requests: count,
+});
+export type SecretUse = z.infer<typeof secretUse>;
+
+const secretTest = z.object({
+  ok: z.boolean(),
+  status: z.nullable(count),
+  reason: z.enum(["accepted", "refused", "unreachable", "no_test", "unexpected"]),
+  checkedAt: text,
+});
+export type SecretTest = z.infer<typeof secretTest>;
+
+const deployedAgent = {
+  id: text,
+  name: text,
+  environment: text,
+  providers: maybeTexts,
+  allowedEndpoints: texts,
+  deployment: count,
+  createdAt: text,
+  deployedAt: text,
+  expiresAt: maybeText,
+};
+const agent = z.object({
+  ...deployedAgent,
+  lastUsedAt: maybeText,
+  requests24h: count,
+  refusals24h: count,
+  providersUsed: texts,
+  idle: z.boolean(),
+});
+export type Agent = z.infer<typeof agent>;
+
+const deployment = z.object({ agent: z.object(deployedAgent), token: text });
+export type Deployment = z.infer<typeof deployment>;
+
+const provider = z.object({
+  name: text,
+  title: text,
+  kind: z.enum(["built-in", "custom"]),
+  origin: maybeText,
+  header: text,
+  scheme: text,
+  baseUrl: text,
+  environments: texts,
+  sensitiveEndpoints: texts,
+  client: z.nullable(
+    z.object({ baseUrlVariable: z.optional(text), keyVariable: text, basePath: text }),
+  ),
+});
+export type Provider = z.infer<typeof provider>;
+
+const counts = { requests: count, errors: count, refusals: count };
+const overview = z.object({
+  from: text,
+  to: text,
+  stepSeconds: count,
+  totals: z.object({ ...counts, activeStreams: count }),
+  series: z.array(z.object({ at: text, ...counts, activeStreams: count })),
+  byProvider: z.array(z.object({ provider: text, ...counts })),
+  byAgent: z.array(z.object({ agent: text, ...counts })),
+  attention: z.array(
+    z.object({
+      kind: z.enum(["rotation_due", "agent_idle", "token_unused", "refusals_rising"]),
+      subject: text,
+      since: maybeText,
+      detail: maybeText,
+    }),
+  ),
+});
+export type Overview = z.infer<typeof overview>;
+
+const activity = z.object({
+  minute: text,
+  agent: text,
+  /** Empty: the requests named no provider that there is. */
+  provider: text,
+  requests: count,
+  status2xx: count,
+  status4xx: count,
+  status5xx: count,
+  refusals: count,
+  broken: count,
+  requestBytes: count,
+  responseBytes: count,
+  firstByteMsAverage: z.nullable(count),
+  totalMsAverage: z.nullable(count),
+});
+export type Activity = z.infer<typeof activity>;
+
+const party = z.object({ kind: maybeText, id: maybeText, name: maybeText });
+const event = z.object({
+  id: z.union([text, count]),
+  at: text,
+  actor: party,
+  address: maybeText,
+  method: maybeText,
+  action: text,
+  target: party,
+  beforeHash: maybeText,
+  afterHash: maybeText,
+  result: text,
+});
+export type AuditEvent = z.infer<typeof event>;
+
+function field(body: unknown, name: string): unknown {
+  return typeof body === "object" && body !== null && name in body
+    ? (body as Record<string, unknown>)[name]
+    : undefined;
+}
+
+/** `{ [name]: thing }`. */
+function one<T>(name: string, schema: z.ZodMiniType<T>): Read<T> {
+  return (body) => schema.parse(field(body, name));
+}
+
+/** `{ [name]: things, nextCursor }`; a list that comes whole may leave the cursor out. */
+function page<T>(name: string, schema: z.ZodMiniType<T>): Read<Page<T>> {
+  const items = z.array(schema);
+  return (body) => ({
+    items: items.parse(field(body, name)),
+    nextCursor: maybeText.parse(field(body, "nextCursor") ?? null),
+  });
+}
+
+export const read = {
+  nothing: (): void => undefined,
+  me: one("me", me),
+  sessions: page("sessions", session),
+  recoveryCodes: one("recoveryCodes", texts),
+  link: (body: unknown): Link => link.parse(body),
+  url: one("url", text),
+  users: page("users", user),
+  user: one("user", user),
+  invitations: page("invitations", invitation),
+  apiKeys: page("apiKeys", apiKey),
+  key: one("key", text),
+  workspace: one("workspace", workspace),
+  secrets: page("secrets", secret),
+  secret: one("secret", z.object({ id: text, version: count, masked: text })),
+  versions: page("versions", secretVersion),
+  use: page("use", secretUse),
+  test: one("test", secretTest),
+  agents: page("agents", agent),
+  agent: one("agent", agent),
+  deployment: (body: unknown): Deployment => deployment.parse(body),
+  providers: page("providers", provider),
+  overview: one("overview", overview),
+  activity: page("activity", activity),
+  events: page("events", event),
+} as const;

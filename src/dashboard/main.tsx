@@ -1,0 +1,57 @@
+// The dashboard's composition root: the API, what is remembered of it, the pages.
+import { CSPProvider } from "@base-ui/react/csp-provider";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { BrowserRouter } from "react-router";
+import { ApiProblem, createCall } from "./api.ts";
+import { App } from "./app.tsx";
+import { ToastProvider } from "./parts/toasts.tsx";
+import { createProofDesk, ProofDialog } from "./proof.tsx";
+import { ApiProvider, refreshMe, rememberMe } from "./session.tsx";
+import "./theme.ts";
+import "./style/tokens.css";
+import "./style/base.css";
+import "./style/controls.css";
+import "./style/layout.css";
+import "./style/tables.css";
+import "./style/dialogs.css";
+import "./style/pages.css";
+
+const MAX_TRIES = 2;
+
+/** Only what may pass by itself is tried again: no answer, or a service that is busy or away. */
+function tryAgain(failures: number, error: Error): boolean {
+  const passing = error instanceof ApiProblem && (error.status === 0 || error.status === 503);
+  return passing && error.code !== "unexpected_answer" && failures < MAX_TRIES;
+}
+
+const client = new QueryClient({
+  defaultOptions: { queries: { retry: tryAgain, staleTime: 5000, gcTime: 300_000 } },
+});
+const desk = createProofDesk();
+const call = createCall({
+  signedOut: () => rememberMe(client, null),
+  secondFactorRequired: () => refreshMe(client),
+  prove: () => desk.ask(),
+});
+
+const place = document.querySelector("#app");
+if (place === null) throw new Error("the page has no place for the app");
+
+createRoot(place).render(
+  <StrictMode>
+    <CSPProvider disableStyleElements>
+      <QueryClientProvider client={client}>
+        <ApiProvider call={call}>
+          <ToastProvider>
+            <BrowserRouter>
+              <App />
+            </BrowserRouter>
+            <ProofDialog desk={desk} />
+          </ToastProvider>
+        </ApiProvider>
+      </QueryClientProvider>
+    </CSPProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,136 @@
+// One agent: what it may, how it is used, how to connect it, what it did lately.
+import { useState, type ComponentProps } from "react";
+import { Link, useNavigate, useParams } from "react-router";
+import { ApiProblem } from "../api.ts";
+import type { Agent } from "../answers.ts";
+import { ActivityTable } from "../parts/activity-table.tsx";
+import { DeployDialog, DestroyAgentDialog } from "../parts/agent-actions.tsx";
+import { AgentBadges } from "../parts/agent-state.tsx";
+import { Button, ButtonLink } from "../parts/button.tsx";
+import { Facts } from "../parts/facts.tsx";
+import { Page, Section } from "../parts/page.tsx";
+import { Snippets } from "../parts/snippets.tsx";
+import { EmptyState, ErrorState } from "../parts/states.tsx";
+import { When } from "../parts/when.tsx";
+import { PATHS } from "../paths.ts";
+import { useActivity, useAgent, useProviders } from "../queries.ts";
+import { useMay } from "../session.tsx";
+import { PLACEHOLDER, usableProviders } from "../snippets.ts";
+import { number } from "../time.ts";
+
+const RECENT = 20;
+
+export function AgentPage() {
+  const { name = "" } = useParams();
+  const { data: agent, error, refetch } = useAgent(name);
+  if (agent === undefined) {
+    const unknown = error instanceof ApiProblem && error.status === 404;
+    return (
+      <Page title={name}>
+        <div className="card">
+          {error !== null && !unknown ? (
+            <ErrorState error={error} retry={() => void refetch()} />
+          ) : (
+            <EmptyState
+              title={unknown ? "There is no such agent" : "Loading …"}
+              action={<ButtonLink to={PATHS.agents}>All agents</ButtonLink>}
+            />
+          )}
+        </div>
+      </Page>
+    );
+  }
+  return <AgentDetail agent={agent} />;
+}
+
+function AgentDetail({ agent }: { agent: Agent }) {
+  const mayDeploy = useMay("operator");
+  const navigate = useNavigate();
+  const providers = useProviders();
+  const activity = useActivity({ agent: agent.name });
+  const [redeploying, setRedeploying] = useState(false);
+  const [destroying, setDestroying] = useState(false);
+  const all = `${PATHS.activity}?${new URLSearchParams({ agent: agent.name }).toString()}`;
+  return (
+    <Page
+      title={agent.name}
+      intro={<Link to={PATHS.agents}>All agents</Link>}
+      actions={
+        mayDeploy && (
+          <>
+            <Button kind="primary" small onClick={() => setRedeploying(true)}>
+              Redeploy
+            </Button>
+            <Button kind="danger" small onClick={() => setDestroying(true)}>
+              Destroy …
+            </Button>
+          </>
+        )
+      }
+    >
+      <Facts facts={factsOf(agent)} />
+      <Section
+        title="Connect"
+        intro="The token was shown once, when the agent was deployed. Redeploy it to get a new one."
+      >
+        {providers.error !== null ? (
+          <ErrorState error={providers.error} retry={providers.retry} />
+        ) : (
+          !providers.loading && (
+            <Snippets
+              agent={agent}
+              token={PLACEHOLDER}
+              providers={usableProviders(agent, providers.rows)}
+            />
+          )
+        )}
+      </Section>
+      <Section title="Lately" actions={<Link to={all}>All of its activity</Link>}>
+        <ActivityTable
+          list={{ ...activity, rows: activity.rows.slice(0, RECENT), more: undefined }}
+          withoutAgent
+        />
+      </Section>
+      <DeployDialog
+        open={redeploying}
+        onClose={() => setRedeploying(false)}
+        providers={providers.rows}
+        agent={agent}
+      />
+      <DestroyAgentDialog
+        agent={destroying ? agent : undefined}
+        onClose={() => setDestroying(false)}
+        onDestroyed={() => void navigate(PATHS.agents, { replace: true })}
+      />
+    </Page>
+  );
+}
+
+function factsOf(agent: Agent): ComponentProps<typeof Facts>["facts"] {
+  const none = <span className="muted">none</span>;
+  return [
+    ["Environment", agent.environment],
+    ["May use", agent.providers === null ? "every provider" : agent.providers.join(", ") || none],
+    ["Has used", agent.providersUsed.length === 0 ? none : agent.providersUsed.join(", ")],
+    [
+      "Last used",
+      <span key="used">
+        <When at={agent.lastUsedAt} /> <AgentBadges agent={agent} />
+      </span>,
+    ],
+    [
+      "In the last 24 hours",
+      `${number(agent.requests24h)} requests, ${number(agent.refusals24h)} refusals`,
+    ],
+    [
+      "Deployment",
+      <span key="deployment">
+        {agent.deployment}, <When at={agent.deployedAt} />
+      </span>,
+    ],
+    ["Token ends", <When key="ends" at={agent.expiresAt} />],
+    ...(agent.allowedEndpoints.length > 0
+      ? [["Sensitive endpoints", agent.allowedEndpoints.join(", ")] as const]
+      : []),
+  ];
+}

@@ -1,0 +1,130 @@
+// Agents: who has a token, what for, and whether it is used.
+import { useState } from "react";
+import { Link, useSearchParams } from "react-router";
+import type { Agent } from "../answers.ts";
+import { DeployDialog, DestroyAgentDialog } from "../parts/agent-actions.tsx";
+import { AgentBadges } from "../parts/agent-state.tsx";
+import { Button } from "../parts/button.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Page } from "../parts/page.tsx";
+import { EmptyState } from "../parts/states.tsx";
+import { DataTable, type Column } from "../parts/table.tsx";
+import { When } from "../parts/when.tsx";
+import { agentPath } from "../paths.ts";
+import { useAgents, useProviders } from "../queries.ts";
+import { useMay, useMe } from "../session.tsx";
+import { number } from "../time.ts";
+
+export function AgentsPage() {
+  const me = useMe();
+  const mayDeploy = useMay("operator");
+  const agents = useAgents();
+  const providers = useProviders();
+  const [query, setQuery] = useSearchParams();
+  const [redeployed, setRedeployed] = useState<Agent | undefined>();
+  const [destroyed, setDestroyed] = useState<Agent | undefined>();
+  const mayMake = mayDeploy && me.agents === null;
+  const deploy = () => setQuery({ deploy: "" });
+
+  const columns: Column<Agent>[] = [
+    {
+      title: "Agent",
+      kind: "main",
+      cell: (agent) => (
+        <>
+          <Link to={agentPath(agent.name)}>{agent.name}</Link> <AgentBadges agent={agent} />
+          <div className="muted">{agent.environment}</div>
+        </>
+      ),
+    },
+    {
+      title: "Providers",
+      cell: (agent) =>
+        agent.providers === null ? (
+          <span className="muted">all</span>
+        ) : (
+          <span className="clamp">{agent.providers.join(", ")}</span>
+        ),
+    },
+    { title: "Last used", cell: (agent) => <When at={agent.lastUsedAt} /> },
+    { title: "Requests in 24 h", kind: "number", cell: (agent) => number(agent.requests24h) },
+    {
+      title: "Refusals in 24 h",
+      kind: "number",
+      cell: (agent) => (
+        <span className={agent.refusals24h > 0 ? "warn-text" : "muted"}>
+          {number(agent.refusals24h)}
+        </span>
+      ),
+    },
+    {
+      title: "Token ends",
+      cell: (agent) => <When at={agent.expiresAt} />,
+    },
+    {
+      title: "Actions",
+      kind: "actions",
+      cell: (agent) =>
+        mayDeploy && (
+          <>
+            <Button
+              small
+              onClick={() => setRedeployed(agent)}
+              aria-label={`Redeploy ${agent.name}`}
+            >
+              Redeploy
+            </Button>
+            <Button
+              small
+              kind="quiet"
+              onClick={() => setDestroyed(agent)}
+              aria-label={`Destroy … ${agent.name}`}
+            >
+              Destroy …
+            </Button>
+          </>
+        ),
+    },
+  ];
+
+  return (
+    <Page
+      title="Agents"
+      intro="Each has a token of its own in place of the real keys."
+      actions={
+        mayMake && (
+          <Button kind="primary" onClick={deploy}>
+            <Icon name="plus" /> Deploy an agent
+          </Button>
+        )
+      }
+    >
+      <DataTable
+        label="Agents"
+        columns={columns}
+        list={agents}
+        rowKey={(agent) => agent.id}
+        empty={
+          <EmptyState
+            title="No agents yet"
+            action={mayMake && <Button onClick={deploy}>Deploy the first one</Button>}
+          >
+            Deploying one gives it a token, and shows what to set so that it uses it.
+          </EmptyState>
+        }
+      />
+      <DeployDialog
+        open={query.has("deploy") && mayMake && !providers.loading}
+        onClose={() => setQuery({}, { replace: true })}
+        providers={providers.rows}
+      />
+      <DeployDialog
+        open={redeployed !== undefined}
+        onClose={() => setRedeployed(undefined)}
+        providers={providers.rows}
+        agent={redeployed}
+      />
+      <DestroyAgentDialog agent={destroyed} onClose={() => setDestroyed(undefined)} />
+    </Page>
+  );
+}

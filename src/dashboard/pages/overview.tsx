@@ -1,0 +1,177 @@
+// The overview: what needs attention, what goes through over time, and for whom.
+import { lazy, Suspense } from "react";
+import { Link, useSearchParams } from "react-router";
+import type { Overview } from "../answers.ts";
+import { Attention } from "../parts/attention.tsx";
+import { ButtonLink } from "../parts/button.tsx";
+import { Page, Section } from "../parts/page.tsx";
+import { Segments } from "../parts/segments.tsx";
+import { EmptyState, ErrorState, Skeleton } from "../parts/states.tsx";
+import { agentPath, PATHS } from "../paths.ts";
+import { useOverview } from "../queries.ts";
+import { useMay } from "../session.tsx";
+import { number, shortNumber } from "../time.ts";
+
+const Charts = lazy(() => import("../parts/charts.tsx"));
+
+const SPANS = [
+  ["24", "24 hours"],
+  ["168", "7 days"],
+] as const;
+
+export function OverviewPage() {
+  const [query, setQuery] = useSearchParams();
+  const hours = query.get("hours") === "168" ? 168 : 24;
+  const { data, error, refetch, isPlaceholderData } = useOverview(hours);
+  return (
+    <Page
+      title="Overview"
+      actions={
+        <Segments
+          label="Time span"
+          options={SPANS}
+          value={String(hours)}
+          onValue={(value) => setQuery(value === "24" ? {} : { hours: value }, { replace: true })}
+        />
+      }
+    >
+      {error !== null && data === undefined ? (
+        <div className="card">
+          <ErrorState error={error} retry={() => void refetch()} />
+        </div>
+      ) : (
+        <div className={isPlaceholderData ? "stale" : undefined}>
+          <Attention items={data?.attention} />
+          <section className="section" aria-label="Over time">
+            <Suspense fallback={<ChartsPlace />}>
+              {data === undefined ? <ChartsPlace /> : <Charts overview={data} hours={hours} />}
+            </Suspense>
+          </section>
+          {data !== undefined && data.totals.requests === 0 && data.totals.refusals === 0 && (
+            <Beginning />
+          )}
+          <div className="two-columns">
+            <Shares
+              title="By provider"
+              rows={data?.byProvider.map((row) => ({
+                ...row,
+                name: row.provider === "" ? "no known provider" : row.provider,
+                to: `${PATHS.activity}?${new URLSearchParams({ provider: row.provider }).toString()}`,
+              }))}
+            />
+            <Shares
+              title="By agent"
+              rows={data?.byAgent.map((row) => ({
+                ...row,
+                name: row.agent,
+                to: agentPath(row.agent),
+              }))}
+            />
+          </div>
+        </div>
+      )}
+    </Page>
+  );
+}
+
+function ChartsPlace() {
+  return (
+    <div className="charts" aria-busy="true">
+      {["Requests", "Errors", "Refusals", "Active streams"].map((title) => (
+        <div key={title} className="card chart-card">
+          <h2 className="chart-title">{title}</h2>
+          <p className="chart-total">
+            <Skeleton width="4rem" />
+          </p>
+          <div className="chart" />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Beginning() {
+  const mayAdd = useMay("admin");
+  return (
+    <div className="card">
+      <EmptyState
+        title="Nothing has gone through yet"
+        action={
+          <div className="state-actions">
+            {mayAdd && <ButtonLink to={`${PATHS.secrets}?add`}>Add a provider’s key</ButtonLink>}
+            <ButtonLink to={`${PATHS.agents}?deploy`}>Deploy an agent</ButtonLink>
+          </div>
+        }
+      >
+        Add a provider’s key, deploy an agent, and give it the token in place of the key.
+      </EmptyState>
+    </div>
+  );
+}
+
+type Share = Pick<Overview["byAgent"][number], "requests" | "errors" | "refusals"> & {
+  readonly name: string;
+  readonly to: string;
+};
+
+function Shares({ title, rows }: { title: string; rows: readonly Share[] | undefined }) {
+  const most = Math.max(1, ...(rows ?? []).map((row) => row.requests));
+  return (
+    <Section title={title}>
+      <div className="card table-card">
+        <table className="shares" aria-label={title}>
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col" className="number">
+                Requests
+              </th>
+              <th scope="col" className="number">
+                Errors
+              </th>
+              <th scope="col" className="number">
+                Refusals
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows === undefined &&
+              [0, 1, 2].map((index) => (
+                <tr key={index}>
+                  <td colSpan={4}>
+                    <Skeleton />
+                  </td>
+                </tr>
+              ))}
+            {rows?.length === 0 && (
+              <tr>
+                <td colSpan={4} className="muted">
+                  Nothing in this time.
+                </td>
+              </tr>
+            )}
+            {rows?.map((row) => (
+              <tr key={row.name}>
+                <td className="share-name">
+                  <Link to={row.to}>{row.name}</Link>
+                  <span className="share-bar" aria-hidden="true">
+                    <span style={{ width: `${(100 * row.requests) / most}%` }} />
+                  </span>
+                </td>
+                <td className="number" title={number(row.requests)}>
+                  {shortNumber(row.requests)}
+                </td>
+                <td className={row.errors > 0 ? "number bad-text" : "number muted"}>
+                  {shortNumber(row.errors)}
+                </td>
+                <td className={row.refusals > 0 ? "number warn-text" : "number muted"}>
+                  {shortNumber(row.refusals)}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Section>
+  );
+}

@@ -1,0 +1,244 @@
+// Providers: the built-in ones, and the workspace's own additions. For admins.
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { read, type Provider } from "../answers.ts";
+import { Button } from "../parts/button.tsx";
+import { DestructionDialog, Modal, useKept } from "../parts/dialog.tsx";
+import { Field, FormError } from "../parts/field.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Section } from "../parts/page.tsx";
+import { SettingsPage } from "../parts/settings-page.tsx";
+import { Badge, EmptyState } from "../parts/states.tsx";
+import { DataTable, type Column } from "../parts/table.tsx";
+import { useSay } from "../parts/toasts.tsx";
+import { When } from "../parts/when.tsx";
+import { useAgents, useProviders, useRefresh } from "../queries.ts";
+import { useCall } from "../session.tsx";
+
+export function ProvidersPage() {
+  const providers = useProviders();
+  const [adding, setAdding] = useState(false);
+  const [removed, setRemoved] = useState<Provider | undefined>();
+  const columns: Column<Provider>[] = [
+    {
+      title: "Provider",
+      kind: "main",
+      cell: ({ name, title }) => (
+        <>
+          {title} {title !== name && <code className="muted">{name}</code>}
+        </>
+      ),
+    },
+    {
+      title: "Calls go to",
+      cell: ({ origin }) =>
+        origin === null ? (
+          <span className="muted">each key’s own origin</span>
+        ) : (
+          <span className="break">{origin}</span>
+        ),
+    },
+    {
+      title: "Key goes in",
+      cell: ({ header, scheme }) => (
+        <code className="nowrap">
+          {header}: {scheme === "" ? "" : `${scheme} `}…
+        </code>
+      ),
+    },
+    {
+      title: "Has a key in",
+      cell: ({ environments }) =>
+        environments.length === 0 ? (
+          <span className="muted">none</span>
+        ) : (
+          <span className="badges">
+            {environments.map((name) => (
+              <Badge key={name} tone="good">
+                {name}
+              </Badge>
+            ))}
+          </span>
+        ),
+    },
+    {
+      title: "Actions",
+      kind: "actions",
+      cell: (provider) =>
+        provider.kind === "custom" && (
+          <Button
+            small
+            onClick={() => setRemoved(provider)}
+            aria-label={`Remove … ${provider.name}`}
+          >
+            Remove …
+          </Button>
+        ),
+    },
+  ];
+  const of = (kind: Provider["kind"]) => ({
+    ...providers,
+    rows: providers.rows.filter((provider) => provider.kind === kind),
+  });
+  return (
+    <SettingsPage title="Providers">
+      <Section
+        title="Your own"
+        intro="Any other HTTPS origin that takes a key in a header, such as your gateway."
+        actions={
+          <Button kind="primary" onClick={() => setAdding(true)}>
+            <Icon name="plus" /> Add a provider
+          </Button>
+        }
+      >
+        <DataTable
+          label="Your own providers"
+          columns={columns}
+          list={of("custom")}
+          rowKey={({ name }) => name}
+          empty={<EmptyState title="None" />}
+          loadingRows={1}
+        />
+      </Section>
+      <Section title="Built in">
+        <DataTable
+          label="Built-in providers"
+          columns={columns.filter(({ kind }) => kind !== "actions")}
+          list={of("built-in")}
+          rowKey={({ name }) => name}
+          empty={<EmptyState title="None" />}
+          loadingRows={10}
+        />
+      </Section>
+      <AddDialog open={adding} onClose={() => setAdding(false)} />
+      <RemoveDialog provider={removed} onClose={() => setRemoved(undefined)} />
+    </SettingsPage>
+  );
+}
+
+function AddDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
+  return (
+    <Modal
+      open={open}
+      onClose={onClose}
+      title="Add a provider"
+      description="Agents reach it at the proxy below its name. Its keys go to this origin alone."
+    >
+      <AddForm onClose={onClose} />
+    </Modal>
+  );
+}
+
+function AddForm({ onClose }: { onClose: () => void }) {
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  const [name, setName] = useState("");
+  const [origin, setOrigin] = useState("");
+  const [header, setHeader] = useState("authorization");
+  const [scheme, setScheme] = useState("Bearer");
+  const add = useMutation({
+    mutationFn: () =>
+      call(read.nothing, "PUT", `/providers/${encodeURIComponent(name.trim())}`, {
+        body: { origin: origin.trim(), header: header.trim(), scheme: scheme.trim() },
+      }),
+    onSuccess: async () => {
+      await refresh("providers");
+      onClose();
+      say(`Added ${name.trim()}`, { text: "Now give it a key." });
+    },
+  });
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!add.isPending) add.mutate();
+      }}
+    >
+      <Field
+        label="Name"
+        pattern="[a-z0-9][a-z0-9\-]{0,62}"
+        title="Lower-case letters, digits and dashes"
+        autoCapitalize="off"
+        autoComplete="off"
+        value={name}
+        onValue={setName}
+        required
+        data-initial-focus
+      />
+      <Field
+        label="Origin"
+        type="url"
+        placeholder="https://llm.example.com"
+        value={origin}
+        onValue={setOrigin}
+        required
+      />
+      <div className="fields-row">
+        <Field label="Header" value={header} onValue={setHeader} autoCapitalize="off" required />
+        <Field
+          label="Scheme"
+          hint="What stands before the key, if anything."
+          value={scheme}
+          onValue={setScheme}
+        />
+      </div>
+      <FormError error={add.error} />
+      <div className="dialog-actions">
+        <Button onClick={onClose}>Cancel</Button>
+        <Button kind="primary" type="submit" busy={add.isPending}>
+          Add
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function RemoveDialog(props: { provider: Provider | undefined; onClose: () => void }) {
+  const { onClose } = props;
+  const provider = useKept(props.provider);
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  const agents = useAgents(provider !== undefined);
+  if (provider === undefined) return null;
+  const users = agents.rows.filter(({ providersUsed }) => providersUsed.includes(provider.name));
+  return (
+    <DestructionDialog
+      open={props.provider !== undefined}
+      onClose={onClose}
+      title={`Remove the provider ${provider.name}?`}
+      consequences={
+        <>
+          <p>
+            Calls to it are refused at once
+            {provider.environments.length > 0 &&
+              `, and its keys in ${provider.environments.join(", ")} are of no more use`}
+            .
+          </p>
+          {users.length === 0 ? (
+            <p>No agent has used it.</p>
+          ) : (
+            <ul className="affected" tabIndex={0} aria-label="Agents">
+              {users.map(({ name, lastUsedAt }) => (
+                <li key={name}>
+                  <span>{name}</span>
+                  <span className="muted">
+                    last at work <When at={lastUsedAt} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </>
+      }
+      name={provider.name}
+      action="Remove the provider"
+      run={async () => {
+        await call(read.nothing, "DELETE", `/providers/${provider.name}`);
+        await refresh("providers", "secrets");
+        say(`Removed ${provider.name}`);
+      }}
+    />
+  );
+}

@@ -1,0 +1,218 @@
+// One secret: its versions, and which agents were seen using each, since when.
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useNavigate, useParams } from "react-router";
+import { read, type Secret, type SecretUse, type SecretVersion } from "../answers.ts";
+import { Button, ButtonLink } from "../parts/button.tsx";
+import { Modal, useKept } from "../parts/dialog.tsx";
+import { Facts } from "../parts/facts.tsx";
+import { FormError } from "../parts/field.tsx";
+import { Page, Section } from "../parts/page.tsx";
+import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { DueBadge } from "../parts/secret-state.tsx";
+import { Badge, EmptyState, ErrorState } from "../parts/states.tsx";
+import { DataTable, type Column } from "../parts/table.tsx";
+import { useSay } from "../parts/toasts.tsx";
+import { When } from "../parts/when.tsx";
+import { agentPath, PATHS } from "../paths.ts";
+import { useProviders, useRefresh, useSecrets, useUse, useVersions } from "../queries.ts";
+import { useCall, useMay } from "../session.tsx";
+import { counted, number } from "../time.ts";
+
+export function SecretPage() {
+  const { id = "" } = useParams();
+  const secrets = useSecrets();
+  const secret = secrets.rows.find((each) => each.id === id);
+  if (secret === undefined) {
+    return (
+      <Page title="Secret">
+        <div className="card">
+          {secrets.error !== null ? (
+            <ErrorState error={secrets.error} retry={secrets.retry} />
+          ) : (
+            <EmptyState
+              title={secrets.loading ? "Loading …" : "There is no such secret"}
+              action={<ButtonLink to={PATHS.secrets}>All secrets</ButtonLink>}
+            />
+          )}
+        </div>
+      </Page>
+    );
+  }
+  return <SecretDetail secret={secret} />;
+}
+
+function SecretDetail({ secret }: { secret: Secret }) {
+  const mayChange = useMay("admin");
+  const navigate = useNavigate();
+  const providers = useProviders();
+  const versions = useVersions(secret.id);
+  const use = useUse(secret.id);
+  const [rotating, setRotating] = useState(false);
+  const [deleting, setDeleting] = useState(false);
+  const [chosen, setChosen] = useState<SecretVersion | undefined>();
+
+  const actionFor = ({ version }: SecretVersion) =>
+    version < secret.version ? "Roll back" : "Go forward";
+
+  const columns: Column<SecretVersion>[] = [
+    {
+      title: "Version",
+      kind: "main",
+      cell: ({ version, active }) => (
+        <>
+          {version} {active && <Badge tone="good">active</Badge>}
+        </>
+      ),
+    },
+    { title: "Key", cell: ({ masked }) => <code className="nowrap">{masked}</code> },
+    { title: "Saved", cell: ({ createdAt }) => <When at={createdAt} /> },
+    {
+      title: "Seen in use by",
+      kind: "wide",
+      cell: ({ version }) => <Users use={use.rows.filter((each) => each.version === version)} />,
+    },
+    {
+      title: "Actions",
+      kind: "actions",
+      cell: (version) =>
+        mayChange &&
+        !version.active && (
+          <Button
+            small
+            onClick={() => setChosen(version)}
+            aria-label={`${actionFor(version)} to version ${version.version}`}
+          >
+            {actionFor(version)}
+          </Button>
+        ),
+    },
+  ];
+
+  return (
+    <Page
+      title={`${secret.provider} in ${secret.environment}`}
+      intro={<Link to={PATHS.secrets}>All secrets</Link>}
+      actions={
+        mayChange && (
+          <>
+            <TestButton secret={secret} />
+            <Button kind="primary" small onClick={() => setRotating(true)}>
+              Rotate
+            </Button>
+            <Button kind="danger" small onClick={() => setDeleting(true)}>
+              Delete …
+            </Button>
+          </>
+        )
+      }
+    >
+      <Facts
+        facts={[
+          ["Active key", <code key="key">{secret.masked}</code>],
+          ["Label", secret.label === "" ? <span className="muted">none</span> : secret.label],
+          ["Goes only to", secret.origin],
+          [
+            "In place",
+            <span key="since">
+              since <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
+            </span>,
+          ],
+        ]}
+      />
+      <Section
+        title="Versions"
+        intro="A new value becomes a new version. “Seen in use” shows whether agents have moved on to it."
+      >
+        <DataTable
+          label="Versions"
+          columns={columns}
+          list={versions}
+          rowKey={({ version }) => String(version)}
+          empty={<EmptyState title="No versions" />}
+          loadingRows={2}
+        />
+      </Section>
+      <SecretDialog
+        open={rotating}
+        onClose={() => setRotating(false)}
+        providers={providers.rows}
+        provider={secret.provider}
+        environment={secret.environment}
+        existing={secret}
+      />
+      <DeleteSecretDialog
+        secret={deleting ? secret : undefined}
+        onClose={() => setDeleting(false)}
+        onDeleted={() => void navigate(PATHS.secrets, { replace: true })}
+      />
+      <RollbackDialog secret={secret} to={chosen} onClose={() => setChosen(undefined)} />
+    </Page>
+  );
+}
+
+function Users({ use }: { use: readonly SecretUse[] }) {
+  if (use.length === 0) return <span className="muted">nobody</span>;
+  return (
+    <ul className="users-of">
+      {use.map(({ agent, firstUsedAt, lastUsedAt, requests }) => (
+        <li key={agent}>
+          <Link to={agentPath(agent)}>{agent}</Link>{" "}
+          <span className="muted" title={counted(requests, "request")}>
+            since <When at={firstUsedAt} />, last <When at={lastUsedAt} />, {number(requests)}×
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface RollbackProps {
+  readonly secret: Secret;
+  readonly to: SecretVersion | undefined;
+  readonly onClose: () => void;
+}
+
+function RollbackDialog(props: RollbackProps) {
+  const { secret, onClose } = props;
+  const to = useKept(props.to);
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  const rollback = useMutation({
+    mutationFn: (version: number) =>
+      call(read.secret, "POST", `/secrets/${secret.id}/rollback`, { body: { version } }),
+    onSuccess: async ({ version, masked }) => {
+      await refresh("secrets");
+      onClose();
+      say(`Version ${version} is active`, { text: masked });
+    },
+  });
+  if (to === undefined) return null;
+  return (
+    <Modal
+      open={props.to !== undefined}
+      onClose={onClose}
+      title={`Make version ${to.version} active?`}
+      description={
+        <>
+          Agents in {secret.environment} use <code>{to.masked}</code> within a second, in place of{" "}
+          <code>{secret.masked}</code>. Make sure that the provider still takes it.
+        </>
+      }
+      size="small"
+    >
+      <FormError error={rollback.error} />
+      <div className="dialog-actions">
+        <Button onClick={onClose}>Cancel</Button>
+        <Button
+          kind="primary"
+          busy={rollback.isPending}
+          onClick={() => rollback.mutate(to.version)}
+        >
+          Make it active
+        </Button>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,155 @@
+// Secrets: the real keys by provider and environment. A value goes in; from then on only its mask is shown.
+import { useState } from "react";
+import { Link, useSearchParams } from "react-router";
+import type { Provider, Secret } from "../answers.ts";
+import { Button } from "../parts/button.tsx";
+import { useKept } from "../parts/dialog.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Page } from "../parts/page.tsx";
+import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { DueBadge } from "../parts/secret-state.tsx";
+import { EmptyState, ErrorState } from "../parts/states.tsx";
+import { DataTable, type Column } from "../parts/table.tsx";
+import { When } from "../parts/when.tsx";
+import { secretPath } from "../paths.ts";
+import { useProviders, useSecrets } from "../queries.ts";
+import { useMay } from "../session.tsx";
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+export function SecretsPage() {
+  const mayChange = useMay("admin");
+  const secrets = useSecrets();
+  const providers = useProviders();
+  const [query, setQuery] = useSearchParams();
+  const [rotated, setRotated] = useState<Secret | undefined>();
+  const rotating = useKept(rotated);
+  const [deleted, setDeleted] = useState<Secret | undefined>();
+  const wanted = wantedPlace(query);
+  const adding = query.has("add") || wanted.provider !== "";
+  const existing = secrets.rows.find(
+    ({ provider, environment }) =>
+      provider === wanted.provider && environment === wanted.environment,
+  );
+  const add = () => setQuery({ add: "" });
+
+  const columns: Column<Secret>[] = [
+    {
+      title: "Provider",
+      kind: "main",
+      cell: (secret) => (
+        <Link to={secretPath(secret.id)}>{titleOf(secret.provider, providers.rows)}</Link>
+      ),
+    },
+    { title: "Environment", cell: (secret) => secret.environment },
+    {
+      title: "Key",
+      cell: (secret) => (
+        <>
+          <code className="nowrap">{secret.masked}</code>
+          {secret.label !== "" && <div className="muted clamp">{secret.label}</div>}
+        </>
+      ),
+    },
+    { title: "Version", kind: "number", cell: (secret) => secret.version },
+    {
+      title: "In place since",
+      cell: (secret) => (
+        <>
+          <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
+        </>
+      ),
+    },
+    {
+      title: "Actions",
+      kind: "actions",
+      cell: (secret) =>
+        mayChange && (
+          <>
+            <TestButton secret={secret} />
+            <Button
+              small
+              onClick={() => setRotated(secret)}
+              aria-label={`Rotate ${secret.provider} in ${secret.environment}`}
+            >
+              Rotate
+            </Button>
+            <Button
+              small
+              kind="quiet"
+              onClick={() => setDeleted(secret)}
+              aria-label={`Delete … ${secret.provider} in ${secret.environment}`}
+            >
+              Delete …
+            </Button>
+          </>
+        ),
+    },
+  ];
+
+  return (
+    <Page
+      title="Secrets"
+      intro="The real keys of providers. Agents of the same environment use them; nobody sees them again."
+      actions={
+        mayChange && (
+          <Button kind="primary" onClick={add}>
+            <Icon name="plus" /> Add a key
+          </Button>
+        )
+      }
+    >
+      {providers.error !== null && <ErrorState error={providers.error} retry={providers.retry} />}
+      <DataTable
+        label="Secrets"
+        columns={columns}
+        list={secrets}
+        rowKey={(secret) => secret.id}
+        empty={
+          <EmptyState
+            title="No keys yet"
+            action={mayChange && <Button onClick={add}>Add the first key</Button>}
+          >
+            Until a provider has a key, its calls are refused and nothing is forwarded.
+          </EmptyState>
+        }
+      />
+      {!mayChange && wanted.provider !== "" && (
+        <p className="note warn">
+          Agents in {wanted.environment} have no key for {wanted.provider}. Only admins and owners
+          can add one.
+        </p>
+      )}
+      <SecretDialog
+        open={adding && mayChange && !secrets.loading && !providers.loading}
+        onClose={() => setQuery({}, { replace: true })}
+        providers={providers.rows}
+        provider={wanted.provider}
+        environment={wanted.environment}
+        existing={existing}
+      />
+      <SecretDialog
+        open={rotated !== undefined}
+        onClose={() => setRotated(undefined)}
+        providers={providers.rows}
+        provider={rotating?.provider ?? ""}
+        environment={rotating?.environment ?? ""}
+        existing={rotating}
+      />
+      <DeleteSecretDialog secret={deleted} onClose={() => setDeleted(undefined)} />
+    </Page>
+  );
+}
+
+/** From the link of a refusal, which names both. What can't be a name is left out: it may be anybody's link. */
+function wantedPlace(query: URLSearchParams): { provider: string; environment: string } {
+  const name = (parameter: string, otherwise: string): string => {
+    const value = query.get(parameter) ?? "";
+    return NAME.test(value) ? value : otherwise;
+  };
+  return { provider: name("provider", ""), environment: name("environment", "production") };
+}
+
+function titleOf(name: string, providers: readonly Provider[]): string {
+  return providers.find((provider) => provider.name === name)?.title ?? name;
+}

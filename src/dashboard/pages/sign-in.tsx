@@ -1,0 +1,116 @@
+// Sign-in: e-mail and password, then the code of the second factor where there is one.
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { Navigate, useSearchParams } from "react-router";
+import { read } from "../answers.ts";
+import { ApiProblem } from "../api.ts";
+import { Entry } from "../entry.tsx";
+import { Button } from "../parts/button.tsx";
+import { Field, FormError } from "../parts/field.tsx";
+import { PATHS } from "../paths.ts";
+import { useCall, useRememberMe, useSession } from "../session.tsx";
+
+export function SignInPage() {
+  const call = useCall();
+  const rememberMe = useRememberMe();
+  const { data: me } = useSession();
+  const [query] = useSearchParams();
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [codeAsked, setCodeAsked] = useState(false);
+  const signIn = useMutation({
+    mutationFn: () =>
+      call(read.me, "POST", "/sign-in", {
+        body: { email: email.trim(), password, ...(codeAsked && { code: code.trim() }) },
+      }),
+    onSuccess: rememberMe,
+    onError: (error) => {
+      setCode("");
+      if (error instanceof ApiProblem && error.code === "second_factor_needed") setCodeAsked(true);
+    },
+  });
+  if (me) return <Navigate to={wantedPath(query.get("to"))} replace />;
+
+  const asksForCode =
+    signIn.error instanceof ApiProblem && signIn.error.code === "second_factor_needed";
+  const startOver = () => {
+    setCodeAsked(false);
+    setPassword("");
+    signIn.reset();
+  };
+  return (
+    <Entry title={codeAsked ? "Enter your code" : "Sign in"}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!signIn.isPending) signIn.mutate();
+        }}
+      >
+        {codeAsked ? (
+          <Field
+            key="code"
+            label="Code"
+            hint="The six digits that your authenticator app shows, or one of your recovery codes."
+            autoComplete="one-time-code"
+            autoCapitalize="off"
+            spellCheck={false}
+            maxLength={20}
+            value={code}
+            onValue={setCode}
+            required
+            autoFocus
+          />
+        ) : (
+          <>
+            <Field
+              key="email"
+              label="E-mail"
+              type="email"
+              autoComplete="username"
+              maxLength={254}
+              value={email}
+              onValue={setEmail}
+              required
+              autoFocus
+            />
+            <Field
+              key="password"
+              label="Password"
+              type="password"
+              autoComplete="current-password"
+              maxLength={1024}
+              value={password}
+              onValue={setPassword}
+              required
+            />
+          </>
+        )}
+        <FormError error={asksForCode ? null : signIn.error} />
+        <div className="entry-actions">
+          <Button kind="primary" type="submit" busy={signIn.isPending}>
+            Sign in
+          </Button>
+          {codeAsked && (
+            <Button kind="quiet" onClick={startOver}>
+              Start over
+            </Button>
+          )}
+        </div>
+      </form>
+      {!codeAsked && (
+        <p className="muted entry-foot">
+          Lost your password or your second factor? An owner of the workspace can send you a link.
+        </p>
+      )}
+    </Entry>
+  );
+}
+
+/** Where to go after sign-in: the wanted path if it is one of this site, else the first page. */
+function wantedPath(to: string | null): string {
+  if (to === null) return PATHS.overview;
+  const url = URL.parse(to, location.origin);
+  if (url?.origin !== location.origin || url.pathname === PATHS.signIn) return PATHS.overview;
+  return url.pathname + url.search;
+}

@@ -1,0 +1,73 @@
+// What needs somebody: one line each, with the way to do something about it.
+import { Link } from "react-router";
+import type { Overview } from "../answers.ts";
+import { agentPath, PATHS } from "../paths.ts";
+import { Icon } from "./icon.tsx";
+import { Section } from "./page.tsx";
+import { Skeleton } from "./states.tsx";
+import { When } from "./when.tsx";
+
+type Item = Overview["attention"][number];
+type Kind = Item["kind"];
+
+const TEXTS: Readonly<Record<Kind, { title: string; action: string }>> = {
+  rotation_due: { title: "Key due for rotation", action: "Rotate it" },
+  agent_idle: { title: "Agent idle", action: "Look at it" },
+  token_unused: { title: "Token never used", action: "Look at it" },
+  refusals_rising: { title: "Refusals rising", action: "See what is refused" },
+};
+
+export function Attention({ items }: { items: readonly Item[] | undefined }) {
+  return (
+    <Section title="Needs attention">
+      <div className="card attention" aria-busy={items === undefined || undefined}>
+        {items === undefined && (
+          <p className="attention-none">
+            <Skeleton width="14rem" />
+          </p>
+        )}
+        {items?.length === 0 && (
+          <p className="attention-none">
+            <Icon name="check" /> Nothing. Keys are fresh, agents are at work, refusals are few.
+          </p>
+        )}
+        {items !== undefined && items.length > 0 && (
+          <ul>
+            {items.map((item) => (
+              <li key={`${item.kind} ${item.subject}`}>
+                <Icon name="warning" />
+                <p>
+                  <strong>{TEXTS[item.kind].title}:</strong> {item.subject}
+                  <span className="muted">
+                    {" · "}
+                    {item.detail ?? <When at={item.since} />}
+                  </span>
+                </p>
+                <Link to={placeOf(item)} aria-label={`${TEXTS[item.kind].action}: ${item.subject}`}>
+                  {TEXTS[item.kind].action}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </Section>
+  );
+}
+
+/** A secret's subject is `provider/environment`; the others' is an agent, or words for all of them. */
+function placeOf({ kind, subject }: Item): string {
+  const at = (path: string, query: Record<string, string>) =>
+    `${path}?${new URLSearchParams(query).toString()}`;
+  switch (kind) {
+    case "rotation_due": {
+      const [provider = "", environment = ""] = subject.split("/");
+      return at(PATHS.secrets, { provider, environment });
+    }
+    case "refusals_rising":
+      return subject.includes(" ") ? PATHS.activity : at(PATHS.activity, { agent: subject });
+    case "agent_idle":
+    case "token_unused":
+      return agentPath(subject);
+  }
+}

@@ -1,0 +1,69 @@
+// A role, and the agents that it is limited to: for users, invitations and API keys.
+import type { Role } from "../answers.ts";
+import { ROLES } from "../answers.ts";
+import { useAgents } from "../queries.ts";
+import { LIMITABLE, ROLE_TEXTS } from "../roles.ts";
+import { CheckField, Choices, SelectField } from "./field.tsx";
+import { Badge } from "./states.tsx";
+
+export interface Rights {
+  readonly role: Role;
+  /** null: every agent. */
+  readonly agents: readonly string[] | null;
+}
+
+interface RoleFieldsProps {
+  readonly rights: Rights;
+  readonly onRights: (rights: Rights) => void;
+}
+
+export function RoleFields({ rights, onRights }: RoleFieldsProps) {
+  const agents = useAgents();
+  const { role, agents: limit } = rights;
+  const limitable = LIMITABLE.includes(role);
+  const names = [...new Set([...agents.rows.map(({ name }) => name), ...(limit ?? [])])].sort();
+  return (
+    <>
+      <SelectField
+        label="Role"
+        hint={ROLE_TEXTS[role]}
+        value={role}
+        onValue={(value) => {
+          const chosen = ROLES.find((each) => each === value) ?? "viewer";
+          onRights({ role: chosen, agents: LIMITABLE.includes(chosen) ? limit : null });
+        }}
+        options={ROLES.map((each) => [each, each])}
+      />
+      {limitable && (
+        <CheckField
+          label="Limited to some agents"
+          checked={limit !== null}
+          onValue={(checked) => onRights({ role, agents: checked ? [] : null })}
+        />
+      )}
+      {limitable && limit !== null && (
+        <Choices
+          label="These agents"
+          hint={names.length === 0 ? "There are no agents yet." : "All others stay hidden."}
+          options={names.map((name) => [name, name])}
+          chosen={limit}
+          onChosen={(chosen) => onRights({ role, agents: chosen })}
+        />
+      )}
+    </>
+  );
+}
+
+export function RoleText({ role, agents }: Rights) {
+  return (
+    <>
+      <Badge>{role}</Badge>
+      {agents !== null && (
+        <span className="muted" title={agents.join(", ")}>
+          {" "}
+          {agents.length === 1 ? agents[0] : `${agents.length} agents`}
+        </span>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,70 @@
+// The time that a list is about: the last hours or days, or from when to when. Kept in the page's URL.
+import { useMemo, useState } from "react";
+import { useSearchParams } from "react-router";
+import { currentMs, hoursBefore } from "../time.ts";
+import { Field, SelectField } from "./field.tsx";
+
+const SPANS = [
+  ["1", "the last hour"],
+  ["24", "the last 24 hours"],
+  ["168", "the last 7 days"],
+  ["720", "the last 30 days"],
+  ["", "at any time"],
+  ["chosen", "from … to …"],
+] as const;
+
+/** What the URL says, as parameters of the API. `otherwise`: the span of a page without one, in hours; "" is all. */
+export function useSpan(otherwise: string): Readonly<Record<string, string>> {
+  const [query] = useSearchParams();
+  const span = query.get("span") ?? otherwise;
+  const from = isoOf(query.get("from"));
+  const to = isoOf(query.get("to"));
+  // The hours before the page was opened: a span that moved on would be another list each time.
+  const [openedMs] = useState(currentMs);
+  return useMemo((): Record<string, string> => {
+    if (span === "chosen") return { ...(from && { from }), ...(to && { to }) };
+    return span === "" ? {} : { from: hoursBefore(Number(span), openedMs) };
+  }, [span, from, to, openedMs]);
+}
+
+export function SpanFilter({ otherwise }: { otherwise: string }) {
+  const [query, setQuery] = useSearchParams();
+  const span = query.get("span") ?? otherwise;
+  const set = (name: string, value: string) => {
+    const next = new URLSearchParams(query);
+    next.set(name, value);
+    setQuery(next, { replace: true });
+  };
+  return (
+    <>
+      <SelectField
+        label="When"
+        options={SPANS}
+        value={span}
+        onValue={(value) => set("span", value)}
+      />
+      {span === "chosen" && (
+        <>
+          <Field
+            label="From"
+            type="datetime-local"
+            value={query.get("from") ?? ""}
+            onValue={(value) => set("from", value)}
+          />
+          <Field
+            label="To"
+            type="datetime-local"
+            value={query.get("to") ?? ""}
+            onValue={(value) => set("to", value)}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
+/** From what a datetime field holds, which is local time. */
+function isoOf(local: string | null): string | undefined {
+  const ms = Date.parse(local ?? "");
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+}

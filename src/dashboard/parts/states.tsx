@@ -1,0 +1,48 @@
+// What stands where a list or a page is not there yet, could not be had, or is empty; and short marks of a state.
+import type { ReactNode } from "react";
+import { Button } from "./button.tsx";
+import { describeError } from "./field.tsx";
+import { Icon } from "./icon.tsx";
+
+export function ErrorState({ error, retry }: { error: Error; retry: () => void }) {
+  return (
+    <div className="state" role="alert">
+      <Icon name="warning" size={24} />
+      <p className="state-title">This could not be loaded</p>
+      <p>{describeError(error)}</p>
+      <Button onClick={retry}>Try again</Button>
+    </div>
+  );
+}
+
+interface EmptyProps {
+  readonly title: string;
+  readonly children?: ReactNode;
+  readonly action?: ReactNode;
+}
+
+export function EmptyState({ title, children, action }: EmptyProps) {
+  return (
+    <div className="state">
+      <p className="state-title">{title}</p>
+      {children !== undefined && <p>{children}</p>}
+      {action}
+    </div>
+  );
+}
+
+/** A grey line in place of a text that is coming. */
+export function Skeleton({ width = "60%" }: { width?: string }) {
+  return <span className="skeleton" style={{ width }} aria-hidden="true" />;
+}
+
+type Tone = "good" | "bad" | "warn" | "plain";
+
+export function Badge({ tone = "plain", children }: { tone?: Tone; children: ReactNode }) {
+  return <span className={`badge ${tone}`}>{children}</span>;
+}
+
+/** A note in the page: a hint, a warning, something that needs to be done. */
+export function Note({ tone = "plain", children }: { tone?: Tone; children: ReactNode }) {
+  return <div className={`note ${tone}`}>{children}</div>;
+}

@@ -1,0 +1,25 @@
+// The pages' paths: one table for the router here and, through the build, for the server that answers them. Pure.
+
+/** A page's path; `:id` and `:name` stand for one segment. */
+export const PATHS = {
+  overview: "/",
+  secrets: "/secrets",
+  secret: "/secrets/:id",
+  agents: "/agents",
+  agent: "/agents/:name",
+  activity: "/activity",
+  audit: "/audit",
+  users: "/users",
+  apiKeys: "/api-keys",
+  profile: "/settings",
+  workspace: "/settings/workspace",
+  providers: "/settings/providers",
+  signIn: "/sign-in",
+  setup: "/setup",
+  invitation: "/invitation",
+  reset: "/reset",
+  enrolment: "/enrolment",
+} as const;
+
+export const agentPath = (name: string): string => `/agents/${encodeURIComponent(name)}`;
+export const secretPath = (id: string): string => `/secrets/${encodeURIComponent(id)}`;

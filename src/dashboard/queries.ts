@@ -1,0 +1,128 @@
+// What pages load, by resource: one hook each. A list is read page by page and shown as one.
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { read, type Page, type Read } from "./answers.ts";
+import { usePresence } from "./presence.ts";
+import { useCall } from "./session.tsx";
+
+const REFRESH_MS = 30_000;
+
+/** How often to load anew, in ms; not at all while nobody is there. */
+function useRefreshInterval(): number | false {
+  return usePresence() ? REFRESH_MS : false;
+}
+
+export interface Rows<T> {
+  readonly rows: readonly T[];
+  readonly loading: boolean;
+  readonly error: Error | null;
+  readonly retry: () => void;
+  /** Loads the next ones; undefined when there are none. */
+  readonly more: (() => void) | undefined;
+  readonly loadingMore: boolean;
+}
+
+interface ListOptions {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly enabled?: boolean;
+  readonly refresh?: boolean;
+}
+
+function useRows<T>(
+  key: string,
+  path: string,
+  answer: Read<Page<T>>,
+  o: ListOptions = {},
+): Rows<T> {
+  const call = useCall();
+  const interval = useRefreshInterval();
+  const query = useInfiniteQuery({
+    queryKey: [key, path, o.params ?? {}],
+    enabled: o.enabled ?? true,
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => {
+      const params = new URLSearchParams(o.params);
+      if (pageParam !== "") params.set("cursor", pageParam);
+      const query = params.size === 0 ? "" : `?${params.toString()}`;
+      return call(answer, "GET", path + query, { signal });
+    },
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+    refetchInterval: o.refresh === true ? interval : false,
+  });
+  return {
+    rows: query.data?.pages.flatMap((page) => page.items) ?? [],
+    loading: query.isPending,
+    error: query.error,
+    retry: () => void query.refetch(),
+    more: query.hasNextPage ? () => void query.fetchNextPage() : undefined,
+    loadingMore: query.isFetchingNextPage,
+  };
+}
+
+export const useSecrets = () => useRows("secrets", "/secrets", read.secrets, { refresh: true });
+export const useAgents = (enabled = true) =>
+  useRows("agents", "/agents", read.agents, { refresh: true, enabled });
+export const useProviders = () => useRows("providers", "/providers", read.providers);
+export const useUsers = () => useRows("users", "/users", read.users);
+export const useInvitations = () => useRows("invitations", "/invitations", read.invitations);
+export const useApiKeys = () => useRows("api-keys", "/api-keys", read.apiKeys);
+export const useSessions = () => useRows("sessions", "/me/sessions", read.sessions);
+export const useVersions = (id: string) =>
+  useRows("secrets", `/secrets/${encodeURIComponent(id)}/versions`, read.versions);
+export const useUse = (id: string) =>
+  useRows("secrets", `/secrets/${encodeURIComponent(id)}/use`, read.use, { refresh: true });
+export const useActivity = (params: Readonly<Record<string, string>>) =>
+  useRows("activity", "/activity", read.activity, { params, refresh: true });
+export const useAudit = (params: Readonly<Record<string, string>>) =>
+  useRows("audit", "/audit", read.events, { params });
+
+export function useOverview(hours: 24 | 168) {
+  const call = useCall();
+  const refetchInterval = useRefreshInterval();
+  return useQuery({
+    queryKey: ["overview", hours],
+    queryFn: ({ signal }) => call(read.overview, "GET", `/overview?hours=${hours}`, { signal }),
+    refetchInterval,
+    placeholderData: (before) => before,
+  });
+}
+
+export function useAgent(name: string) {
+  const call = useCall();
+  const refetchInterval = useRefreshInterval();
+  return useQuery({
+    queryKey: ["agents", name],
+    queryFn: ({ signal }) =>
+      call(read.agent, "GET", `/agents/${encodeURIComponent(name)}`, { signal }),
+    refetchInterval,
+  });
+}
+
+export function useWorkspace(enabled = true) {
+  const call = useCall();
+  return useQuery({
+    queryKey: ["workspace"],
+    enabled,
+    queryFn: ({ signal }) => call(read.workspace, "GET", "/workspace", { signal }),
+  });
+}
+
+/** Names of things that were loaded and have changed. */
+export type Resource =
+  | "secrets"
+  | "agents"
+  | "providers"
+  | "users"
+  | "invitations"
+  | "api-keys"
+  | "sessions"
+  | "workspace";
+
+/** Loads anew what has changed, and the overview, which counts all of it. */
+export function useRefresh(): (...changed: Resource[]) => Promise<void> {
+  const client = useQueryClient();
+  return async (...changed) => {
+    await Promise.all(
+      [...changed, "overview"].map((key) => client.invalidateQueries({ queryKey: [key] })),
+    );
+  };
+}

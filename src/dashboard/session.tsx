@@ -1,0 +1,95 @@
+// Who sits there: the API's door and the answer of /me, for every page. Pages call the API through here.
+import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { createContext, use, type ReactNode } from "react";
+import { Navigate, useLocation } from "react-router";
+import { read, type Me } from "./answers.ts";
+import { ApiProblem, type Call } from "./api.ts";
+import { PATHS } from "./paths.ts";
+import { ErrorState } from "./parts/states.tsx";
+import { may, type Permission } from "./roles.ts";
+
+const ME = ["me"] as const;
+const CallContext = createContext<Call | undefined>(undefined);
+const MeContext = createContext<Me | undefined>(undefined);
+
+export function ApiProvider({ call, children }: { call: Call; children: ReactNode }) {
+  return <CallContext value={call}>{children}</CallContext>;
+}
+
+export function useCall(): Call {
+  const call = use(CallContext);
+  if (call === undefined) throw new Error("used outside of ApiProvider");
+  return call;
+}
+
+/** Who is signed in; only below SignedIn. */
+export function useMe(): Me {
+  const me = use(MeContext);
+  if (me === undefined) throw new Error("used outside of SignedIn");
+  return me;
+}
+
+export function useMay(permission: Permission): boolean {
+  return may(useMe(), permission);
+}
+
+/** `data`: null when nobody is signed in. */
+export function useSession() {
+  const call = useCall();
+  return useQuery({
+    queryKey: ME,
+    queryFn: async ({ signal }): Promise<Me | null> => {
+      try {
+        return await call(read.me, "GET", "/me", { signal });
+      } catch (error) {
+        if (error instanceof ApiProblem && error.status === 401) return null;
+        throw error;
+      }
+    },
+    staleTime: 60_000,
+  });
+}
+
+/** Takes note of who is signed in now. What was loaded for somebody else is forgotten. */
+export function rememberMe(client: QueryClient, me: Me | null): void {
+  const before = client.getQueryData<Me | null>(ME);
+  if (before?.id !== me?.id) {
+    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== ME[0] });
+  }
+  client.setQueryData(ME, me);
+}
+
+export function useRememberMe(): (me: Me | null) => void {
+  const client = useQueryClient();
+  return (me) => rememberMe(client, me);
+}
+
+/** Asks again who is signed in, as after a refusal that says that the rights have changed. */
+export const refreshMe = (client: QueryClient): void =>
+  void client.invalidateQueries({ queryKey: ME });
+
+/** Shows `children` to whoever is signed in; sends everybody else to sign in, and back to where they were going. */
+export function SignedIn({ enrolling = false, children }: SignedInProps) {
+  const { data: me, error, refetch } = useSession();
+  const { pathname, search } = useLocation();
+  if (me === undefined) {
+    return error === null ? null : (
+      <main className="entry">
+        <ErrorState error={error} retry={() => void refetch()} />
+      </main>
+    );
+  }
+  if (me === null) {
+    const to = pathname + search;
+    const query = to === PATHS.overview ? "" : `?${new URLSearchParams({ to }).toString()}`;
+    return <Navigate to={PATHS.signIn + query} replace />;
+  }
+  if (me.mustEnrol && !enrolling) return <Navigate to={PATHS.enrolment} replace />;
+  return <MeContext value={me}>{children}</MeContext>;
+}
+
+interface SignedInProps {
+  /** The page where a second factor is enrolled, which is open to those who must. */
+  readonly enrolling?: boolean;
+  readonly children: ReactNode;
+}

@@ -1,0 +1,112 @@
+// Chromium for the tests of the dashboard: Debian's, installed where that can be done. Every page is watched: whatever
+// the Content-Security-Policy blocks, and every error of a script, is collected.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium, type Browser, type Page } from "playwright-core";
+
+const PLACES = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+const COMMAND = "sudo apt-get install -y chromium";
+const INSTALL = "apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium";
+const WAIT_MS = 15_000;
+
+const AXE = readFileSync(
+  fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url)),
+  "utf8",
+);
+
+export interface PageOptions {
+  readonly width?: number;
+  readonly colorScheme?: "light" | "dark";
+}
+
+export interface WatchedPage {
+  readonly page: Page;
+  /** What the policy blocked, and what scripts threw. */
+  readonly complaints: string[];
+  /** Fails when axe finds anything on the page as it is. */
+  readonly assertAccessible: () => Promise<void>;
+}
+
+/** A browser until the test ends; each page has cookies of its own. */
+export async function openBrowser(t: TestContext): Promise<{
+  open(url: string, options?: PageOptions): Promise<WatchedPage>;
+}> {
+  const browser = await chromium.launch({
+    executablePath: findChromium(),
+    // Chromium's own sandbox needs rights that root in a container does not have.
+    args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+  });
+  t.after(() => browser.close());
+  return { open: (url, options = {}) => openPage(browser, url, options) };
+}
+
+async function openPage(
+  browser: Browser,
+  url: string,
+  { width = 1280, colorScheme = "light" }: PageOptions,
+): Promise<WatchedPage> {
+  const context = await browser.newContext({
+    viewport: { width, height: 800 },
+    colorScheme,
+    reducedMotion: "reduce",
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => {
+    // Chromium reports a blocked script or style here; refusals of the API, too, which are answers like others.
+    const text = message.text();
+    if (message.type() === "error" && !text.startsWith("Failed to load resource")) {
+      complaints.push(text);
+    }
+  });
+  await page.goto(url);
+  return { page, complaints, assertAccessible: () => assertAccessible(page) };
+}
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly help: string;
+    readonly nodes: readonly {
+      readonly target: readonly string[];
+      readonly failureSummary?: string;
+    }[];
+  }[];
+}
+
+async function assertAccessible(page: Page): Promise<void> {
+  // By the debugger's door, to which the page's policy does not apply.
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate<AxeResult>("axe.run()");
+  const found = violations.flatMap(({ id, help, nodes }) =>
+    nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")}: ${node.failureSummary ?? ""}`),
+  );
+  assert.deepEqual(found, [], `on ${page.url()}`);
+}
+
+function findChromium(): string {
+  const found = PLACES.find((place) => existsSync(place));
+  if (found !== undefined) return found;
+  if (existsSync("/etc/debian_version") && process.getuid?.() === 0) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    // One after the other: two test files may find it missing at once.
+    execFileSync("flock", ["/tmp/x3sproxy-chromium.lock", "sh", "-c", INSTALL], {
+      env,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const installed = PLACES.find((place) => existsSync(place));
+    if (installed !== undefined) return installed;
+  }
+  throw new Error(`The dashboard's tests need Chromium. Install it: ${COMMAND}`);
+}
