@@ -28,6 +28,7 @@ export interface LogFields {
   upstreamRequestId?: string | undefined;
   remoteAddress?: string | undefined;
   apiKeyId?: string | undefined;
+  userId?: string | undefined;
   route?: string | undefined;
   errorId?: string | undefined;
   errorName?: string | undefined;

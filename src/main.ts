@@ -3,7 +3,10 @@ import { existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createAccess, createAgents, createCustomProviders } from "./access/index.ts";
+import { createActivityViews, createRecorder, createRetention } from "./activity/index.ts";
 import { createAdmin } from "./admin/index.ts";
+import { createAudit } from "./audit/index.ts";
+import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
 import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from "./db/index.ts";
@@ -13,8 +16,14 @@ import { bootstrap, createIdentity } from "./identity/index.ts";
 import { errorFields, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { builtInProviders } from "./providers/index.ts";
-import { createAddressRule, createProxy } from "./proxy/index.ts";
-import { createSecrets, createVault, loadMasterKey, verifyMasterKey } from "./vault/index.ts";
+import { createAddressRule, createProbe, createProxy } from "./proxy/index.ts";
+import {
+  createKeyTests,
+  createSecrets,
+  createVault,
+  loadMasterKey,
+  verifyMasterKey,
+} from "./vault/index.ts";
 
 /** The running service. URLs are those that it listens on, not those that others may reach it by. */
 export interface Service {
@@ -31,6 +40,8 @@ export interface Service {
 }
 
 type Close = () => Promise<void> | void;
+
+const ACTIVITY_POOL = { max: 1, deadlineMs: 3000 };
 
 /** Starts everything and listens. Throws ConfigError where the operator has to change something; then nothing is left running. */
 export async function startService(config: Config, log: Log): Promise<Service> {
@@ -60,6 +71,8 @@ async function build(
   checkOverrides(config);
   const clock = systemClock;
   const metrics = createMetrics();
+  const certificate = config.tls && (await openCertificate(config.tls, { log, clock }));
+  closers.push(() => certificate?.close());
   const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
   if (masterKey.warning !== undefined) log.warn(masterKey.warning);
   const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
@@ -78,27 +91,52 @@ async function build(
 
   const access = createAccess({ pool: proxyPool, changes, vault, clock, log, metrics });
   closers.push(() => access.close());
+  const activityPool = createPool(logins.proxyUrl, ACTIVITY_POOL);
+  closers.push(() => activityPool.close());
+  const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
+  closers.push(() => recorder.close());
+  const retention = createRetention({ pool: controlPool, log });
+  closers.push(() => retention.close());
+  retention.start();
+  const probe = createProbe(config);
+  closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => addressRule.originProblem(origin);
   const admin = await createAdmin({
     ...config,
-    identity: createIdentity({ pool: controlPool }),
+    identity: createIdentity({ pool: controlPool, vault, clock }),
     secrets: createSecrets({
       pool: controlPool,
       vault,
       originOverrides: config.originOverrides,
       originProblem,
     }),
-    agents: createAgents({ pool: controlPool, clock }),
+    agents: createAgents({ pool: controlPool, clock, vault }),
     customProviders: createCustomProviders({ pool: controlPool, originProblem }),
+    audit: createAudit({ pool: controlPool }),
+    certificate,
+    activity: createActivityViews({ pool: controlPool, clock }),
+    keyTests: createKeyTests({
+      pool: controlPool,
+      vault,
+      clock,
+      callProvider: (call) => probe.call(call),
+    }),
     log,
     clock,
   });
   closers.push(() => admin.close());
   const health = createHealth({ metrics, pool: proxyPool });
   closers.push(() => health.close());
-  const proxy = createProxy({ config, access, vault, clock, log, metrics });
+  const proxy = createProxy({
+    ...{ config, access, vault, certificate, clock, log, metrics },
+    onEnded: (ended) => recorder.add(ended),
+  });
   closers.push(() => proxy.drain());
+  recorder.start(() => {
+    proxy.flush();
+    return proxy.takeOpenCounts();
+  });
   process.prependOnceListener("exit", () => proxy.flush()); // before the log's own last flush
 
   const proxyAddress = await proxy.listen(config.proxyAddress);
@@ -109,8 +147,8 @@ async function build(
     log.info("listening", { route, address: `${host}:${port}` });
   }
   return {
-    proxyUrl: urlOf(proxyAddress),
-    adminUrl: urlOf(adminAddress),
+    proxyUrl: urlOf(proxyAddress, certificate && "https"),
+    adminUrl: urlOf(adminAddress, certificate && "https"),
     metricsUrl: urlOf(metricsAddress),
     dataDir: config.dataDir,
     embedded: config.databaseUrl === undefined,
@@ -188,6 +226,6 @@ async function writePrivateFile(path: string, text: string): Promise<void> {
   await rename(temporary, path);
 }
 
-function urlOf({ host, port }: ListenAddress): string {
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+function urlOf({ host, port }: ListenAddress, scheme = "http"): string {
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -56,6 +56,18 @@ export function createMetrics() {
       registers,
       collect,
     }),
+    activityDropped: new Counter({
+      name: "x3sproxy_activity_dropped_total",
+      help: "Exchanges missing from the activity: there was no room to add them up, or the database refused them.",
+      registers,
+      collect,
+    }),
+    activityLagSeconds: new Gauge({
+      name: "x3sproxy_activity_lag_seconds",
+      help: "For how long the oldest activity has been waiting to be written.",
+      registers,
+      collect,
+    }),
     notificationsHealthy: new Gauge({
       name: "x3sproxy_notifications_healthy",
       help: "1 while database notifications arrive in time, 0 otherwise.",

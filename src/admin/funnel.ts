@@ -1,34 +1,44 @@
 // What every request to the admin side passes through: headers, Host, authentication, permission, errors, the log
 // line. A route only declares who may use it; it must never authenticate or answer an error by itself.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { LRUCache } from "lru-cache";
 import type { Socket } from "node:net";
+import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ListenAddress } from "../config.ts";
 import { RequestError } from "../errors.ts";
-import { hashBearer, newId } from "../ids.ts";
-import { roleAllows, type ApiKey, type Identity, type Permission } from "../identity/index.ts";
+import { newId } from "../ids.ts";
+import type { Caller, Identity, Person } from "../identity/index.ts";
 import { errorFields, type Log } from "../log.ts";
 import { clientNetwork, isOwnHost } from "./addresses.ts";
 import { createAttempts } from "./attempts.ts";
+import {
+  checkRule,
+  clientOf,
+  createAuthentication,
+  type RoutePermission,
+} from "./authentication.ts";
+import { createSessionCookie } from "./cookies.ts";
+import { isSafe, refuseForeignSite } from "./csrf.ts";
 import { problem, PROBLEM_TYPE, problemOf, type Problem } from "./problem.ts";
 
-/** Who may use a route: a role and above, whoever holds the one-time link in the body, or anybody. */
-export type RoutePermission = Permission | "link" | "public";
-
 declare module "fastify" {
+  /** A RouteRule, as far as it is declared. */
   interface FastifyContextConfig {
     permission?: RoutePermission;
+    fresh?: boolean | undefined;
+    forAgent?: boolean | undefined;
   }
   interface FastifyRequest {
-    caller: ApiKey | undefined;
+    caller: Caller | undefined;
+    /** Of the caller's session. */
+    sessionValue: string | undefined;
   }
 }
 
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy":
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; " +
-    "frame-ancestors 'none'; base-uri 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   "x-content-type-options": "nosniff",
   "cache-control": "no-store",
   "cross-origin-opener-policy": "same-origin",
@@ -36,10 +46,11 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "referrer-policy": "no-referrer",
 };
 const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 60, 503: 2 };
-const MAX_REMEMBERED_KEYS = 1000;
+// RFC 6797. Two years.
+const HSTS = "max-age=63072000; includeSubDomains";
 
 interface FunnelOptions {
-  readonly identity: Identity;
+  readonly identity: Pick<Identity, "authenticateApiKey" | "authenticateSession">;
   readonly log: Log;
   readonly clock: Clock;
   readonly dashboardUrl: string;
@@ -50,31 +61,12 @@ interface FunnelOptions {
 export function installFunnel(app: FastifyInstance, options: FunnelOptions): void {
   const { identity, log, clock, dashboardUrl, listening } = options;
   const attempts = createAttempts({ clock });
-  // Hashes of keys that have worked here: a neighbour's failed attempts don't hold these up. Each is still verified.
-  const worked = new LRUCache<string, true>({ max: MAX_REMEMBERED_KEYS });
-
-  async function authenticate(request: FastifyRequest): Promise<ApiKey> {
-    const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
-    const hash = hashBearer(key);
-    const network = clientNetwork(request.ip);
-    const known = worked.get(hash) === true;
-    if (!known) attempts.begin(network);
-    let refused = false;
-    try {
-      const caller = await identity.authenticateApiKey(key);
-      if (caller !== undefined) {
-        worked.set(hash, true);
-        return caller;
-      }
-      refused = true;
-    } finally {
-      if (!known && !refused) attempts.takeBack(network);
-    }
-    worked.delete(hash);
-    throw new RequestError(401, "unauthenticated", "Send a valid API key: Authorization: Bearer …");
-  }
+  const secure = dashboardUrl.startsWith("https:");
+  const cookie = createSessionCookie({ secure });
+  const authenticate = createAuthentication({ identity, attempts, cookie, dashboardUrl });
 
   app.decorateRequest("caller", undefined);
+  app.decorateRequest("sessionValue", undefined);
 
   app.addHook("onRoute", ({ method, url, config }) => {
     if (config?.permission === undefined) {
@@ -84,6 +76,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
 
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
+    if (secure) reply.header("strict-transport-security", HSTS);
     const local = request.socket.localAddress;
     if (!isOwnHost(request.headers.host, { dashboardUrl, listening: listening(), local })) {
       throw new RequestError(
@@ -93,25 +86,21 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
       );
     }
     if (request.is404) return;
-    const { permission } = request.routeOptions.config;
-    if (permission === "public") return;
-    if (permission === "link") {
-      attempts.begin(clientNetwork(request.ip));
+    const { permission, ...rest } = request.routeOptions.config;
+    if (permission === undefined) throw new Error("a route without a permission was asked for");
+    if (permission === "public" || permission === "link") {
+      if (!isSafe(request.method)) refuseForeignSite(request.headers, dashboardUrl);
+      if (permission === "link") attempts.begin(clientNetwork(request.ip));
       return;
     }
     request.caller = await authenticate(request);
-    if (permission === undefined || !roleAllows(request.caller.role, permission)) {
-      throw new RequestError(
-        403,
-        "role_too_low",
-        `This needs the role ${permission ?? "owner"}; this API key has the role ${request.caller.role}.`,
-      );
-    }
+    checkRule(request.caller, { permission, ...rest }, request);
   });
 
   app.setErrorHandler((error, request, reply) => {
     const known = problemOf(error);
-    if (known !== undefined) return send(reply, known);
+    const retryAfterS = error instanceof RequestError ? error.retryAfterS : undefined;
+    if (known !== undefined) return send(reply, known, retryAfterS);
     const errorId = newId();
     log.error("admin request failed", { errorId, route: routeOf(request), ...errorFields(error) });
     const unknown = problem(500, "internal_error", "Something went wrong. The log has more.");
@@ -130,15 +119,35 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime),
       remoteAddress: clientNetwork(request.ip),
-      ...(caller && { apiKeyId: caller.id, workspaceId: caller.workspaceId }),
+      ...(caller && {
+        [caller.kind === "user" ? "userId" : "apiKeyId"]: caller.id,
+        workspaceId: caller.workspaceId,
+      }),
     });
   });
 }
 
-/** The authenticated caller of a route that asks for a role. */
-export function callerOf(request: FastifyRequest): ApiKey {
+/** The authenticated caller of a route that asks for one. */
+export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === undefined) throw new Error("a route without a caller asked for one");
   return request.caller;
+}
+
+/** The signed-in user behind a `person` route. */
+export function personOf(request: FastifyRequest): Person {
+  const caller = callerOf(request);
+  const { session } = caller;
+  if (caller.kind !== "user" || session === undefined) {
+    throw new Error("a route without a person asked for one");
+  }
+  return { ...caller, kind: "user", session };
+}
+
+/** The same caller, as the audit names it. */
+export function actorOf(request: FastifyRequest): Actor {
+  const { workspaceId, kind, id, name } = callerOf(request);
+  const method = kind === "user" ? "session" : "api_key";
+  return { workspaceId, kind, id, name, address: clientOf(request).address, method };
 }
 
 /** Fastify's own refusals that come before any hook: a URL that can't be decoded, a parameter that is too long. */
@@ -175,8 +184,11 @@ export function answerProtocolError(error: Error & { code?: string }, socket: So
   socket.end(`HTTP/1.1 ${status} ${answer.title}\r\n${lines.join("")}\r\n${body}`);
 }
 
-function send(reply: FastifyReply, answer: Problem): FastifyReply {
-  const retryAfterS = RETRY_AFTER_S[answer.status];
+function send(
+  reply: FastifyReply,
+  answer: Problem,
+  retryAfterS = RETRY_AFTER_S[answer.status],
+): FastifyReply {
   if (retryAfterS !== undefined) reply.header("retry-after", retryAfterS);
   if (answer.status === 401) reply.header("www-authenticate", 'Bearer realm="x3sproxy"');
   return reply.code(answer.status).type(PROBLEM_TYPE).send(JSON.stringify(answer));

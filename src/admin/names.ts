@@ -1,6 +1,5 @@
-// The shapes of names and ids as they come from a client, shared by the resources. The same as in sql/.
+// The shapes of names, ids and times as they come from a client and go to one, shared by the resources. Names are as in sql/.
 import { z } from "zod";
-import { RequestError } from "../errors.ts";
 
 export const providerName = z
   .string()
@@ -15,9 +14,6 @@ export const agentName = z
     "give lower-case letters, digits, dots, dashes and underscores",
   );
 
-/** A name or id from the path. One that can't exist is as unknown as one that doesn't. */
-export function fromPath<T>(schema: z.ZodType<T>, value: unknown, code: string): T {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new RequestError(404, code, "There is nothing of this name.");
-  return parsed.data;
-}
+export const workspaceName = providerName;
+/** A moment in an answer: ISO 8601, UTC. */
+export const time = z.string().meta({ format: "date-time" });

@@ -2,7 +2,7 @@
 // else happened becomes an opaque id.
 import { STATUS_CODES } from "node:http";
 import { ZodError } from "zod";
-import { RequestError, StoreUnavailableError } from "../errors.ts";
+import { RequestError, StoreUnavailableError, type ProblemCode } from "../errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 
@@ -12,12 +12,12 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   /** Stable, for programs. */
-  readonly code: string;
+  readonly code: ProblemCode;
   /** `urn:uuid:…` of the log line, for an internal error. */
   readonly instance?: string;
 }
 
-export function problem(status: number, code: string, detail: string): Problem {
+export function problem(status: number, code: ProblemCode, detail: string): Problem {
   return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail, code };
 }
 

@@ -1,34 +1,55 @@
 // The providers that a workspace can use: the built-in table and its own additions, and where keys are configured.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { CustomProviders } from "../access/index.ts";
-import { builtInProviders, type ClientSettings } from "../providers/index.ts";
-import type { Secrets } from "../vault/index.ts";
-import { callerOf } from "./funnel.ts";
-import { fromPath, providerName } from "./names.ts";
+import type { CustomProviders, CustomProviderView } from "../access/index.ts";
+import { builtInProviders } from "../providers/index.ts";
+import type { Secrets, SecretView } from "../vault/index.ts";
+import { actorOf, callerOf } from "./funnel.ts";
+import { providerName, time } from "./names.ts";
+import { addRoute } from "./route.ts";
 
 const putBody = z.strictObject({
-  origin: z.string().max(300),
-  header: z.string().max(100).default("authorization"),
-  scheme: z.string().max(100).default("Bearer"),
+  origin: z.string().max(300).describe("Scheme, host and port of its API."),
+  header: z.string().max(100).default("authorization").describe("The header that takes its key."),
+  scheme: z.string().max(100).default("Bearer").describe("The word before the key; may be empty."),
 });
 
-interface ProviderView {
-  readonly name: string;
-  readonly title: string;
-  readonly kind: "built-in" | "custom";
-  /** Null: each secret names its own. */
-  readonly origin: string | null;
-  readonly header: string;
-  readonly scheme: string;
-  /** Where an agent finds the provider's own paths. */
-  readonly baseUrl: string;
-  /** Environments that have a key. */
-  readonly environments: readonly string[];
-  /** Endpoints that an agent reaches only when it is allowed them by these names. */
-  readonly sensitiveEndpoints: readonly string[];
-  readonly client: ClientSettings | null;
-}
+const byName = z.object({ name: providerName });
+
+const providerView = z
+  .object({
+    name: z.string(),
+    title: z.string(),
+    kind: z.enum(["built-in", "custom"]),
+    origin: z.string().nullable().describe("Where its calls go; null: each secret names its own."),
+    header: z.string().describe("The header that takes its key."),
+    scheme: z.string().describe("The word before the key."),
+    baseUrl: z.string().describe("Where an agent finds the provider's own paths."),
+    environments: z.array(z.string()).describe("Those that have a key."),
+    sensitiveEndpoints: z
+      .array(z.string())
+      .describe("Endpoints that an agent reaches only when it is allowed them by these names."),
+    client: z
+      .object({
+        baseUrlVariable: z.string().optional(),
+        keyVariable: z.string(),
+        basePath: z.string(),
+      })
+      .nullable()
+      .describe("The environment variables that its own clients read."),
+  })
+  .meta({ id: "Provider" });
+type ProviderView = z.input<typeof providerView>;
+
+const customView = z
+  .object({
+    name: z.string(),
+    origin: z.string(),
+    header: z.string(),
+    scheme: z.string(),
+    createdAt: time,
+  })
+  .meta({ id: "CustomProvider" });
 
 export function addProviderRoutes(
   app: FastifyInstance,
@@ -39,60 +60,91 @@ export function addProviderRoutes(
     originOverrides: ReadonlyMap<string, string>;
   },
 ): void {
-  const { customProviders, secrets, publicUrl, originOverrides } = options;
+  const { customProviders, secrets } = options;
 
-  app.get("/api/v1/providers", { config: { permission: "viewer" } }, async (request) => {
-    const { workspaceId } = callerOf(request);
-    const [keys, custom] = await Promise.all([
-      secrets.list(workspaceId),
-      customProviders.list(workspaceId),
-    ]);
-    const shared = (name: string) => ({
-      name,
-      baseUrl: `${publicUrl}/${name}`,
-      environments: keys.filter((key) => key.provider === name).map((key) => key.environment),
-    });
-    const builtIn = [...builtInProviders.values()].map((provider): ProviderView => ({
-      ...shared(provider.name),
-      title: provider.title,
-      kind: "built-in",
-      origin: originOverrides.get(provider.name) ?? provider.origin ?? null,
-      header: provider.credential.header,
-      scheme: provider.credential.scheme,
-      sensitiveEndpoints: provider.sensitiveEndpoints.map((it) => `${provider.name}:${it.name}`),
-      client: provider.client,
-    }));
-    const added = custom.map(({ name, origin, header, scheme }): ProviderView => ({
-      ...shared(name),
-      title: name,
-      kind: "custom",
-      origin,
-      header,
-      scheme,
-      sensitiveEndpoints: [],
-      client: null,
-    }));
-    return { providers: [...builtIn, ...added] };
-  });
-
-  app.put("/api/v1/providers/:name", { config: { permission: "admin" } }, async (request) => {
-    const { name } = z.object({ name: providerName }).parse(request.params);
-    const { origin, header, scheme } = putBody.parse(request.body);
-    const { workspaceId } = callerOf(request);
-    return { provider: await customProviders.put(workspaceId, { name, origin, header, scheme }) };
-  });
-
-  app.delete(
-    "/api/v1/providers/:name",
-    { config: { permission: "admin" } },
-    async (request, reply) => {
-      const { name } = fromPath(
-        z.object({ name: providerName }),
-        request.params,
-        "provider_not_found",
-      );
-      await customProviders.delete(callerOf(request).workspaceId, name);
-      return reply.code(204).send();
+  addRoute(app, {
+    method: "GET",
+    path: "/providers",
+    summary: "List the providers, built-in and added, and where keys are saved",
+    permission: "viewer",
+    answer: z.object({ providers: z.array(providerView) }),
+    async handle({ request }) {
+      const { workspaceId } = callerOf(request);
+      const [keys, custom] = await Promise.all([
+        secrets.list(workspaceId),
+        customProviders.list(workspaceId),
+      ]);
+      return { providers: [...builtIn(options, keys), ...added(options, keys, custom)] };
     },
-  );
+  });
+
+  addRoute(app, {
+    method: "PUT",
+    path: "/providers/:name",
+    summary: "Add a provider of your own, or replace it",
+    permission: "admin",
+    fresh: true,
+    params: z.object({ name: z.string() }),
+    body: putBody,
+    example: { origin: "https://llm.example.com", header: "x-gateway-key", scheme: "" },
+    answer: z.object({ provider: customView }),
+    async handle({ params, body, request }) {
+      const { name } = byName.parse(params);
+      return { provider: await customProviders.put(actorOf(request), { name, ...body }) };
+    },
+  });
+
+  addRoute(app, {
+    method: "DELETE",
+    path: "/providers/:name",
+    summary: "Delete a provider of your own",
+    permission: "admin",
+    fresh: true,
+    params: byName,
+    unknown: "provider_not_found",
+    handle: ({ params, request }) => customProviders.delete(actorOf(request), params.name),
+  });
+}
+
+interface Places {
+  readonly publicUrl: string;
+  readonly originOverrides: ReadonlyMap<string, string>;
+}
+
+function builtIn(places: Places, keys: readonly SecretView[]): ProviderView[] {
+  return [...builtInProviders.values()].map((provider) => ({
+    ...shared(places, keys, provider.name),
+    title: provider.title,
+    kind: "built-in",
+    origin: places.originOverrides.get(provider.name) ?? provider.origin ?? null,
+    header: provider.credential.header,
+    scheme: provider.credential.scheme,
+    sensitiveEndpoints: provider.sensitiveEndpoints.map((it) => `${provider.name}:${it.name}`),
+    client: provider.client,
+  }));
+}
+
+function added(
+  places: Places,
+  keys: readonly SecretView[],
+  custom: readonly CustomProviderView[],
+): ProviderView[] {
+  return custom.map(({ name, origin, header, scheme }) => ({
+    ...shared(places, keys, name),
+    title: name,
+    kind: "custom",
+    origin,
+    header,
+    scheme,
+    sensitiveEndpoints: [],
+    client: null,
+  }));
+}
+
+function shared({ publicUrl }: Places, keys: readonly SecretView[], name: string) {
+  return {
+    name,
+    baseUrl: `${publicUrl}/${name}`,
+    environments: keys.filter((key) => key.provider === name).map((key) => key.environment),
+  };
 }

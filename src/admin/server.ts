@@ -1,18 +1,29 @@
 // The admin listener: one Fastify instance, the funnel around it, one file a resource inside.
-import { fastify } from "fastify";
+import { fastify, type FastifyInstance } from "fastify";
+import { lookup } from "node:dns/promises";
+import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Agents, CustomProviders } from "../access/index.ts";
+import type { Audit } from "../audit/index.ts";
+import type { Certificate } from "../certificate.ts";
+import type { ActivityViews } from "../activity/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Cidr, ListenAddress } from "../config.ts";
 import type { Identity } from "../identity/index.ts";
 import type { Log } from "../log.ts";
-import type { Secrets } from "../vault/index.ts";
+import type { KeyTests, Secrets } from "../vault/index.ts";
+import { addActivityRoute } from "./activity.ts";
 import { addAgentRoutes } from "./agents.ts";
 import { parseAddress, trusts } from "./addresses.ts";
+import { addAuditRoutes } from "./audit.ts";
+import { addDashboard } from "./dashboard.ts";
 import { answerFrameworkError, answerProtocolError, installFunnel } from "./funnel.ts";
 import { addIdentityRoutes } from "./identity.ts";
-import { addPages } from "./pages.ts";
+import { addOpenApi } from "./openapi.ts";
+import { addOverviewRoute } from "./overview.ts";
 import { addProviderRoutes } from "./providers.ts";
+import { addReference } from "./reference.ts";
+import type { RouteDeclaration } from "./route.ts";
 import { addSecretRoutes } from "./secrets.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;
@@ -23,6 +34,9 @@ export interface AdminOptions {
   readonly secrets: Secrets;
   readonly agents: Agents;
   readonly customProviders: CustomProviders;
+  readonly audit: Audit;
+  readonly activity: ActivityViews;
+  readonly keyTests: KeyTests;
   readonly log: Log;
   readonly clock: Clock;
   /** As agents reach the data plane; no trailing slash. */
@@ -32,6 +46,8 @@ export interface AdminOptions {
   readonly originOverrides: ReadonlyMap<string, string>;
   /** Whose X-Forwarded-For counts. */
   readonly trustedProxies: readonly Cidr[];
+  /** With it: TLS, and nothing else. */
+  readonly certificate?: Certificate | undefined;
 }
 
 export interface Admin {
@@ -39,12 +55,15 @@ export interface Admin {
   listen(address: ListenAddress): Promise<ListenAddress>;
   /** Stops accepting, lets open requests end, closes. */
   close(): Promise<void>;
+  readonly routes: readonly RouteDeclaration[];
 }
 
 /** Builds the admin side. Throws when a route declares no permission. */
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
-  const app = fastify({
+  const { certificate } = options;
+  const app: FastifyInstance = fastify({
     logger: false,
+    https: certificate === undefined ? null : certificate.options,
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
@@ -52,6 +71,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerProtocolError,
   });
+  if (app.server instanceof TlsServer) certificate?.keepCurrent(app.server);
   // JSON is the only body there is; the parser refuses `__proto__` and `constructor.prototype`.
   app.removeContentTypeParser("text/plain");
   let listening: ListenAddress | undefined;
@@ -60,15 +80,22 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addSecretRoutes(app, options);
   addAgentRoutes(app, options);
   addProviderRoutes(app, options);
-  await addPages(app);
+  addAuditRoutes(app, options);
+  addOverviewRoute(app, options);
+  addActivityRoute(app, options);
+  await addDashboard(app);
+  await addReference(app, addOpenApi(app), options);
   await app.ready();
   return {
     async listen({ host, port }) {
-      await app.listen({ host, port });
+      // Of localhost's addresses Fastify listens on each by a server of its own, which no renewed certificate would reach.
+      const single = certificate !== undefined && host === "localhost";
+      await app.listen({ host: single ? (await lookup(host)).address : host, port });
       const bound = app.server.address() as AddressInfo;
       listening = { host: bound.address, port: bound.port };
       return listening;
     },
     close: () => app.close(),
+    routes: app.declaredRoutes,
   };
 }

@@ -45,7 +45,7 @@ it("a secret is made, rotated, rolled back and deleted; no answer or log line ho
 
   assert.equal((await step("DELETE", path)).status, 200);
   assert.equal((await step("DELETE", path)).status, 404);
-  assert.deepEqual((await step("GET", "/api/v1/secrets")).body, { secrets: [] });
+  assert.deepEqual((await step("GET", "/api/v1/secrets")).body, { secrets: [], nextCursor: null });
 
   for (const key of [FAKE_KEY, OTHER_FAKE_KEY]) {
     assertHides(texts.join("\n"), key);
@@ -62,8 +62,12 @@ it("another workspace's key neither sees nor touches it", async (t) => {
 
   assert.deepEqual((await call("GET", "/api/v1/secrets", undefined, stranger)).body, {
     secrets: [],
+    nextCursor: null,
   });
-  assert.deepEqual((await call("GET", "/api/v1/agents", undefined, stranger)).body, { agents: [] });
+  assert.deepEqual((await call("GET", "/api/v1/agents", undefined, stranger)).body, {
+    agents: [],
+    nextCursor: null,
+  });
   assert.equal((await call("GET", `${path}/versions`, undefined, stranger)).status, 404);
   assert.equal((await call("POST", `${path}/rollback`, {}, stranger)).status, 404);
   assert.equal((await call("DELETE", path, undefined, stranger)).status, 404);

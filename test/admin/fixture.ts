@@ -3,14 +3,19 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
 import { createAgents, createCustomProviders } from "../../src/access/index.ts";
+import { createActivityViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
+import { createAudit } from "../../src/audit/index.ts";
+import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
-import type { Cidr } from "../../src/config.ts";
+import { readConfig, type Cidr } from "../../src/config.ts";
 import { createPool } from "../../src/db/index.ts";
 import { API_KEY_PREFIX, hashBearer, newBearer, newId } from "../../src/ids.ts";
 import { bootstrap, createIdentity, type Role } from "../../src/identity/index.ts";
 import { createLog } from "../../src/log.ts";
+import { createProbe } from "../../src/proxy/index.ts";
 import {
+  createKeyTests,
   createSecrets,
   createVault,
   loadMasterKey,
@@ -43,10 +48,20 @@ export function createTestClock(): Clock & { advance(ms: number): void } {
   };
 }
 
-/** Everything is gone when the test ends. `log` collects the log's lines. `controlUrl`: another database login than the right one. */
+/**
+ * Everything is gone when the test ends. `log` collects the log's lines. `controlUrl`: another database login than the right
+ * one. `origins`: of providers, in place of the built-in ones. `env`: settings of calls to providers.
+ */
 export async function openAdmin(
   t: TestContext,
-  o: { controlUrl?: string; trustedProxies?: readonly Cidr[] } = {},
+  o: {
+    controlUrl?: string;
+    trustedProxies?: readonly Cidr[];
+    dashboardUrl?: string;
+    certificate?: Certificate;
+    origins?: Readonly<Record<string, string>>;
+    env?: Readonly<Record<string, string>>;
+  } = {},
 ) {
   const clock = createTestClock();
   const database = await createTestDatabase();
@@ -63,33 +78,52 @@ export async function openAdmin(
   assert.ok(apiKey !== undefined && setupToken !== undefined);
   const originProblem = (origin: string) =>
     origin.startsWith("http:") ? "plain http is refused" : undefined;
-  const originOverrides = new Map([["mistral", "https://gateway.example.test"]]);
+  const originOverrides = new Map(
+    Object.entries({ mistral: "https://gateway.example.test", ...o.origins }),
+  );
+  const vault = await createVault(masterKey);
+  const probe = createProbe(
+    readConfig({
+      DATABASE_URL: database.ownerUrl,
+      X3SPROXY_MASTER_KEY: database.masterKey,
+      ...o.env,
+    }),
+  );
   const log: string[] = [];
-  const admin = await createAdmin({
-    identity: createIdentity({ pool }),
+  const identity = createIdentity({ pool, vault, clock });
+  const settings = {
+    identity,
     secrets: createSecrets({
       pool,
-      vault: await createVault(masterKey),
+      vault,
       originOverrides,
       originProblem,
     }),
-    agents: createAgents({ pool, clock }),
+    agents: createAgents({ pool, clock, vault }),
     customProviders: createCustomProviders({ pool, originProblem }),
+    audit: createAudit({ pool }),
+    activity: createActivityViews({ pool, clock }),
+    keyTests: createKeyTests({ pool, vault, clock, callProvider: (call) => probe.call(call) }),
     log: createLog({ level: "debug", destination: { write: (line) => void log.push(line) } }),
     clock,
     publicUrl: PUBLIC_URL,
-    dashboardUrl: DASHBOARD_URL,
+    dashboardUrl: o.dashboardUrl ?? DASHBOARD_URL,
     originOverrides,
     trustedProxies: o.trustedProxies ?? [],
-  });
+    certificate: o.certificate,
+  };
+  const admin = await createAdmin(settings);
   const { port } = await admin.listen({ host: "127.0.0.1", port: 0 });
+  const others: (() => Promise<void>)[] = [];
   t.after(async () => {
+    for (const close of others) await close();
     await admin.close();
+    await probe.destroy();
     await pool.close();
     await owner.end();
     await database.drop();
   });
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${o.certificate === undefined ? "http" : "https"}://127.0.0.1:${port}`;
 
   const addKey = async (role: Role, workspace = workspaceId): Promise<string> => {
     const key = newBearer(API_KEY_PREFIX);
@@ -103,10 +137,20 @@ export async function openAdmin(
     await owner`insert into x3sproxy.workspaces (id, name) values (${id}, ${name})`;
     return id;
   };
-  const send = async (path: string, init: RequestInit = {}): Promise<Answer> => {
-    const response = await fetch(url + path, init);
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, text, body: parse(text) };
+  const send = (path: string, init?: RequestInit): Promise<Answer> => sendTo(url, path, init);
+  /** A second service on the same database; gives its URL. */
+  const openAnother = async (): Promise<string> => {
+    const otherPool = createPool(database.controlUrl);
+    const other = await createAdmin({
+      ...settings,
+      identity: createIdentity({ pool: otherPool, vault, clock }),
+    });
+    const address = await other.listen({ host: "127.0.0.1", port: 0 });
+    others.push(async () => {
+      await other.close();
+      await otherPool.close();
+    });
+    return `http://127.0.0.1:${address.port}`;
   };
   /** One call with a JSON body and, unless `key` is null, an API key (the owner's by default). */
   const call = (
@@ -125,8 +169,16 @@ export async function openAdmin(
     });
   return {
     ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log },
-    ...{ addKey, addWorkspace, send, call },
+    routes: admin.routes,
+    ...{ addKey, addWorkspace, send, call, openAnother },
   };
+}
+
+/** One request to the service at `url`. */
+export async function sendTo(url: string, path: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await fetch(url + path, init);
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: parse(text) };
 }
 
 /** Fails when `text` holds `key` in the open, or in base64, base64url, hex or URL form. */

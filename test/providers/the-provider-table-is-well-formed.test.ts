@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { parseOrigin } from "../../src/config.ts";
-import { builtInProviders } from "../../src/providers/index.ts";
+import { builtInProviders, sensitiveEndpoint } from "../../src/providers/index.ts";
 
 const PROVIDERS = [...builtInProviders.values()];
 
@@ -51,6 +51,18 @@ for (const provider of PROVIDERS) {
         assert.match(path, /[a-z]/, `${path} would match everything`);
       }
     }
+  });
+
+  test(`${provider.name}: its probe is a plain path that mints and lists no credential`, () => {
+    const { probe } = provider;
+    if (probe === null) return;
+    assert.match(probe.path, /^(\/[a-z0-9]+)+$/);
+    assert.equal(sensitiveEndpoint(provider.name, "GET", probe.path), undefined);
+    assert.ok(probe.refusedWith.includes(401) && probe.refusedWith.includes(403));
+    assert.ok(probe.refusedWith.every((status) => status >= 400 && status < 500));
+    assert.equal(probe.headers.length % 2, 0);
+    const names = probe.headers.filter((_, index) => index % 2 === 0);
+    for (const name of names) assert.notEqual(name.toLowerCase(), provider.credential.header);
   });
 
   test(`${provider.name}: its key pattern is anchored and nobody else's`, () => {

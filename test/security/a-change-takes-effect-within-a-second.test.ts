@@ -4,6 +4,7 @@ import { test, type TestContext } from "node:test";
 import { ask, OK } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { createCannedUpstream, createWireUpstream } from "../support/wire.ts";
+import { actorIn } from "../support/actor.ts";
 
 const WITHIN_MS = 1_000;
 
@@ -55,7 +56,7 @@ test("a destroyed agent's token, and one that a new deployment has replaced", as
       assert.equal((await get(port, token)).reason, undefined);
     }
     const startMs = performance.now();
-    if (end === "destroy") await plane.agents.destroy(plane.workspaceId, end);
+    if (end === "destroy") await plane.agents.destroy(actorIn(plane.workspaceId), end);
     else await plane.deploy(end);
     await both(token, startMs, ({ reason }) => reason === "unknown_token");
   }
@@ -73,11 +74,11 @@ test("a replaced key, a rolled back one, a deleted one", async (t) => {
   const [secret] = await plane.secrets.list(plane.workspaceId);
   assert.ok(secret);
   startMs = performance.now();
-  await plane.secrets.rollback(plane.workspaceId, secret.id);
+  await plane.secrets.rollback(actorIn(plane.workspaceId), secret.id);
   await both(token, startMs, ({ key }) => key !== fresh);
 
   startMs = performance.now();
-  await plane.secrets.delete(plane.workspaceId, secret.id);
+  await plane.secrets.delete(actorIn(plane.workspaceId), secret.id);
   await both(token, startMs, ({ reason }) => reason === "no_secret");
 });
 
@@ -98,7 +99,10 @@ test("an expired token is refused, though its entry is still remembered", async 
   const clock = { nowMs: () => Date.now() + aheadMs, monotonicMs: () => performance.now() };
   const plane = await openDataPlane(t, { env: { X3SPROXY_ORIGIN_OPENAI: upstream.origin }, clock });
   await plane.save("openai");
-  const { token } = await plane.agents.deploy(plane.workspaceId, { name: "short", ttlMs: 60_000 });
+  const { token } = await plane.agents.deploy(actorIn(plane.workspaceId), {
+    name: "short",
+    ttlMs: 60_000,
+  });
   const get = ["GET /openai/v1/models HTTP/1.1", `Authorization: Bearer ${token}`];
   assert.equal((await ask(plane.port, get)).status, 200);
   aheadMs = 60_000;

@@ -8,6 +8,7 @@ import { ask } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createCannedUpstream } from "../support/wire.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("without an allow list nothing on this machine is connected to, by name or by number", async (t) => {
   const inside = await createCannedUpstream("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ninside");
@@ -15,7 +16,7 @@ test("without an allow list nothing on this machine is connected to, by name or 
   const plane = await openDataPlane(t, { env: { X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "" } });
   const { port } = inside;
   const put = (origin: string): Promise<unknown> =>
-    plane.customProviders.put(plane.workspaceId, {
+    plane.customProviders.put(actorIn(plane.workspaceId), {
       name: "inside",
       origin,
       header: "x-key",

@@ -7,6 +7,7 @@ import { RequestError } from "../../src/errors.ts";
 import { newId } from "../../src/ids.ts";
 import { openTarget } from "../support/attack.ts";
 import { createCannedUpstream } from "../support/wire.ts";
+import { actorIn } from "../support/actor.ts";
 
 test("a name of ours can't be taken, also not by a row written by hand", async (t) => {
   const thief = await createCannedUpstream("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nstolen");
@@ -15,7 +16,7 @@ test("a name of ours can't be taken, also not by a row written by hand", async (
   const provider = { origin: thief.origin, header: "authorization", scheme: "Bearer" };
   for (const name of ["openai", "anthropic", "_x3sproxy", "OpenAI", "openai ", "../openai", ""]) {
     await assert.rejects(
-      plane.customProviders.put(plane.workspaceId, { ...provider, name }),
+      plane.customProviders.put(actorIn(plane.workspaceId), { ...provider, name }),
       RequestError,
       name,
     );
@@ -40,18 +41,18 @@ test("another workspace's provider, key and agent's reach do not exist here", as
   await withOwner(plane.ownerUrl, async (sql: Sql) => {
     await sql`insert into x3sproxy.workspaces (id, name) values (${stranger}, 'stranger')`;
   });
-  await plane.customProviders.put(stranger, {
+  await plane.customProviders.put(actorIn(stranger), {
     name: "theirs",
     origin: upstream.origin,
     header: "x-theirs",
     scheme: "",
   });
-  await plane.secrets.set(stranger, {
+  await plane.secrets.set(actorIn(stranger), {
     provider: "theirs",
     environment: "production",
     value: "sk-FAKE-theirs-0123456789",
   });
-  const { token: their } = await plane.agents.deploy(stranger, { name: "agent" });
+  const { token: their } = await plane.agents.deploy(actorIn(stranger), { name: "agent" });
   const refusal = async (who: string, path: string): Promise<string | undefined> =>
     (await ask([`GET ${path} HTTP/1.1`, `Authorization: Bearer ${who}`])).header(
       "x3sproxy-refusal",
@@ -65,7 +66,7 @@ test("another workspace's provider, key and agent's reach do not exist here", as
 
 test("a key of another environment is not used", async (t) => {
   const { plane, ask, upstream } = await openTarget(t);
-  const { token } = await plane.agents.deploy(plane.workspaceId, {
+  const { token } = await plane.agents.deploy(actorIn(plane.workspaceId), {
     name: "s",
     environment: "staging",
   });

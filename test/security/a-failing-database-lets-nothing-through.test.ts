@@ -7,6 +7,7 @@ import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTcpGate, type TcpGate } from "../support/tcp-gate.ts";
 import { createCannedUpstream } from "../support/wire.ts";
+import { actorIn } from "../support/actor.ts";
 
 for (const mode of ["refuse", "silent", "hang-up"] as const) {
   test(`the database's network: ${mode}`, async (t) => {
@@ -39,7 +40,7 @@ for (const mode of ["refuse", "silent", "hang-up"] as const) {
     assert.equal((await get(known)).answer.status, 200);
 
     await gate.set(mode);
-    await plane.agents.destroy(plane.workspaceId, "revoked");
+    await plane.agents.destroy(actorIn(plane.workspaceId), "revoked");
     const before = upstream.connections.length;
     const strange = newBearer(PROXY_TOKEN_PREFIX);
     for (const { answer, tookMs } of await Promise.all([other, revoked, strange, other].map(get))) {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FOREIGN_KEY, openTarget } from "../support/attack.ts";
+import { actorIn } from "../support/actor.ts";
 
 const basic = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -92,7 +93,7 @@ test("a foreign credential is seen behind thousands of other fields", async (t) 
 
 test("a custom provider's own header is a slot, also when it is repeated or written with underscores", async (t) => {
   const { plane, ask, upstream } = await openTarget(t);
-  await plane.customProviders.put(plane.workspaceId, {
+  await plane.customProviders.put(actorIn(plane.workspaceId), {
     name: "acme",
     origin: upstream.origin,
     header: "X-Acme-Key",

@@ -8,6 +8,7 @@ import { ask, openTarget, type Target } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createCannedUpstream, type WireUpstream } from "../support/wire.ts";
+import { actorIn } from "../support/actor.ts";
 
 const OTHER_KEY = "sk-FAKE-other-key-9876543210-zyxwvut";
 
@@ -93,13 +94,13 @@ test("a key moved into another workspace, which has a provider of its own at the
     await sql`update x3sproxy.secrets set workspace_id = ${stranger}, provider = 'mine'`;
     await sql`update x3sproxy.secret_versions set workspace_id = ${stranger}, origin = ${thief.origin}`;
   });
-  await plane.customProviders.put(stranger, {
+  await plane.customProviders.put(actorIn(stranger), {
     name: "mine",
     origin: thief.origin,
     header: "authorization",
     scheme: "Bearer",
   });
-  const { token } = await plane.agents.deploy(stranger, { name: "thief" });
+  const { token } = await plane.agents.deploy(actorIn(stranger), { name: "thief" });
   assert.equal(await refusalOf({ plane, token }, "mine"), "secret_unreadable");
   await withOwner(plane.ownerUrl, async (sql: Sql) => {
     await sql`update x3sproxy.secrets set provider = 'openai'`;
@@ -114,7 +115,7 @@ test("a custom provider that moves to another origin", async (t) => {
   const thief = await openThief(t);
   const { plane, upstream } = await openTarget(t);
   const put = (origin: string): Promise<unknown> =>
-    plane.customProviders.put(plane.workspaceId, {
+    plane.customProviders.put(actorIn(plane.workspaceId), {
       name: "acme",
       origin,
       header: "x-acme",

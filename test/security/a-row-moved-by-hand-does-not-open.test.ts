@@ -5,6 +5,7 @@ import test from "node:test";
 import { SealError } from "../../src/errors.ts";
 import { openSecrets } from "../vault/database-fixture.ts";
 import { FAKE_KEY, sent } from "../vault/fixture.ts";
+import { actorIn } from "../support/actor.ts";
 
 const anthropic = { provider: "anthropic", environment: "production" };
 const OTHER = "sk-ant-api03-FAKE-another-key-0123-abcd";
@@ -53,11 +54,11 @@ for (const [name, move] of Object.entries(MOVES)) {
     const opened = await openSecrets(t);
     const { secrets, workspaceId, vault, holdFromDatabase, addWorkspace, owner } = opened;
     const other = await addWorkspace("second");
-    await secrets.set(workspaceId, { ...anthropic, value: OTHER });
-    const { id } = await secrets.set(workspaceId, { ...anthropic, value: FAKE_KEY });
+    await secrets.set(actorIn(workspaceId), { ...anthropic, value: OTHER });
+    const { id } = await secrets.set(actorIn(workspaceId), { ...anthropic, value: FAKE_KEY });
     const staging = { ...anthropic, environment: "staging", value: OTHER };
-    await secrets.set(workspaceId, staging);
-    const { id: second } = await secrets.set(workspaceId, staging);
+    await secrets.set(actorIn(workspaceId), staging);
+    const { id: second } = await secrets.set(actorIn(workspaceId), staging);
     assert.equal(sent(vault, await holdFromDatabase(id)), FAKE_KEY);
     assert.equal(sent(vault, await holdFromDatabase(second)), OTHER);
 

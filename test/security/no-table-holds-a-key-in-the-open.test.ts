@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openSecrets } from "../vault/database-fixture.ts";
+import { actorIn } from "../support/actor.ts";
 
 const KEYS = ["sk-ant-api03-FAKE/canary+0001~key=aaaa", "sk-ant-api03-FAKE/canary+0002~key=bbbb"];
 
@@ -27,12 +28,16 @@ test("after saving, rotating, rolling back and failing to save, the whole databa
   const { secrets, workspaceId, owner } = await openSecrets(t);
   const anthropic = { provider: "anthropic", environment: "production", label: "canary" };
   const [first = "", second = ""] = KEYS;
-  const { id } = await secrets.set(workspaceId, { ...anthropic, value: first });
-  await secrets.set(workspaceId, { ...anthropic, value: second });
-  await secrets.rollback(workspaceId, id);
-  await secrets.set(workspaceId, { ...anthropic, value: second });
-  await assert.rejects(secrets.set(workspaceId, { ...anthropic, label: first, value: first }));
-  await assert.rejects(secrets.set(workspaceId, { ...anthropic, provider: first, value: first }));
+  const { id } = await secrets.set(actorIn(workspaceId), { ...anthropic, value: first });
+  await secrets.set(actorIn(workspaceId), { ...anthropic, value: second });
+  await secrets.rollback(actorIn(workspaceId), id);
+  await secrets.set(actorIn(workspaceId), { ...anthropic, value: second });
+  await assert.rejects(
+    secrets.set(actorIn(workspaceId), { ...anthropic, label: first, value: first }),
+  );
+  await assert.rejects(
+    secrets.set(actorIn(workspaceId), { ...anthropic, provider: first, value: first }),
+  );
 
   const tables = await owner<{ name: string }[]>`
     select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables

@@ -2,6 +2,8 @@
 import type { TestContext } from "node:test";
 import { PassThrough } from "node:stream";
 import { createAccess, createAgents, createCustomProviders } from "../../src/access/index.ts";
+import { openCertificate } from "../../src/certificate.ts";
+import { createRecorder } from "../../src/activity/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { readConfig, type Config } from "../../src/config.ts";
 import { createChanges, createPool } from "../../src/db/index.ts";
@@ -17,6 +19,7 @@ import {
 } from "../../src/vault/index.ts";
 import { eventually } from "./eventually.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { actorIn } from "./actor.ts";
 
 /** What an upstream must see in place of the token. */
 export const FAKE_KEY = "sk-FAKE-real-key-0123456789-abcdefghij";
@@ -80,6 +83,7 @@ export async function openDataPlane(
   });
   const log = createLog({ level: "debug", destination: sink });
   const metrics = createMetrics();
+  const certificate = config.tls && (await openCertificate(config.tls, { log, clock }));
   const masterKey = await loadMasterKey(config, { mayCreate: false });
   await verifyMasterKey(database.ownerUrl, masterKey);
   const vault = await createVault(masterKey);
@@ -91,7 +95,7 @@ export async function openDataPlane(
   const access = createAccess({ pool, changes, vault, clock, log, metrics });
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => rule.originProblem(origin);
-  const agents = createAgents({ pool: control, clock });
+  const agents = createAgents({ pool: control, clock, vault });
   const secrets = createSecrets({
     pool: control,
     vault,
@@ -99,22 +103,32 @@ export async function openDataPlane(
     originProblem,
   });
   const customProviders = createCustomProviders({ pool: control, originProblem });
-  const proxy = createProxy({ config, access, vault, clock, log, metrics });
+  const activityPool = createPool(proxyUrl, { max: 1 });
+  const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
+  const proxy = createProxy({
+    ...{ config, access, vault, certificate, clock, log, metrics },
+    onEnded: (ended) => recorder.add(ended),
+  });
+  recorder.start(() => {
+    proxy.flush();
+    return proxy.takeOpenCounts();
+  });
   const { port } = await proxy.listen(config.proxyAddress);
   // Until it listens, what it remembers is forgotten once more.
   await eventually(async () => (await metrics.notificationsHealthy.get()).values[0]?.value === 1);
   let drained: Promise<void> | undefined;
-  const drain = (): Promise<void> => (drained ??= proxy.drain());
+  const drain = (): Promise<void> => (drained ??= proxy.drain().then(() => recorder.close()));
   t.after(async () => {
     await drain();
+    certificate?.close();
     access.close();
     await changes.close();
-    await Promise.all([pool.close(), control.close()]);
+    await Promise.all([pool.close(), activityPool.close(), control.close()]);
     if (o.database === undefined) await database.drop();
   });
   return {
     port,
-    url: `http://127.0.0.1:${port}`,
+    url: `${certificate === undefined ? "http" : "https"}://127.0.0.1:${port}`,
     workspaceId,
     config,
     access,
@@ -133,10 +147,10 @@ export async function openDataPlane(
       }
     },
     async deploy(name = "agent", options = {}) {
-      return (await agents.deploy(workspaceId, { name, ...options })).token;
+      return (await agents.deploy(actorIn(workspaceId), { name, ...options })).token;
     },
     async save(provider, value = FAKE_KEY, origin) {
-      await secrets.set(workspaceId, {
+      await secrets.set(actorIn(workspaceId), {
         provider,
         environment: "production",
         value,

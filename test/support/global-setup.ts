@@ -1,13 +1,18 @@
-// One Postgres for the whole test run, with a migrated template database that every test database is cloned from.
+// One Postgres for the whole test run, with a migrated template database that every test database is cloned from; and
+// the dashboard, built as the service serves it.
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { migrate, type Sql } from "../../src/db/index.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createLog } from "../../src/log.ts";
 import { SERVER_VARIABLE, TEMPLATE, urlOfDatabase } from "./database.ts";
 
+const BUILD = fileURLToPath(new URL("../../src/dashboard/build.ts", import.meta.url));
 // Nothing here outlives the run, so nothing has to survive a crash.
 const FAST = {
   fsync: "off",
@@ -19,6 +24,10 @@ const FAST = {
 let stop: (() => Promise<void>) | undefined;
 
 export async function globalSetup(): Promise<void> {
+  // In a process of its own: the bundler sets NODE_ENV, which the tests' programs would inherit.
+  await promisify(execFile)(process.execPath, [BUILD], {
+    env: { ...process.env, NODE_ENV: "production" },
+  });
   const dataDir = await mkdtemp(join(tmpdir(), "x3sproxy-test-"));
   const server = await startEmbedded({
     dataDir,

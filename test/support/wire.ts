@@ -1,6 +1,7 @@
 // Both ends of the proxy at the level of bytes: an upstream that a test scripts, and a client that sends what it is told.
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import type { AddressInfo } from "node:net";
 import { readAnswer, type Answer } from "./answers.ts";
 
@@ -113,8 +114,16 @@ export interface WireClient {
 }
 
 /** A client connection to a port on loopback, which sends what it is told. */
-export async function openWireClient(port: number, allowHalfOpen = false): Promise<WireClient> {
-  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen });
+export function openWireClient(port: number, allowHalfOpen = false): Promise<WireClient> {
+  return wireClientOf(connect({ port, host: "127.0.0.1", allowHalfOpen }), "connect");
+}
+
+/** The same over TLS, for a server that `options` trust; ready when the handshake is done. */
+export function openTlsClient(port: number, options: ConnectionOptions): Promise<WireClient> {
+  return wireClientOf(connectTls({ ...options, port, host: "127.0.0.1" }), "secureConnect");
+}
+
+async function wireClientOf(socket: Socket, ready: string): Promise<WireClient> {
   const { received, until } = wrap(socket);
   let failure: NodeJS.ErrnoException | undefined;
   let ended = false;
@@ -127,7 +136,7 @@ export async function openWireClient(port: number, allowHalfOpen = false): Promi
     });
     socket.on("close", () => resolve(failure === undefined ? "fin" : "reset"));
   });
-  await once(socket, "connect");
+  await once(socket, ready);
   socket.setNoDelay(true);
   let taken = 0;
   return {

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { FAKE_KEY, assertHides, openAdmin, stringAt } from "./fixture.ts";
+
+interface Event {
+  readonly id: string;
+  readonly at: string;
+  readonly action: string;
+  readonly target: { readonly id: string; readonly name: string };
+}
+
+async function openWithEvents(t: Parameters<typeof openAdmin>[0]) {
+  const admin = await openAdmin(t);
+  const { call, addKey } = admin;
+  await call("PUT", "/api/v1/secrets", { provider: "openai", value: FAKE_KEY });
+  const deployed = await call("POST", "/api/v1/agents/coder/deployments", {});
+  const operator = await addKey("operator");
+  await call("DELETE", "/api/v1/agents/coder", undefined, operator);
+  const events = async (query = ""): Promise<Event[]> => {
+    const answer = await call("GET", `/api/v1/audit${query}`);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.body["events"] as Event[];
+  };
+  return { ...admin, events, token: stringAt(deployed, "token") };
+}
+
+it("each change is there, newest first, with who, from where, to what, and no secret", async (t) => {
+  const { call, events, token, addKey } = await openWithEvents(t);
+  const found = await events();
+  assert.deepEqual(
+    found.map(({ action }) => action),
+    ["agent.destroy", "agent.deploy", "secret.set"],
+  );
+  assert.partialDeepStrictEqual(found, [
+    {
+      actor: { kind: "api_key", name: "operator" },
+      address: "127.0.0.1",
+      method: "api_key",
+      target: { kind: "agent", name: "coder" },
+      afterHash: null,
+      result: "done",
+    },
+    { actor: { name: "bootstrap" }, beforeHash: null },
+    { target: { kind: "secret", name: "openai/production" } },
+  ]);
+  const auditor = await addKey("auditor");
+  const { text } = await call("GET", "/api/v1/audit", undefined, auditor);
+  assert.deepEqual((JSON.parse(text) as { events: unknown }).events, found);
+  for (const secret of [FAKE_KEY, token]) assertHides(text, secret);
+});
+
+it("the filters narrow it, together", async (t) => {
+  const { events, owner } = await openWithEvents(t);
+  // A minute apart, the later ids earlier.
+  await owner`update x3sproxy.audit_events set created_at = now() - id * interval '1 minute'`;
+  const [destroyed, deployed, saved] = await events();
+  assert.ok(destroyed && deployed && saved);
+  const ids = async (query: string) => (await events(query)).map(({ id }) => id);
+  assert.deepEqual(await ids("?action=agent.deploy"), [deployed.id]);
+  assert.deepEqual(await ids("?actor=operator"), [destroyed.id]);
+  assert.deepEqual(await ids("?target=coder"), [destroyed.id, deployed.id]);
+  assert.deepEqual(await ids(`?target=${saved.target.id}`), [saved.id]);
+  assert.deepEqual(await ids("?target=coder&actor=operator"), [destroyed.id]);
+  assert.deepEqual(await ids("?target=coder&action=secret.set"), []);
+  const at = encodeURIComponent(deployed.at);
+  assert.deepEqual(await ids(`?from=${at}`), [deployed.id, saved.id]);
+  assert.ok(!(await ids(`?to=${at}`)).includes(deployed.id), "`to` is exclusive");
+  assert.deepEqual(await ids("?actor=%27%20or%201%3D1%20--"), []);
+});
+
+it("what is no time or no filter is 422", async (t) => {
+  const { call } = await openAdmin(t);
+  for (const query of ["from=yesterday", "to=1", "from=2026-11-25", "agent=coder", "action="]) {
+    const { status } = await call("GET", `/api/v1/audit?${query}`);
+    assert.equal(status, query === "action=" ? 200 : 422, query);
+  }
+});
+
+it("another workspace's events are not there", async (t) => {
+  const { call, addKey, addWorkspace } = await openWithEvents(t);
+  const stranger = await addKey("auditor", await addWorkspace("elsewhere"));
+  const { body } = await call("GET", "/api/v1/audit", undefined, stranger);
+  assert.deepEqual(body, { events: [], nextCursor: null });
+});

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { it, type TestContext } from "node:test";
+import { insertMinute } from "../support/activity.ts";
+import { FAKE_KEY, openAdmin, stringAt } from "./fixture.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+interface Item {
+  kind: string;
+  subject: string;
+  since: string;
+  detail: string;
+}
+
+async function open(t: TestContext) {
+  const admin = await openAdmin(t);
+  const deploy = async (name: string): Promise<string> =>
+    stringAt(await admin.call("POST", `/api/v1/agents/${name}/deployments`, {}), "agent", "id");
+  /** Notes that the token of a deployment was used then. */
+  const use = (agentId: string, deployment: number, atMs: number) => admin.owner`
+    insert into x3sproxy.activity_agents
+    values (${admin.workspaceId}, ${agentId}, 'openai', ${deployment}, ${new Date(atMs)})
+    on conflict (workspace_id, agent_id, provider) do update set deployment = excluded.deployment, last_used_at = excluded.last_used_at`;
+  return {
+    ...admin,
+    deploy,
+    use,
+    attention: async (): Promise<Item[]> => {
+      const { body } = await admin.call("GET", "/api/v1/overview");
+      return (body["overview"] as { attention: Item[] }).attention;
+    },
+  };
+}
+
+const kinds = (items: readonly Item[]): string[][] =>
+  items.map(({ kind, subject }) => [kind, subject]);
+
+it("a key that is older than the rule, until it is replaced", async (t) => {
+  const { call, clock, attention, owner } = await open(t);
+  const secret = { provider: "openai", environment: "staging", value: FAKE_KEY };
+  const made = await call("PUT", "/api/v1/secrets", secret);
+  const dueAt = stringAt(made, "secret", "dueAt");
+  assert.equal(Date.parse(dueAt) - Date.parse(stringAt(made, "secret", "updatedAt")), 90 * DAY_MS);
+  clock.advance(90 * DAY_MS - HOUR_MS);
+  assert.deepEqual(await attention(), []);
+  clock.advance(2 * HOUR_MS);
+  assert.deepEqual(await attention(), [
+    {
+      kind: "rotation_due",
+      subject: "openai/staging",
+      since: dueAt,
+      detail: "The key is 90 days old; it is due for a new one after 90 days.",
+    },
+  ]);
+  await owner`update x3sproxy.secret_versions set created_at = created_at - interval '91 days'`;
+  clock.advance(-(90 * DAY_MS + HOUR_MS));
+  assert.equal((await attention()).length, 1);
+  await call("PUT", "/api/v1/secrets", secret);
+  assert.deepEqual(await attention(), []);
+});
+
+it("the workspace's own rules count, where it has any", async (t) => {
+  const { call, clock, attention, owner, deploy } = await open(t);
+  await owner`alter table x3sproxy.workspaces add column if not exists rotation_days integer not null default 90`;
+  await owner`alter table x3sproxy.workspaces add column if not exists idle_days integer not null default 14`;
+  await owner`update x3sproxy.workspaces set rotation_days = 7, idle_days = 3`;
+  await call("PUT", "/api/v1/secrets", { provider: "openai", value: FAKE_KEY });
+  await deploy("coder");
+  clock.advance(6 * DAY_MS);
+  assert.deepEqual(kinds(await attention()), [["agent_idle", "coder"]]);
+  clock.advance(2 * DAY_MS);
+  assert.deepEqual(kinds(await attention()), [
+    ["rotation_due", "openai/production"],
+    ["agent_idle", "coder"],
+  ]);
+});
+
+it("an agent that nobody has used for 14 days", async (t) => {
+  const { clock, attention, deploy, use } = await open(t);
+  const agentId = await deploy("coder");
+  const usedMs = clock.nowMs() + HOUR_MS;
+  await use(agentId, 1, usedMs);
+  clock.advance(14 * DAY_MS);
+  assert.deepEqual(await attention(), []);
+  clock.advance(HOUR_MS);
+  assert.deepEqual(await attention(), [
+    {
+      kind: "agent_idle",
+      subject: "coder",
+      since: new Date(usedMs).toISOString(),
+      detail: "It was last used 14 days ago.",
+    },
+  ]);
+  await use(agentId, 1, clock.nowMs());
+  assert.deepEqual(await attention(), []);
+});
+
+it("a token that was not used in the day after its deployment, whatever became of the one before", async (t) => {
+  const { clock, attention, deploy, use } = await open(t);
+  const agentId = await deploy("coder");
+  await use(agentId, 1, clock.nowMs());
+  await deploy("coder");
+  await deploy("tester");
+  clock.advance(DAY_MS - HOUR_MS);
+  assert.deepEqual(await attention(), []);
+  clock.advance(2 * HOUR_MS);
+  assert.deepEqual(kinds(await attention()), [
+    ["token_unused", "coder"],
+    ["token_unused", "tester"],
+  ]);
+  await use(agentId, 2, clock.nowMs());
+  assert.deepEqual(kinds(await attention()), [["token_unused", "tester"]]);
+});
+
+it("refusals that rise: 20 in the last hour, and more than three times an hour of the day before", async (t) => {
+  const { attention, owner, workspaceId, clock } = await open(t);
+  const nowMs = clock.nowMs();
+  const refuse = (agent: string, refusals: number, atMs: number) =>
+    insertMinute(owner, { workspaceId, agent, atMs, requests: refusals, refusals });
+  await refuse("few", 8, nowMs);
+  await refuse("usual", 30, nowMs);
+  await refuse("usual", 24 * 15, nowMs - 5 * HOUR_MS);
+  assert.deepEqual(await attention(), []);
+  await refuse("sudden", 20, nowMs - 30 * 60_000);
+  await refuse("risen", 61, nowMs);
+  await refuse("risen", 24 * 20, nowMs - 12 * HOUR_MS);
+  await refuse("past", 500, nowMs - 26 * HOUR_MS);
+  const [risen, sudden, ...rest] = await attention();
+  assert.deepEqual(rest, []);
+  const sinceMs = Date.parse(risen?.since ?? "") - (nowMs - HOUR_MS);
+  assert.ok(sinceMs >= 0 && sinceMs < 10_000);
+  assert.partialDeepStrictEqual(risen, {
+    kind: "refusals_rising",
+    subject: "risen",
+    detail: "61 refusals in the last hour; the day before had 20.0 an hour.",
+  });
+  assert.equal(sudden?.subject, "sudden");
+});
+
+it("refusals that rise over many agents, a few each", async (t) => {
+  const { attention, owner, workspaceId, clock } = await open(t);
+  for (let n = 0; n < 10; n++) {
+    await insertMinute(owner, {
+      ...{ workspaceId, agent: `agent-${n}`, atMs: clock.nowMs(), requests: 5, refusals: 5 },
+    });
+  }
+  assert.deepEqual(kinds(await attention()), [["refusals_rising", "all agents"]]);
+});

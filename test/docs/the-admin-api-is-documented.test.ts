@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { PROBLEMS } from "../../src/errors.ts";
+
+const root = new URL("../../", import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
+
+test("docs/admin-api.md has each problem code with its statuses, and no other", () => {
+  const rows = [
+    ...read("docs/admin-api.md").matchAll(/^\| `([a-z_]+)` \| ([\d, ]+) \| [^|]{5,} \|$/gm),
+  ];
+  assert.deepEqual(
+    rows.map(([, code, statuses]) => [code, statuses]),
+    Object.entries(PROBLEMS).map(([code, statuses]) => [code, statuses.join(", ")]),
+  );
+});
+
+test("each problem that the code makes has a status that is documented for its code", () => {
+  const files = readdirSync(new URL("src/", root), { recursive: true, encoding: "utf8" });
+  const found = files
+    .filter((file) => file.endsWith(".ts"))
+    .flatMap((file) => [
+      ...read(`src/${file}`).matchAll(/\b(?:RequestError|problem)\(\s*(\d{3}),\s*"([a-z_]+)"/g),
+    ]);
+  assert.ok(found.length > 30, "the search found them");
+  for (const [, status, code = ""] of found) {
+    const documented = Object.entries(PROBLEMS).find(([name]) => name === code)?.[1] ?? [];
+    assert.ok(documented.map(String).includes(status ?? ""), `${code} with ${status ?? ""}`);
+  }
+});
