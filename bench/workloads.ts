@@ -44,7 +44,7 @@ export function listWorkloads(quick: boolean): Workload[] {
     connections,
     warmupMs: quick ? 150 : 500,
     windowMs: quick ? (o.main === true ? 800 : 500) : 2500,
-    rounds: quick ? (o.main === true ? 4 : 2) : 5,
+    rounds: quick ? (o.main === true ? 4 : 2) : o.main === true ? 5 : 3,
     question,
     without: [],
   });
@@ -62,7 +62,7 @@ export function listWorkloads(quick: boolean): Workload[] {
       kind: "streams",
       warmupMs,
       windowMs,
-      rounds: quick ? 3 : 5,
+      rounds: quick ? 3 : count === 300 ? 5 : 3,
       events,
     };
   };
