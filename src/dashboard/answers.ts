@@ -261,7 +261,6 @@ export const read = {
   link: (body: unknown): Link => link.parse(body),
   url: one("url", text),
   users: page("users", user),
-  user: one("user", user),
   invitations: page("invitations", invitation),
   apiKeys: page("apiKeys", apiKey),
   key: one("key", text),

@@ -27,7 +27,11 @@ function tryAgain(failures: number, error: Error): boolean {
 }
 
 const client = new QueryClient({
-  defaultOptions: { queries: { retry: tryAgain, staleTime: 5000, gcTime: 300_000 } },
+  defaultOptions: {
+    queries: { retry: tryAgain, staleTime: 5000, gcTime: 300_000 },
+    // What is typed or shown once must not outlive its form here: a value, a token, a link.
+    mutations: { gcTime: 0 },
+  },
 });
 const desk = createProofDesk();
 const call = createCall({

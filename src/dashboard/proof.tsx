@@ -84,7 +84,7 @@ function ProofForm({ me, desk }: { me: Me; desk: ProofDesk }) {
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        prove.mutate();
+        if (!prove.isPending) prove.mutate();
       }}
     >
       <input type="hidden" autoComplete="username" value={me.name} readOnly />

@@ -97,11 +97,10 @@ export function useAgent(name: string) {
   });
 }
 
-export function useWorkspace(enabled = true) {
+export function useWorkspace() {
   const call = useCall();
   return useQuery({
     queryKey: ["workspace"],
-    enabled,
     queryFn: ({ signal }) => call(read.workspace, "GET", "/workspace", { signal }),
   });
 }

@@ -75,6 +75,7 @@ export function SignedIn({ enrolling = false, children }: SignedInProps) {
   if (me === undefined) {
     return error === null ? null : (
       <main className="entry">
+        <h1 className="unseen">x3sproxy</h1>
         <ErrorState error={error} retry={() => void refetch()} />
       </main>
     );

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium, type Browser, type Page } from "playwright-core";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
 const PLACES = [
   "/usr/bin/chromium",
@@ -31,8 +31,14 @@ export interface WatchedPage {
   readonly page: Page;
   /** What the policy blocked, and what scripts threw. */
   readonly complaints: string[];
-  /** Fails when axe finds anything on the page as it is. */
-  readonly assertAccessible: () => Promise<void>;
+  /** Fails when axe finds anything on the page as it is; by default by all of its rules. */
+  readonly assertAccessible: (rules?: readonly string[]) => Promise<void>;
+  /** Fails when the page scrolls sideways. */
+  readonly assertFits: () => Promise<void>;
+  /** How much has moved by itself since the page was loaded (https://web.dev/articles/cls, without its windows). */
+  readonly layoutShift: () => Promise<number>;
+  /** Another page of the same person: with the same cookies, and complaints of its own. */
+  readonly openTab: (url: string) => Promise<WatchedPage>;
 }
 
 /** A browser until the test ends; each page has cookies of its own. */
@@ -59,6 +65,10 @@ async function openPage(
     reducedMotion: "reduce",
     permissions: ["clipboard-read", "clipboard-write"],
   });
+  return openTab(context, url);
+}
+
+async function openTab(context: BrowserContext, url: string): Promise<WatchedPage> {
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS);
   const complaints: string[] = [];
@@ -71,8 +81,40 @@ async function openPage(
     }
   });
   await page.goto(url);
-  return { page, complaints, assertAccessible: () => assertAccessible(page) };
+  return {
+    ...{ page, complaints },
+    assertAccessible: (rules) => assertAccessible(page, rules),
+    assertFits: () => assertFits(page),
+    layoutShift: () => page.evaluate<number>(LAYOUT_SHIFT),
+    openTab: (other) => openTab(context, other),
+  };
 }
+
+const LAYOUT_SHIFT = `new Promise((resolve) => {
+  let sum = 0;
+  const add = (entries) => {
+    for (const { hadRecentInput, value } of entries) if (!hadRecentInput) sum += value;
+  };
+  const observer = new PerformanceObserver((list) => add(list.getEntries()));
+  observer.observe({ type: "layout-shift", buffered: true });
+  // What was painted last is reported with the frame after it.
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    add(observer.takeRecords());
+    observer.disconnect();
+    resolve(sum);
+  }));
+})`;
+
+async function assertFits(page: Page): Promise<void> {
+  const outside = await page.evaluate<string[]>(OUTSIDE);
+  assert.deepEqual(outside, [], `${page.url()} scrolls sideways`);
+}
+
+// What sticks out, where the page as a whole can be scrolled to it.
+const OUTSIDE = `document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth ? [] :
+  [...document.querySelectorAll("body *")]
+    .filter((each) => each.getBoundingClientRect().right > document.scrollingElement.clientWidth)
+    .map((each) => each.outerHTML.slice(0, 120))`;
 
 interface AxeResult {
   readonly violations: readonly {
@@ -85,10 +127,11 @@ interface AxeResult {
   }[];
 }
 
-async function assertAccessible(page: Page): Promise<void> {
+async function assertAccessible(page: Page, rules?: readonly string[]): Promise<void> {
   // By the debugger's door, to which the page's policy does not apply.
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate<AxeResult>("axe.run()");
+  if (!(await page.evaluate<boolean>("'axe' in window"))) await page.evaluate(AXE);
+  const options = rules === undefined ? {} : { runOnly: rules };
+  const { violations } = await page.evaluate<AxeResult>(`axe.run(${JSON.stringify(options)})`);
   const found = violations.flatMap(({ id, help, nodes }) =>
     nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")}: ${node.failureSummary ?? ""}`),
   );

@@ -10,7 +10,7 @@ import { Button, ButtonLink } from "../parts/button.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { Snippets } from "../parts/snippets.tsx";
-import { EmptyState, ErrorState } from "../parts/states.tsx";
+import { ErrorState, Missing } from "../parts/states.tsx";
 import { When } from "../parts/when.tsx";
 import { PATHS } from "../paths.ts";
 import { useActivity, useAgent, useProviders } from "../queries.ts";
@@ -27,16 +27,13 @@ export function AgentPage() {
     const unknown = error instanceof ApiProblem && error.status === 404;
     return (
       <Page title={name}>
-        <div className="card">
-          {error !== null && !unknown ? (
-            <ErrorState error={error} retry={() => void refetch()} />
-          ) : (
-            <EmptyState
-              title={unknown ? "There is no such agent" : "Loading …"}
-              action={<ButtonLink to={PATHS.agents}>All agents</ButtonLink>}
-            />
-          )}
-        </div>
+        <Missing
+          error={unknown ? null : error}
+          retry={() => void refetch()}
+          loading={error === null}
+          title="There is no such agent"
+          action={<ButtonLink to={PATHS.agents}>All agents</ButtonLink>}
+        />
       </Page>
     );
   }

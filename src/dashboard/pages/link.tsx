@@ -97,6 +97,7 @@ function LinkForm({ kind, token, link }: { kind: Kind; token: string; link: Link
       const enrolled = me.secondFactor?.enrolled === true;
       void navigate(enrolled ? PATHS.overview : `${PATHS.enrolment}?new`, { replace: true });
     },
+    onError: () => setCode(""),
   });
   return (
     <Entry title={title} intro={<Intro kind={kind} link={link} />}>

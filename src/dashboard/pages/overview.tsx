@@ -42,35 +42,39 @@ export function OverviewPage() {
       ) : (
         <div className={isPlaceholderData ? "stale" : undefined}>
           <Attention items={data?.attention} />
-          <section className="section" aria-label="Over time">
-            <Suspense fallback={<ChartsPlace />}>
-              {data === undefined ? <ChartsPlace /> : <Charts overview={data} hours={hours} />}
-            </Suspense>
-          </section>
-          {data !== undefined && data.totals.requests === 0 && data.totals.refusals === 0 && (
-            <Beginning />
-          )}
-          <div className="two-columns">
-            <Shares
-              title="By provider"
-              rows={data?.byProvider.map((row) => ({
-                ...row,
-                name: row.provider === "" ? "no known provider" : row.provider,
-                to: `${PATHS.activity}?${new URLSearchParams({ provider: row.provider }).toString()}`,
-              }))}
-            />
-            <Shares
-              title="By agent"
-              rows={data?.byAgent.map((row) => ({
-                ...row,
-                name: row.agent,
-                to: agentPath(row.agent),
-              }))}
-            />
-          </div>
+          {/* Nothing below it before it has its height. */}
+          {data !== undefined && <Traffic overview={data} hours={hours} />}
         </div>
       )}
     </Page>
+  );
+}
+
+function Traffic({ overview, hours }: { overview: Overview; hours: number }) {
+  const { totals, byProvider, byAgent } = overview;
+  return (
+    <>
+      <section className="section" aria-label="Over time">
+        <Suspense fallback={<ChartsPlace />}>
+          <Charts overview={overview} hours={hours} />
+        </Suspense>
+      </section>
+      {totals.requests === 0 && totals.refusals === 0 && <Beginning />}
+      <div className="two-columns">
+        <Shares
+          title="By provider"
+          rows={byProvider.map((row) => ({
+            ...row,
+            name: row.provider === "" ? "no known provider" : row.provider,
+            to: `${PATHS.activity}?${new URLSearchParams({ provider: row.provider }).toString()}`,
+          }))}
+        />
+        <Shares
+          title="By agent"
+          rows={byAgent.map((row) => ({ ...row, name: row.agent, to: agentPath(row.agent) }))}
+        />
+      </div>
+    </>
   );
 }
 
@@ -114,8 +118,8 @@ type Share = Pick<Overview["byAgent"][number], "requests" | "errors" | "refusals
   readonly to: string;
 };
 
-function Shares({ title, rows }: { title: string; rows: readonly Share[] | undefined }) {
-  const most = Math.max(1, ...(rows ?? []).map((row) => row.requests));
+function Shares({ title, rows }: { title: string; rows: readonly Share[] }) {
+  const most = Math.max(1, ...rows.map((row) => row.requests));
   return (
     <Section title={title}>
       <div className="card table-card">
@@ -135,22 +139,14 @@ function Shares({ title, rows }: { title: string; rows: readonly Share[] | undef
             </tr>
           </thead>
           <tbody>
-            {rows === undefined &&
-              [0, 1, 2].map((index) => (
-                <tr key={index}>
-                  <td colSpan={4}>
-                    <Skeleton />
-                  </td>
-                </tr>
-              ))}
-            {rows?.length === 0 && (
+            {rows.length === 0 && (
               <tr>
                 <td colSpan={4} className="muted">
                   Nothing in this time.
                 </td>
               </tr>
             )}
-            {rows?.map((row) => (
+            {rows.map((row) => (
               <tr key={row.name}>
                 <td className="share-name">
                   <Link to={row.to}>{row.name}</Link>

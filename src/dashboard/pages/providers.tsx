@@ -216,7 +216,13 @@ function RemoveDialog(props: { provider: Provider | undefined; onClose: () => vo
               `, and its keys in ${provider.environments.join(", ")} are of no more use`}
             .
           </p>
-          {users.length === 0 ? (
+          {agents.loading ? (
+            <p>Looking who uses it …</p>
+          ) : agents.error !== null ? (
+            <p>
+              <strong>Which agents use it could not be found out.</strong>
+            </p>
+          ) : users.length === 0 ? (
             <p>No agent has used it.</p>
           ) : (
             <ul className="affected" tabIndex={0} aria-label="Agents">

@@ -1,6 +1,6 @@
 // One secret: its versions, and which agents were seen using each, since when.
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { read, type Secret, type SecretUse, type SecretVersion } from "../answers.ts";
 import { Button, ButtonLink } from "../parts/button.tsx";
@@ -10,7 +10,7 @@ import { FormError } from "../parts/field.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
 import { DueBadge } from "../parts/secret-state.tsx";
-import { Badge, EmptyState, ErrorState } from "../parts/states.tsx";
+import { Badge, EmptyState, Missing, Skeleton } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { When } from "../parts/when.tsx";
@@ -23,19 +23,21 @@ export function SecretPage() {
   const { id = "" } = useParams();
   const secrets = useSecrets();
   const secret = secrets.rows.find((each) => each.id === id);
+  const { error, more, loadingMore } = secrets;
+  useEffect(() => {
+    // It may stand further down in the list.
+    if (secret === undefined && error === null && !loadingMore) more?.();
+  });
   if (secret === undefined) {
     return (
       <Page title="Secret">
-        <div className="card">
-          {secrets.error !== null ? (
-            <ErrorState error={secrets.error} retry={secrets.retry} />
-          ) : (
-            <EmptyState
-              title={secrets.loading ? "Loading …" : "There is no such secret"}
-              action={<ButtonLink to={PATHS.secrets}>All secrets</ButtonLink>}
-            />
-          )}
-        </div>
+        <Missing
+          error={secrets.error}
+          retry={secrets.retry}
+          loading={secrets.loading || secrets.more !== undefined}
+          title="There is no such secret"
+          action={<ButtonLink to={PATHS.secrets}>All secrets</ButtonLink>}
+        />
       </Page>
     );
   }
@@ -70,7 +72,14 @@ function SecretDetail({ secret }: { secret: Secret }) {
     {
       title: "Seen in use by",
       kind: "wide",
-      cell: ({ version }) => <Users use={use.rows.filter((each) => each.version === version)} />,
+      cell: ({ version }) =>
+        use.error !== null && use.rows.length === 0 ? (
+          <span className="warn-text">could not be loaded</span>
+        ) : use.loading ? (
+          <Skeleton />
+        ) : (
+          <Users use={use.rows.filter((each) => each.version === version)} />
+        ),
     },
     {
       title: "Actions",

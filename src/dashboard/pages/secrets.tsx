@@ -8,7 +8,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
 import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
 import { DueBadge } from "../parts/secret-state.tsx";
-import { EmptyState, ErrorState } from "../parts/states.tsx";
+import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
 import { secretPath } from "../paths.ts";
@@ -99,7 +99,14 @@ export function SecretsPage() {
         )
       }
     >
-      {providers.error !== null && <ErrorState error={providers.error} retry={providers.retry} />}
+      {providers.error !== null && secrets.error === null && (
+        <Note tone="warn">
+          <span role="alert">The providers could not be loaded, so no key can be added.</span>{" "}
+          <Button small onClick={providers.retry}>
+            Try again
+          </Button>
+        </Note>
+      )}
       <DataTable
         label="Secrets"
         columns={columns}

@@ -137,6 +137,7 @@ function SecretForm(props: SecretDialogProps) {
               ...(chosen === undefined ? [["", "Choose …"] as const] : []),
               ...providers.map(({ name, title }) => [name, title] as const),
             ]}
+            data-initial-focus={props.provider === "" || undefined}
           />
           <Field
             label="Environment"

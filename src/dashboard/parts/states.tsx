@@ -31,6 +31,28 @@ export function EmptyState({ title, children, action }: EmptyProps) {
   );
 }
 
+interface MissingProps extends EmptyProps {
+  readonly error: Error | null;
+  readonly retry: () => void;
+  readonly loading: boolean;
+}
+
+/** In place of one thing that is not there yet, could not be had, or is not. */
+export function Missing({ error, retry, loading, ...nothing }: MissingProps) {
+  if (error === null && loading) {
+    return (
+      <div className="card form-card" aria-busy="true">
+        <Skeleton width="20rem" />
+      </div>
+    );
+  }
+  return (
+    <div className="card">
+      {error === null ? <EmptyState {...nothing} /> : <ErrorState error={error} retry={retry} />}
+    </div>
+  );
+}
+
 /** A grey line in place of a text that is coming. */
 export function Skeleton({ width = "60%" }: { width?: string }) {
   return <span className="skeleton" style={{ width }} aria-hidden="true" />;

@@ -46,7 +46,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
             ))}
           </tr>
         </thead>
-        <tbody role="rowgroup">
+        <tbody role="rowgroup" key={list.loading ? "loading" : "loaded"}>
           {list.loading
             ? Array.from({ length: loadingRows }, (_, index) => (
                 <LoadingRow key={index} columns={columns} />
