@@ -7,6 +7,7 @@ table x3sproxy.account_attempts (
   tries integer not null default 0,
   next_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
   touched_at timestamp with time zone not null default now(),
+  refusal_noted_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
   constraint account_attempts_pkey PRIMARY KEY (subject),
   constraint account_attempts_subject_check CHECK ((octet_length(subject) = 32)),
   CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (touched_at)
@@ -91,8 +92,7 @@ table x3sproxy.api_keys (
   allowed_addresses text[] not null default '{}'::text[],
   requests_per_minute integer,
   last_used_at timestamp with time zone,
-  window_started_at timestamp with time zone,
-  window_requests integer not null default 0,
+  used_until timestamp with time zone,
   constraint api_keys_agents_check CHECK (((agents IS NULL) OR (role = ANY (ARRAY['viewer'::text, 'operator'::text])))),
   constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   constraint api_keys_hash_key UNIQUE (hash),
@@ -469,7 +469,7 @@ AS $function$
   join x3sproxy.workspaces w on w.id = u.workspace_id
   where s.hash = session_hash and s.ends_at > now() and s.last_seen_at > now() - interval '30 minutes'
 $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.begin_attempt(of_network bytea, of_account bytea, of_place bytea, OUT subject bytea, OUT wait_s integer)
+CREATE OR REPLACE FUNCTION x3sproxy.begin_attempt(of_network bytea, of_account bytea, of_place bytea, OUT subject bytea, OUT wait_s integer, OUT note boolean)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -494,9 +494,13 @@ begin
     case when cardinality(at_network.recent) >= 5
       then extract(epoch from at_network.recent[cardinality(at_network.recent) - 4] + interval '1 minute' - t) else 0 end,
     case when at_account.next_at > t then extract(epoch from at_account.next_at - t) else 0 end));
+  note := wait_s > 0 and at_account.refusal_noted_at < t - interval '1 hour';
+  if note then
+    update x3sproxy.account_attempts a set refusal_noted_at = t where a.subject = begin_attempt.subject;
+  end if;
   if wait_s > 0 then return; end if;
   update x3sproxy.network_attempts set recent = at_network.recent || t, touched_at = t where network = of_network;
-  update x3sproxy.account_attempts a set tries = a.tries + 1, touched_at = t, next_at = case
+  update x3sproxy.account_attempts a set tries = a.tries + 1, touched_at = t, refusal_noted_at = '-infinity', next_at = case
       when a.tries + 1 < 5 then '-infinity'
       else t + least(900, 2 ^ least(a.tries + 1 - 5, 10)) * interval '1 second' end
     where a.subject = begin_attempt.subject;

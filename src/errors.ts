@@ -80,6 +80,7 @@ export const PROBLEMS = {
   limited_to_agents: [403],
   address_not_allowed: [403],
   csrf: [403],
+  https_needed: [403],
   proof_needed: [403],
   second_factor_required: [403, 409],
   // users, sessions and API keys
@@ -135,7 +136,6 @@ export const PROBLEMS = {
   key_has_odd_characters: [422],
   key_too_long: [422],
   key_of_other_provider: [422],
-  too_many_tests: [429],
   // ourselves
   busy: [503],
   store_unavailable: [503],

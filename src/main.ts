@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createAccess, createAgents, createCustomProviders } from "./access/index.ts";
 import { createActivityViews, createRecorder, createRetention } from "./activity/index.ts";
-import { createAdmin } from "./admin/index.ts";
+import { createAdmin, plainOverNetwork } from "./admin/index.ts";
 import { createAudit } from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
@@ -35,6 +35,8 @@ export interface Service {
   readonly embedded: boolean;
   /** The link that makes the first user; undefined once there is one. */
   readonly setupUrl: string | undefined;
+  /** Whether nobody can sign in, since browsers would come by plain http over a network. */
+  readonly httpsNeeded: boolean;
   /** Ends open work within the drain deadline, then everything else. */
   stop(): Promise<void>;
 }
@@ -146,7 +148,12 @@ async function build(
   for (const [route, { host, port }] of Object.entries(listening)) {
     log.info("listening", { route, address: `${host}:${port}` });
   }
+  const httpsNeeded = plainOverNetwork(config.dashboardUrl);
+  if (httpsNeeded) {
+    log.warn("nobody can sign in: X3SPROXY_DASHBOARD_URL is plain http over a network");
+  }
   return {
+    httpsNeeded,
     proxyUrl: urlOf(proxyAddress, certificate && "https"),
     adminUrl: urlOf(adminAddress, certificate && "https"),
     metricsUrl: urlOf(metricsAddress),

@@ -46,6 +46,17 @@ export function isOwnHost(
   return names.includes(name);
 }
 
+/** Whether the host of `url` is this machine. False for text that is no URL. */
+export function isLoopbackHost(url: string): boolean {
+  const name = bare(URL.parse(url)?.hostname ?? "");
+  return name === "localhost" || parseAddress(name)?.range() === "loopback";
+}
+
+/** Whether browsers reach us by plain http over a network, so that nobody can sign in. */
+export function plainOverNetwork(dashboardUrl: string): boolean {
+  return dashboardUrl.startsWith("http:") && !isLoopbackHost(dashboardUrl);
+}
+
 function bare(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, "").toLowerCase();
 }

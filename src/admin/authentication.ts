@@ -29,6 +29,8 @@ export interface RouteRule {
   readonly fresh?: boolean | undefined;
   /** Whether its `:name` names an agent, which a caller limited to agents needs to be limited to. */
   readonly forAgent?: boolean | undefined;
+  /** Whether it makes a session, or leads to one: then a browser has to come by https, or from this machine. */
+  readonly forSession?: boolean | undefined;
 }
 
 const MAX_REMEMBERED = 1000;

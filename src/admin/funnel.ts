@@ -1,7 +1,6 @@
 // What every request to the admin side passes through: headers, Host, authentication, permission, errors, the log
 // line. A route only declares who may use it; it must never authenticate or answer an error by itself.
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Socket } from "node:net";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ListenAddress } from "../config.ts";
@@ -9,7 +8,8 @@ import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person } from "../identity/index.ts";
 import { errorFields, type Log } from "../log.ts";
-import { clientNetwork, isOwnHost } from "./addresses.ts";
+import { clientNetwork, isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
+import { securityHeaders, sendProblem } from "./answers.ts";
 import { createAttempts } from "./attempts.ts";
 import {
   checkRule,
@@ -19,7 +19,7 @@ import {
 } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
-import { problem, PROBLEM_TYPE, problemOf, type Problem } from "./problem.ts";
+import { problem, problemOf } from "./problem.ts";
 
 declare module "fastify" {
   /** A RouteRule, as far as it is declared. */
@@ -27,6 +27,7 @@ declare module "fastify" {
     permission?: RoutePermission;
     fresh?: boolean | undefined;
     forAgent?: boolean | undefined;
+    forSession?: boolean | undefined;
   }
   interface FastifyRequest {
     caller: Caller | undefined;
@@ -34,20 +35,6 @@ declare module "fastify" {
     sessionValue: string | undefined;
   }
 }
-
-const SECURITY_HEADERS: Readonly<Record<string, string>> = {
-  "content-security-policy":
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-  "x-content-type-options": "nosniff",
-  "cache-control": "no-store",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-};
-const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 60, 503: 2 };
-// RFC 6797. Two years.
-const HSTS = "max-age=63072000; includeSubDomains";
 
 interface FunnelOptions {
   readonly identity: Pick<Identity, "authenticateApiKey" | "authenticateSession">;
@@ -62,6 +49,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   const { identity, log, clock, dashboardUrl, listening } = options;
   const attempts = createAttempts({ clock });
   const secure = dashboardUrl.startsWith("https:");
+  const headers = securityHeaders({ secure });
   const cookie = createSessionCookie({ secure });
   const authenticate = createAuthentication({ identity, attempts, cookie, dashboardUrl });
 
@@ -75,8 +63,10 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   });
 
   app.addHook("onRequest", async (request, reply) => {
-    reply.headers(SECURITY_HEADERS);
-    if (secure) reply.header("strict-transport-security", HSTS);
+    reply.headers(headers);
+    if (request.headers.host === undefined && request.raw.httpVersion !== "1.0") {
+      throw new RequestError(400, "bad_request", "The request is malformed."); // RFC 9112, 3.2
+    }
     const local = request.socket.localAddress;
     if (!isOwnHost(request.headers.host, { dashboardUrl, listening: listening(), local })) {
       throw new RequestError(
@@ -86,8 +76,9 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
       );
     }
     if (request.is404) return;
-    const { permission, ...rest } = request.routeOptions.config;
+    const { permission, forSession = false, ...rest } = request.routeOptions.config;
     if (permission === undefined) throw new Error("a route without a permission was asked for");
+    if (forSession) refusePlainNetwork(request.headers.host, dashboardUrl);
     if (permission === "public" || permission === "link") {
       if (!isSafe(request.method)) refuseForeignSite(request.headers, dashboardUrl);
       if (permission === "link") attempts.begin(clientNetwork(request.ip));
@@ -100,15 +91,15 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   app.setErrorHandler((error, request, reply) => {
     const known = problemOf(error);
     const retryAfterS = error instanceof RequestError ? error.retryAfterS : undefined;
-    if (known !== undefined) return send(reply, known, retryAfterS);
+    if (known !== undefined) return sendProblem(reply, known, retryAfterS);
     const errorId = newId();
     log.error("admin request failed", { errorId, route: routeOf(request), ...errorFields(error) });
     const unknown = problem(500, "internal_error", "Something went wrong. The log has more.");
-    return send(reply, { ...unknown, instance: `urn:uuid:${errorId}` });
+    return sendProblem(reply, { ...unknown, instance: `urn:uuid:${errorId}` });
   });
 
   app.setNotFoundHandler((_request, reply) =>
-    send(reply, problem(404, "not_found", "There is nothing at this path.")),
+    sendProblem(reply, problem(404, "not_found", "There is nothing at this path.")),
   );
 
   app.addHook("onResponse", async (request, reply) => {
@@ -150,48 +141,19 @@ export function actorOf(request: FastifyRequest): Actor {
   return { workspaceId, kind, id, name, address: clientOf(request).address, method };
 }
 
-/** Fastify's own refusals that come before any hook: a URL that can't be decoded, a parameter that is too long. */
-export function answerFrameworkError(
-  error: FastifyError,
-  _request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  reply.headers(SECURITY_HEADERS);
-  void send(reply, problemOf(error) ?? problem(400, "bad_request", "The request is malformed."));
-}
-
-/** Answers what is not HTTP at all, or too large or slow to be read. */
-export function answerProtocolError(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? 431
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? 408
-        : 400;
-  const answer = problem(status, "bad_request", "The request is malformed.");
-  const body = JSON.stringify(answer);
-  const headers = {
-    ...SECURITY_HEADERS,
-    "content-type": PROBLEM_TYPE,
-    "content-length": Buffer.byteLength(body),
-    connection: "close",
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${answer.title}\r\n${lines.join("")}\r\n${body}`);
-}
-
-function send(
-  reply: FastifyReply,
-  answer: Problem,
-  retryAfterS = RETRY_AFTER_S[answer.status],
-): FastifyReply {
-  if (retryAfterS !== undefined) reply.header("retry-after", retryAfterS);
-  if (answer.status === 401) reply.header("www-authenticate", 'Bearer realm="x3sproxy"');
-  return reply.code(answer.status).type(PROBLEM_TYPE).send(JSON.stringify(answer));
+/**
+ * Throws RequestError 403 `https_needed` when a browser reaches us by plain http over a network: its session's cookie would cross that
+ * in the open.
+ */
+function refusePlainNetwork(host: string | undefined, dashboardUrl: string): void {
+  const local = dashboardUrl.startsWith("https:") || isLoopbackHost(`http://${host ?? ""}`);
+  if (local && !plainOverNetwork(dashboardUrl)) return;
+  throw new RequestError(
+    403,
+    "https_needed",
+    "Nobody signs in by plain http over a network. Give the service a certificate (X3SPROXY_TLS_CERT_FILE, X3SPROXY_TLS_KEY_FILE), " +
+      "or put a TLS proxy in front and set X3SPROXY_DASHBOARD_URL to its https URL.",
+  );
 }
 
 function routeOf(request: FastifyRequest): string {

@@ -22,6 +22,7 @@ export function addLinkRoutes(
     path: "/links/look",
     summary: "Tell what a one-time link is for, without using it up",
     permission: "link",
+    forSession: true,
     body: z.strictObject({ token: linkToken }),
     answer: z.object({
       kind: z.enum(["invitation", "reset", "setup"]),
@@ -38,6 +39,7 @@ export function addLinkRoutes(
     path: "/setup",
     summary: "Make the first user, with the token of the setup link, and sign in",
     permission: "link",
+    forSession: true,
     body: setupBody,
     answer: oneMe,
     success: [201],
@@ -53,6 +55,7 @@ export function addLinkRoutes(
     path: "/invitations/accept",
     summary: "Become a user, with the token of an invitation, and sign in",
     permission: "link",
+    forSession: true,
     body: acceptBody,
     answer: oneMe,
     success: [201],
@@ -68,6 +71,7 @@ export function addLinkRoutes(
     path: "/resets/accept",
     summary: "Set another password, with the token of a reset, and sign in",
     permission: "link",
+    forSession: true,
     body: resetBody,
     answer: oneMe,
     async handle({ body, request, reply }) {

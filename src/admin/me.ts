@@ -1,9 +1,10 @@
 // A caller's own account over REST: who it is, proof, password, second factor, sessions.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { Identity } from "../identity/index.ts";
+import type { Identity, SessionView } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
 import { callerOf, personOf } from "./funnel.ts";
+import { createLatestFirstPaging, nextCursor, pageQuery } from "./paging.ts";
 import { code, oneMe, password, type Selves } from "./people.ts";
 import { addRoute } from "./route.ts";
 
@@ -29,6 +30,8 @@ const sessionView = z.object({
   address: z.string().nullable(),
   userAgent: z.string().nullable(),
 });
+
+const sessionPages = createLatestFirstPaging<SessionView>("sessions");
 
 export function addMeRoutes(
   app: FastifyInstance,
@@ -120,8 +123,15 @@ export function addMeRoutes(
     path: "/me/sessions",
     summary: "List the own sessions, latest first",
     permission: "person",
-    answer: z.object({ sessions: z.array(sessionView) }),
-    handle: async ({ request }) => ({ sessions: await ownSessions.list(personOf(request)) }),
+    query: pageQuery,
+    answer: z.object({ sessions: z.array(sessionView), nextCursor }),
+    async handle({ query, request }) {
+      const person = personOf(request);
+      const { rows, nextCursor } = await sessionPages.read(query, (page) =>
+        ownSessions.list(person, page),
+      );
+      return { sessions: rows, nextCursor };
+    },
   });
 
   addRoute(app, {

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { Page } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
+import type { LatestFirst, Placed } from "../identity/index.ts";
 
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 100;
@@ -74,6 +75,13 @@ export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
       };
     },
   };
+}
+
+const latestFirst = z.tuple([z.string().regex(/^\d{1,16}$/), z.guid()]);
+
+/** Pages of a list whose rows say their place themselves, the latest first. */
+export function createLatestFirstPaging<View>(list: string): Paging<LatestFirst, Placed<View>> {
+  return createPaging(list, latestFirst, ({ place }: Placed<View>) => place);
 }
 
 function parseJson(text: string): unknown {

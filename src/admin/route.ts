@@ -72,14 +72,14 @@ export function addRoute<
   Body extends z.ZodType = z.ZodType<undefined>,
   Answer extends z.ZodType = z.ZodType<undefined>,
 >(app: FastifyInstance, route: Route<Params, Query, Headers, Body, Answer>): void {
-  const { method, path, permission, fresh, forAgent } = route;
+  const { method, path, permission, fresh, forAgent, forSession } = route;
   const { params, query, headers, body, answer } = route;
   if (!app.hasDecorator("declaredRoutes")) app.decorate("declaredRoutes", []);
   app.declaredRoutes.push(route);
   app.route({
     method,
     url: API + path,
-    config: { permission, fresh, forAgent },
+    config: { permission, fresh, forAgent, forSession },
     handler: async (request, reply) => {
       const call = {
         params: parseParams(params, request.params, route.unknown),

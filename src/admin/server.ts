@@ -15,9 +15,10 @@ import type { KeyTests, Secrets } from "../vault/index.ts";
 import { addActivityRoute } from "./activity.ts";
 import { addAgentRoutes } from "./agents.ts";
 import { parseAddress, trusts } from "./addresses.ts";
+import { createEarlyAnswers } from "./answers.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addDashboard } from "./dashboard.ts";
-import { answerFrameworkError, answerProtocolError, installFunnel } from "./funnel.ts";
+import { installFunnel } from "./funnel.ts";
 import { addIdentityRoutes } from "./identity.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview.ts";
@@ -61,16 +62,22 @@ export interface Admin {
 /** Builds the admin side. Throws when a route declares no permission. */
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const { certificate } = options;
+  // The funnel refuses a request without a Host; Node's refusal would lack our headers.
+  const http = { requireHostHeader: false };
   const app: FastifyInstance = fastify({
     logger: false,
-    https: certificate === undefined ? null : certificate.options,
+    ...{ http }, // for plain HTTP; the types know it beside no https alone
+    https: certificate === undefined ? null : { ...certificate.options, ...http },
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
     trustProxy: (address) => trusts(options.trustedProxies, parseAddress(address)),
-    frameworkErrors: answerFrameworkError,
-    clientErrorHandler: answerProtocolError,
+    // What still comes on an open connection while we close is answered like everything else.
+    return503OnClosing: false,
+    ...createEarlyAnswers({ secure: options.dashboardUrl.startsWith("https:") }),
   });
+  // An expectation that is not known may be passed over (RFC 9110, 10.1.1); Node would answer it by itself.
+  app.server.on("checkExpectation", (...call) => app.server.emit("request", ...call));
   if (app.server instanceof TlsServer) certificate?.keepCurrent(app.server);
   // JSON is the only body there is; the parser refuses `__proto__` and `constructor.prototype`.
   app.removeContentTypeParser("text/plain");
@@ -88,9 +95,9 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   await app.ready();
   return {
     async listen({ host, port }) {
-      // Of localhost's addresses Fastify listens on each by a server of its own, which no renewed certificate would reach.
-      const single = certificate !== undefined && host === "localhost";
-      await app.listen({ host: single ? (await lookup(host)).address : host, port });
+      // Of localhost's addresses Fastify would listen on each by a server of its own, which has neither a renewed certificate nor our
+      // answers to what is not HTTP.
+      await app.listen({ host: host === "localhost" ? (await lookup(host)).address : host, port });
       const bound = app.server.address() as AddressInfo;
       listening = { host: bound.address, port: bound.port };
       return listening;

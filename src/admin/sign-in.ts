@@ -22,6 +22,7 @@ export function addSignInRoutes(
     path: "/sign-in",
     summary: "Sign in: sets the session's cookie",
     permission: "public",
+    forSession: true,
     body: signInBody,
     answer: oneMe,
     async handle({ body, request, reply }) {

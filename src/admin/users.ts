@@ -1,9 +1,9 @@
 // Users and invitations over REST. The answer that makes a link is the only one that ever holds it.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { Identity, UserView } from "../identity/index.ts";
+import type { Identity, InvitationView, UserView } from "../identity/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { createPaging, nextCursor, pageQuery } from "./paging.ts";
+import { createLatestFirstPaging, createPaging, nextCursor, pageQuery } from "./paging.ts";
 import { agentLimit, email, role } from "./people.ts";
 import { addRoute } from "./route.ts";
 
@@ -41,6 +41,7 @@ const invitationView = z.object({
 });
 
 const pages = createPaging("users", z.tuple([z.string()]), ({ email }: UserView) => [email]);
+const invitationPages = createLatestFirstPaging<InvitationView>("invitations");
 
 export function addUserRoutes(
   app: FastifyInstance,
@@ -107,10 +108,15 @@ export function addUserRoutes(
     path: "/invitations",
     summary: "List the open invitations, latest first",
     permission: "owner",
-    answer: z.object({ invitations: z.array(invitationView) }),
-    handle: async ({ request }) => ({
-      invitations: await invitations.list(callerOf(request).workspaceId),
-    }),
+    query: pageQuery,
+    answer: z.object({ invitations: z.array(invitationView), nextCursor }),
+    async handle({ query, request }) {
+      const { workspaceId } = callerOf(request);
+      const { rows, nextCursor } = await invitationPages.read(query, (page) =>
+        invitations.list(workspaceId, page),
+      );
+      return { invitations: rows, nextCursor };
+    },
   });
 
   addRoute(app, {

@@ -84,7 +84,13 @@ function explainStart(error: unknown): never {
 }
 
 function banner(service: Service, publicUrl: string): string {
-  const { proxyUrl, adminUrl, metricsUrl, dataDir, embedded, setupUrl } = service;
+  const { proxyUrl, adminUrl, metricsUrl, dataDir, embedded, setupUrl, httpsNeeded } = service;
+  const warning = httpsNeeded
+    ? `
+Nobody can sign in: browsers would come by plain http over a network. Give the service a certificate (X3SPROXY_TLS_CERT_FILE,
+X3SPROXY_TLS_KEY_FILE), or put a TLS proxy in front and set X3SPROXY_DASHBOARD_URL to its https URL.
+`
+    : "";
   const setup =
     setupUrl === undefined
       ? ""
@@ -97,7 +103,7 @@ x3sproxy is running${embedded ? `, with a Postgres of its own. Data: ${dataDir}`
   proxy    ${proxyUrl}
   admin    ${adminUrl}
   metrics  ${metricsUrl}/metrics
-${setup}
+${setup}${warning}
 Next, in another terminal, in this folder and with the same X3SPROXY_ settings:
   npx x3sproxy secret set openai         add a real key (asks for it)
   npx x3sproxy agent deploy my-agent     prints a token, and what to set: paste those lines

@@ -15,25 +15,36 @@ export interface Attempt {
 export interface Attempts {
   /**
    * Counts a try from a network at an account. With `learns`, one that succeeds makes the network known for that account. Throws
-   * RequestError 429 `too_many_attempts` with the time to wait; then nothing was counted.
+   * RequestError 429 `too_many_attempts` with the time to wait; then nothing was counted, and `note`, which writes that down, was
+   * called if it was the account's first refusal after a try that went on, or the first for an hour: in the transaction, confined to
+   * the workspace, that remembers it.
    */
-  begin(of: { network: string; account: string; learns: boolean }): Promise<Attempt>;
+  begin(of: Try, note: (sql: TransactionSql) => Promise<void>): Promise<Attempt>;
+}
+
+interface Try {
+  /** Where the account is. */
+  readonly workspaceId: string;
+  readonly network: string;
+  readonly account: string;
+  readonly learns: boolean;
 }
 
 /** `pool`: the control role's. */
 export function createAttempts({ pool }: { pool: Pool }): Attempts {
   return {
-    async begin({ network, account, learns }) {
+    async begin({ workspaceId, network, account, learns }, note) {
       const ofNetwork = digest("network", network);
       const ofAccount = digest("account", account);
       const ofPlace = digest("place", account, network);
-      const [row] = await pool.query(
-        (sql) => sql<{ subject: Buffer; waitS: number }[]>`
-          select subject, wait_s as "waitS"
-          from x3sproxy.begin_attempt(${ofNetwork}, ${ofAccount}, ${ofPlace})`,
-      );
-      if (row === undefined) throw new Error("begin_attempt gave no row");
-      const { subject, waitS } = row;
+      const { subject, waitS } = await pool.inWorkspace(workspaceId, async (sql) => {
+        const [row] = await sql<{ subject: Buffer; waitS: number; note: boolean }[]>`
+          select subject, wait_s as "waitS", note
+          from x3sproxy.begin_attempt(${ofNetwork}, ${ofAccount}, ${ofPlace})`;
+        if (row === undefined) throw new Error("begin_attempt gave no row");
+        if (row.note) await note(sql);
+        return row;
+      });
       if (waitS > 0) {
         throw new RequestError(
           429,

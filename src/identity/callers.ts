@@ -44,30 +44,31 @@ interface SessionRow {
 
 /** `pool`: the control role's. */
 export function createCallers({ pool }: { pool: Pool }): Callers {
-  /** Counts a request and notes the use, the latter at most once a minute. */
-  async function count({ id, workspace_id }: KeyRow): Promise<void> {
-    const [row] = await pool.inWorkspace(
-      workspace_id,
-      (sql) => sql<{ waitS: number | null }[]>`
+  /**
+   * Counts a request and notes the use, the latter at most once a minute. False: the key has ended meanwhile. Throws RequestError 429
+   * `too_many_requests`: then nothing was counted or noted.
+   */
+  async function count({ id, workspace_id }: KeyRow): Promise<boolean> {
+    const state = await pool.inWorkspace(workspace_id, async (sql) => {
+      const share = sql`interval '1 microsecond' * (60000000 / requests_per_minute)`;
+      const used = sql`greatest(used_until, now()) + ${share}`;
+      const { count: counted } = await sql`
         update x3sproxy.api_keys set
           last_used_at = case when last_used_at > now() - interval '1 minute' then last_used_at else now() end,
-          window_started_at = case when window_started_at > now() - interval '1 minute'
-            then window_started_at else now() end,
-          window_requests = case when window_started_at > now() - interval '1 minute'
-            then least(window_requests, requests_per_minute) + 1 else 1 end
-        where id = ${id}
-        returning case when window_requests > requests_per_minute
-          then ceil(extract(epoch from window_started_at + interval '1 minute' - now()))::integer end as "waitS"`,
-    );
-    const waitS = row?.waitS;
-    if (waitS == null) return;
+          used_until = coalesce(${used}, used_until)
+        where id = ${id} and coalesce(${used} <= now() + interval '1 minute', true)`;
+      if (counted > 0) return { waitS: 0 };
+      const [row] = await sql<{ waitS: number }[]>`
+        select greatest(1, ceil(extract(epoch from ${used} - interval '1 minute' - now())))::integer as "waitS"
+        from x3sproxy.api_keys where id = ${id}`;
+      return row;
+    });
+    if (state === undefined || state.waitS === 0) return state !== undefined;
     throw new RequestError(
       429,
       "too_many_requests",
       "This API key has used up its requests for now.",
-      {
-        retryAfterS: Math.max(1, waitS),
-      },
+      { retryAfterS: state.waitS },
     );
   }
 
@@ -85,7 +86,7 @@ export function createCallers({ pool }: { pool: Pool }): Callers {
           "This API key can't be used from this address.",
         );
       }
-      if (row.limited || !row.used_lately) await count(row);
+      if ((row.limited || !row.used_lately) && !(await count(row))) return undefined;
       const { id, workspace_id: workspaceId, name, role, agents } = row;
       return { kind: "api_key", id, workspaceId, name, role, agents, mustEnrol: false };
     },

@@ -1,11 +1,12 @@
 // Invitations: how further users come into a workspace. Each is a link, good once and for 72 hours; a later one for the same address
 // takes the place of the one before.
 import { record, type Actor } from "../audit/index.ts";
-import type { Pool } from "../db/index.ts";
+import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer, newId } from "../ids.ts";
 import { digest } from "./bearers.ts";
 import { normalizeEmail } from "./emails.ts";
+import { createdUs, LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
 import { checkLimit, type Role } from "./roles.ts";
 
 export interface InvitationView {
@@ -23,7 +24,7 @@ export interface InvitationView {
 /** Every change is recorded in the audit. */
 export interface Invitations {
   /** Open ones, latest first. */
-  list(workspaceId: string): Promise<InvitationView[]>;
+  list(workspaceId: string, page: Page<LatestFirst>): Promise<Placed<InvitationView>[]>;
   /** Throws RequestError: 409 `user_exists`, 422 `agents_not_allowed`. */
   create(
     by: Actor,
@@ -45,13 +46,15 @@ interface InvitationRow {
 
 export function createInvitations({ pool }: { pool: Pool }): Invitations {
   return {
-    async list(workspaceId) {
+    async list(workspaceId, { limit, after: [us, id] = LATEST }) {
       const rows = await pool.inWorkspace(
         workspaceId,
-        (sql) => sql<InvitationRow[]>`
-          select * from x3sproxy.invitations where expires_at > now() order by created_at desc, id`,
+        (sql) => sql<(InvitationRow & { created_us: string })[]>`
+          select *, ${createdUs(sql)} as created_us from x3sproxy.invitations
+          where expires_at > now() and (${createdUs(sql)}, id) < (${us}::bigint, ${id}::uuid)
+          order by created_us desc, id desc limit ${limit}`,
       );
-      return rows.map(view);
+      return rows.map((row) => ({ ...view(row), place: [row.created_us, row.id] }));
     },
 
     create(by, { email: given, role, agents }) {

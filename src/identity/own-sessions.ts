@@ -1,8 +1,9 @@
 // A user's own sessions: seen and ended.
 import { record } from "../audit/index.ts";
-import type { Pool } from "../db/index.ts";
+import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { actorFrom, type Client, type Person } from "./caller.ts";
+import { createdUs, LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface SessionView {
@@ -19,7 +20,7 @@ export interface SessionView {
 
 export interface OwnSessions {
   /** Live ones, latest first. */
-  list(person: Person): Promise<SessionView[]>;
+  list(person: Person, page: Page<LatestFirst>): Promise<Placed<SessionView>[]>;
   /** Throws RequestError 404 `session_not_found`. */
   end(person: Person, sessionId: string, client: Client): Promise<void>;
   endOthers(person: Person, client: Client): Promise<void>;
@@ -28,6 +29,7 @@ export interface OwnSessions {
 interface SessionRow {
   id: string;
   created_at: Date;
+  created_us: string;
   last_seen_at: Date;
   ends_at: Date;
   address: string | null;
@@ -36,13 +38,15 @@ interface SessionRow {
 
 export function createOwnSessions({ pool }: { pool: Pool }): OwnSessions {
   return {
-    async list({ workspaceId, id: userId, session }) {
+    async list({ workspaceId, id: userId, session }, { limit, after: [us, id] = LATEST }) {
       const rows = await pool.inWorkspace(
         workspaceId,
         (sql) => sql<SessionRow[]>`
-          select id, created_at, last_seen_at, ends_at, address, user_agent from x3sproxy.sessions
+          select id, created_at, last_seen_at, ends_at, address, user_agent, ${createdUs(sql)} as created_us
+          from x3sproxy.sessions
           where user_id = ${userId} and ends_at > now() and last_seen_at > now() - interval '30 minutes'
-          order by created_at desc, id`,
+            and (${createdUs(sql)}, id) < (${us}::bigint, ${id}::uuid)
+          order by created_us desc, id desc limit ${limit}`,
       );
       return rows.map((row) => ({
         id: row.id,
@@ -52,6 +56,7 @@ export function createOwnSessions({ pool }: { pool: Pool }): OwnSessions {
         endsAt: row.ends_at.toISOString(),
         address: row.address,
         userAgent: row.user_agent,
+        place: [row.created_us, row.id],
       }));
     },
 

@@ -69,11 +69,15 @@ export function createProofs(o: {
     async withProof(prover, proof, work) {
       const { userId, actor, network } = prover;
       const account = `proof ${userId}`;
-      const attempt = await attempts.begin({ network, account, learns: false });
+      const { workspaceId } = actor;
+      const attempt = await attempts.begin(
+        { workspaceId, network, account, learns: false },
+        (sql) => note(sql, prover, "too_many_attempts"),
+      );
       try {
         const holds = await prepare(prover, proof);
         if (holds !== undefined) {
-          const done = await pool.inWorkspace(actor.workspaceId, async (sql) => {
+          const done = await pool.inWorkspace(workspaceId, async (sql) => {
             if (!(await holds(sql))) return undefined;
             const result = await work(sql);
             await attempt.settle("succeeded", sql);
@@ -85,15 +89,23 @@ export function createProofs(o: {
         await attempt.settle("undecided").catch(() => undefined); // then it stays counted
         throw error;
       }
-      await pool.inWorkspace(actor.workspaceId, async (sql) => {
+      await pool.inWorkspace(workspaceId, async (sql) => {
         await attempt.settle("failed", sql);
-        const [user] = await sql<{ id: string; email: string }[]>`
-          select id, email from x3sproxy.users where id = ${userId}`;
-        if (user === undefined) return;
-        const target = userTarget(user);
-        await record(sql, actor, { action: "user.proof_refused", target, result: "refused" });
+        await note(sql, prover, "refused");
       });
       throw new RequestError(401, "proof_refused", "The password or the code is wrong.");
     },
   };
+}
+
+/** Writes a refusal down, unless the user is gone. */
+async function note(
+  sql: TransactionSql,
+  { userId, actor }: Prover,
+  result: "refused" | "too_many_attempts",
+): Promise<void> {
+  const [user] = await sql<{ id: string; email: string }[]>`
+    select id, email from x3sproxy.users where id = ${userId}`;
+  if (user === undefined) return;
+  await record(sql, actor, { action: "user.proof_refused", target: userTarget(user), result });
 }

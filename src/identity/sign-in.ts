@@ -1,7 +1,7 @@
 // Signing in and out. Must take the same time and give the same answer whether there is no such user, the password is wrong, or
 // the code behind a right password is.
 import { record, type Actor } from "../audit/index.ts";
-import type { Pool } from "../db/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Attempt, Attempts } from "./attempts.ts";
 import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
@@ -76,38 +76,34 @@ export function createSignIn(o: {
     });
   }
 
-  async function refuse(
+  /** Writes a refusal down. `sql`: a transaction confined to the user's workspace. */
+  async function note(
+    sql: TransactionSql,
     user: UserRow | undefined,
-    result: "password_wrong" | "code_wrong",
-    client: Client,
-    attempt: Attempt,
+    result: "password_wrong" | "code_wrong" | "too_many_attempts",
+    { address }: Client,
   ): Promise<void> {
-    await pool.inWorkspace(user?.workspaceId ?? NOWHERE, async (sql) => {
-      await attempt.settle("failed", sql);
-      if (user === undefined) {
-        await sql`select 1`;
-        return;
-      }
-      const { workspaceId, id, email } = user;
-      const { address } = client;
-      const by: Actor = { workspaceId, kind: "user", id, name: email, address, method: "password" };
-      await record(sql, by, {
-        action: "user.sign_in_refused",
-        target: userTarget(user),
-        result,
-      });
-    });
+    if (user === undefined) {
+      await sql`select 1`;
+      return;
+    }
+    const { workspaceId, id, email } = user;
+    const by: Actor = { workspaceId, kind: "user", id, name: email, address, method: "password" };
+    await record(sql, by, { action: "user.sign_in_refused", target: userTarget(user), result });
   }
 
   return {
     async signIn({ email, password, code }, client) {
       const account = normalizeEmail(email);
-      const attempt = await attempts.begin({ network: client.network, account, learns: true });
+      const user = await find(account);
+      const workspaceId = user?.workspaceId ?? NOWHERE;
+      const attempt = await attempts.begin(
+        { workspaceId, network: client.network, account, learns: true },
+        (sql) => note(sql, user, "too_many_attempts", client),
+      );
       let value: string | undefined;
-      let user: UserRow | undefined;
       let right: boolean;
       try {
-        user = await find(account);
         right = await passwords.verify(password, user?.passwordHash);
         if (right && user !== undefined) value = await start(user, code, client, attempt);
       } catch (error) {
@@ -115,7 +111,10 @@ export function createSignIn(o: {
         throw error;
       }
       if (value !== undefined) return value;
-      await refuse(user, right ? "code_wrong" : "password_wrong", client, attempt);
+      await pool.inWorkspace(workspaceId, async (sql) => {
+        await attempt.settle("failed", sql);
+        await note(sql, user, right ? "code_wrong" : "password_wrong", client);
+      });
       throw new RequestError(
         401,
         "sign_in_refused",

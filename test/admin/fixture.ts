@@ -50,7 +50,7 @@ export function createTestClock(): Clock & { advance(ms: number): void } {
 
 /**
  * Everything is gone when the test ends. `log` collects the log's lines. `controlUrl`: another database login than the right
- * one. `origins`: of providers, in place of the built-in ones. `env`: settings of calls to providers.
+ * one. `origins`: of providers, in place of the built-in ones. `env`: settings of calls to providers. `host`: to listen on.
  */
 export async function openAdmin(
   t: TestContext,
@@ -61,6 +61,7 @@ export async function openAdmin(
     certificate?: Certificate;
     origins?: Readonly<Record<string, string>>;
     env?: Readonly<Record<string, string>>;
+    host?: string;
   } = {},
 ) {
   const clock = createTestClock();
@@ -113,7 +114,7 @@ export async function openAdmin(
     certificate: o.certificate,
   };
   const admin = await createAdmin(settings);
-  const { port } = await admin.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = await admin.listen({ host: o.host ?? "127.0.0.1", port: 0 });
   const others: (() => Promise<void>)[] = [];
   t.after(async () => {
     for (const close of others) await close();

@@ -78,7 +78,10 @@ it("open invitations are listed without their links, replaced by a later one, an
   const late = tokenOf(await invite("late@example.test"));
   await owner`update x3sproxy.invitations set expires_at = now() - interval '1 second'`;
   assertRefused(await browse().call("POST", "/links/look", { token: late }), 401, "link_invalid");
-  assert.deepEqual((await first.call("GET", "/invitations")).body, { invitations: [] });
+  assert.deepEqual((await first.call("GET", "/invitations")).body, {
+    invitations: [],
+    nextCursor: null,
+  });
 });
 
 it("somebody who is a user of another workspace can't be made one of this", async (t) => {

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { FAKE_KEY, openAdmin, stringAt, type Answer } from "./fixture.ts";
+import { openPeople, OWNER_EMAIL } from "./people.ts";
 
-type Admin = Awaited<ReturnType<typeof openAdmin>>;
+const latestKey = (list: string, ...key: unknown[]) =>
+  Buffer.from(JSON.stringify([list, key])).toString("base64url");
 
 /** The rows of a list by what `name` says of each, page after page; `between` runs after each page. */
 async function walk(
-  call: Admin["call"],
+  call: (method: string, path: string) => Promise<Answer>,
   path: string,
   o: { key: string; name: string; between?: () => Promise<unknown> },
 ): Promise<string[][]> {
@@ -59,6 +61,70 @@ it("agents, secrets and the audit come in pages whose ends meet", async (t) => {
     [...ids].sort((a, b) => b - a),
   );
   assert.equal(new Set(ids).size, 2 * names.length);
+});
+
+it("invitations and one's own sessions come latest first, in pages whose ends meet, however close they were made", async (t) => {
+  const { first, browse, owner } = await openPeople(t);
+  const emails = ["e", "c", "a", "d", "b"].map((name) => `${name}@example.test`);
+  for (const email of emails) {
+    const invited = await first.call("POST", "/invitations", { email, role: "viewer" });
+    assert.equal(invited.status, 201, invited.text);
+  }
+  for (let i = 0; i < 4; i++) assert.equal((await browse().signIn(OWNER_EMAIL)).status, 200);
+  const lists = [
+    { path: "/invitations", key: "invitations", name: "email", count: 5 },
+    { path: "/me/sessions", key: "sessions", name: "id", count: 5 },
+  ];
+  const call = (method: string, path: string) => first.call(method, path);
+  for (const made of ["as they were", "a microsecond apart", "at once"]) {
+    if (made !== "as they were") {
+      for (const table of ["invitations", "sessions"]) {
+        await owner`
+          update x3sproxy.${owner(table)} set created_at = date_trunc('second', created_at - interval '1 minute')`;
+        if (made === "at once") {
+          await owner`update x3sproxy.${owner(table)} set created_at = (select min(created_at) from x3sproxy.${owner(table)})`;
+          continue;
+        }
+        await owner`
+          with placed as (select id, row_number() over (order by id) as place from x3sproxy.${owner(table)})
+          update x3sproxy.${owner(table)} t set created_at = (select min(created_at) from x3sproxy.${owner(table)}) +
+            placed.place * interval '1 microsecond' from placed where placed.id = t.id`;
+      }
+    }
+    for (const { path, key, name, count } of lists) {
+      const all = await walk(call, `${path}?limit=200`, { key, name });
+      assert.deepEqual([all.length, new Set(all.flat()).size], [1, count], path);
+      if (made === "as they were" && key === "invitations") {
+        assert.deepEqual(all.flat(), emails.toReversed());
+      }
+      for (const limit of [1, 2, 3, 5]) {
+        const pages = await walk(call, `${path}?limit=${limit}`, { key, name });
+        assert.deepEqual(pages.flat(), all.flat(), `${path} ${limit} ${made}`);
+        assert.equal(pages.length, Math.ceil(count / limit));
+      }
+    }
+  }
+  const id = "00000000-0000-0000-0000-000000000000";
+  for (const wrong of [
+    latestKey("invitations", "1", "x"),
+    latestKey("invitations", "-1", id),
+    latestKey("invitations", "1e3", id),
+    latestKey("invitations", "infinity", id),
+    latestKey("invitations", "9".repeat(17), id),
+    latestKey("sessions", "1", id),
+  ]) {
+    const answer = await first.call("GET", `/invitations?cursor=${wrong}`);
+    assert.deepEqual([answer.status, answer.body["code"]], [422, "cursor_invalid"], wrong);
+  }
+  for (const path of ["/invitations", "/me/sessions"]) {
+    assert.equal((await first.call("GET", `${path}?limit=0`)).status, 422);
+    assert.equal((await first.call("GET", `${path}?offset=1`)).status, 422);
+  }
+  const past = latestKey("invitations", "0", id);
+  assert.deepEqual((await first.call("GET", `/invitations?cursor=${past}`)).body, {
+    invitations: [],
+    nextCursor: null,
+  });
 });
 
 it("rows that come and go between two pages neither repeat nor hide others", async (t) => {

@@ -29,3 +29,12 @@ test("each problem that the code makes has a status that is documented for its c
     assert.ok(documented.map(String).includes(status ?? ""), `${code} with ${status ?? ""}`);
   }
 });
+
+test("each problem code is one that the service gives", () => {
+  const source = readdirSync(new URL("src/", root), { recursive: true, encoding: "utf8" })
+    // The command line and the dashboard read codes; what they know of has to come from the rest.
+    .filter((file) => file.endsWith(".ts") && !/^(errors\.ts|cli\b|dashboard\b)/.test(file))
+    .map((file) => read(`src/${file}`))
+    .join("");
+  for (const code of Object.keys(PROBLEMS)) assert.ok(source.includes(`"${code}"`), code);
+});

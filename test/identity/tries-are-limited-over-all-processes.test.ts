@@ -6,16 +6,20 @@ import { openIdentity } from "./fixture.ts";
 
 /** Two processes' limits on one database. `age` lets all that was counted be longer ago. */
 async function openLimits(t: TestContext) {
-  const { controlUrl, owner } = await openIdentity(t);
+  const { controlUrl, owner, workspaceId } = await openIdentity(t);
   const pools = [createPool(controlUrl), createPool(controlUrl)];
   t.after(() => Promise.all(pools.map((pool) => pool.close())));
   const limits = pools.map((pool) => createAttempts({ pool }));
+  const noted: string[] = [];
   /** Begins a try; gives it, or the seconds to wait. */
   const begin = async (network: string, account: string, i = 0): Promise<Attempt | number> => {
     try {
       const attempts = limits[i % 2];
       assert.ok(attempts !== undefined);
-      return await attempts.begin({ network, account, learns: true });
+      return await attempts.begin({ workspaceId, network, account, learns: true }, async (sql) => {
+        await sql`select 1`;
+        noted.push(account);
+      });
     } catch (error) {
       const { status, code, retryAfterS } = error as Record<string, unknown>;
       assert.deepEqual([status, code], [429, "too_many_attempts"]);
@@ -34,9 +38,10 @@ async function openLimits(t: TestContext) {
         recent = array(select r - ${interval}::interval from unnest(recent) r order by r)`;
     await owner`
       update x3sproxy.account_attempts set touched_at = touched_at - ${interval}::interval,
-        next_at = next_at - ${interval}::interval`;
+        next_at = next_at - ${interval}::interval,
+        refusal_noted_at = refusal_noted_at - ${interval}::interval`;
   };
-  return { owner, begin, fail, age };
+  return { owner, begin, fail, age, noted };
 }
 
 let networks = 0;
@@ -110,6 +115,53 @@ it("strangers who keep on guessing do not keep a user out at home", async (t) =>
   assert.ok((await fail(newNetwork(), "someone")) > 0, "strangers wait");
   for (let i = 0; i < 5; i++) assert.equal(await fail("home", "someone"), 0);
   assert.ok((await fail("home", "someone")) > 0, "so do guesses at home, by a count of their own");
+});
+
+it("of all refusals at an account the first is noted, then one in an hour, and one after each try that went on", async (t) => {
+  const { begin, fail, age, noted } = await openLimits(t);
+  await Promise.all(Array.from({ length: 60 }, (_, i) => begin(newNetwork(), "someone", i)));
+  assert.deepEqual(noted, ["someone"], "from 55 networks over two processes");
+  await begin("home", "another");
+  assert.deepEqual(noted, ["someone"]);
+  await age("2 seconds");
+  assert.equal(await fail(newNetwork(), "someone"), 0);
+  for (let i = 0; i < 5; i++) await fail(newNetwork(), "someone");
+  assert.deepEqual(noted, ["someone", "someone"], "a try went on in between");
+
+  for (let i = 0; i < 5; i++) await fail("busy", `account ${i}`);
+  for (let i = 0; i < 5; i++) await fail("busy", "another");
+  for (let i = 0; i < 5; i++) await fail("busy", "nobody");
+  assert.deepEqual(noted.slice(2), ["another", "nobody"], "the network's refusals, too");
+  await age("59 minutes");
+  for (let i = 0; i < 10; i++) await fail("busy", `account ${i}`);
+  noted.length = 0;
+  for (let i = 0; i < 5; i++) await fail("busy", "another");
+  assert.deepEqual(noted, []);
+  await age("2 minutes");
+  for (let i = 0; i < 10; i++) await fail("busy", `account ${i}`);
+  noted.length = 0;
+  for (let i = 0; i < 5; i++) await fail("busy", "another");
+  assert.deepEqual(noted, ["another"], "an attack that lasts shows again");
+});
+
+it("what can't be noted is not taken for noted", async (t) => {
+  const { controlUrl, workspaceId } = await openIdentity(t);
+  const pool = createPool(controlUrl);
+  t.after(() => pool.close());
+  const attempts = createAttempts({ pool });
+  const of = { workspaceId, network: "one", account: "someone", learns: true };
+  for (let i = 0; i < 5; i++) await attempts.begin(of, () => Promise.reject(new Error("no")));
+  await assert.rejects(
+    attempts.begin(of, () => Promise.reject(new Error("not written"))),
+    /not written/,
+  );
+  let written = 0;
+  const write = () => {
+    written++;
+    return Promise.resolve();
+  };
+  for (let i = 0; i < 3; i++) await assert.rejects(attempts.begin(of, write), { status: 429 });
+  assert.equal(written, 1);
 });
 
 it("what is no longer needed is swept; the tables hold hashes alone", async (t) => {

@@ -1,0 +1,71 @@
+// How the admin side answers by itself: the headers of every answer, problems, and what is answered before any hook runs. Must never
+// repeat what was sent.
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import type { Socket } from "node:net";
+import { problem, PROBLEM_TYPE, problemOf, type Problem } from "./problem.ts";
+
+const HEADERS: Readonly<Record<string, string>> = {
+  "content-security-policy":
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-store",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+// RFC 6797. Two years.
+const HSTS = "max-age=63072000; includeSubDomains";
+const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 60, 503: 2 };
+const STATUS_OF_PROTOCOL_ERROR: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/** What every answer carries. `secure`: whether browsers reach us by https. */
+export function securityHeaders({ secure }: { secure: boolean }): Readonly<Record<string, string>> {
+  return secure ? { ...HEADERS, "strict-transport-security": HSTS } : HEADERS;
+}
+
+/** Answers with a problem. `retryAfterS`: in place of the usual one of a 429 or 503. */
+export function sendProblem(
+  reply: FastifyReply,
+  answer: Problem,
+  retryAfterS = RETRY_AFTER_S[answer.status],
+): FastifyReply {
+  if (retryAfterS !== undefined) reply.header("retry-after", retryAfterS);
+  if (answer.status === 401) reply.header("www-authenticate", 'Bearer realm="x3sproxy"');
+  return reply.code(answer.status).type(PROBLEM_TYPE).send(JSON.stringify(answer));
+}
+
+/** Fastify's options for what it answers before any hook. `secure`: whether browsers reach us by https. */
+export function createEarlyAnswers(o: { secure: boolean }) {
+  const headers = securityHeaders(o);
+  return {
+    /** Fastify's own refusals: a URL that can't be decoded, a parameter that is too long. */
+    frameworkErrors(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+      reply.headers(headers);
+      void sendProblem(
+        reply,
+        problemOf(error) ?? problem(400, "bad_request", "The request is malformed."),
+      );
+    },
+    /** What is not HTTP at all, or too large or slow to be read. */
+    clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
+      if (!socket.writable) {
+        socket.destroy();
+        return;
+      }
+      const status = STATUS_OF_PROTOCOL_ERROR[error.code ?? ""] ?? 400;
+      const answer = problem(status, "bad_request", "The request is malformed.");
+      const body = JSON.stringify(answer);
+      const lines = Object.entries({
+        ...headers,
+        "content-type": PROBLEM_TYPE,
+        "content-length": Buffer.byteLength(body),
+        connection: "close",
+      }).map(([name, value]) => `${name}: ${value}\r\n`);
+      socket.end(`HTTP/1.1 ${status} ${answer.title}\r\n${lines.join("")}\r\n${body}`);
+    },
+  };
+}
