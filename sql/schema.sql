@@ -43,7 +43,6 @@ table x3sproxy.activity_minutes (
   total_ms double precision not null,
   open_peak bigint not null,
   constraint activity_minutes_pkey PRIMARY KEY (workspace_id, minute, agent, provider),
-  constraint activity_minutes_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
   CREATE INDEX activity_minutes_age ON x3sproxy.activity_minutes USING brin (minute)
 ) with row level security;
 table x3sproxy.activity_versions (
@@ -130,7 +129,6 @@ table x3sproxy.audit_events (
   constraint audit_events_target_id_check CHECK ((length(target_id) <= 300)),
   constraint audit_events_target_kind_check CHECK ((length(target_kind) <= 100)),
   constraint audit_events_target_name_check CHECK ((length(target_name) <= 300)),
-  constraint audit_events_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id),
   CREATE INDEX audit_events_newest ON x3sproxy.audit_events USING btree (workspace_id, id DESC)
 ) with row level security;
 table x3sproxy.audit_events_id_seq (
@@ -332,11 +330,13 @@ table x3sproxy.workspaces (
   second_factor_required boolean not null default false,
   rotation_days integer not null default 90,
   idle_days integer not null default 14,
+  home boolean not null default false,
   constraint workspaces_idle_days_check CHECK (((idle_days >= 1) AND (idle_days <= 3650))),
   constraint workspaces_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
   constraint workspaces_name_key UNIQUE (name),
   constraint workspaces_pkey PRIMARY KEY (id),
-  constraint workspaces_rotation_days_check CHECK (((rotation_days >= 1) AND (rotation_days <= 3650)))
+  constraint workspaces_rotation_days_check CHECK (((rotation_days >= 1) AND (rotation_days <= 3650))),
+  CREATE UNIQUE INDEX workspaces_home ON x3sproxy.workspaces USING btree (home) WHERE home
 ) with row level security;
 
 CREATE OR REPLACE FUNCTION x3sproxy.add_activity(from_writer uuid, batch_number bigint, sums jsonb)
@@ -440,6 +440,15 @@ begin
   perform pg_notify('x3sproxy_changes', 'workspace ' || coalesce(new.workspace_id, old.workspace_id));
   return null;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.at_home()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select from x3sproxy.workspaces where home and id = nullif(current_setting('x3sproxy.workspace', true), '')::uuid)
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.authenticate_api_key(key_hash bytea)
  RETURNS TABLE(id uuid, workspace_id uuid, name text, role text, agents text[], allowed_addresses text[], limited boolean, used_lately boolean)
  LANGUAGE sql
@@ -515,6 +524,34 @@ begin
       or o.touched_at < clock_timestamp() - interval '90 days'
     order by o.touched_at limit 10 for update skip locked);
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.create_workspace(new_id uuid, new_name text, link_hash bytea)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare ends_at timestamptz := now() + interval '72 hours';
+begin
+  if not x3sproxy.at_home() then return null; end if;
+  insert into x3sproxy.workspaces (id, name) values (new_id, new_name);
+  insert into x3sproxy.setup_links (hash, workspace_id, expires_at) values (link_hash, new_id, ends_at);
+  return ends_at;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.delete_workspace(of_workspace uuid, of_name text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not x3sproxy.at_home() then return false; end if;
+  perform from x3sproxy.workspaces where id = of_workspace and name = of_name and not home;
+  if not found then return false; end if;
+  -- First, in the order of whoever uses the link, so that neither waits for the other in a ring.
+  delete from x3sproxy.setup_links where workspace_id = of_workspace;
+  delete from x3sproxy.workspaces where id = of_workspace and name = of_name and not home;
+  return found;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, password_hash text)
  LANGUAGE sql
@@ -522,6 +559,21 @@ CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select u.id, u.workspace_id, u.email, u.password_hash from x3sproxy.users u where lower(u.email) = user_email
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces()
+ RETURNS TABLE(id uuid, name text, home boolean, created_at timestamp with time zone, users bigint, agents bigint, secrets bigint, setup_ends_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select w.id, w.name, w.home, w.created_at,
+    (select count(*) from x3sproxy.users u where u.workspace_id = w.id),
+    (select count(*) from x3sproxy.agents a where a.workspace_id = w.id),
+    (select count(*) from x3sproxy.secrets s where s.workspace_id = w.id),
+    (select max(l.expires_at) from x3sproxy.setup_links l where l.workspace_id = w.id
+      and not exists (select from x3sproxy.users u where u.workspace_id = w.id))
+  from x3sproxy.workspaces w
+  where w.id = nullif(current_setting('x3sproxy.workspace', true), '')::uuid or x3sproxy.at_home()
 $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.look_at_link(link_hash bytea)
  RETURNS TABLE(kind text, email text, role text, workspace_id uuid, user_id uuid, needs_code boolean)
@@ -549,17 +601,32 @@ CREATE OR REPLACE FUNCTION x3sproxy.prune_activity()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare pruned bigint;
+declare
+  gone uuid[];
+  pruned bigint;
+  orphaned bigint;
 begin
   if not pg_try_advisory_xact_lock(7233003) then return 0; end if;
   delete from x3sproxy.activity_minutes where ctid = any (array(
     select ctid from x3sproxy.activity_minutes where minute < now() - interval '35 days' limit 5000));
   get diagnostics pruned = row_count;
+  -- From each workspace to the next along the primary key, without reading what lies between.
+  with recursive named (id) as (
+    (select m.workspace_id from x3sproxy.activity_minutes m order by m.workspace_id limit 1)
+    union all
+    select (select m.workspace_id from x3sproxy.activity_minutes m where m.workspace_id > n.id
+      order by m.workspace_id limit 1)
+    from named n where n.id is not null)
+  select array_agg(n.id) into gone from named n
+  where n.id is not null and not exists (select from x3sproxy.workspaces w where w.id = n.id);
+  delete from x3sproxy.activity_minutes where ctid = any (array(
+    select ctid from x3sproxy.activity_minutes where workspace_id = any (gone) limit 5000));
+  get diagnostics orphaned = row_count;
   delete from x3sproxy.activity_versions where last_used_at < now() - interval '35 days';
   delete from x3sproxy.activity_agents u where not exists (
     select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
   delete from x3sproxy.activity_writers where wrote_at < now() - interval '1 day';
-  return pruned;
+  return pruned + orphaned;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.redeem_invitation(link_hash bytea)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, role text, agents text[])
@@ -587,6 +654,23 @@ CREATE OR REPLACE FUNCTION x3sproxy.redeem_setup_link(link_hash bytea)
 AS $function$
   delete from x3sproxy.setup_links where hash = link_hash and expires_at > now() returning workspace_id
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.renew_setup_link(of_workspace uuid, link_hash bytea)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare ends_at timestamptz := now() + interval '72 hours';
+begin
+  if not x3sproxy.at_home() then return null; end if;
+  perform from x3sproxy.workspaces where id = of_workspace for no key update;
+  if not found then return null; end if;
+  -- Waits for whoever is using the link at this moment, who is then seen as a user.
+  delete from x3sproxy.setup_links where workspace_id = of_workspace;
+  if exists (select from x3sproxy.users where workspace_id = of_workspace) then return null; end if;
+  insert into x3sproxy.setup_links (hash, workspace_id, expires_at) values (link_hash, of_workspace, ends_at);
+  return ends_at;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.resolve_token(token_hash bytea)
  RETURNS jsonb
  LANGUAGE sql
@@ -669,12 +753,16 @@ grant execute on function x3sproxy.add_activity(uuid,bigint,jsonb) to x3sproxy_p
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
+grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy_control;
+grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
+grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
 grant execute on function x3sproxy.redeem_invitation(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_reset(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_setup_link(bytea) to x3sproxy_control;
+grant execute on function x3sproxy.renew_setup_link(uuid,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
 grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_control;

@@ -100,6 +100,13 @@ export const PROBLEMS = {
   address_invalid: [422],
   last_owner: [409],
   own_account: [409],
+  // workspaces and environments
+  workspace_not_found: [404],
+  home_workspace_only: [403],
+  home_workspace: [409],
+  already_set_up: [409],
+  name_mismatch: [422],
+  environment_not_found: [404],
   // agents
   agent_not_found: [404],
   agent_name_invalid: [422],

@@ -2,7 +2,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createAccess, createAgents, createCustomProviders } from "./access/index.ts";
+import {
+  createAccess,
+  createAgents,
+  createCustomProviders,
+  createEnvironments,
+} from "./access/index.ts";
 import { createActivityViews, createRecorder, createRetention } from "./activity/index.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
 import { createAudit } from "./audit/index.ts";
@@ -115,6 +120,7 @@ async function build(
     }),
     agents: createAgents({ pool: controlPool, clock, vault }),
     customProviders: createCustomProviders({ pool: controlPool, originProblem }),
+    environments: createEnvironments({ pool: controlPool }),
     audit: createAudit({ pool: controlPool }),
     certificate,
     activity: createActivityViews({ pool: controlPool, clock }),

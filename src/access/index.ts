@@ -6,4 +6,5 @@ export {
   type CustomProviders,
   type CustomProviderView,
 } from "./custom-providers.ts";
+export { createEnvironments, type Environments } from "./environments.ts";
 export type { CustomProvider, Grant } from "./grant.ts";

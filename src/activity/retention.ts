@@ -3,12 +3,12 @@ import type { Pool } from "../db/index.ts";
 import { errorFields, type Log } from "../log.ts";
 
 const EVERY_MS = 3_600_000;
-// As many minutes as one call of x3sproxy.prune_activity deletes.
+// With fewer minutes than this x3sproxy.prune_activity has deleted all that there were to delete.
 const CHUNK_ROWS = 5000;
 const PAUSE_MS = 100;
 
 export interface Retention {
-  /** Deletes all that is older than 35 days; resolves to how many minutes. 0 while another process is at it. */
+  /** Deletes all that is older than 35 days or of a workspace that is no more; resolves to how many minutes. 0 while another process is at it. */
   prune(): Promise<number>;
   /** Prunes now and once an hour. */
   start(): void;

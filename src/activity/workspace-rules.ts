@@ -7,16 +7,15 @@ export interface WorkspaceRules {
   readonly idleDays: number;
 }
 
-const ROTATION_DAYS = 90;
-const IDLE_DAYS = 14;
 const DAY_MS = 86_400_000;
 
-/** The workspace's own where it has any. `sql`: a transaction confined to the workspace. */
+/** `sql`: a transaction confined to the workspace. */
 export async function rulesOf(sql: TransactionSql, workspaceId: string): Promise<WorkspaceRules> {
-  const [row] = await sql<{ rotation: number | null; idle: number | null }[]>`
-    select (to_jsonb(w) ->> 'rotation_days')::float8 as rotation, (to_jsonb(w) ->> 'idle_days')::float8 as idle
-    from x3sproxy.workspaces w where id = ${workspaceId}`;
-  return { rotationDays: row?.rotation ?? ROTATION_DAYS, idleDays: row?.idle ?? IDLE_DAYS };
+  const [row] = await sql<WorkspaceRules[]>`
+    select rotation_days as "rotationDays", idle_days as "idleDays"
+    from x3sproxy.workspaces where id = ${workspaceId}`;
+  if (row === undefined) throw new Error("the workspace is missing");
+  return row;
 }
 
 /** When a key that was saved at `savedAt` (ISO 8601) is due for another one, ISO 8601. */

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
+import { addAllWorkspacesRoutes } from "./all-workspaces.ts";
 import { addApiKeyRoutes } from "./api-keys.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { callerOf } from "./funnel.ts";
@@ -34,4 +35,5 @@ export function addIdentityRoutes(
   addUserRoutes(app, { identity, dashboardUrl });
   addApiKeyRoutes(app, { identity });
   addWorkspaceRoutes(app, { identity });
+  addAllWorkspacesRoutes(app, { identity, dashboardUrl });
 }

@@ -100,6 +100,21 @@ const workspace = z.object({
 });
 export type Workspace = z.infer<typeof workspace>;
 
+const workspaceSummary = z.object({
+  id: text,
+  name: text,
+  home: z.boolean(),
+  createdAt: text,
+  users: count,
+  agents: count,
+  secrets: count,
+  setupEndsAt: maybeText,
+});
+export type WorkspaceSummary = z.infer<typeof workspaceSummary>;
+
+const environment = z.object({ name: text, secrets: count, agents: count });
+export type Environment = z.infer<typeof environment>;
+
 const secret = z.object({
   id: text,
   provider: text,
@@ -265,6 +280,8 @@ export const read = {
   apiKeys: page("apiKeys", apiKey),
   key: one("key", text),
   workspace: one("workspace", workspace),
+  workspaces: page("workspaces", workspaceSummary),
+  environments: page("environments", environment),
   secrets: page("secrets", secret),
   secret: one("secret", z.object({ id: text, version: count, masked: text })),
   versions: page("versions", secretVersion),

@@ -17,6 +17,7 @@ import { SecretsPage } from "./pages/secrets.tsx";
 import { SignInPage } from "./pages/sign-in.tsx";
 import { UsersPage } from "./pages/users.tsx";
 import { WorkspacePage } from "./pages/workspace.tsx";
+import { WorkspacesPage } from "./pages/workspaces.tsx";
 import { PATHS } from "./paths.ts";
 import type { Permission } from "./roles.ts";
 import { SignedIn, useMay } from "./session.tsx";
@@ -57,11 +58,12 @@ export function App() {
         </Route>
         <Route element={<Only permission="admin" />}>
           <Route path={PATHS.providers} element={<ProvidersPage />} />
+          <Route path={PATHS.workspace} element={<WorkspacePage />} />
         </Route>
         <Route element={<Only permission="owner" />}>
           <Route path={PATHS.users} element={<UsersPage />} />
           <Route path={PATHS.apiKeys} element={<ApiKeysPage />} />
-          <Route path={PATHS.workspace} element={<WorkspacePage />} />
+          <Route path={PATHS.workspaces} element={<WorkspacesPage />} />
         </Route>
         <Route path="*" element={<NotFoundPage />} />
       </Route>

@@ -13,6 +13,7 @@ export const PATHS = {
   apiKeys: "/api-keys",
   profile: "/settings",
   workspace: "/settings/workspace",
+  workspaces: "/settings/workspaces",
   providers: "/settings/providers",
   signIn: "/sign-in",
   setup: "/setup",

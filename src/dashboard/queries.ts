@@ -65,6 +65,8 @@ export const useProviders = () => useRows("providers", "/providers", read.provid
 export const useUsers = () => useRows("users", "/users", read.users);
 export const useInvitations = () => useRows("invitations", "/invitations", read.invitations);
 export const useApiKeys = () => useRows("api-keys", "/api-keys", read.apiKeys);
+export const useWorkspaces = () => useRows("workspaces", "/workspaces", read.workspaces);
+export const useEnvironments = () => useRows("environments", "/environments", read.environments);
 export const useSessions = () => useRows("sessions", "/me/sessions", read.sessions);
 export const useVersions = (id: string) =>
   useRows("secrets", `/secrets/${encodeURIComponent(id)}/versions`, read.versions);
@@ -114,7 +116,9 @@ export type Resource =
   | "invitations"
   | "api-keys"
   | "sessions"
-  | "workspace";
+  | "workspace"
+  | "workspaces"
+  | "environments";
 
 /** Loads anew what has changed, and the overview, which counts all of it. */
 export function useRefresh(): (...changed: Resource[]) => Promise<void> {

@@ -42,7 +42,8 @@ export function useNowMs(): number {
 export function relativeTime(iso: string, fromMs: number): string {
   const ms = Date.parse(iso) - fromMs;
   const size = Math.abs(ms);
-  if (size < MINUTE_MS) return ms > 0 ? "in a moment" : "just now";
+  // The clock here may be a tick behind: what has just happened is not to come.
+  if (size < MINUTE_MS) return ms > TICK_MS ? "in a moment" : "just now";
   if (size < HOUR_MS) return relative.format(Math.round(ms / MINUTE_MS), "minute");
   if (size < DAY_MS) return relative.format(Math.round(ms / HOUR_MS), "hour");
   if (size < 60 * DAY_MS) return relative.format(Math.round(ms / DAY_MS), "day");

@@ -33,8 +33,12 @@ export async function bootstrap(
         await tx`
           insert into x3sproxy.workspaces (id, name)
           select ${newId()}, ${WORKSPACE_NAME} where not exists (select from x3sproxy.workspaces)`;
+        await tx`
+          update x3sproxy.workspaces set home = true
+          where id = (select id from x3sproxy.workspaces order by created_at, id limit 1)
+            and not exists (select from x3sproxy.workspaces where home)`;
         const [workspace] = await tx<{ id: string }[]>`
-          select id from x3sproxy.workspaces order by created_at, id limit 1`;
+          select id from x3sproxy.workspaces where home`;
         if (workspace === undefined) throw new Error("the first workspace is missing");
         const workspaceId = workspace.id;
 

@@ -4,6 +4,7 @@ import type { Pool } from "../db/index.ts";
 import type { Vault } from "../vault/index.ts";
 import { createAccount, type Account } from "./account.ts";
 import { createApiKeys, type ApiKeys } from "./api-keys.ts";
+import { createAllWorkspaces, type AllWorkspaces } from "./all-workspaces.ts";
 import { createAttempts } from "./attempts.ts";
 import type { Caller } from "./caller.ts";
 import { createCallers, type Callers } from "./callers.ts";
@@ -28,6 +29,7 @@ export interface Identity extends Callers, SignIn {
   readonly invitations: Invitations;
   readonly apiKeys: ApiKeys;
   readonly workspaces: Workspaces;
+  readonly allWorkspaces: AllWorkspaces;
 }
 
 /** `pool` has the rights of the control role. */
@@ -52,5 +54,6 @@ export function createIdentity(o: {
     invitations: createInvitations(o),
     apiKeys: createApiKeys(o),
     workspaces: createWorkspaces(o),
+    allWorkspaces: createAllWorkspaces(o),
   };
 }

@@ -195,7 +195,7 @@ function invalidSetupLink(): RequestError {
   return new RequestError(
     401,
     "setup_link_invalid",
-    "This setup link is not valid: it was used, has expired, or a later start of the service made a new one. " +
-      "While there is no user, each start prints a new link.",
+    "This setup link is not valid: it was used, has expired, or was replaced by a later one. While the first workspace has no user, " +
+      "each start of the service prints a new link; for another one an owner of the first makes it.",
   );
 }

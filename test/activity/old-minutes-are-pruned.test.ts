@@ -59,3 +59,34 @@ test("more than one statement's worth goes in one run, and one process at a time
   });
   assert.equal(await retention.prune(), 12_000);
 });
+
+test("the minutes of a workspace that is no more go, and no others", async (t) => {
+  const { database, owner, workspaceId, addWorkspace } = await openActivity(t);
+  const doomed = [await addWorkspace("doomed"), await addWorkspace("doomed-too")];
+  const kept = [workspaceId, await addWorkspace("second")];
+  for (const [count, ids] of [
+    [6000, doomed],
+    [3, kept],
+  ] as const) {
+    await owner`
+      insert into x3sproxy.activity_minutes
+      select w, date_trunc('minute', now()) - n * interval '1 minute', 'worker', 'openai',
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+      from generate_series(1, ${count}::integer) n, unnest(${[...ids]}::uuid[]) w`;
+  }
+  await owner`delete from x3sproxy.workspaces where id = any (${doomed}::uuid[])`;
+  const pool = createPool(database.controlUrl);
+  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
+  t.after(async () => {
+    retention.close();
+    await pool.close();
+  });
+  assert.equal(await retention.prune(), 12_000);
+  const left = await owner`
+    select workspace_id as id, count(*)::integer as count from x3sproxy.activity_minutes group by 1`;
+  assert.deepEqual(
+    Object.fromEntries(left.map(({ id, count }) => [id, count])),
+    Object.fromEntries(kept.map((id) => [id, 3])),
+  );
+  assert.equal(await retention.prune(), 0);
+});

@@ -23,7 +23,7 @@ interface Expected {
   readonly permission: string;
   /** A body that would do something. */
   readonly body?: object;
-  /** The status that an owner of another workspace gets who names what is ours; absent where a route names nothing. */
+  /** The status that an owner of another workspace gets who names what is ours; absent where a route names nothing: a success. */
   readonly elsewhere?: number;
 }
 
@@ -90,6 +90,21 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "DELETE /api-keys/:api-key": { permission: "owner", elsewhere: 404 },
   "GET /workspace": { permission: "viewer" },
   "PATCH /workspace": { permission: "owner", body: { rotationDays: 30 } },
+  "GET /workspaces": { permission: "owner" },
+  // Names nothing, and still is for owners of the home workspace alone.
+  "POST /workspaces": { permission: "owner", body: { name: "made" }, elsewhere: 403 },
+  "POST /workspaces/:workspace/setup-link": { permission: "owner", elsewhere: 404 },
+  "DELETE /workspaces/:workspace": {
+    permission: "owner",
+    body: { name: "second" },
+    elsewhere: 404,
+  },
+  "GET /environments": { permission: "viewer" },
+  "PATCH /environments/:environment": {
+    permission: "admin",
+    body: { name: "renamed" },
+    elsewhere: 404,
+  },
 };
 
 /** What stands for each kind of name in a path above. */
@@ -103,12 +118,14 @@ const NOTHING: Names = {
   invitation: "00000000-0000-4000-8000-000000000000",
   "api-key": "00000000-0000-4000-8000-000000000000",
   session: "00000000-0000-4000-8000-000000000000",
+  workspace: "00000000-0000-4000-8000-000000000000",
+  environment: "no-such-environment",
 };
 
 /** Makes one of everything that a path can name. */
 async function fill({ call }: Pick<Awaited<ReturnType<typeof openAdmin>>, "call">): Promise<Names> {
   const secret = await call("PUT", "/api/v1/secrets", { provider: "openai", value: FAKE_KEY });
-  await call("POST", "/api/v1/agents/ours/deployments", {});
+  await call("POST", "/api/v1/agents/ours/deployments", { environment: "ours" });
   await call("PUT", "/api/v1/providers/ours", { origin: "https://ours.example" });
   const invite = (name: string) =>
     call("POST", "/api/v1/invitations", { email: `${name}@example.test`, role: "operator" });
@@ -117,6 +134,7 @@ async function fill({ call }: Pick<Awaited<ReturnType<typeof openAdmin>>, "call"
   const user = await call("POST", "/api/v1/invitations/accept", { token, password }, null);
   const invitation = await invite("invited");
   const apiKey = await call("POST", "/api/v1/api-keys", { name: "ours", role: "viewer" });
+  const workspace = await call("POST", "/api/v1/workspaces", { name: "second" });
   return {
     session: NOTHING["session"] ?? "",
     secret: stringAt(secret, "secret", "id"),
@@ -125,6 +143,8 @@ async function fill({ call }: Pick<Awaited<ReturnType<typeof openAdmin>>, "call"
     user: stringAt(user, "me", "id"),
     invitation: stringAt(invitation, "invitation", "id"),
     "api-key": stringAt(apiKey, "apiKey", "id"),
+    workspace: stringAt(workspace, "workspace", "id"),
+    environment: "ours",
   };
 }
 
@@ -208,8 +228,9 @@ it("what is another workspace's is not there, and stays as it is", async (t) => 
     const { permission, body, elsewhere: expected } = EXPECTED[name] ?? { permission: "" };
     if (ALLOWED[permission] === undefined || permission === "person") continue;
     const answer = await send(name, names, body, stranger);
-    if (name.includes(":")) assert.equal(answer.status, expected, `${name}: ${answer.text}`);
-    else assert.ok(answer.status < 300, `${name}: ${answer.text}`);
+    if (name.includes(":") || expected !== undefined) {
+      assert.equal(answer.status, expected, `${name}: ${answer.text}`);
+    } else assert.ok(answer.status < 300, `${name}: ${answer.text}`);
     assert.ok(!answer.text.includes(names["secret"] ?? "?"), name);
     assert.deepEqual(await ours(), before, name);
   }
@@ -221,7 +242,7 @@ it("what is another workspace's is not there, and stays as it is", async (t) => 
   }
   for (const { name, route } of routes) {
     if (route.method !== "DELETE" || route.permission === "person") continue;
-    assert.ok((await send(name, names)).status < 300, name);
+    assert.ok((await send(name, names, EXPECTED[name]?.body)).status < 300, name);
   }
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
-import { createAgents, createCustomProviders } from "../../src/access/index.ts";
+import { createAgents, createCustomProviders, createEnvironments } from "../../src/access/index.ts";
 import { createActivityViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
 import { createAudit } from "../../src/audit/index.ts";
@@ -102,6 +102,7 @@ export async function openAdmin(
     }),
     agents: createAgents({ pool, clock, vault }),
     customProviders: createCustomProviders({ pool, originProblem }),
+    environments: createEnvironments({ pool }),
     audit: createAudit({ pool }),
     activity: createActivityViews({ pool, clock }),
     keyTests: createKeyTests({ pool, vault, clock, callProvider: (call) => probe.call(call) }),

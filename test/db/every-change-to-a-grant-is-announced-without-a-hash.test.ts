@@ -104,8 +104,6 @@ test("the end of a workspace is announced for its agents", async () => {
   const other = await seedWorkspace(database.ownerUrl, "doomed");
   heard = [];
   const said = await announcements(async (sql) => {
-    // What was done in it holds a workspace in place.
-    await sql`delete from x3sproxy.audit_events where workspace_id = ${other.workspaceId}`;
     await sql`delete from x3sproxy.workspaces where id = ${other.workspaceId}`;
   });
   assert.ok(said.includes(`x3sproxy_changes: agent ${other.agentId}`));

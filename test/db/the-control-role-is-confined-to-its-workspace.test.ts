@@ -196,6 +196,7 @@ test("of a session, a second factor and the workspace itself it may change only 
     ["workspaces", "second_factor_required = false", true],
     ["workspaces", "id = id", false],
     ["workspaces", "created_at = now()", false],
+    ["workspaces", "home = true", false],
     ["recovery_codes", "hash = hash", false],
     ["invitations", "role = 'owner'", false],
     ["resets", "second_factor = true", false],
@@ -248,6 +249,51 @@ test("of the tables without a workspace it may only read the master keys' check 
     ),
     DENIED,
   );
+});
+
+test("it makes, renews and deletes workspaces from home alone, and sees others' names from nowhere else", async () => {
+  const made = "00000000-0000-4000-8000-0000000000aa";
+  const attempts = [
+    `select x3sproxy.create_workspace('${made}', 'made', '\\x${"07".repeat(32)}') as done`,
+    `select x3sproxy.renew_setup_link('${made}', '\\x${"08".repeat(32)}') as done`,
+    `select x3sproxy.delete_workspace('${made}', 'made') as done`,
+  ];
+  const run = (from: string, statement: string) =>
+    pool.inWorkspace(from, async (sql) => (await sql.unsafe(statement))[0]?.["done"] as unknown);
+  const names = (from: string) =>
+    pool.inWorkspace(from, async (sql) => {
+      const rows = await sql<{ name: string }[]>`
+        select name from x3sproxy.list_workspaces() order by name`;
+      return rows.map(({ name }) => name);
+    });
+  const setHome = (id: string | null) =>
+    withOwner(database.ownerUrl, async (sql) => {
+      await sql`update x3sproxy.workspaces set home = false`;
+      await sql`update x3sproxy.workspaces set home = true where id = ${id}`;
+    });
+  const [create = "", renew = "", destroy = ""] = attempts;
+  for (const home of [null, ours.workspaceId]) {
+    await setHome(home);
+    for (const statement of attempts) {
+      assert.ok(!(await run(theirs.workspaceId, statement)), statement);
+    }
+    assert.deepEqual(await names(theirs.workspaceId), ["theirs"]);
+    assert.equal((await control.sql`select * from x3sproxy.list_workspaces()`).length, 0);
+  }
+  assert.ok((await run(ours.workspaceId, create)) instanceof Date);
+  for (const statement of [renew, destroy]) assert.ok(!(await run(theirs.workspaceId, statement)));
+  assert.deepEqual(await names(ours.workspaceId), ["made", "ours", "theirs"]);
+  const second = withOwner(
+    database.ownerUrl,
+    (sql) => sql`update x3sproxy.workspaces set home = true where id = ${theirs.workspaceId}`,
+  );
+  await assert.rejects(second, { code: "23505" });
+  assert.ok((await run(ours.workspaceId, renew)) instanceof Date);
+  const home = `select x3sproxy.delete_workspace('${ours.workspaceId}', 'ours') as done`;
+  assert.equal(await run(ours.workspaceId, home), false);
+  assert.equal(await run(ours.workspaceId, destroy), true);
+  assert.deepEqual(await names(ours.workspaceId), ["ours", "theirs"]);
+  await assert.rejects(control.sql`select x3sproxy.at_home()`, DENIED);
 });
 
 test("it can't lift its confinement or become the owner", async () => {

@@ -68,3 +68,15 @@ it("a workspace that was given another name is still the first", async (t) => {
   assert.deepEqual([again.workspaceId, again.apiKey], [workspaceId, undefined]);
   assert.equal((await owner`select from x3sproxy.workspaces`).count, 1);
 });
+
+it("the first workspace is home, and stays so", async (t) => {
+  const { ownerUrl, owner, workspaceId } = await openIdentity(t);
+  const home = () => owner`select id from x3sproxy.workspaces where home`;
+  assert.deepEqual([...(await home())], [{ id: workspaceId }]);
+  await owner`
+    insert into x3sproxy.workspaces (id, name, created_at)
+    values (gen_random_uuid(), 'older', now() - interval '1 day')`;
+  const again = await bootstrap(ownerUrl, { makeApiKey: false });
+  assert.equal(again.workspaceId, workspaceId);
+  assert.deepEqual([...(await home())], [{ id: workspaceId }]);
+});

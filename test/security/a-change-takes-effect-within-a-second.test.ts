@@ -1,8 +1,11 @@
 // Promise 3: revoked or replaced means gone, everywhere, within a second while notifications flow.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
+import { createEnvironments } from "../../src/access/index.ts";
+import { createPool, type Pool } from "../../src/db/index.ts";
+import { createAllWorkspaces } from "../../src/identity/all-workspaces.ts";
 import { ask, OK } from "../support/attack.ts";
-import { openDataPlane } from "../support/data-plane.ts";
+import { openDataPlane, type DataPlane } from "../support/data-plane.ts";
 import { createCannedUpstream, createWireUpstream } from "../support/wire.ts";
 import { actorIn } from "../support/actor.ts";
 
@@ -48,6 +51,13 @@ async function open(t: TestContext) {
   return { plane: first, second, get, both };
 }
 
+/** As the control plane has it. */
+function openPool(t: TestContext, { database }: DataPlane): Pool {
+  const pool = createPool(database.controlUrl);
+  t.after(() => pool.close());
+  return pool;
+}
+
 test("a destroyed agent's token, and one that a new deployment has replaced", async (t) => {
   const { plane, second, get, both } = await open(t);
   for (const end of ["destroy", "deploy"] as const) {
@@ -80,6 +90,49 @@ test("a replaced key, a rolled back one, a deleted one", async (t) => {
   startMs = performance.now();
   await plane.secrets.delete(actorIn(plane.workspaceId), secret.id);
   await both(token, startMs, ({ reason }) => reason === "no_secret");
+});
+
+test("an environment's new name, for its agents and keys together, and those it joins", async (t) => {
+  const { plane, second, get, both } = await open(t);
+  const environments = createEnvironments({ pool: openPool(t, plane) });
+  const by = actorIn(plane.workspaceId);
+  const token = await plane.deploy("agent");
+  const { token: stays } = await plane.agents.deploy(by, { name: "other", environment: "other" });
+  for (const { port } of [plane, second]) {
+    assert.equal((await get(port, token)).reason, undefined);
+    assert.equal((await get(port, stays)).reason, "no_secret");
+  }
+  await environments.rename(by, "production", "renamed");
+  for (const { port } of [plane, second]) {
+    assert.equal((await get(port, token)).reason, undefined);
+  }
+  // What was no environment of its own before has a key now.
+  const startMs = performance.now();
+  await environments.rename(by, "renamed", "other");
+  await both(stays, startMs, ({ reason }) => reason === undefined);
+  assert.equal((await get(plane.port, token)).reason, undefined);
+});
+
+test("a workspace's end: its agents' tokens are none, and those of others stay", async (t) => {
+  const { plane, second, get, both } = await open(t);
+  const workspaces = createAllWorkspaces({ pool: openPool(t, plane) });
+  const home = actorIn(plane.workspaceId);
+  const { workspace } = await workspaces.create(home, "doomed");
+  const by = actorIn(workspace.id);
+  await plane.secrets.set(by, {
+    provider: "openai",
+    environment: "production",
+    value: "sk-FAKE-key-of-a-doomed-workspace-0123456789",
+  });
+  const { token } = await plane.agents.deploy(by, { name: "agent" });
+  const ours = await plane.deploy("agent");
+  for (const { port } of [plane, second]) {
+    for (const each of [token, ours]) assert.equal((await get(port, each)).reason, undefined);
+  }
+  const startMs = performance.now();
+  await workspaces.delete(home, workspace.id, "doomed");
+  await both(token, startMs, ({ reason }) => reason === "unknown_token");
+  for (const { port } of [plane, second]) assert.equal((await get(port, ours)).reason, undefined);
 });
 
 test("a scope that has become narrower comes with a new token, and the old one has ended", async (t) => {

@@ -31,6 +31,7 @@ export function SignInPage() {
     },
   });
   if (me) return <Navigate to={wantedPath(query.get("to"))} replace />;
+  if (isPlainOverNetwork(location)) return <HttpsNeeded />;
 
   const asksForCode =
     signIn.error instanceof ApiProblem && signIn.error.code === "second_factor_needed";
@@ -105,6 +106,27 @@ export function SignInPage() {
       )}
     </Entry>
   );
+}
+
+/** In place of a form whose password would cross the network in the open; the service would refuse it all the same. */
+function HttpsNeeded() {
+  return (
+    <Entry title="Sign in over https">
+      <p>
+        This page came over plain http. A password typed here could be read on its way, so nobody
+        can sign in like this.
+      </p>
+      <p>
+        Whoever runs the service can give it a certificate (<code>X3SPROXY_TLS_CERT_FILE</code> and{" "}
+        <code>X3SPROXY_TLS_KEY_FILE</code>), or put a TLS proxy in front of it and set{" "}
+        <code>X3SPROXY_DASHBOARD_URL</code> to its https URL.
+      </p>
+    </Entry>
+  );
+}
+
+function isPlainOverNetwork({ protocol, hostname }: Location): boolean {
+  return protocol === "http:" && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 /** Where to go after sign-in: the wanted path if it is one of this site, else the first page. */

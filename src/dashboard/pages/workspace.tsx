@@ -1,24 +1,28 @@
-// The workspace's own rules. For owners.
+// The workspace's own rules, which owners change, and its environments. For admins.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type Workspace } from "../answers.ts";
 import { Button } from "../parts/button.tsx";
+import { Environments } from "../parts/environments.tsx";
+import { Facts } from "../parts/facts.tsx";
 import { CheckField, Field, FormError } from "../parts/field.tsx";
 import { Section } from "../parts/page.tsx";
 import { SettingsPage } from "../parts/settings-page.tsx";
-import { Badge, ErrorState, Skeleton } from "../parts/states.tsx";
+import { ErrorState, Skeleton } from "../parts/states.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { useRefresh, useWorkspace } from "../queries.ts";
-import { refreshMe, useCall } from "../session.tsx";
+import { refreshMe, useCall, useMay } from "../session.tsx";
+import { counted } from "../time.ts";
 
 export function WorkspacePage() {
   const { data: workspace, error, refetch } = useWorkspace();
+  const mayChange = useMay("owner");
   return (
     <SettingsPage title="Workspace">
       {workspace !== undefined ? (
         <>
-          <RulesForm workspace={workspace} />
-          <Environments names={workspace.environments} />
+          {mayChange ? <RulesForm workspace={workspace} /> : <Rules workspace={workspace} />}
+          <Environments />
         </>
       ) : (
         <div className="card form-card">
@@ -53,7 +57,7 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
         },
       }),
     onSuccess: async () => {
-      await refresh("workspace", "secrets", "agents");
+      await refresh("workspace", "workspaces", "secrets", "agents");
       refreshMe(client);
       say("Saved");
     },
@@ -102,18 +106,18 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
   );
 }
 
-function Environments({ names }: { names: readonly string[] }) {
+/** The same, for those who can't change them. */
+function Rules({ workspace }: { workspace: Workspace }) {
   return (
-    <Section
-      title="Environments"
-      intro="An environment comes into being with its first key or agent, and goes with its last."
-    >
-      <div className="card form-card badges">
-        {names.length === 0 && <span className="muted">None yet.</span>}
-        {names.map((name) => (
-          <Badge key={name}>{name}</Badge>
-        ))}
-      </div>
+    <Section title="Rules" intro="Owners can change them.">
+      <Facts
+        facts={[
+          ["Name", workspace.name],
+          ["Rotate keys after", counted(workspace.rotationDays, "day")],
+          ["Call an agent idle after", counted(workspace.idleDays, "day")],
+          ["Second factor", workspace.secondFactorRequired ? "everybody needs one" : "optional"],
+        ]}
+      />
     </Section>
   );
 }

@@ -8,7 +8,8 @@ import { Page } from "./page.tsx";
 
 const SUBJECTS: readonly (readonly [path: string, text: string, permission: Permission])[] = [
   [PATHS.profile, "Profile", "person"],
-  [PATHS.workspace, "Workspace", "owner"],
+  [PATHS.workspace, "Workspace", "admin"],
+  [PATHS.workspaces, "Workspaces", "owner"],
   [PATHS.providers, "Providers", "admin"],
 ];
 

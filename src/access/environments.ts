@@ -1,0 +1,89 @@
+// Environments: the names that agents and keys share. One is there while an agent or a key is in it, and has no row of its own.
+import { record, type Actor } from "../audit/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+
+export interface EnvironmentView {
+  name: string;
+  /** How many keys and agents are in it. */
+  secrets: number;
+  agents: number;
+}
+
+export interface Environments {
+  /** By name. `only`: the agents that count; null: all. */
+  list(workspaceId: string, only: readonly string[] | null): Promise<EnvironmentView[]>;
+  /**
+   * Moves all agents and keys of one to another name, together. Where that is an environment already, the two become one. Recorded in
+   * the audit. Throws RequestError: 404 `environment_not_found`, 409 `name_taken` when both have a key of one provider.
+   */
+  rename(by: Actor, from: string, to: string): Promise<EnvironmentView>;
+}
+
+const UNIQUE_VIOLATION = "23505";
+
+/** `pool`: the control role's. */
+export function createEnvironments({ pool }: { pool: Pool }): Environments {
+  return {
+    list: (workspaceId, only) =>
+      pool.inWorkspace(workspaceId, (sql) => read(sql, workspaceId, only)),
+
+    rename: (by, from, to) =>
+      pool
+        .inWorkspace(by.workspaceId, async (sql) => {
+          const before = (await read(sql, by.workspaceId, null)).filter(
+            ({ name }) => name === from || name === to,
+          );
+          // Both tables announce it, so that grants are looked up anew.
+          const secrets = await sql`
+            update x3sproxy.secrets set environment = ${to}
+            where workspace_id = ${by.workspaceId} and environment = ${from}`;
+          const agents = await sql`
+            update x3sproxy.agents set environment = ${to}
+            where workspace_id = ${by.workspaceId} and environment = ${from}`;
+          if (secrets.count + agents.count === 0) {
+            throw new RequestError(
+              404,
+              "environment_not_found",
+              `there is no agent and no key in the environment "${from}"`,
+            );
+          }
+          const after = (await read(sql, by.workspaceId, null)).find(({ name }) => name === to);
+          if (after === undefined) throw new Error("the renamed environment is missing");
+          const target = { kind: "environment", id: from, name: from };
+          await record(sql, by, {
+            action: "environment.rename",
+            target,
+            before: { environments: before },
+            after,
+          });
+          return after;
+        })
+        .catch((error: unknown) => {
+          if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+          throw new RequestError(
+            409,
+            "name_taken",
+            `"${to}" has a key of the same provider already: delete one of the two first`,
+          );
+        }),
+  };
+}
+
+async function read(
+  sql: TransactionSql,
+  workspaceId: string,
+  only: readonly string[] | null,
+): Promise<EnvironmentView[]> {
+  return [
+    ...(await sql<EnvironmentView[]>`
+      select name, (count(*) filter (where kind = 'secret'))::integer as secrets,
+        (count(*) filter (where kind = 'agent'))::integer as agents
+      from (
+        select environment as name, 'secret' as kind from x3sproxy.secrets where workspace_id = ${workspaceId}
+        union all
+        select environment, case when ${only === null} or agents.name = any (${[...(only ?? [])]}) then 'agent' end
+        from x3sproxy.agents where workspace_id = ${workspaceId}
+      ) each group by name order by name collate "C"`),
+  ];
+}
