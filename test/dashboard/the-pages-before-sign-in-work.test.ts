@@ -73,6 +73,17 @@ it("a link's token leaves the address bar at once", async (t) => {
   assert.equal(await page.evaluate<string>("location.hash"), "");
 });
 
+it("nobody is asked for a password over plain http from another machine", async (t) => {
+  const { port } = await openAdmin(t, { dashboardUrl: "http://x3s.test" });
+  const browser = await openBrowser(t, { localName: "x3s.test" });
+  const away = await browser.open(`http://x3s.test:${port}/sign-in`);
+  await away.page.getByRole("heading", { name: "Sign in over https" }).waitFor();
+  assert.equal(await away.page.locator("input").count(), 0);
+  await away.assertAccessible();
+  const { page } = await browser.open(`http://127.0.0.1:${port}/sign-in`);
+  await page.getByLabel("Password").waitFor();
+});
+
 it("what the policy blocks is noticed here", async (t) => {
   const { url } = await openAdmin(t);
   const { page, complaints } = await (await openBrowser(t)).open(`${url}/sign-in`);

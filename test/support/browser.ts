@@ -41,14 +41,20 @@ export interface WatchedPage {
   readonly openTab: (url: string) => Promise<WatchedPage>;
 }
 
-/** A browser until the test ends; each page has cookies of its own. */
-export async function openBrowser(t: TestContext): Promise<{
+/** A browser until the test ends; each page has cookies of its own. `localName`: a host name that leads it to this machine. */
+export async function openBrowser(
+  t: TestContext,
+  { localName }: { localName?: string } = {},
+): Promise<{
   open(url: string, options?: PageOptions): Promise<WatchedPage>;
 }> {
   const browser = await chromium.launch({
     executablePath: findChromium(),
     // Chromium's own sandbox needs rights that root in a container does not have.
-    args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+    args: [
+      ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+      ...(localName === undefined ? [] : [`--host-resolver-rules=MAP ${localName} 127.0.0.1`]),
+    ],
   });
   t.after(() => browser.close());
   return { open: (url, options = {}) => openPage(browser, url, options) };
