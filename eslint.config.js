@@ -7,7 +7,7 @@ import tseslint from "typescript-eslint";
 // and from another room only its index.ts. proxy/ and admin/ never import each other. The dashboard stands apart: it
 // imports from no room, and none imports it.
 const FLOORS = [
-  ["errors", "ids", "log", "metrics", "config", "clock", "listen", "certificate"],
+  ["errors", "ids", "log", "metrics", "config", "clock", "listen", "certificate", "addresses"],
   ["db"],
   ["providers", "audit"],
   ["vault"],

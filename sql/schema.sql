@@ -72,10 +72,21 @@ table x3sproxy.agents (
   deployments integer not null default 0,
   created_at timestamp with time zone not null default now(),
   deployed_at timestamp with time zone not null default now(),
+  rules text[],
+  addresses text[],
+  models text[],
+  scope_expires_at timestamp with time zone,
+  requests_per_minute integer,
+  open_streams integer,
+  bytes_per_minute bigint,
+  suspended_at timestamp with time zone,
+  constraint agents_bytes_per_minute_check CHECK ((bytes_per_minute > 0)),
   constraint agents_environment_check CHECK ((environment ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
   constraint agents_id_workspace_id_key UNIQUE (id, workspace_id),
   constraint agents_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
+  constraint agents_open_streams_check CHECK ((open_streams > 0)),
   constraint agents_pkey PRIMARY KEY (id),
+  constraint agents_requests_per_minute_check CHECK ((requests_per_minute > 0)),
   constraint agents_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
   constraint agents_workspace_id_name_key UNIQUE (workspace_id, name)
 ) with row level security;
@@ -331,11 +342,22 @@ table x3sproxy.workspaces (
   rotation_days integer not null default 90,
   idle_days integer not null default 14,
   home boolean not null default false,
+  requests_per_minute integer,
+  open_streams integer,
+  bytes_per_minute bigint,
+  open_websockets integer,
+  agents_suspended_at timestamp with time zone,
+  unused_days integer,
+  constraint workspaces_bytes_per_minute_check CHECK ((bytes_per_minute > 0)),
   constraint workspaces_idle_days_check CHECK (((idle_days >= 1) AND (idle_days <= 3650))),
   constraint workspaces_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
   constraint workspaces_name_key UNIQUE (name),
+  constraint workspaces_open_streams_check CHECK ((open_streams > 0)),
+  constraint workspaces_open_websockets_check CHECK ((open_websockets > 0)),
   constraint workspaces_pkey PRIMARY KEY (id),
+  constraint workspaces_requests_per_minute_check CHECK ((requests_per_minute > 0)),
   constraint workspaces_rotation_days_check CHECK (((rotation_days >= 1) AND (rotation_days <= 3650))),
+  constraint workspaces_unused_days_check CHECK (((unused_days >= 1) AND (unused_days <= 3650))),
   CREATE UNIQUE INDEX workspaces_home ON x3sproxy.workspaces USING btree (home) WHERE home
 ) with row level security;
 
@@ -438,6 +460,20 @@ CREATE OR REPLACE FUNCTION x3sproxy.announce_workspace()
 AS $function$
 begin
   perform pg_notify('x3sproxy_changes', 'workspace ' || coalesce(new.workspace_id, old.workspace_id));
+  return null;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.announce_workspace_row()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if (new.requests_per_minute, new.open_streams, new.bytes_per_minute, new.open_websockets, new.agents_suspended_at)
+    is distinct from
+    (old.requests_per_minute, old.open_streams, old.bytes_per_minute, old.open_websockets, old.agents_suspended_at)
+  then
+    perform pg_notify('x3sproxy_changes', 'workspace ' || new.id);
+  end if;
   return null;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.at_home()
@@ -684,8 +720,19 @@ AS $function$
     'environment', a.environment,
     'deployment', t.deployment,
     'expiresAtMs', (extract(epoch from t.expires_at) * 1000)::bigint,
-    'providers', to_jsonb(a.providers),
-    'allowedEndpoints', to_jsonb(a.allowed_endpoints),
+    'suspended', a.suspended_at is not null or w.agents_suspended_at is not null,
+    'scope', jsonb_build_object(
+      'providers', to_jsonb(a.providers),
+      'rules', to_jsonb(a.rules),
+      'allowedEndpoints', to_jsonb(a.allowed_endpoints),
+      'addresses', to_jsonb(a.addresses),
+      'models', to_jsonb(a.models),
+      'expiresAtMs', (extract(epoch from a.scope_expires_at) * 1000)::bigint),
+    'limits', jsonb_build_object(
+      'requestsPerMinute', a.requests_per_minute, 'openStreams', a.open_streams, 'bytesPerMinute', a.bytes_per_minute),
+    'workspaceLimits', jsonb_build_object(
+      'requestsPerMinute', w.requests_per_minute, 'openStreams', w.open_streams, 'bytesPerMinute', w.bytes_per_minute,
+      'openWebsockets', w.open_websockets),
     'customProviders', coalesce((
       select jsonb_agg(jsonb_build_object('name', p.name, 'origin', p.origin, 'header', p.header, 'scheme', p.scheme))
       from x3sproxy.providers p where p.workspace_id = a.workspace_id), '[]'),
@@ -701,6 +748,7 @@ AS $function$
         and (a.providers is null or s.provider = any (a.providers))), '[]'))
   from x3sproxy.proxy_tokens t
   join x3sproxy.agents a on a.id = t.agent_id and a.workspace_id = t.workspace_id
+  join x3sproxy.workspaces w on w.id = a.workspace_id
   where t.hash = token_hash
 $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.settle_attempt(of_network bytea, of_subject bytea, of_place bytea, outcome text, known boolean)
@@ -729,6 +777,7 @@ CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers F
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
+CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
 
 policy own_workspace on x3sproxy.activity_agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.activity_minutes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);

@@ -12,6 +12,7 @@ export type RefusalReason =
   | "request_timeout"
   | "not_found"
   | "unknown_provider"
+  | "bad_context"
   // the token
   | "missing_token"
   | "malformed_token"
@@ -19,8 +20,18 @@ export type RefusalReason =
   | "conflicting_tokens"
   | "unknown_token"
   | "expired_token"
+  | "registration_invalid"
   // what the token may do
+  | "agent_suspended"
+  | "scope_expired"
+  | "address_not_allowed"
   | "provider_not_allowed"
+  | "path_not_allowed"
+  | "model_not_allowed"
+  | "model_unclear"
+  | "rate_limited"
+  | "too_many_streams"
+  | "too_many_bytes"
   | "sensitive_endpoint"
   | "no_secret"
   | "origin_changed"
@@ -113,6 +124,8 @@ export const PROBLEMS = {
   environment_invalid: [422],
   endpoint_unknown: [422],
   ttl_invalid: [422],
+  rule_invalid: [422],
+  model_invalid: [422],
   idempotency_conflict: [409],
   // providers
   provider_not_found: [404],

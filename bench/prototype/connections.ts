@@ -352,9 +352,11 @@ export class ClientConnection implements Waiting {
       exchangeId: exchange.id,
       errorShape: "openai",
       provider: undefined,
+      agent: undefined,
       environment: undefined,
       sensitiveEndpoint: undefined,
       dashboardUrl: this.#engine.calls.dashboardUrl,
+      retryAfterS: undefined,
     };
     const { status, text } = rawRefusal(reason, context);
     exchange.status = status;

@@ -100,6 +100,7 @@ const engine: Engine = {
     originOverrides: config.originOverrides,
     hostSuffix: providerHostSuffix(config.publicUrl),
     dashboardUrl: config.dashboardUrl,
+    trustedProxies: config.trustedProxies,
   },
   exchanges: createExchanges({ clock, log, metrics }),
   deadlines: config.deadlines,

@@ -8,6 +8,7 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Vault } from "../vault/index.ts";
 import { parseGrant, type Grant } from "./grant.ts";
+import { refusalOf, type CallFacts } from "./scope.ts";
 import { createLookUps, type LookUp } from "./look-ups.ts";
 import { createTokenCache } from "./token-cache.ts";
 import { createWatches } from "./watches.ts";
@@ -20,12 +21,13 @@ export interface Access {
    * wiped in a later turn of the event loop: inject in the turn in which the grant came. Never rejects.
    */
   resolve(token: string): Grant | RefusalReason | Promise<Grant | RefusalReason>;
-  /** Why the grant does not allow this call, or undefined. `sensitiveEndpoint`: the one that the call hits, if any. */
-  decide(
-    grant: Grant,
-    provider: string,
-    sensitiveEndpoint: string | undefined,
-  ): RefusalReason | undefined;
+  /**
+   * Why the grant may not be used at all from `address` (undefined: unknown), or undefined: its agent is suspended, its scope has
+   * ended, or the address is not one of its own.
+   */
+  admit(grant: Grant, address: string | undefined): RefusalReason | undefined;
+  /** Why a grant that is admitted does not allow this call, or undefined. */
+  decide(grant: Grant, call: CallFacts): RefusalReason | undefined;
   /**
    * Calls `onRevoked` once when the grant's token stops being live: revoked, expired, or not confirmed within 60 s.
    * Returns the unsubscribe.
@@ -90,13 +92,13 @@ export function createAccess(o: {
       const found = lookUps.find(hashBearer(token));
       return found instanceof Promise ? found.then(unlessExpired) : unlessExpired(found);
     },
-    decide(grant, provider, sensitiveEndpoint) {
-      if (grant.providers?.has(provider) === false) return "provider_not_allowed";
-      if (sensitiveEndpoint !== undefined && !grant.allowedEndpoints.has(sensitiveEndpoint)) {
-        return "sensitive_endpoint";
-      }
-      return grant.secrets.has(provider) ? undefined : "no_secret";
+    admit({ suspended, scope: { endsAtMs, addresses } }, address) {
+      if (suspended) return "agent_suspended";
+      if (endsAtMs !== undefined && clock.nowMs() >= endsAtMs) return "scope_expired";
+      return addresses?.(address) === false ? "address_not_allowed" : undefined;
     },
+    decide: (grant, call) =>
+      refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
     watch: (grant, onRevoked) => watches.watch(grant, onRevoked),
     close() {
       clearInterval(timer);

@@ -5,48 +5,40 @@ import type { Clock } from "../clock.ts";
 import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
-import { builtInProviders } from "../providers/index.ts";
 import type { Vault } from "../vault/index.ts";
+import { agentTarget, agentView, findAgent, type AgentRow, type AgentView } from "./agent-view.ts";
+import { changesScope, checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
 import { claimOf, madeBefore, remember, tokenOf } from "./repeated-deployment.ts";
 
-export interface AgentView {
-  id: string;
+/** What is left out stays as it was at the deployment before; at the first: production, everything, no expiry. */
+export interface Deployment extends ScopeChange {
   name: string;
-  environment: string;
-  /** null: every provider. */
-  providers: string[] | null;
-  allowedEndpoints: string[];
-  /** Counts from 1. */
-  deployment: number;
-  createdAt: string;
-  deployedAt: string;
-  /** Of its token; null: never. */
-  expiresAt: string | null;
+  environment?: string | undefined;
+  /** Life of the token; null: without end. */
+  ttlMs?: number | null | undefined;
 }
 
-/** What is left out stays as it was at the deployment before; at the first: production, everything, no expiry. */
-export interface Deployment {
-  name: string;
-  environment?: string;
-  /** null: every provider. */
-  providers?: string[] | null;
-  /** Sensitive endpoints, as `<provider>:<name>`. */
-  allowedEndpoints?: string[];
-  /** Life of the token; null: without end. */
-  ttlMs?: number | null;
+/** A caller's own means beside its request. */
+export interface DeployOptions {
+  readonly idempotencyKey?: string | undefined;
+  /** Whether it may change the scope of an agent that there is, and allow sensitive endpoints. */
+  readonly mayChangeScope?: boolean;
 }
 
 export interface Agents {
   /**
    * Makes the agent if there is none of this name. With an `idempotencyKey`, the same deployment asked for again by the same caller
    * within 24 hours is not made again: its answer is. Throws RequestError 422 saying what is wrong with the request, 409
-   * `idempotency_conflict` when the key was given with another request or its deployment is no longer the newest.
+   * `idempotency_conflict` when the key was given with another request or its deployment is no longer the newest, 403
+   * `role_too_low` when the scope would change and may not.
    */
   deploy(
     by: Actor,
     d: Deployment,
-    idempotencyKey?: string,
+    options?: DeployOptions,
   ): Promise<{ agent: AgentView; token: string }>;
+  /** Changes what the agent may do, at once and with the token that it has. Throws RequestError 404 `agent_not_found`, 422. */
+  changeScope(by: Actor, name: string, change: ScopeChange): Promise<AgentView>;
   /** By name. */
   list(
     workspaceId: string,
@@ -55,18 +47,6 @@ export interface Agents {
   ): Promise<AgentView[]>;
   /** Ends the agent and its token. Throws RequestError 404 `agent_not_found`. */
   destroy(by: Actor, name: string): Promise<AgentView>;
-}
-
-interface AgentRow {
-  id: string;
-  name: string;
-  environment: string;
-  providers: string[] | null;
-  allowed_endpoints: string[];
-  deployments: number;
-  created_at: Date;
-  deployed_at: Date;
-  expires_at: Date | null;
 }
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -82,20 +62,22 @@ export function createAgents(o: {
 }): Agents {
   const { pool, clock, vault } = o;
   return {
-    async deploy(by, d, idempotencyKey) {
+    async deploy(by, asked, { idempotencyKey, mayChangeScope = true } = {}) {
       const { workspaceId } = by;
-      check(d);
-      const claim = idempotencyKey === undefined ? undefined : claimOf(by, idempotencyKey, d);
+      check(asked);
+      const claim = idempotencyKey === undefined ? undefined : claimOf(by, idempotencyKey, asked);
       return pool.inWorkspace(workspaceId, async (sql) => {
         const nowMs = clock.nowMs();
         const made = claim && (await madeBefore(sql, by, claim, nowMs));
         if (claim !== undefined && made !== undefined) {
           const token = tokenOf(vault, by, claim, made);
-          return { agent: await repeat(sql, by, d.name, token), token };
+          return { agent: await repeat(sql, by, asked.name, token), token };
         }
-        await checkProviders(sql, workspaceId, d.providers ?? []);
-        const before = await existing(sql, workspaceId, d.name);
+        const d = { ...asked, ...(await checkScope(sql, workspaceId, asked)) };
+        const before = await findAgent(sql, workspaceId, d.name);
+        if (!mayChangeScope) refuseOtherScope(before, d);
         const row = await upsert(sql, workspaceId, d);
+        if (!mayChangeScope && before === undefined && row.deployments > 1) throw scopeNotYours();
         const [old] = await sql<{ ttl_ms: number | null }[]>`
           delete from x3sproxy.proxy_tokens where agent_id = ${row.id}
           returning (extract(epoch from expires_at - created_at) * 1000)::float8 as ttl_ms`;
@@ -110,8 +92,9 @@ export function createAgents(o: {
           values (${Buffer.from(hashBearer(token), "hex")}, ${workspaceId}, ${row.id},
             ${row.deployments}, ${new Date(nowMs)}, ${expiresAt})`;
         if (claim !== undefined) await remember(sql, by, claim, deployed);
-        const agent = view({ ...row, expires_at: expiresAt });
-        const target = targetOf(agent);
+        const agent = await findAgent(sql, workspaceId, d.name);
+        if (agent === undefined) throw new Error("a deployed agent is missing");
+        const target = agentTarget(agent);
         await record(sql, by, { action: "agent.deploy", target, before, after: agent });
         return { agent, token };
       });
@@ -129,16 +112,22 @@ export function createAgents(o: {
           order by a.name
           ${page === undefined ? sql`` : sql`limit ${page.limit}`}`,
       );
-      return rows.map(view);
+      return rows.map(agentView);
     },
+    changeScope: (by, name, asked) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const change = await checkScope(sql, by.workspaceId, asked);
+        const before = await find(sql, by, name);
+        await storeScope(sql, before.id, change);
+        const after = await find(sql, by, name);
+        await record(sql, by, { action: "agent.scope", target: agentTarget(after), before, after });
+        return after;
+      }),
     destroy: (by, name) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
-        const before = await existing(sql, by.workspaceId, name);
-        if (before === undefined) {
-          throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
-        }
+        const before = await find(sql, by, name);
         await sql`delete from x3sproxy.agents where id = ${before.id}`;
-        await record(sql, by, { action: "agent.destroy", target: targetOf(before), before });
+        await record(sql, by, { action: "agent.destroy", target: agentTarget(before), before });
         return before;
       }),
   };
@@ -151,7 +140,7 @@ async function repeat(
   name: string,
   token: string,
 ): Promise<AgentView> {
-  const agent = await existing(sql, by.workspaceId, name);
+  const agent = await findAgent(sql, by.workspaceId, name);
   const [live] = await sql`
     select from x3sproxy.proxy_tokens
     where hash = ${Buffer.from(hashBearer(token), "hex")} and agent_id = ${agent?.id ?? null}`;
@@ -162,7 +151,7 @@ async function repeat(
       "What was deployed under this idempotency key has been redeployed or destroyed since. Take a new key.",
     );
   }
-  const target = targetOf(agent);
+  const target = agentTarget(agent);
   await record(sql, by, {
     action: "agent.deploy",
     target,
@@ -173,27 +162,32 @@ async function repeat(
   return agent;
 }
 
-/** The agent as it is. Holds its row until the transaction ends. */
-async function existing(
-  sql: TransactionSql,
-  workspaceId: string,
-  name: string,
-): Promise<AgentView | undefined> {
-  // Two statements: what the second sees is what the first waited for.
-  await sql`
-    select from x3sproxy.agents where workspace_id = ${workspaceId} and name = ${name} for update`;
-  const [row] = await sql<AgentRow[]>`
-    select a.*, t.expires_at
-    from x3sproxy.agents a left join x3sproxy.proxy_tokens t on t.agent_id = a.id
-    where a.workspace_id = ${workspaceId} and a.name = ${name}`;
-  return row && view(row);
+async function find(sql: TransactionSql, by: Actor, name: string): Promise<AgentView> {
+  const agent = await findAgent(sql, by.workspaceId, name);
+  if (agent !== undefined) return agent;
+  throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
 }
 
-function targetOf({ id, name }: AgentView) {
-  return { kind: "agent", id, name };
+/** Whoever may only deploy chooses the scope of an agent that it makes, short of sensitive endpoints, and changes none. */
+function refuseOtherScope(before: AgentView | undefined, d: Deployment): void {
+  if (before && changesScope(before, d)) throw scopeNotYours();
+  if (before || (d.allowedEndpoints ?? []).length === 0) return;
+  throw new RequestError(
+    403,
+    "role_too_low",
+    "Sensitive endpoints are allowed by an admin. Deploy without them, and ask one.",
+  );
 }
 
-function check({ name, environment, allowedEndpoints, ttlMs }: Deployment): void {
+function scopeNotYours(): RequestError {
+  return new RequestError(
+    403,
+    "role_too_low",
+    "This would change the agent's scope, which needs the role admin. Leave the scope out to redeploy with the one that it has.",
+  );
+}
+
+function check({ name, environment, ttlMs }: Deployment): void {
   if (!NAME.test(name)) {
     throw new RequestError(
       422,
@@ -208,40 +202,9 @@ function check({ name, environment, allowedEndpoints, ttlMs }: Deployment): void
       "name an environment with up to 63 of a-z, 0-9 and -, a letter or digit first",
     );
   }
-  for (const endpoint of allowedEndpoints ?? []) {
-    if (!isSensitiveEndpoint(endpoint)) {
-      throw new RequestError(
-        422,
-        "endpoint_unknown",
-        "give sensitive endpoints as <provider>:<name>, as the list of providers names them",
-      );
-    }
-  }
   if (typeof ttlMs === "number" && !(ttlMs >= MIN_TTL_MS && ttlMs <= MAX_TTL_MS)) {
     throw new RequestError(422, "ttl_invalid", "give a life of 1 minute to 365 days");
   }
-}
-
-function isSensitiveEndpoint(text: string): boolean {
-  const [provider = "", name, ...more] = text.split(":");
-  const endpoints = builtInProviders.get(provider)?.sensitiveEndpoints ?? [];
-  return more.length === 0 && endpoints.some((endpoint) => endpoint.name === name);
-}
-
-async function checkProviders(
-  sql: TransactionSql,
-  workspaceId: string,
-  names: string[],
-): Promise<void> {
-  const others = names.filter((name) => !builtInProviders.has(name));
-  if (others.length === 0) return;
-  const rows = await sql<{ name: string }[]>`
-    select name from x3sproxy.providers where workspace_id = ${workspaceId}`;
-  const known = new Set(rows.map((row) => row.name));
-  const stranger = others.find((name) => !known.has(name));
-  if (stranger === undefined) return;
-  const all = [...builtInProviders.keys(), ...known].join(", ");
-  throw new RequestError(422, "provider_unknown", `no provider is called that; there are: ${all}`);
 }
 
 /** Locks the agent's row until the transaction ends, so that deployments of one agent come one after the other. */
@@ -249,36 +212,17 @@ async function upsert(
   sql: TransactionSql,
   workspaceId: string,
   d: Deployment,
-): Promise<Omit<AgentRow, "expires_at">> {
-  const { name, providers } = d;
+): Promise<{ id: string; deployments: number }> {
   const environment = d.environment ?? null;
-  const endpoints = d.allowedEndpoints ?? null;
-  const [row] = await sql<Omit<AgentRow, "expires_at">[]>`
-    insert into x3sproxy.agents as a
-      (id, workspace_id, name, environment, providers, allowed_endpoints, deployments)
-    values (${newId()}, ${workspaceId}, ${name}, coalesce(${environment}, 'production'),
-      ${providers ?? null}::text[], coalesce(${endpoints}::text[], '{}'), 1)
+  const [row] = await sql<{ id: string; deployments: number }[]>`
+    insert into x3sproxy.agents as a (id, workspace_id, name, environment, deployments)
+    values (${newId()}, ${workspaceId}, ${d.name}, coalesce(${environment}, 'production'), 1)
     on conflict (workspace_id, name) do update set
       environment = coalesce(${environment}, a.environment),
-      providers = case when ${providers === undefined} then a.providers else excluded.providers end,
-      allowed_endpoints = coalesce(${endpoints}::text[], a.allowed_endpoints),
       deployments = a.deployments + 1,
       deployed_at = now()
-    returning a.*`;
+    returning id, deployments`;
   if (row === undefined) throw new Error("insert returned no row");
+  await storeScope(sql, row.id, d);
   return row;
-}
-
-function view(row: AgentRow): AgentView {
-  return {
-    id: row.id,
-    name: row.name,
-    environment: row.environment,
-    providers: row.providers,
-    allowedEndpoints: row.allowed_endpoints,
-    deployment: row.deployments,
-    createdAt: row.created_at.toISOString(),
-    deployedAt: row.deployed_at.toISOString(),
-    expiresAt: row.expires_at?.toISOString() ?? null,
-  };
 }

@@ -4,11 +4,25 @@ import { z } from "zod";
 import type { TokenHash } from "../ids.ts";
 import type { CredentialScheme } from "../providers/index.ts";
 import type { HeldSecret, Vault } from "../vault/index.ts";
+import { compileScope, scopeRow, type Scope } from "./scope.ts";
 
 export interface CustomProvider {
   readonly name: string;
   readonly origin: string;
   readonly credential: CredentialScheme;
+}
+
+/** Null: no limit. */
+export interface Limits {
+  readonly requestsPerMinute: number | null;
+  /** Calls under way at once, WebSocket connections among them. */
+  readonly openStreams: number | null;
+  /** Of requests and answers together. */
+  readonly bytesPerMinute: number | null;
+}
+
+export interface WorkspaceLimits extends Limits {
+  readonly openWebsockets: number | null;
 }
 
 export interface Grant {
@@ -20,10 +34,12 @@ export interface Grant {
   readonly deployment: number;
   /** Wall-clock end of the token, milliseconds since the Unix epoch; undefined: none. */
   readonly expiresAtMs: number | undefined;
-  /** Names of the providers that it may use; undefined: every provider. */
-  readonly providers: ReadonlySet<string> | undefined;
-  /** Sensitive endpoints that it may call, as `<provider>:<name>`. */
-  readonly allowedEndpoints: ReadonlySet<string>;
+  /** Whether its agent, or all of its workspace, is suspended. */
+  readonly suspended: boolean;
+  readonly scope: Scope;
+  readonly limits: Limits;
+  /** Of all agents of the workspace together. */
+  readonly workspaceLimits: WorkspaceLimits;
   readonly customProviders: ReadonlyMap<string, CustomProvider>;
   /** The active secret of its environment, by provider. */
   readonly secrets: ReadonlyMap<string, HeldSecret>;
@@ -31,6 +47,11 @@ export interface Grant {
   readonly loadedAtMs: number;
 }
 
+const limits = z.object({
+  requestsPerMinute: z.int().nullable(),
+  openStreams: z.int().nullable(),
+  bytesPerMinute: z.int().nullable(),
+});
 const bytes = z.string().transform((text) => Buffer.from(text, "base64"));
 
 const Row = z.object({
@@ -40,8 +61,10 @@ const Row = z.object({
   environment: z.string(),
   deployment: z.int(),
   expiresAtMs: z.int().nullable(),
-  providers: z.array(z.string()).nullable(),
-  allowedEndpoints: z.array(z.string()),
+  suspended: z.boolean(),
+  scope: scopeRow,
+  limits,
+  workspaceLimits: limits.extend({ openWebsockets: z.int().nullable() }),
   customProviders: z.array(
     z.object({ name: z.string(), origin: z.string(), header: z.string(), scheme: z.string() }),
   ),
@@ -64,15 +87,13 @@ export function parseGrant(
   row: unknown,
   o: { tokenHash: TokenHash; loadedAtMs: number; vault: Pick<Vault, "hold"> },
 ): Grant {
-  const { providers, allowedEndpoints, customProviders, secrets, expiresAtMs, ...rest } =
-    Row.parse(row);
+  const { scope, customProviders, secrets, expiresAtMs, ...rest } = Row.parse(row);
   return {
     ...rest,
     tokenHash: o.tokenHash,
     loadedAtMs: o.loadedAtMs,
     expiresAtMs: expiresAtMs ?? undefined,
-    providers: providers === null ? undefined : new Set(providers),
-    allowedEndpoints: new Set(allowedEndpoints),
+    scope: compileScope(scope),
     customProviders: new Map(
       customProviders.map(({ name, origin, header, scheme }) => [
         name,

@@ -28,9 +28,13 @@ export interface MadeDeployment {
 /** The same key of another caller is another claim. */
 export function claimOf(by: Actor, idempotencyKey: string, d: Deployment): Claim {
   const { name, environment, providers, allowedEndpoints, ttlMs } = d;
+  const { rules, addresses, models, scopeExpiresAt, limits } = d;
   return {
     keyHash: hashOf([by.kind, by.id, idempotencyKey]),
-    requestHash: hashOf({ name, environment, providers, allowedEndpoints, ttlMs }),
+    requestHash: hashOf({
+      ...{ name, environment, providers, allowedEndpoints, ttlMs },
+      ...{ rules, addresses, models, scopeExpiresAt, limits },
+    }),
   };
 }
 

@@ -1,21 +1,7 @@
-// Who is calling, and under which name: client addresses, trusted proxies, and the Host names that are ours.
+// Who is calling, and under which name: what clients are counted under, and the Host names that are ours.
 import ipaddr from "ipaddr.js";
-import type { Cidr, ListenAddress } from "../config.ts";
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-
-/** The address in `text`, IPv4-mapped ones as IPv4; undefined when it is none. */
-export function parseAddress(text: string): Address | undefined {
-  return ipaddr.isValid(text) ? ipaddr.process(text) : undefined;
-}
-
-/** Whether `address` lies in one of `blocks`. */
-export function trusts(blocks: readonly Cidr[], address: Address | undefined): boolean {
-  return (
-    address !== undefined &&
-    blocks.some(([block, bits]) => block.kind() === address.kind() && address.match(block, bits))
-  );
-}
+import { parseAddress } from "../addresses.ts";
+import type { ListenAddress } from "../config.ts";
 
 /** What one client is counted under: its IPv4 address, or the /64 that an IPv6 client has to itself. */
 export function clientNetwork(address: string): string {

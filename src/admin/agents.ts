@@ -4,31 +4,22 @@ import { z } from "zod";
 import type { Agents, AgentView, CustomProviders } from "../access/index.ts";
 import type { ActivityViews } from "../activity/index.ts";
 import { RequestError } from "../errors.ts";
+import { roleAllows } from "../identity/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import { agentUseFields, withUse } from "./agent-use.ts";
+import { agentView, scopeChange } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { agentName, environmentName, providerName, time } from "./names.ts";
+import { agentName, environmentName, time } from "./names.ts";
 import { createPaging, nextCursor, pageQuery } from "./paging.ts";
 import { addRoute } from "./route.ts";
 
-const MAX_NAMES = 200;
 const MAX_TTL_S = 365 * 24 * 3600;
 
 const deployBody = z.strictObject({
   environment: environmentName
     .optional()
     .describe("Whose keys it uses. Absent: as it was; at first, production."),
-  providers: z
-    .array(providerName)
-    .max(MAX_NAMES)
-    .nullable()
-    .optional()
-    .describe("The only providers that it may use; null: every one. Absent: as it was."),
-  allowedEndpoints: z
-    .array(z.string().max(200))
-    .max(MAX_NAMES)
-    .optional()
-    .describe("Sensitive endpoints that it may call, as `provider:name`. Absent: as it was."),
+  ...scopeChange,
   ttlSeconds: z
     .int()
     .positive()
@@ -48,20 +39,6 @@ const deployHeaders = z.object({
     ),
 });
 const byName = { params: z.object({ name: agentName }), unknown: "agent_not_found" } as const;
-
-const agentView = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    environment: z.string().describe("Whose keys it uses."),
-    providers: z.array(z.string()).nullable().describe("Null: every provider."),
-    allowedEndpoints: z.array(z.string()).describe("Sensitive endpoints that it may call."),
-    deployment: z.number().int().describe("Counts from 1."),
-    createdAt: time,
-    deployedAt: time,
-    expiresAt: time.nullable().describe("When its token ends; null: never."),
-  })
-  .meta({ id: "Agent" });
 
 const pages = createPaging("agents", z.tuple([agentName]), ({ name }: AgentView) => [name]);
 
@@ -116,7 +93,8 @@ export function addAgentRoutes(
     path: "/agents/:name/deployments",
     summary: "Deploy an agent: a new token, shown once; the one before ends",
     description:
-      "Makes the agent if there is none of this name. A redeployment keeps what it is not told to change.",
+      "Makes the agent if there is none of this name. A redeployment keeps what it is not told to change. An operator chooses the " +
+      "scope of a new agent, short of sensitive endpoints; to change that of another it takes an admin.",
     permission: "operator",
     forAgent: true,
     params: z.object({ name: z.string() }),
@@ -134,18 +112,15 @@ export function addAgentRoutes(
     success: [201],
     async handle({ params, headers, body, request, reply }) {
       const { name } = byName.params.parse(params);
-      const { environment, providers, allowedEndpoints, ttlSeconds } = body;
+      const { ttlSeconds, ...wanted } = body;
       const by = actorOf(request);
       const { agent, token } = await agents.deploy(
         by,
+        { ...wanted, name, ttlMs: ttlSeconds && ttlSeconds * 1000 },
         {
-          name,
-          ...(environment !== undefined && { environment }),
-          ...(providers !== undefined && { providers }),
-          ...(allowedEndpoints !== undefined && { allowedEndpoints }),
-          ...(ttlSeconds !== undefined && { ttlMs: ttlSeconds && ttlSeconds * 1000 }),
+          idempotencyKey: headers["idempotency-key"],
+          mayChangeScope: roleAllows(callerOf(request).role, "admin"),
         },
-        headers["idempotency-key"],
       );
       const reachable = agent.providers ?? [
         ...builtInProviders.keys(),
@@ -159,6 +134,26 @@ export function addAgentRoutes(
         baseUrls: Object.fromEntries(reachable.map((each) => [each, `${publicUrl}/${each}`])),
       };
     },
+  });
+
+  addRoute(app, {
+    method: "PATCH",
+    path: "/agents/:name/scope",
+    summary: "Change what an agent may do: at once, with the token that it has",
+    description: "What is left out stays as it is.",
+    permission: "admin",
+    fresh: true,
+    ...byName,
+    body: z.strictObject(scopeChange),
+    example: {
+      rules: ["POST /anthropic/v1/messages"],
+      models: ["claude-*"],
+      limits: { requestsPerMinute: 60 },
+    },
+    answer: z.object({ agent: agentView }),
+    handle: async ({ params, body, request }) => ({
+      agent: await agents.changeScope(actorOf(request), params.name, body),
+    }),
   });
 
   addRoute(app, {

@@ -4,6 +4,7 @@ import { lookup } from "node:dns/promises";
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Agents, CustomProviders, Environments } from "../access/index.ts";
+import { lies, parseAddress } from "../addresses.ts";
 import type { Audit } from "../audit/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { ActivityViews } from "../activity/index.ts";
@@ -14,7 +15,6 @@ import type { Log } from "../log.ts";
 import type { KeyTests, Secrets } from "../vault/index.ts";
 import { addActivityRoute } from "./activity.ts";
 import { addAgentRoutes } from "./agents.ts";
-import { parseAddress, trusts } from "./addresses.ts";
 import { createEarlyAnswers } from "./answers.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addDashboard } from "./dashboard.ts";
@@ -73,7 +73,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
-    trustProxy: (address) => trusts(options.trustedProxies, parseAddress(address)),
+    trustProxy: (address) => lies(options.trustedProxies, parseAddress(address)),
     // What still comes on an open connection while we close is answered like everything else.
     return503OnClosing: false,
     ...createEarlyAnswers({ secure: options.dashboardUrl.startsWith("https:") }),

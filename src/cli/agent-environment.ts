@@ -9,7 +9,7 @@ const PLACEHOLDER = "<token from x3sproxy agent deploy>";
 /** Base URLs and keys of `providers` for the agent. Without a token: a placeholder where it goes. */
 export function formatEnvironment(
   format: Format,
-  agent: AgentView,
+  agent: Pick<AgentView, "name" | "environment">,
   providers: readonly ProviderView[],
   token?: string,
 ): string {
@@ -32,7 +32,11 @@ export function formatEnvironment(
   return [...comments, ...render(format, agent, variables)].join("\n");
 }
 
-function render(format: Format, agent: AgentView, variables: [string, string][]): string[] {
+function render(
+  format: Format,
+  agent: Pick<AgentView, "name" | "environment">,
+  variables: [string, string][],
+): string[] {
   const yaml = (indent: string) =>
     variables.map(([name, value]) => `${indent}${name}: ${JSON.stringify(value)}`);
   switch (format) {

@@ -3,18 +3,17 @@ import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { newId } from "../ids.ts";
 import { formatEnvironment, FORMATS, type Format } from "./agent-environment.ts";
+import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";
 import { answers, call, list, type AgentView, type ProviderView } from "./api.ts";
-import { collect, lifeSeconds, providerList } from "./arguments.ts";
+import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
 import { confirm } from "./prompt.ts";
 import { relative, table } from "./text.ts";
 
-interface DeployOptions {
+interface DeployOptions extends ScopeOptions {
   readonly environment?: string;
-  readonly providers?: string[] | "all";
   readonly ttl?: number | "none";
-  readonly allowEndpoint?: string[];
 }
 
 export function addAgentCommands(program: Command, clock: Clock): void {
@@ -24,32 +23,29 @@ export function addAgentCommands(program: Command, clock: Clock): void {
     .description("deploy agents: give them tokens, take them away");
 
   reports(
-    agent
-      .command("deploy <name>")
-      .description("make or redeploy an agent: prints a new token, once, and ends the old one")
-      .option("--environment <name>", "whose keys it uses (at first: production)")
-      .option("--providers <a,b>", "the only providers that it may use, or `all`", providerList)
-      .option(
-        "--ttl <duration>",
-        "how long the token lives, as in 12h, or `none` (at first: none)",
-        lifeSeconds,
-      )
-      .option(
-        "--allow-endpoint <provider:name>",
-        "a sensitive endpoint that it may call; repeatable",
-        collect,
-      )
-      .addHelpText(
-        "after",
-        `\nA redeployment keeps what it isn't told to change.\n` +
-          examples(
-            "x3sproxy agent deploy coder --providers anthropic,openai --ttl 12h",
-            'eval "$(x3sproxy agent deploy coder)"',
-            "x3sproxy agent deploy coder --json | jq -r .token",
-          ),
-      ),
+    addScopeOptions(
+      agent
+        .command("deploy <name>")
+        .description("make or redeploy an agent: prints a new token, once, and ends the old one")
+        .option("--environment <name>", "whose keys it uses (at first: production)")
+        .option(
+          "--ttl <duration>",
+          "how long the token lives, as in 12h, or `none` (at first: none)",
+          lifeSeconds,
+        )
+        .addHelpText(
+          "after",
+          `\nA redeployment keeps what it isn't told to change.\n` +
+            examples(
+              "x3sproxy agent deploy coder --providers anthropic,openai --ttl 12h",
+              'eval "$(x3sproxy agent deploy coder)"',
+              "x3sproxy agent deploy coder --json | jq -r .token",
+            ),
+        ),
+      clock,
+    ),
     async ([name = ""], command) => {
-      const { environment, providers, ttl, allowEndpoint } = command.opts<DeployOptions>();
+      const { environment, ttl, ...scope } = command.opts<DeployOptions>();
       // Before the deployment: after it nothing may fail, or the token would be lost.
       const { providers: all } = await call(answers.providers, "GET", "/providers");
       const deployment = await call(
@@ -58,9 +54,8 @@ export function addAgentCommands(program: Command, clock: Clock): void {
         `/agents/${encodeURIComponent(name)}/deployments`,
         {
           environment,
-          providers: providers === "all" ? null : providers,
           ttlSeconds: ttl === "none" ? null : ttl,
-          allowedEndpoints: allowEndpoint,
+          ...scopeOf(scope),
         },
         { idempotencyKey: newId() },
       );
@@ -85,6 +80,8 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       };
     },
   );
+
+  addScopeCommand(agent, clock);
 
   reports(
     agent

@@ -23,6 +23,17 @@ const agentView = z.looseObject({
   name: z.string(),
   environment: z.string(),
   providers: z.array(z.string()).nullable(),
+  rules: z.array(z.string()).nullable(),
+  allowedEndpoints: z.array(z.string()),
+  addresses: z.array(z.string()).nullable(),
+  models: z.array(z.string()).nullable(),
+  scopeExpiresAt: z.string().nullable(),
+  limits: z.object({
+    requestsPerMinute: z.number().nullable(),
+    openStreams: z.number().nullable(),
+    bytesPerMinute: z.number().nullable(),
+  }),
+  suspendedAt: z.string().nullable(),
   deployment: z.number(),
   deployedAt: z.string(),
   expiresAt: z.string().nullable(),
@@ -98,7 +109,7 @@ export async function list<Name extends keyof Lists>(name: Name): Promise<Lists[
  */
 export async function call<T>(
   schema: z.ZodType<T>,
-  method: "GET" | "PUT" | "POST" | "DELETE",
+  method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE",
   path: string,
   body?: unknown,
   { idempotencyKey }: { idempotencyKey?: string } = {},

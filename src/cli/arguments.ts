@@ -1,5 +1,6 @@
 // Parsers of option values. A value that can't be read is wrong usage: exit status 2.
 import { InvalidArgumentError } from "commander";
+import type { Clock } from "../clock.ts";
 import { parseDuration } from "../config.ts";
 
 export function positiveInteger(text: string): number {
@@ -33,4 +34,27 @@ export function providerList(text: string): string[] | "all" {
 /** For an option that can be given several times. */
 export function collect(text: string, earlier: readonly string[] | undefined): string[] {
   return [...(earlier ?? []), text];
+}
+
+/** A number of bytes, as in 500000, 64kB or 20MB. */
+export function bytes(text: string): number {
+  const [, digits = "", unit = ""] = /^(\d{1,12})(|kB|MB|GB)$/i.exec(text) ?? [];
+  const value = Number(digits) * 1000 ** ["", "kb", "mb", "gb"].indexOf(unit.toLowerCase());
+  if (digits === "" || value < 1 || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError("Give a number of bytes, as in 500000, 64kB or 20MB.");
+  }
+  return value;
+}
+
+/** A moment, as in 30d (from now) or 2027-01-31T12:00:00Z, in ISO 8601; or `never`. */
+export function moment(clock: Clock): (text: string) => string {
+  return (text) => {
+    if (text === "never") return text;
+    const ms = parseDuration(text);
+    const at = new Date(ms === undefined ? text : clock.nowMs() + ms);
+    if (Number.isNaN(at.getTime()) || (ms === undefined && !/^\d{4}-\d\d-\d\d/.test(text))) {
+      throw new InvalidArgumentError("Give a time, as in 30d or 2027-01-31T12:00:00Z, or never.");
+    }
+    return at.toISOString();
+  };
 }

@@ -3,7 +3,7 @@ import { record, type Actor } from "../audit/index.ts";
 import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { API_KEY_PREFIX, newBearer, newId } from "../ids.ts";
-import { parseBlock } from "./address-blocks.ts";
+import { parseBlock } from "../addresses.ts";
 import { digest } from "./bearers.ts";
 import { KEY_NAME } from "./bootstrap.ts";
 import { checkLimit, type Role } from "./roles.ts";

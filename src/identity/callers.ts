@@ -3,7 +3,7 @@
 import type { Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { API_KEY_PREFIX } from "../ids.ts";
-import { holds } from "./address-blocks.ts";
+import { holds } from "../addresses.ts";
 import { digest, isBearer, isSessionValue } from "./bearers.ts";
 import type { Caller, Client, Person } from "./caller.ts";
 import type { Role } from "./roles.ts";

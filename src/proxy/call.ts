@@ -2,6 +2,8 @@
 // a refusal, or in an answer of our own. HTTP and WebSocket share all of it.
 import type { IncomingMessage } from "node:http";
 import type { Access, CustomProvider, Grant } from "../access/index.ts";
+import { sourceAddress } from "../addresses.ts";
+import type { Cidr } from "../config.ts";
 import { SealError, type RefusalReason } from "../errors.ts";
 import {
   builtInProviders,
@@ -23,6 +25,8 @@ export interface CallContext {
   readonly originOverrides: ReadonlyMap<string, string>;
   readonly hostSuffix: string | undefined;
   readonly dashboardUrl: string;
+  /** Whose X-Forwarded-For counts. */
+  readonly trustedProxies: readonly Cidr[];
 }
 
 export type Verdict =
@@ -59,6 +63,11 @@ export class Call {
     this.#context = context;
     this.exchange = exchange;
     this.request = request;
+    exchange.address = sourceAddress(
+      request.socket.remoteAddress,
+      fieldValue(request.rawHeaders, "x-forwarded-for"),
+      context.trustedProxies,
+    );
   }
 
   /** Goes down the line; calls `then` once: at once when the grant is in the cache, else later. */
@@ -110,9 +119,11 @@ export class Call {
       exchangeId: this.exchange.id,
       errorShape: this.#errorShape,
       provider: this.#target,
+      agent: this.grant?.agentName,
       environment: this.grant?.environment,
       sensitiveEndpoint: this.#sensitiveEndpoint,
       dashboardUrl: this.#context.dashboardUrl,
+      retryAfterS: undefined,
     };
   }
 
@@ -141,6 +152,8 @@ export class Call {
     exchange.agentId = resolved.agentId;
     exchange.agent = resolved.agentName;
     exchange.deployment = resolved.deployment;
+    const stranger = this.#context.access.admit(resolved, exchange.address);
+    if (stranger !== undefined) return refuse(stranger);
     if (route.provider === "") return { kind: "own", path: route.path, grant: resolved };
     if (this.#target === undefined) {
       const custom = resolved.customProviders.get(route.provider);
@@ -154,7 +167,12 @@ export class Call {
     }
     const target = this.#target;
     this.#sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, canonicalPath);
-    const denied = this.#context.access.decide(resolved, target.name, this.#sensitiveEndpoint);
+    const denied = this.#context.access.decide(resolved, {
+      provider: target.name,
+      method: exchange.method,
+      path: canonicalPath,
+      sensitiveEndpoint: this.#sensitiveEndpoint,
+    });
     if (denied !== undefined) return refuse(denied);
     const secret = resolved.secrets.get(target.name);
     if (secret === undefined) return refuse("no_secret");

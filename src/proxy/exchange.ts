@@ -33,6 +33,8 @@ export class Exchange {
   readonly method: string;
   readonly startMs: number;
   websocket = false;
+  /** Where it came from. */
+  address: string | undefined;
   provider: string | undefined;
   /** Whether `provider` is one of the built-in names, and so may be a label. */
   providerIsBuiltIn = false;
@@ -180,6 +182,7 @@ function fields(exchange: Exchange): LogFields {
     responseBytes: exchange.responseBytes,
     firstByteMs: firstByteMs === undefined ? undefined : rounded(firstByteMs),
     totalMs: rounded(exchange.totalMs),
+    address: exchange.address,
     workspaceId: exchange.workspaceId,
     agentId: exchange.agentId,
     agent: exchange.agent,

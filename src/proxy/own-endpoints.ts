@@ -25,18 +25,29 @@ export function answerOwn(
 }
 
 function describeGrant(grant: Grant): object {
+  const { scope, limits } = grant;
+  const { fields } = scope;
   const callable = (name: string): boolean =>
-    (grant.providers?.has(name) ?? true) &&
+    (scope.providers?.has(name) ?? true) &&
     (builtInProviders.has(name) || grant.customProviders.has(name));
   return {
     agent: grant.agentName,
     environment: grant.environment,
     deployment: grant.deployment,
-    expiresAt: grant.expiresAtMs === undefined ? null : new Date(grant.expiresAtMs).toISOString(),
-    /** null: every provider. */
-    providers: grant.providers === undefined ? null : [...grant.providers].sort(),
+    expiresAt: timeOf(grant.expiresAtMs),
+    /** Here and below null: not limited. */
+    providers: fields.providers && [...fields.providers].sort(),
     /** Those of them that can be called now, since a key is there. */
     configuredProviders: [...grant.secrets.keys()].filter(callable).sort(),
-    allowedEndpoints: [...grant.allowedEndpoints].sort(),
+    rules: fields.rules,
+    allowedEndpoints: [...fields.allowedEndpoints].sort(),
+    addresses: fields.addresses,
+    models: fields.models,
+    scopeExpiresAt: timeOf(scope.endsAtMs),
+    limits,
   };
+}
+
+function timeOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }

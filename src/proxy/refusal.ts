@@ -10,9 +10,12 @@ export interface RefusalContext {
   readonly errorShape: ErrorShape;
   /** The provider's title and name, once it is known to exist. */
   readonly provider: { readonly title: string; readonly name: string } | undefined;
+  readonly agent: string | undefined;
   readonly environment: string | undefined;
   readonly sensitiveEndpoint: string | undefined;
   readonly dashboardUrl: string;
+  /** Of a limit: in how many seconds it is worth another try. */
+  readonly retryAfterS: number | undefined;
 }
 
 interface Wording {
@@ -25,6 +28,11 @@ const CHALLENGE = [["www-authenticate", 'Bearer realm="x3sproxy"']] as const;
 
 /** The wire form of a reason. Exhaustive: a new reason does not compile until it has its words. */
 function wording(reason: RefusalReason, c: RefusalContext): Wording {
+  const limited = ({ retryAfterS = 1 }: RefusalContext, message: string): Wording => ({
+    status: 429,
+    message: `${message} Try again in ${retryAfterS} s.`,
+    headers: [["retry-after", String(retryAfterS)]],
+  });
   const provider = c.provider?.title ?? "the provider";
   const unauthorized = (message: string): Wording => ({ status: 401, message, headers: CHALLENGE });
   switch (reason) {
@@ -59,6 +67,13 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
         message:
           "There is no provider of this name. The path begins with a provider's name, as in /openai/v1/responses.",
       };
+    case "bad_context":
+      return {
+        status: 400,
+        message:
+          "The x3sproxy-context-* headers are not as they have to be: at most 8 of them, names of up to 32 letters, digits and " +
+          "dashes after the prefix, each once, values of up to 200 visible ASCII characters and spaces, and no credential in them.",
+      };
     case "missing_token":
       return unauthorized(
         "No x3sproxy token was sent. Put the agent's token (x3sproxy_…) where the provider's API key would go.",
@@ -77,21 +92,67 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
       return unauthorized(
         "This x3sproxy token is not valid: the agent was redeployed or destroyed. Deploy it again to get a new one.",
       );
+    case "registration_invalid":
+      return unauthorized(
+        "This registration token is not valid: it was used, revoked, has expired, or never was. Ask an operator for a new one.",
+      );
     case "expired_token":
       return unauthorized(
         "This x3sproxy token has expired. Deploy the agent again to get a new one.",
       );
+    case "agent_suspended":
+      return {
+        status: 403,
+        message: `This agent is suspended. Whoever runs it can resume it: ${agentPage(c)}`,
+      };
+    case "scope_expired":
+      return {
+        status: 403,
+        message: `What this agent may do has ended. Ask an admin to extend it: ${scopePage(c)}`,
+      };
+    case "address_not_allowed":
+      return {
+        status: 403,
+        message: "This token can't be used from this address.",
+      };
     case "provider_not_allowed":
       return {
         status: 403,
-        message: `This agent may not use ${provider}. An operator can allow it when the agent is deployed.`,
+        message: `This agent may not use ${provider}. Ask an admin to allow it: ${scopePage(c)}`,
       };
+    case "path_not_allowed":
+      return {
+        status: 403,
+        message:
+          `This agent's scope has no rule that allows this method and path of ${provider}. GET /_x3sproxy/token tells its ` +
+          `rules. Ask an admin to allow it: ${scopePage(c)}`,
+      };
+    case "model_not_allowed":
+      return {
+        status: 403,
+        message:
+          `This agent may not use this model of ${provider}. GET /_x3sproxy/token tells which it may use. Ask an admin to ` +
+          `allow it: ${scopePage(c)}`,
+      };
+    case "model_unclear":
+      return {
+        status: 403,
+        message:
+          "This agent may use some models only, and which one this request is for can't be told for certain: it has to be plain " +
+          "JSON (or a form) with one model in it, uncompressed, at an endpoint where x3sproxy knows the model's place.",
+      };
+    case "rate_limited":
+      return limited(c, "This agent, or its workspace, has used up its requests for now.");
+    case "too_many_streams":
+      return limited(c, "This agent, or its workspace, has as many calls open as it may.");
+    case "too_many_bytes":
+      return limited(c, "This agent, or its workspace, has used up its bytes for now.");
     case "sensitive_endpoint":
       return {
         status: 403,
         message:
           `This endpoint of ${provider} hands out or lists credentials, so agents may not call it unless they are allowed ` +
-          `"${c.sensitiveEndpoint ?? ""}" by name when they are deployed.`,
+          `"${c.sensitiveEndpoint ?? ""}" by name. Ask an admin to allow it: ${scopePage(c)}`,
       };
     case "no_secret":
       return { status: 403, message: noSecret(c) };
@@ -153,6 +214,14 @@ function secretsTab(c: RefusalContext): string {
     environment: c.environment ?? "",
   });
   return `${c.dashboardUrl}/secrets?${query.toString()}`;
+}
+
+function agentPage(c: RefusalContext): string {
+  return `${c.dashboardUrl}/agents/${encodeURIComponent(c.agent ?? "")}`;
+}
+
+function scopePage(c: RefusalContext): string {
+  return `${agentPage(c)}/scope`;
 }
 
 /** A refusal on the wire: status, raw header pairs, body. */

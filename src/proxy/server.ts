@@ -54,6 +54,7 @@ export interface ProxyOptions {
     | "originOverrides"
     | "publicUrl"
     | "dashboardUrl"
+    | "trustedProxies"
   >;
   readonly access: Access;
   readonly vault: Vault;
@@ -86,6 +87,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     originOverrides: config.originOverrides,
     hostSuffix: providerHostSuffix(config.publicUrl),
     dashboardUrl: config.dashboardUrl,
+    trustedProxies: config.trustedProxies,
   };
   const answers = new WeakMap<Duplex, Answer>();
   let draining = false;
@@ -202,9 +204,11 @@ export function createProxy(o: ProxyOptions): Proxy {
       exchangeId: exchange.id,
       errorShape: "openai",
       provider: undefined,
+      agent: undefined,
       environment: undefined,
       sensitiveEndpoint: undefined,
       dashboardUrl: config.dashboardUrl,
+      retryAfterS: undefined,
     };
     const { status, text } = rawRefusal(reason, context);
     exchange.status = status;

@@ -12,6 +12,7 @@ import { createManualClock } from "./manual-clock.ts";
 
 const HOUR_MS = 3_600_000;
 const KEY = "FAKE-idempotency-key-1";
+const ONCE = { idempotencyKey: KEY };
 
 const conflict = (error: unknown): boolean =>
   error instanceof RequestError && error.status === 409 && error.code === "idempotency_conflict";
@@ -26,9 +27,13 @@ test("the same key, body and caller get the same answer; the deployment is made 
   const { agents, database, workspaceId, openAccess } = await createHouse(t);
   const by = actorIn(workspaceId);
   const wanted: Deployment = { name: "a", providers: ["openai"], ttlMs: HOUR_MS };
-  const first = await agents.deploy(by, wanted, KEY);
+  const first = await agents.deploy(by, wanted, ONCE);
   assert.ok(isProxyToken(first.token));
-  const second = await agents.deploy(by, { ttlMs: HOUR_MS, providers: ["openai"], name: "a" }, KEY);
+  const second = await agents.deploy(
+    by,
+    { ttlMs: HOUR_MS, providers: ["openai"], name: "a" },
+    ONCE,
+  );
   assert.deepEqual(second, first);
   assert.equal(first.agent.deployment, 1);
   const { access } = await openAccess();
@@ -56,11 +61,11 @@ test("another key, another caller, another agent and no key at all get tokens of
   const caller = (kind: Actor["kind"], id: string): Actor => ({ ...by, kind, id });
   const id = newId();
   const tokens = [
-    (await agents.deploy(by, { name: "a" }, KEY)).token,
-    (await agents.deploy(by, { name: "a" }, `${KEY} `)).token,
-    (await agents.deploy(caller("api_key", id), { name: "a" }, KEY)).token,
-    (await agents.deploy(caller("user", id), { name: "a" }, KEY)).token,
-    (await agents.deploy(caller("api_key", newId()), { name: "b" }, KEY)).token,
+    (await agents.deploy(by, { name: "a" }, ONCE)).token,
+    (await agents.deploy(by, { name: "a" }, { idempotencyKey: `${KEY} ` })).token,
+    (await agents.deploy(caller("api_key", id), { name: "a" }, ONCE)).token,
+    (await agents.deploy(caller("user", id), { name: "a" }, ONCE)).token,
+    (await agents.deploy(caller("api_key", newId()), { name: "b" }, ONCE)).token,
     (await agents.deploy(by, { name: "a" })).token,
     (await agents.deploy(by, { name: "a" })).token,
   ];
@@ -74,7 +79,7 @@ test("of many at once, over two processes, one deployment is made and all get it
   const others = createAgents({ pool, clock, vault });
   const answers = await Promise.all(
     Array.from({ length: 12 }, (_, i) =>
-      (i % 2 === 0 ? agents : others).deploy(actorIn(workspaceId), { name: "a" }, KEY),
+      (i % 2 === 0 ? agents : others).deploy(actorIn(workspaceId), { name: "a" }, ONCE),
     ),
   );
   assert.equal(new Set(answers.map(({ token }) => token)).size, 1);
@@ -84,7 +89,7 @@ test("of many at once, over two processes, one deployment is made and all get it
 test("with another request it is a conflict, and nothing is deployed", async (t) => {
   const { agents, workspaceId } = await createHouse(t);
   const by = actorIn(workspaceId);
-  const { agent } = await agents.deploy(by, { name: "a" }, KEY);
+  const { agent } = await agents.deploy(by, { name: "a" }, ONCE);
   for (const other of [
     { name: "b" },
     { name: "a", environment: "production" },
@@ -93,7 +98,7 @@ test("with another request it is a conflict, and nothing is deployed", async (t)
     { name: "a", allowedEndpoints: [] },
     { name: "a", ttlMs: null },
   ] satisfies Deployment[]) {
-    await assert.rejects(agents.deploy(by, other, KEY), conflict, JSON.stringify(other));
+    await assert.rejects(agents.deploy(by, other, ONCE), conflict, JSON.stringify(other));
   }
   assert.deepEqual(await agents.list(workspaceId), [agent]);
 });
@@ -101,16 +106,26 @@ test("with another request it is a conflict, and nothing is deployed", async (t)
 test("once its deployment is no longer the newest, or its agent is gone, it is a conflict", async (t) => {
   const { agents, workspaceId } = await createHouse(t);
   const by = actorIn(workspaceId);
-  await agents.deploy(by, { name: "a" }, KEY);
-  const newest = await agents.deploy(by, { name: "a" }, "FAKE-idempotency-key-2");
-  await assert.rejects(agents.deploy(by, { name: "a" }, KEY), conflict);
-  assert.deepEqual(await agents.deploy(by, { name: "a" }, "FAKE-idempotency-key-2"), newest);
+  await agents.deploy(by, { name: "a" }, ONCE);
+  const newest = await agents.deploy(
+    by,
+    { name: "a" },
+    { idempotencyKey: "FAKE-idempotency-key-2" },
+  );
+  await assert.rejects(agents.deploy(by, { name: "a" }, ONCE), conflict);
+  assert.deepEqual(
+    await agents.deploy(by, { name: "a" }, { idempotencyKey: "FAKE-idempotency-key-2" }),
+    newest,
+  );
   await agents.destroy(by, "a");
-  await assert.rejects(agents.deploy(by, { name: "a" }, "FAKE-idempotency-key-2"), conflict);
+  await assert.rejects(
+    agents.deploy(by, { name: "a" }, { idempotencyKey: "FAKE-idempotency-key-2" }),
+    conflict,
+  );
   assert.deepEqual(await agents.list(workspaceId), []);
   // The same name, another agent: its first deployment has the number of the first one's.
   const again = await agents.deploy(by, { name: "a" });
-  await assert.rejects(agents.deploy(by, { name: "a" }, KEY), conflict);
+  await assert.rejects(agents.deploy(by, { name: "a" }, ONCE), conflict);
   assert.deepEqual(await agents.list(workspaceId), [again.agent]);
 });
 
@@ -118,38 +133,41 @@ test("after 24 hours the key is forgotten and makes a new deployment with a new 
   const clock = createManualClock();
   const { agents, database, workspaceId } = await createHouse(t, { clock });
   const by = actorIn(workspaceId);
-  const first = await agents.deploy(by, { name: "a" }, KEY);
+  const first = await agents.deploy(by, { name: "a" }, ONCE);
   clock.advance(24 * HOUR_MS - 1000);
-  assert.deepEqual(await agents.deploy(by, { name: "a" }, KEY), first);
+  assert.deepEqual(await agents.deploy(by, { name: "a" }, ONCE), first);
   clock.advance(2000);
-  const later = await agents.deploy(by, { name: "a" }, KEY);
+  const later = await agents.deploy(by, { name: "a" }, ONCE);
   assert.equal(later.agent.deployment, 2);
   assert.notEqual(later.token, first.token);
   clock.advance(25 * HOUR_MS);
-  await agents.deploy(by, { name: "b" }, "FAKE-idempotency-key-2");
+  await agents.deploy(by, { name: "b" }, { idempotencyKey: "FAKE-idempotency-key-2" });
   assert.equal((await requests(database.ownerUrl)).length, 1, "old ones are deleted");
 });
 
 test("a deployment that was refused uses no key up", async (t) => {
   const { agents, database, workspaceId } = await createHouse(t);
   const by = actorIn(workspaceId);
-  await assert.rejects(agents.deploy(by, { name: "a", providers: ["no-such"] }, KEY), RequestError);
+  await assert.rejects(
+    agents.deploy(by, { name: "a", providers: ["no-such"] }, ONCE),
+    RequestError,
+  );
   assert.deepEqual(await requests(database.ownerUrl), []);
-  assert.equal((await agents.deploy(by, { name: "a" }, KEY)).agent.deployment, 1);
+  assert.equal((await agents.deploy(by, { name: "a" }, ONCE)).agent.deployment, 1);
 });
 
 test("numbers that are used again, as after a restored backup, give no token again", async (t) => {
   const clock = createManualClock();
   const { agents, database, workspaceId } = await createHouse(t, { clock });
   const by = actorIn(workspaceId);
-  const lost = await agents.deploy(by, { name: "a" }, KEY);
+  const lost = await agents.deploy(by, { name: "a" }, ONCE);
   await withOwner(database.ownerUrl, async (sql) => {
     await sql`delete from x3sproxy.deployment_requests`;
     await sql`delete from x3sproxy.proxy_tokens`;
     await sql`update x3sproxy.agents set deployments = 0`;
   });
   clock.advance(60_000);
-  const again = await agents.deploy(by, { name: "a" }, KEY);
+  const again = await agents.deploy(by, { name: "a" }, ONCE);
   assert.equal(again.agent.deployment, lost.agent.deployment);
   assert.notEqual(hashBearer(again.token), hashBearer(lost.token));
 });

@@ -21,23 +21,25 @@ test("scope first, then sensitive endpoints, then whether there is a secret", as
     assert.ok(typeof grant !== "string");
     return grant;
   };
+  const decide = (grant: Grant, provider: string, sensitiveEndpoint: string | undefined) =>
+    access.decide(grant, { provider, method: "POST", path: "/v1/x", sensitiveEndpoint });
   const minting = "openai:realtime-client-secrets";
 
   const narrow = await grantOf({ providers: ["openai", "groq"] });
-  assert.equal(access.decide(narrow, "openai", undefined), undefined);
-  assert.equal(access.decide(narrow, "openai", minting), "sensitive_endpoint");
-  assert.equal(access.decide(narrow, "groq", undefined), "no_secret");
-  assert.equal(access.decide(narrow, "mistral", undefined), "provider_not_allowed");
-  assert.equal(access.decide(narrow, "mistral", "mistral:x"), "provider_not_allowed");
-  assert.equal(access.decide(narrow, "groq", "groq:x"), "sensitive_endpoint");
+  assert.equal(decide(narrow, "openai", undefined), undefined);
+  assert.equal(decide(narrow, "openai", minting), "sensitive_endpoint");
+  assert.equal(decide(narrow, "groq", undefined), "no_secret");
+  assert.equal(decide(narrow, "mistral", undefined), "provider_not_allowed");
+  assert.equal(decide(narrow, "mistral", "mistral:x"), "provider_not_allowed");
+  assert.equal(decide(narrow, "groq", "groq:x"), "sensitive_endpoint");
 
   const allowed = await grantOf({ allowedEndpoints: [minting] });
-  assert.equal(access.decide(allowed, "openai", minting), undefined);
-  assert.equal(access.decide(allowed, "openai", "openai:organization"), "sensitive_endpoint");
+  assert.equal(decide(allowed, "openai", minting), undefined);
+  assert.equal(decide(allowed, "openai", "openai:organization"), "sensitive_endpoint");
 
   const none = await grantOf({ providers: [] });
-  assert.equal(access.decide(none, "openai", undefined), "provider_not_allowed");
+  assert.equal(decide(none, "openai", undefined), "provider_not_allowed");
   const all = await grantOf({ providers: null });
-  assert.equal(access.decide(all, "openai", undefined), undefined);
-  assert.equal(access.decide(all, "no-such-provider", undefined), "no_secret");
+  assert.equal(decide(all, "openai", undefined), undefined);
+  assert.equal(decide(all, "no-such-provider", undefined), "no_secret");
 });

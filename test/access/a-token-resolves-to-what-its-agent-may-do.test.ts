@@ -39,8 +39,8 @@ test("a grant holds the agent's scope and the secrets of its environment", async
   assert.equal(grant.environment, "staging");
   assert.equal(grant.deployment, 1);
   assert.equal(grant.expiresAtMs, Date.parse(agent.expiresAt ?? ""));
-  assert.deepEqual([...(grant.providers ?? [])], ["openai", "in-house"]);
-  assert.deepEqual([...grant.allowedEndpoints], ["openai:realtime-client-secrets"]);
+  assert.deepEqual([...(grant.scope.providers ?? [])], ["openai", "in-house"]);
+  assert.deepEqual([...grant.scope.allowedEndpoints], ["openai:realtime-client-secrets"]);
   assert.deepEqual(
     [...grant.customProviders.values()],
     [

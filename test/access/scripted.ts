@@ -2,6 +2,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Grant } from "../../src/access/index.ts";
 import { createLookUps, type LookUps } from "../../src/access/look-ups.ts";
+import { compileScope } from "../../src/access/scope.ts";
 import { createTokenCache, type TokenCache } from "../../src/access/token-cache.ts";
 import { StoreUnavailableError } from "../../src/errors.ts";
 import type { TokenHash } from "../../src/ids.ts";
@@ -42,6 +43,15 @@ export interface Scripted {
   readonly logged: string[];
   readonly metric: (result: string) => Promise<number>;
 }
+
+const NO_LIMITS = compileScope({
+  providers: null,
+  rules: null,
+  allowedEndpoints: [],
+  addresses: null,
+  models: null,
+  expiresAtMs: null,
+});
 
 export const hashOf = (name: string): TokenHash => name as TokenHash;
 
@@ -102,8 +112,15 @@ export function createScripted(): Scripted {
       environment: "production",
       deployment: version,
       expiresAtMs: undefined,
-      providers: undefined,
-      allowedEndpoints: new Set(),
+      suspended: false,
+      scope: NO_LIMITS,
+      limits: { requestsPerMinute: null, openStreams: null, bytesPerMinute: null },
+      workspaceLimits: {
+        requestsPerMinute: null,
+        openStreams: null,
+        bytesPerMinute: null,
+        openWebsockets: null,
+      },
       customProviders: new Map(),
       secrets: new Map([["openai", secret]]),
     };

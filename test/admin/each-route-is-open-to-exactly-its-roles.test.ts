@@ -57,6 +57,11 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     body: { origin: "https://other.example" },
     elsewhere: 200,
   },
+  "PATCH /agents/:agent/scope": {
+    permission: "admin",
+    body: { models: ["claude-*"] },
+    elsewhere: 404,
+  },
   "DELETE /agents/:agent": { permission: "operator", elsewhere: 404 },
   "GET /providers": { permission: "viewer" },
   "DELETE /providers/:provider": { permission: "admin", elsewhere: 404 },

@@ -27,6 +27,7 @@ const resolve = async (hash: Buffer): Promise<unknown> => {
 };
 const asOwner = (work: (sql: Sql) => Promise<unknown>): Promise<unknown> =>
   withOwner(database.ownerUrl, work);
+const NO_LIMITS = { requestsPerMinute: null, openStreams: null, bytesPerMinute: null };
 const secret = () => ({
   secretId: seed.secretId,
   version: 1,
@@ -46,8 +47,17 @@ test("a live token gives its agent, its scope, and the sealed secrets of its env
     environment: "production",
     deployment: 1,
     expiresAtMs: null,
-    providers: null,
-    allowedEndpoints: [],
+    suspended: false,
+    scope: {
+      providers: null,
+      rules: null,
+      allowedEndpoints: [],
+      addresses: null,
+      models: null,
+      expiresAtMs: null,
+    },
+    limits: NO_LIMITS,
+    workspaceLimits: { ...NO_LIMITS, openWebsockets: null },
     customProviders: [
       { name: "own-llm", origin: "https://llm.example.com", header: "x-key", scheme: "" },
     ],
@@ -79,8 +89,9 @@ test("only the active version is given, and only for allowed providers", async (
       where id = ${seed.agentId}`;
   });
   const allowed = (await resolve(seed.tokenHash)) as Record<string, unknown>;
-  assert.deepEqual(allowed["providers"], ["openai", "groq"]);
-  assert.deepEqual(allowed["allowedEndpoints"], ["openai:keys"]);
+  const scopeOf = ({ scope }: Record<string, unknown>) => scope as Record<string, unknown>;
+  assert.deepEqual(scopeOf(allowed)["providers"], ["openai", "groq"]);
+  assert.deepEqual(scopeOf(allowed)["allowedEndpoints"], ["openai:keys"]);
   assert.deepEqual(allowed["secrets"], [{ ...secret(), version: 2 }]);
 
   await asOwner(
@@ -93,5 +104,28 @@ test("only the active version is given, and only for allowed providers", async (
     where id = ${seed.agentId}`,
   );
   const staging = (await resolve(seed.tokenHash)) as Record<string, unknown>;
-  assert.deepEqual([staging["providers"], staging["secrets"]], [[], []]);
+  assert.deepEqual([scopeOf(staging)["providers"], staging["secrets"]], [[], []]);
+});
+
+test("an agent is suspended by itself and with its workspace, and limited by both", async () => {
+  const now = async () => (await resolve(seed.tokenHash)) as Record<string, unknown>;
+  await asOwner(
+    (sql) => sql`update x3sproxy.agents set suspended_at = now(), requests_per_minute = 6,
+      bytes_per_minute = 5000000000, models = ${["claude-*"]} where id = ${seed.agentId}`,
+  );
+  const suspended = await now();
+  assert.equal(suspended["suspended"], true);
+  assert.deepEqual(suspended["limits"], {
+    requestsPerMinute: 6,
+    openStreams: null,
+    bytesPerMinute: 5_000_000_000,
+  });
+  await asOwner(async (sql) => {
+    await sql`update x3sproxy.agents set suspended_at = null where id = ${seed.agentId}`;
+    await sql`update x3sproxy.workspaces set agents_suspended_at = now(), open_websockets = 3
+      where id = ${seed.workspaceId}`;
+  });
+  const all = await now();
+  assert.equal(all["suspended"], true);
+  assert.deepEqual(all["workspaceLimits"], { ...NO_LIMITS, openWebsockets: 3 });
 });

@@ -15,6 +15,11 @@ test("GET /_x3sproxy/token tells what the token may do", async (t) => {
   const limited = await plane.deploy("limited", {
     providers: ["openai", "gemini", "acme"],
     allowedEndpoints: ["openai:vaults"],
+    rules: ["post /openai/v1/Responses/", "GET /*/v1/models"],
+    addresses: ["127.1.2.3/8", "fd00::1/8"],
+    models: ["gpt-5*"],
+    scopeExpiresAt: "2100-01-01T00:00:00Z",
+    limits: { requestsPerMinute: 60, bytesPerMinute: 1_000_000 },
   });
   const tell = async (who: string, host = "proxy"): Promise<unknown> => {
     const { status, header, body } = await ask([
@@ -34,7 +39,12 @@ test("GET /_x3sproxy/token tells what the token may do", async (t) => {
     expiresAt: null,
     providers: null,
     configuredProviders: ["acme", "anthropic", "openai"],
+    rules: null,
     allowedEndpoints: [],
+    addresses: null,
+    models: null,
+    scopeExpiresAt: null,
+    limits: { requestsPerMinute: null, openStreams: null, bytesPerMinute: null },
   });
   assert.deepEqual(await tell(limited), {
     agent: "limited",
@@ -43,7 +53,12 @@ test("GET /_x3sproxy/token tells what the token may do", async (t) => {
     expiresAt: null,
     providers: ["acme", "gemini", "openai"],
     configuredProviders: ["acme", "openai"],
+    rules: ["POST /openai/v1/responses", "GET /*/v1/models"],
     allowedEndpoints: ["openai:vaults"],
+    addresses: ["127.0.0.0/8", "fd00::/8"],
+    models: ["gpt-5*"],
+    scopeExpiresAt: "2100-01-01T00:00:00.000Z",
+    limits: { requestsPerMinute: 60, openStreams: null, bytesPerMinute: 1_000_000 },
   });
   await plane.customProviders.delete(actorIn(plane.workspaceId), "acme");
   const later = await plane.deploy("later");

@@ -15,13 +15,24 @@ const STATUSES: Record<RefusalReason, number> = {
   request_timeout: 408,
   not_found: 404,
   unknown_provider: 404,
+  bad_context: 400,
   missing_token: 401,
   malformed_token: 401,
   foreign_credential: 401,
   conflicting_tokens: 401,
   unknown_token: 401,
+  registration_invalid: 401,
   expired_token: 401,
+  agent_suspended: 403,
+  scope_expired: 403,
+  address_not_allowed: 403,
   provider_not_allowed: 403,
+  path_not_allowed: 403,
+  model_not_allowed: 403,
+  model_unclear: 403,
+  rate_limited: 429,
+  too_many_streams: 429,
+  too_many_bytes: 429,
   sensitive_endpoint: 403,
   no_secret: 403,
   origin_changed: 403,
@@ -43,9 +54,11 @@ const context = (provider: string): RefusalContext => {
     exchangeId: "0a0b0c-1",
     errorShape: row.errorShape,
     provider: row,
+    agent: "coder",
     environment: "production",
     sensitiveEndpoint: `${provider}:keys`,
     dashboardUrl: "https://x3s.example.test",
+    retryAfterS: 7,
   };
 };
 
@@ -73,7 +86,7 @@ for (const provider of builtInProviders.keys()) {
       assert.equal(Number(field("content-length")), Buffer.byteLength(body));
       assert.equal(has("www-authenticate"), status === 401, reason);
       assert.equal(has("allow"), status === 405, reason);
-      assert.equal(has("retry-after"), status === 503, reason);
+      assert.equal(has("retry-after"), status === 503 || status === 429, reason);
       assert.ok(messageOf(body).length > 20, body);
       const raw = parseAnswer(rawRefusal(reason, context(provider)).text);
       assert.equal(raw.status, expected);

@@ -15,6 +15,7 @@ const ALLOWED = new Set([
     "workspaceId",
     "agentId",
     "agent",
+    "address",
     "deployment",
     "provider",
   ],

@@ -1,7 +1,12 @@
 // The data plane for tests: the real proxy, access, vault and notifications on a database of their own, in this process.
 import type { TestContext } from "node:test";
 import { PassThrough } from "node:stream";
-import { createAccess, createAgents, createCustomProviders } from "../../src/access/index.ts";
+import {
+  createAccess,
+  createAgents,
+  createCustomProviders,
+  type Deployment,
+} from "../../src/access/index.ts";
 import { openCertificate } from "../../src/certificate.ts";
 import { createRecorder } from "../../src/activity/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
@@ -41,10 +46,7 @@ export interface DataPlane {
   /** The log line of the next exchange that satisfies `test` (among past ones, too). */
   exchange(test?: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
   /** Deploys an agent; returns its token. */
-  deploy(
-    name?: string,
-    options?: { providers?: string[]; allowedEndpoints?: string[] },
-  ): Promise<string>;
+  deploy(name?: string, options?: Omit<Deployment, "name">): Promise<string>;
   /** Saves FAKE_KEY (or another) for a provider. */
   save(provider: string, value?: string, origin?: string): Promise<void>;
   drain(): Promise<void>;

@@ -1,0 +1,88 @@
+// An agent as it is stored and as it is shown.
+import type { TransactionSql } from "../db/index.ts";
+import type { Limits } from "./grant.ts";
+import type { ScopeFields } from "./scope.ts";
+
+/** All times ISO 8601, UTC. */
+export interface AgentView extends ScopeFields {
+  id: string;
+  name: string;
+  environment: string;
+  /** When its scope ends, whatever its token's own end; null: never. */
+  scopeExpiresAt: string | null;
+  limits: Limits;
+  /** Since when it is suspended by itself; null: it is not. */
+  suspendedAt: string | null;
+  /** Counts from 1. */
+  deployment: number;
+  createdAt: string;
+  deployedAt: string;
+  /** Of its token; null: never. */
+  expiresAt: string | null;
+}
+
+export interface AgentRow {
+  id: string;
+  name: string;
+  environment: string;
+  providers: string[] | null;
+  rules: string[] | null;
+  allowed_endpoints: string[];
+  addresses: string[] | null;
+  models: string[] | null;
+  scope_expires_at: Date | null;
+  requests_per_minute: number | null;
+  open_streams: number | null;
+  /** A bigint: text on the wire. */
+  bytes_per_minute: string | null;
+  suspended_at: Date | null;
+  deployments: number;
+  created_at: Date;
+  deployed_at: Date;
+  expires_at: Date | null;
+}
+
+/** The agent of this name as it is, or undefined. Holds its row until the transaction ends. */
+export async function findAgent(
+  sql: TransactionSql,
+  workspaceId: string,
+  name: string,
+): Promise<AgentView | undefined> {
+  // Two statements: what the second sees is what the first waited for.
+  await sql`
+    select from x3sproxy.agents where workspace_id = ${workspaceId} and name = ${name} for update`;
+  const [row] = await sql<AgentRow[]>`
+    select a.*, t.expires_at
+    from x3sproxy.agents a left join x3sproxy.proxy_tokens t on t.agent_id = a.id
+    where a.workspace_id = ${workspaceId} and a.name = ${name}`;
+  return row && agentView(row);
+}
+
+export function agentView(row: AgentRow): AgentView {
+  return {
+    id: row.id,
+    name: row.name,
+    environment: row.environment,
+    providers: row.providers,
+    rules: row.rules,
+    allowedEndpoints: row.allowed_endpoints,
+    addresses: row.addresses,
+    models: row.models,
+    scopeExpiresAt: row.scope_expires_at?.toISOString() ?? null,
+    limits: {
+      requestsPerMinute: row.requests_per_minute,
+      openStreams: row.open_streams,
+      bytesPerMinute: row.bytes_per_minute === null ? null : Number(row.bytes_per_minute),
+    },
+    suspendedAt: row.suspended_at?.toISOString() ?? null,
+    deployment: row.deployments,
+    createdAt: row.created_at.toISOString(),
+    deployedAt: row.deployed_at.toISOString(),
+    expiresAt: row.expires_at?.toISOString() ?? null,
+  };
+}
+
+/** The agent as the target of an audit event. */
+export function agentTarget({ id, name }: AgentView) {
+  return { kind: "agent", id, name };
+}

@@ -1,0 +1,79 @@
+// Agents and their scopes as REST takes and gives them.
+import { z } from "zod";
+import { providerName, time } from "./names.ts";
+
+const MAX_NAMES = 200;
+
+const names = z.array(z.string().max(300)).max(MAX_NAMES);
+const count = z.int().positive().max(1_000_000_000);
+const limits = z.strictObject({
+  requestsPerMinute: count.nullable().optional(),
+  openStreams: count.nullable().optional().describe("Calls under way at once."),
+  bytesPerMinute: z
+    .int()
+    .positive()
+    .max(Number.MAX_SAFE_INTEGER)
+    .nullable()
+    .optional()
+    .describe("Of requests and answers together."),
+});
+
+/** Of a body: what is absent stays as it was. */
+export const scopeChange = {
+  providers: z
+    .array(providerName)
+    .max(MAX_NAMES)
+    .nullable()
+    .optional()
+    .describe(
+      "The only providers that it may use; null: every one. Absent, here and below: as it was.",
+    ),
+  rules: names
+    .nullable()
+    .optional()
+    .describe(
+      "The only calls that it may make, as `METHOD /provider/path`: `*` stands for any method, or any characters within a " +
+        "segment, `**` for any segments; a rule that begins with `!` takes away. Null: every one.",
+    ),
+  allowedEndpoints: names
+    .optional()
+    .describe("Sensitive endpoints that it may call, as `provider:name`."),
+  addresses: names
+    .nullable()
+    .optional()
+    .describe("The only addresses, or blocks of them, that it may call from; null: every one."),
+  models: names
+    .nullable()
+    .optional()
+    .describe("The only models that it may use, `*` for any characters; null: every one."),
+  scopeExpiresAt: z.iso
+    .datetime()
+    .nullable()
+    .optional()
+    .describe("When all that it may do ends, whatever its token's own end; null: never."),
+  limits: limits.optional().describe("Null: no limit."),
+};
+
+export const agentView = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    environment: z.string().describe("Whose keys it uses."),
+    providers: z.array(z.string()).nullable().describe("Null, here and below: not limited."),
+    rules: z.array(z.string()).nullable().describe("The only calls that it may make."),
+    allowedEndpoints: z.array(z.string()).describe("Sensitive endpoints that it may call."),
+    addresses: z.array(z.string()).nullable().describe("The only ones that it may call from."),
+    models: z.array(z.string()).nullable(),
+    scopeExpiresAt: time.nullable(),
+    limits: z.object({
+      requestsPerMinute: z.number().nullable(),
+      openStreams: z.number().nullable(),
+      bytesPerMinute: z.number().nullable(),
+    }),
+    suspendedAt: time.nullable().describe("Null: it is not suspended."),
+    deployment: z.number().int().describe("Counts from 1."),
+    createdAt: time,
+    deployedAt: time,
+    expiresAt: time.nullable().describe("When its token ends; null: never."),
+  })
+  .meta({ id: "Agent" });

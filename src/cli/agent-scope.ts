@@ -1,0 +1,152 @@
+// x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
+import type { Command } from "commander";
+import type { Clock } from "../clock.ts";
+import { answers, call, list, type AgentView } from "./api.ts";
+import { bytes, collect, moment, positiveInteger, providerList } from "./arguments.ts";
+import { examples, reports } from "./command.ts";
+import { Failure, quoted } from "./failure.ts";
+
+export interface ScopeOptions {
+  readonly providers?: string[] | "all";
+  readonly rule?: string[];
+  readonly allowEndpoint?: string[];
+  readonly address?: string[];
+  readonly model?: string[];
+  readonly scopeExpires?: string;
+  readonly requestsPerMinute?: number | "none";
+  readonly openStreams?: number | "none";
+  readonly bytesPerMinute?: number | "none";
+}
+
+/** Adds the options; `scopeOf` reads them. */
+export function addScopeOptions(command: Command, clock: Clock): Command {
+  return command
+    .option("--providers <a,b>", "the only providers that it may use, or `all`", providerList)
+    .option(
+      "--rule <METHOD /provider/path>",
+      "the only calls that it may make, `*` and `**` standing for anything, `!` before one that it may not, or `any`; repeatable",
+      collect,
+    )
+    .option(
+      "--allow-endpoint <provider:name>",
+      "a sensitive endpoint that it may call, or `none`; repeatable",
+      collect,
+    )
+    .option(
+      "--address <block>",
+      "the only addresses that it may call from, as in 10.0.0.0/8, or `any`; repeatable",
+      collect,
+    )
+    .option(
+      "--model <name>",
+      "the only models that it may use, as in 'claude-*', or `any`; repeatable",
+      collect,
+    )
+    .option(
+      "--scope-expires <when>",
+      "when all of it ends, as in 30d or 2027-01-31T12:00:00Z, or `never`",
+      moment(clock),
+    )
+    .option("--requests-per-minute <n>", "at most, or `none`", orNone(positiveInteger))
+    .option(
+      "--open-streams <n>",
+      "calls under way at once, at most, or `none`",
+      orNone(positiveInteger),
+    )
+    .option(
+      "--bytes-per-minute <n>",
+      "of requests and answers together, at most, as in 20MB, or `none`",
+      orNone(bytes),
+    );
+}
+
+/** The part of a request body that the options say; undefined stands for what they leave out. */
+export function scopeOf(options: ScopeOptions): object {
+  const { providers, rule, allowEndpoint, address, model, scopeExpires } = options;
+  const { requestsPerMinute, openStreams, bytesPerMinute } = options;
+  return {
+    providers: providers === "all" ? null : providers,
+    rules: unlessOnly("any", rule),
+    allowedEndpoints: unlessOnly("none", allowEndpoint) ?? (allowEndpoint && []),
+    addresses: unlessOnly("any", address),
+    models: unlessOnly("any", model),
+    scopeExpiresAt: scopeExpires === "never" ? null : scopeExpires,
+    limits: {
+      requestsPerMinute: requestsPerMinute === "none" ? null : requestsPerMinute,
+      openStreams: openStreams === "none" ? null : openStreams,
+      bytesPerMinute: bytesPerMinute === "none" ? null : bytesPerMinute,
+    },
+  };
+}
+
+export function addScopeCommand(agent: Command, clock: Clock): void {
+  const command = agent
+    .command("scope <name>")
+    .description("show, or change at once and without a new token, what an agent may do")
+    .addHelpText(
+      "after",
+      "\nWhat isn't named stays as it is. An agent may do all that no option limits.\n" +
+        examples(
+          "x3sproxy agent scope coder",
+          "x3sproxy agent scope coder --rule 'POST /anthropic/v1/messages' --model 'claude-*'",
+          "x3sproxy agent scope coder --rule '* /**' --rule '!* /openai/v1/files/**'",
+          "x3sproxy agent scope coder --address 10.0.0.0/8 --requests-per-minute 60",
+          "x3sproxy agent scope coder --rule any --model any",
+        ),
+    );
+  reports(addScopeOptions(command, clock), async ([name = ""]) => {
+    const options = command.opts<ScopeOptions>();
+    const agent = Object.keys(options).every((option) => option === "json")
+      ? await find(name)
+      : (
+          await call(
+            answers.agent,
+            "PATCH",
+            `/agents/${encodeURIComponent(name)}/scope`,
+            scopeOf(options),
+          )
+        ).agent;
+    return { json: agent, text: describe(agent) };
+  });
+}
+
+async function find(name: string): Promise<AgentView> {
+  const found = (await list("agents")).find((agent) => agent.name === name);
+  if (found !== undefined) return found;
+  throw new Failure(
+    "agent_not_found",
+    `There is no agent ${quoted(name)}. See: x3sproxy agent list`,
+  );
+}
+
+function describe(agent: AgentView): string {
+  const { limits } = agent;
+  const lines: readonly (readonly [string, readonly string[] | null])[] = [
+    ["Providers", agent.providers],
+    ["Rules", agent.rules],
+    ["Models", agent.models],
+    ["Addresses", agent.addresses],
+    [
+      "Sensitive endpoints",
+      agent.allowedEndpoints.length === 0 ? ["none"] : agent.allowedEndpoints,
+    ],
+    ["Scope ends", [agent.scopeExpiresAt ?? "never"]],
+    ["Requests a minute", [String(limits.requestsPerMinute ?? "no limit")]],
+    ["Open streams", [String(limits.openStreams ?? "no limit")]],
+    ["Bytes a minute", [String(limits.bytesPerMinute ?? "no limit")]],
+  ];
+  const text = lines.map(
+    ([label, values]) =>
+      `${label.padEnd(21)}${values === null ? "any" : values.join(`\n${" ".repeat(21)}`) || "none"}`,
+  );
+  return `Agent ${agent.name}\n${text.join("\n")}`;
+}
+
+/** The list; null, for not limited, when `word` is all that is on it. */
+function unlessOnly(word: string, list: string[] | undefined): string[] | null | undefined {
+  return list?.length === 1 && list[0] === word ? null : list;
+}
+
+function orNone(parse: (text: string) => number): (text: string) => number | "none" {
+  return (text) => (text === "none" ? text : parse(text));
+}
