@@ -2,6 +2,7 @@
 import type { Churn } from "./churn.ts";
 import type { OpenStreams, PassedOn } from "./open-streams.ts";
 import type { PeerName } from "./peers/peer.ts";
+import type { ScopeCost } from "./scopes.ts";
 import { pairedRatio, spread, type Spread } from "./statistics.ts";
 import type { TokenFigures } from "./tokens.ts";
 import type { Faults, Rounds, Window } from "./windows.ts";
@@ -20,6 +21,7 @@ export interface Results {
   readonly openStreams: readonly { readonly peer: PeerName; readonly found: OpenStreams }[];
   readonly passedOn: readonly { readonly peer: PeerName; readonly found: PassedOn }[];
   readonly tokens: TokenFigures | undefined;
+  readonly scopes: readonly ScopeCost[];
   /** x3sproxy's start with an existing database, milliseconds. */
   readonly startMs: number | undefined;
   readonly churn: Churn | undefined;
@@ -66,6 +68,12 @@ export function ratio(
   against: PeerName,
 ): Spread | undefined {
   return pairedRatio(figures(measured, peer, figure), figures(measured, against, figure));
+}
+
+/** CPU a request of the n-th kind of token against the first, which is held to nothing. */
+export function scopeRatio(cost: ScopeCost | undefined, n: number): Spread | undefined {
+  const cpu = (at: number) => (cost?.windows[at]?.[1] ?? []).map(({ cpuUs }) => cpuUs);
+  return pairedRatio(cpu(n), cpu(0));
 }
 
 /** All faults of a peer, summed. */
@@ -181,6 +189,14 @@ export function targets(results: Results): Target[] {
       atLeast: 1,
       aim: 0,
       value: crowd && spread([crowd.waited === 0 ? 0 : crowd.queries]),
+    },
+    {
+      title:
+        "CPU a request held to rules, addresses, providers and an end, against one held to nothing",
+      unit: "×",
+      atLeast: 1.05,
+      aim: 1.02,
+      value: scopeRatio(results.scopes[0], 1),
     },
     {
       title: "lost or altered bytes, and answers that broke",

@@ -24,6 +24,7 @@ import { costsPlot, latencyPlot } from "./report/plots.ts";
 import { asMarkdown, asText, layerTable, tablesOf } from "./report/tables.ts";
 import type { Measured, Results } from "./results.ts";
 import { openSite, upstreamCounts } from "./site.ts";
+import { measureScopes } from "./scopes.ts";
 import { measureTokens } from "./tokens.ts";
 import { measureRounds, type UpstreamCounts } from "./windows.ts";
 import { listWorkloads } from "./workloads.ts";
@@ -31,6 +32,8 @@ import { listWorkloads } from "./workloads.ts";
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 // What stands below the product, and beside it: a run with these peers writes the documentation's table of layers.
 const LAYERS = "nginx,dispatch,x3sproxy,engine";
+const SCOPED: ReadonlySet<string> = new Set(["post-32", "prompt-8"]);
+const SCOPED_ROUNDS = 7;
 const QUICK_STREAMS = 2000;
 const MANY_STREAMS = 9000;
 
@@ -103,6 +106,13 @@ async function bench(): Promise<Results> {
     ours !== undefined && wants("tokens")
       ? await measureTokens(ours, loader, { folder: site.folder, quick })
       : undefined;
+  const scopes: Results["scopes"][number][] = [];
+  for (const workload of listWorkloads(quick).filter(({ id }) => SCOPED.has(id))) {
+    if (ours === undefined || !wants("scopes")) break;
+    const askUpstream = () => upstreamCounts(site);
+    const rounds = quick ? workload.rounds : SCOPED_ROUNDS;
+    scopes.push(await measureScopes(ours, { ...workload, rounds }, { loader, askUpstream, tell }));
+  }
   const churn =
     ours !== undefined && options.churn !== undefined
       ? await measureChurn(ours, loader, {
@@ -119,6 +129,7 @@ async function bench(): Promise<Results> {
     openStreams,
     passedOn,
     tokens,
+    scopes,
     startMs,
     churn,
   };

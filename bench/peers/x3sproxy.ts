@@ -21,8 +21,8 @@ export interface OwnPeer extends Peer {
   readonly dataDir: string;
   /** From the start of the process until it is ready, milliseconds. */
   readonly startMs: number;
-  /** Deploys an agent over the admin API; gives its token. */
-  deploy(agent: string): Promise<string>;
+  /** Deploys an agent over the admin API; gives its token. `scope`: what it may do, as REST takes it. */
+  deploy(agent: string, scope?: object): Promise<string>;
   /** Saves a key for a provider over the admin API. */
   setSecret(provider: string): Promise<void>;
   /** Has every database session of the proxy do something. */
@@ -73,8 +73,8 @@ export async function startOwn(
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return response.json();
   };
-  const deploy = async (agent: string): Promise<string> => {
-    const answer = await call("POST", `/agents/${agent}/deployments`, {});
+  const deploy = async (agent: string, scope: object = {}): Promise<string> => {
+    const answer = await call("POST", `/agents/${agent}/deployments`, scope);
     return (answer as { token: string }).token;
   };
   const setSecret = async (provider: string): Promise<void> => {

@@ -5,6 +5,7 @@ import {
   faultsIn,
   figures,
   ratio,
+  scopeRatio,
   targets,
   type Figure,
   type Measured,
@@ -27,6 +28,7 @@ export function tablesOf(results: Results): Table[] {
     ...memoryTable(results),
     ...passedOnTable(results),
     ...tokenTable(results),
+    ...scopeTables(results),
     ...churnTable(results),
   ];
 }
@@ -128,6 +130,20 @@ export function layerTable({ measured }: Results): Table {
     columns: ["", ...measured.map(({ workload }) => workload.title)],
     rows: present.map((peer) => [peer, ...measured.map((each) => cell(each, peer))]),
   };
+}
+
+function scopeTables({ scopes }: Results): Table[] {
+  return scopes.map((cost) => ({
+    title: `A token that is held to something: ${cost.workload.title}`,
+    columns: ["held to", "CPU a request, µs", "× held to nothing", "p50, µs", "faults"],
+    rows: cost.windows.map(([heldTo, windows], n) => [
+      heldTo,
+      withSpread(spread(windows.map(({ cpuUs }) => cpuUs))),
+      n === 0 ? "–" : withSpread(scopeRatio(cost, n)),
+      median(spread(windows.map(({ p50 }) => p50))),
+      faultText(faultsIn(windows)),
+    ]),
+  }));
 }
 
 function memoryTable({ openStreams }: Results): Table[] {
