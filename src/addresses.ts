@@ -2,6 +2,9 @@
 import ipaddr from "ipaddr.js";
 import type { Cidr } from "./config.ts";
 
+/** How a socket writes IPv4 that came to a socket for both (RFC 4291, 2.5.5.2). */
+const MAPPED = "::ffff:";
+
 export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** The address in `text`, IPv4-mapped ones as IPv4; undefined when it is none. */
@@ -44,15 +47,17 @@ export function lies(blocks: readonly Cidr[], address: Address | undefined): boo
 
 /**
  * The address that a request came from: the connection's, or, as far as the connection's is one of `trusted`, the last of
- * X-Forwarded-For's that isn't. Undefined when that is no address.
+ * X-Forwarded-For's that isn't. Undefined when that is no address. `connection`: as a socket gives it, in its one spelling.
  */
 export function sourceAddress(
   connection: string | undefined,
   forwardedFor: string | undefined,
   trusted: readonly Cidr[],
 ): string | undefined {
+  if (trusted.length === 0 || forwardedFor === undefined) {
+    return connection?.startsWith(MAPPED) === true ? connection.slice(MAPPED.length) : connection;
+  }
   let address = parseAddress(connection ?? "");
-  if (trusted.length === 0 || forwardedFor === undefined) return address?.toString();
   const named = forwardedFor.split(",");
   while (lies(trusted, address)) {
     const next = named.pop()?.trim();
