@@ -435,6 +435,17 @@ begin
     deployment = greatest(a.deployment, excluded.deployment),
     last_used_at = greatest(a.last_used_at, excluded.last_used_at);
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.agent_state(agent_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce((
+    select case when a.suspended_at is null and w.agents_suspended_at is null then 'live' else 'suspended' end
+    from x3sproxy.agents a join x3sproxy.workspaces w on w.id = a.workspace_id
+    where a.id = agent_state.agent_id), 'gone')
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.announce_agent()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -799,6 +810,7 @@ policy own_workspace on x3sproxy.users PERMISSIVE for ALL to x3sproxy_control us
 policy own_workspace on x3sproxy.workspaces PERMISSIVE for ALL to x3sproxy_control using ((id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 
 grant execute on function x3sproxy.add_activity(uuid,bigint,jsonb) to x3sproxy_proxy;
+grant execute on function x3sproxy.agent_state(uuid) to x3sproxy_proxy;
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;

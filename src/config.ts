@@ -43,6 +43,8 @@ export interface Config {
     readonly noProxy: string | undefined;
   };
   readonly deadlines: Deadlines;
+  /** How long open calls may go on whose token was replaced by a redeployment or has expired, in milliseconds. */
+  readonly redeployGraceMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -119,10 +121,12 @@ export function readConfig(env: Environment = process.env): Config {
       : keyValue !== undefined
         ? { value: keyValue }
         : undefined;
-  const duration = (name: string, fallback: string): number => {
+  const duration = (name: string, fallback: string, least = "1ms"): number => {
     const ms = parseDuration(get(name) ?? fallback);
-    if (ms === undefined || ms === 0 || ms > MAX_TIMER_MS) {
-      throw new ConfigError(`${name}: give a duration between 1ms and 24d, as in 90s, 10m or 2h`);
+    if (ms === undefined || ms < (parseDuration(least) ?? 0) || ms > MAX_TIMER_MS) {
+      throw new ConfigError(
+        `${name}: give a duration between ${least} and 24d, as in 90s, 10m or 2h`,
+      );
     }
     return ms;
   };
@@ -164,6 +168,7 @@ export function readConfig(env: Environment = process.env): Config {
       clientIdleMs: duration("X3SPROXY_CLIENT_IDLE_TIMEOUT", "5m"),
       drainMs: duration("X3SPROXY_DRAIN_TIMEOUT", "30s"),
     }),
+    redeployGraceMs: duration("X3SPROXY_REDEPLOY_GRACE", "60s", "0s"),
     logLevel,
   });
 }

@@ -96,7 +96,10 @@ async function build(
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
   closers.push(() => changes.close());
 
-  const access = createAccess({ pool: proxyPool, changes, vault, clock, log, metrics });
+  const { redeployGraceMs } = config;
+  const access = createAccess({
+    ...{ pool: proxyPool, changes, vault, redeployGraceMs, clock, log, metrics },
+  });
   closers.push(() => access.close());
   const activityPool = createPool(logins.proxyUrl, ACTIVITY_POOL);
   closers.push(() => activityPool.close());

@@ -317,11 +317,6 @@ export class ClientConnection implements Waiting {
     }
   }
 
-  cut(): void {
-    if (this.#state === ANSWERING || this.#state === DELIVERING) this.#breakOff("cut");
-    else this.#refuse("overloaded");
-  }
-
   #drained(): void {
     this.#pausedMs = undefined;
     if (this.#state !== ANSWERING) return;

@@ -33,6 +33,7 @@ function accessTo(
     Promise.resolve([{ row: hash.toString("hex") === tokenHash ? row : null }]);
   return createAccess({
     ...o,
+    redeployGraceMs: 60_000,
     pool: {
       query: (ask) => ask(answer as unknown as Sql),
       inWorkspace: () => Promise.reject(new Error("there is no database")),

@@ -1,4 +1,4 @@
-// From a token to what it may do: resolve, decide, watch. The data plane's only way to a grant. Unknown means no,
+// From a token to what it may do: resolve, decide, end what is open. The data plane's only way to a grant. Unknown means no,
 // and a failing store means no; nothing here lets a call through by default.
 import type { Clock } from "../clock.ts";
 import type { Changes, Pool } from "../db/index.ts";
@@ -10,8 +10,8 @@ import type { Vault } from "../vault/index.ts";
 import { parseGrant, type Grant } from "./grant.ts";
 import { refusalOf, type CallFacts } from "./scope.ts";
 import { createLookUps, type LookUp } from "./look-ups.ts";
+import { createOpenCalls, type AgentState, type EachOpenCall } from "./open-calls.ts";
 import { createTokenCache } from "./token-cache.ts";
-import { createWatches } from "./watches.ts";
 
 const TICK_MS = 1_000;
 
@@ -29,19 +29,23 @@ export interface Access {
   /** Why a grant that is admitted does not allow this call, or undefined. */
   decide(grant: Grant, call: CallFacts): RefusalReason | undefined;
   /**
-   * Calls `onRevoked` once when the grant's token stops being live: revoked, expired, or not confirmed within 60 s.
-   * Returns the unsubscribe.
+   * Names the source of the calls that are under way, which are cut from then on: when their agent is destroyed or suspended, when
+   * their token has been replaced or past its end for the grace time, or when it was not confirmed within 60 s.
    */
-  watch(grant: Grant, onRevoked: () => void): () => void;
+  watchOpen(each: EachOpenCall): void;
   /** Forgets every grant and stops watching. */
   close(): void;
 }
 
-/** `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to. */
+/**
+ * `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to. `redeployGraceMs`: how long calls may
+ * go on whose token was replaced or has expired.
+ */
 export function createAccess(o: {
   pool: Pool;
   changes: Changes;
   vault: Pick<Vault, "hold">;
+  redeployGraceMs: number;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -60,25 +64,32 @@ export function createAccess(o: {
     },
     parse: (row, of) => parseGrant(row, { ...of, vault }),
   });
-  const watches = createWatches({ cache, lookUps, clock });
+  const openCalls = createOpenCalls({
+    ...o,
+    cache,
+    lookUps,
+    graceMs: o.redeployGraceMs,
+    agentState: async (agentId) => {
+      const rows = await pool.query(
+        (sql) => sql<{ state: AgentState }[]>`select x3sproxy.agent_state(${agentId}) as state`,
+      );
+      return rows[0]?.state ?? "gone";
+    },
+  });
 
   changes.onChange((change) => {
-    if ("agentId" in change) {
-      cache.forget(change.agentId);
-      watches.suspect(change.agentId);
-    } else {
-      // Ends no token: whatever deletes one announces its agent.
-      cache.forget(change.workspaceId);
-    }
+    const id = "agentId" in change ? change.agentId : change.workspaceId;
+    cache.forget(id);
+    openCalls.suspect(id);
   });
   changes.onGap(() => {
     cache.forgetAll();
-    watches.suspectAll();
+    openCalls.suspectAll();
   });
 
   const timer = setInterval(() => {
     cache.sweep(clock.monotonicMs());
-    watches.tick();
+    openCalls.tick();
   }, TICK_MS).unref();
 
   function unlessExpired(found: LookUp | "overloaded"): Grant | RefusalReason {
@@ -99,10 +110,10 @@ export function createAccess(o: {
     },
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
-    watch: (grant, onRevoked) => watches.watch(grant, onRevoked),
+    watchOpen: (each) => openCalls.watch(each),
     close() {
       clearInterval(timer);
-      watches.close();
+      openCalls.close();
       cache.forgetAll();
     },
   };

@@ -8,6 +8,7 @@ import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
 import type { Vault } from "../vault/index.ts";
 import { agentTarget, agentView, findAgent, type AgentRow, type AgentView } from "./agent-view.ts";
 import { changesScope, checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
+import { setSuspended } from "./suspension.ts";
 import { claimOf, madeBefore, remember, tokenOf } from "./repeated-deployment.ts";
 
 /** What is left out stays as it was at the deployment before; at the first: production, everything, no expiry. */
@@ -45,6 +46,13 @@ export interface Agents {
     page?: Page<readonly [name: string]>,
     only?: readonly string[] | null,
   ): Promise<AgentView[]>;
+  /**
+   * Refuses its calls and cuts the open ones until it is resumed, redeployments or not. Changes nothing when it is suspended.
+   * Throws RequestError 404 `agent_not_found`.
+   */
+  suspend(by: Actor, name: string): Promise<AgentView>;
+  /** Lets it go on with the token that it has. Throws RequestError 404 `agent_not_found`. */
+  resume(by: Actor, name: string): Promise<AgentView>;
   /** Ends the agent and its token. Throws RequestError 404 `agent_not_found`. */
   destroy(by: Actor, name: string): Promise<AgentView>;
 }
@@ -123,6 +131,14 @@ export function createAgents(o: {
         await record(sql, by, { action: "agent.scope", target: agentTarget(after), before, after });
         return after;
       }),
+    suspend: (by, name) =>
+      pool.inWorkspace(by.workspaceId, async (sql) =>
+        setSuspended(sql, by, await find(sql, by, name), true),
+      ),
+    resume: (by, name) =>
+      pool.inWorkspace(by.workspaceId, async (sql) =>
+        setSuspended(sql, by, await find(sql, by, name), false),
+      ),
     destroy: (by, name) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const before = await find(sql, by, name);

@@ -70,7 +70,7 @@ export const agentView = z
       openStreams: z.number().nullable(),
       bytesPerMinute: z.number().nullable(),
     }),
-    suspendedAt: time.nullable().describe("Null: it is not suspended."),
+    suspendedAt: time.nullable().describe("Since when it is suspended by itself; null: it is not."),
     deployment: z.number().int().describe("Counts from 1."),
     createdAt: time,
     deployedAt: time,

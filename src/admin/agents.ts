@@ -93,7 +93,8 @@ export function addAgentRoutes(
     path: "/agents/:name/deployments",
     summary: "Deploy an agent: a new token, shown once; the one before ends",
     description:
-      "Makes the agent if there is none of this name. A redeployment keeps what it is not told to change. An operator chooses the " +
+      "Makes the agent if there is none of this name. A redeployment keeps what it is not told to change; one of a suspended agent " +
+      "leaves it suspended (`suspendedAt`). An operator chooses the " +
       "scope of a new agent, short of sensitive endpoints; to change that of another it takes an admin.",
     permission: "operator",
     forAgent: true,
@@ -157,9 +158,37 @@ export function addAgentRoutes(
   });
 
   addRoute(app, {
+    method: "POST",
+    path: "/agents/:name/suspend",
+    summary: "Suspend an agent: its calls are refused, and the open ones are cut",
+    description:
+      "Within a second, on every process. Its token stays, and a redeployment leaves it suspended. Does nothing when it is.",
+    permission: "operator",
+    forAgent: true,
+    ...byName,
+    answer: z.object({ agent: agentView }),
+    handle: async ({ params, request }) => ({
+      agent: await agents.suspend(actorOf(request), params.name),
+    }),
+  });
+
+  addRoute(app, {
+    method: "POST",
+    path: "/agents/:name/resume",
+    summary: "Let a suspended agent go on, with the token that it has",
+    permission: "operator",
+    forAgent: true,
+    ...byName,
+    answer: z.object({ agent: agentView }),
+    handle: async ({ params, request }) => ({
+      agent: await agents.resume(actorOf(request), params.name),
+    }),
+  });
+
+  addRoute(app, {
     method: "DELETE",
     path: "/agents/:name",
-    summary: "Destroy an agent; its token ends",
+    summary: "Destroy an agent: its token ends, and its open calls are cut",
     permission: "operator",
     forAgent: true,
     ...byName,

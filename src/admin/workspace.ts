@@ -1,9 +1,9 @@
-// The caller's workspace over REST: its name and its rules.
+// The caller's workspace over REST: its name, its rules, and the switch for all of its agents.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { workspaceName } from "./names.ts";
+import { time, workspaceName } from "./names.ts";
 import { addRoute } from "./route.ts";
 
 const days = z.int().min(1).max(3650);
@@ -22,6 +22,11 @@ const oneWorkspace = z.object({
     rotationDays: z.number(),
     idleDays: z.number(),
     environments: z.array(z.string()),
+    agentsSuspendedAt: time
+      .nullable()
+      .describe(
+        "Since when all agents are suspended, whatever their own state; null: they are not.",
+      ),
   }),
 });
 
@@ -50,6 +55,31 @@ export function addWorkspaceRoutes(
     answer: oneWorkspace,
     handle: async ({ body, request }) => ({
       workspace: await workspaces.change(actorOf(request), body),
+    }),
+  });
+
+  addRoute(app, {
+    method: "POST",
+    path: "/workspace/suspend",
+    summary: "Suspend all agents: their calls are refused, and the open ones are cut",
+    description:
+      "Within a second, on every process. What each agent is by itself stays. Does nothing when they are suspended.",
+    permission: "admin",
+    answer: oneWorkspace,
+    handle: async ({ request }) => ({
+      workspace: await workspaces.suspendAgents(actorOf(request)),
+    }),
+  });
+
+  addRoute(app, {
+    method: "POST",
+    path: "/workspace/resume",
+    summary: "Let all agents go on that are not suspended by themselves",
+    permission: "admin",
+    fresh: true,
+    answer: oneWorkspace,
+    handle: async ({ request }) => ({
+      workspace: await workspaces.resumeAgents(actorOf(request)),
     }),
   });
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { newId } from "../ids.ts";
 import { formatEnvironment, FORMATS, type Format } from "./agent-environment.ts";
 import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";
+import { addSuspensionCommands } from "./agent-suspension.ts";
 import { answers, call, list, type AgentView, type ProviderView } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -35,7 +36,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
         )
         .addHelpText(
           "after",
-          `\nA redeployment keeps what it isn't told to change.\n` +
+          `\nA redeployment keeps what it isn't told to change, and leaves a suspended agent suspended.\n` +
             examples(
               "x3sproxy agent deploy coder --providers anthropic,openai --ttl 12h",
               'eval "$(x3sproxy agent deploy coder)"',
@@ -63,6 +64,9 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       const text = [
         `# Agent ${agent.name} (${agent.environment}), deployment ${agent.deployment}. ` +
           `Its token is shown only now${expiresAt === null ? "" : ` and ends ${expiresAt}`}.`,
+        ...(agent.suspendedAt === null
+          ? []
+          : [`# It is suspended. To resume it: x3sproxy agent resume ${agent.name}`]),
         `export X3SPROXY_TOKEN='${token}'`,
         formatEnvironment("shell", agent, usable(all, agent), token),
       ].join("\n");
@@ -74,6 +78,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
           deployment: number,
           token,
           expiresAt,
+          suspendedAt: agent.suspendedAt,
           baseUrls,
         },
         text,
@@ -82,6 +87,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
   );
 
   addScopeCommand(agent, clock);
+  addSuspensionCommands(agent);
 
   reports(
     agent
@@ -90,19 +96,36 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       .addHelpText("after", examples("x3sproxy agent list")),
     async () => {
       const agents = await list("agents");
+      const { workspace } = await call(answers.workspace, "GET", "/workspace");
+      const { agentsSuspendedAt: allSuspendedAt } = workspace;
       const nowMs = clock.nowMs();
       const rows = agents.map((it) => [
         it.name,
         it.environment,
+        it.suspendedAt === null && allSuspendedAt === null ? "active" : "suspended",
         it.providers === null ? "all" : it.providers.join(","),
         String(it.deployment),
         relative(it.deployedAt, nowMs),
         it.expiresAt === null ? "never" : relative(it.expiresAt, nowMs),
       ]);
-      const headings = ["NAME", "ENVIRONMENT", "PROVIDERS", "DEPLOYMENT", "DEPLOYED", "EXPIRES"];
-      const text =
-        rows.length === 0 ? "No agents yet: x3sproxy agent deploy <name>" : table(headings, rows);
-      return { json: agents, text };
+      const headings = [
+        "NAME",
+        "ENVIRONMENT",
+        "STATE",
+        "PROVIDERS",
+        "DEPLOYMENT",
+        "DEPLOYED",
+        "EXPIRES",
+      ];
+      const lines = [
+        rows.length === 0 ? "No agents yet: x3sproxy agent deploy <name>" : table(headings, rows),
+      ];
+      if (allSuspendedAt !== null) {
+        lines.push(
+          "All agents of this workspace are suspended. Resume them with: x3sproxy agent resume --all",
+        );
+      }
+      return { json: agents, text: lines.join("\n") };
     },
   );
 

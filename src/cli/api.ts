@@ -82,6 +82,9 @@ export const answers = {
     url: z.string(),
   }),
   reset: z.object({ url: z.string(), expiresAt: z.string() }),
+  workspace: z.object({
+    workspace: z.looseObject({ name: z.string(), agentsSuspendedAt: z.string().nullable() }),
+  }),
   nothing: z.undefined(),
 };
 

@@ -14,6 +14,8 @@ export interface WorkspaceView {
   idleDays: number;
   /** Those that a key or an agent is in. */
   environments: string[];
+  /** Since when all of its agents are suspended, whatever their own state, ISO 8601; null: they are not. */
+  agentsSuspendedAt: string | null;
 }
 
 export interface WorkspaceChange {
@@ -27,10 +29,31 @@ export interface Workspaces {
   get(workspaceId: string): Promise<WorkspaceView>;
   /** What is left out stays. Recorded in the audit. Throws RequestError 409 `name_taken`. */
   change(by: Actor, change: WorkspaceChange): Promise<WorkspaceView>;
+  /** Suspends all agents; changes nothing when they are. What each is by itself stays. Recorded in the audit. */
+  suspendAgents(by: Actor): Promise<WorkspaceView>;
+  /** Lets those go on that are not suspended by themselves. Recorded in the audit. */
+  resumeAgents(by: Actor): Promise<WorkspaceView>;
 }
 
 export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
+  const setSuspended = (by: Actor, suspended: boolean): Promise<WorkspaceView> =>
+    pool.inWorkspace(by.workspaceId, async (sql) => {
+      await sql`select from x3sproxy.workspaces where id = ${by.workspaceId} for update`;
+      const before = await find(sql, by.workspaceId);
+      if ((before.agentsSuspendedAt !== null) === suspended) return before;
+      await sql`
+        update x3sproxy.workspaces set agents_suspended_at = case when ${suspended} then now() end
+        where id = ${by.workspaceId}`;
+      const after = await find(sql, by.workspaceId);
+      const target = { kind: "workspace", id: after.id, name: after.name };
+      const action = suspended ? "workspace.suspend" : "workspace.resume";
+      await record(sql, by, { action, target, before, after });
+      return after;
+    });
   return {
+    suspendAgents: (by) => setSuspended(by, true),
+    resumeAgents: (by) => setSuspended(by, false),
+
     get: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId)),
 
     change: (by, { name, secondFactorRequired, rotationDays, idleDays }) =>
@@ -58,12 +81,13 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
 }
 
 async function find(sql: TransactionSql, workspaceId: string): Promise<WorkspaceView> {
-  const [row] = await sql<WorkspaceView[]>`
-    select w.id, w.name, w.second_factor_required as "secondFactorRequired",
+  type Row = Omit<WorkspaceView, "agentsSuspendedAt"> & { agentsSuspendedAt: Date | null };
+  const [row] = await sql<Row[]>`
+    select w.id, w.name, w.agents_suspended_at as "agentsSuspendedAt", w.second_factor_required as "secondFactorRequired",
       w.rotation_days as "rotationDays", w.idle_days as "idleDays",
       array(select environment from x3sproxy.secrets union select environment from x3sproxy.agents
         order by 1) as environments
     from x3sproxy.workspaces w where w.id = ${workspaceId}`;
   if (row === undefined) throw new Error("the workspace is missing");
-  return row;
+  return { ...row, agentsSuspendedAt: row.agentsSuspendedAt?.toISOString() ?? null };
 }

@@ -32,6 +32,7 @@ export interface CallContext {
 export type Verdict =
   | {
       readonly kind: "forward";
+      readonly grant: Grant;
       readonly plan: Plan;
       readonly subprotocolScheme: string | undefined;
     }
@@ -179,10 +180,10 @@ export class Call {
     if (denied !== undefined) return refuse(denied);
     const secret = resolved.secrets.get(target.name);
     if (secret === undefined) return refuse("no_secret");
-    return this.#inject(target, secret, route);
+    return this.#inject(resolved, target, secret, route);
   }
 
-  #inject(target: Target, secret: HeldSecret, route: Route): Verdict {
+  #inject(grant: Grant, target: Target, secret: HeldSecret, route: Route): Verdict {
     const { exchange, request } = this;
     exchange.secretId = secret.secretId;
     exchange.secretVersion = secret.version;
@@ -202,6 +203,7 @@ export class Call {
       const query = stripQuery(route.query);
       return {
         kind: "forward",
+        grant,
         subprotocolScheme,
         plan: {
           origin,

@@ -2,6 +2,7 @@
 // pass as they come. An answer that breaks off breaks the client's, too: it must never look complete.
 import type { IncomingMessage } from "node:http";
 import type { Dispatcher } from "undici";
+import type { Grant, OpenCall } from "../access/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Answer } from "./answer.ts";
@@ -16,7 +17,7 @@ import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
 export interface ForwardContext {
   readonly upstreams: Upstreams;
   readonly deadlines: Deadlines;
-  readonly deadlineClock: DeadlineClock;
+  readonly deadlineClock: DeadlineClock<Waiting & OpenCall>;
   readonly exchanges: Exchanges;
   /** Now, as HTTP writes it (RFC 9110, 5.6.7). */
   readonly httpDate: () => string;
@@ -40,9 +41,10 @@ export type Refuse = (reason: RefusalReason) => void;
 const RETRY_WITHIN_MS = 1_000;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
-export class Forwarding implements UpstreamHandler, Waiting {
+export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
   connection: Connection | undefined;
   waitingAt = -1;
+  readonly grant: Grant;
   protected readonly context: ForwardContext;
   protected readonly exchange: Exchange;
   protected readonly request: IncomingMessage;
@@ -68,6 +70,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
 
   constructor(
     context: ForwardContext,
+    grant: Grant,
     exchange: Exchange,
     request: IncomingMessage,
     response: Answer,
@@ -75,6 +78,7 @@ export class Forwarding implements UpstreamHandler, Waiting {
     refuse: Refuse,
   ) {
     this.context = context;
+    this.grant = grant;
     this.exchange = exchange;
     this.request = request;
     this.response = response;
@@ -120,11 +124,12 @@ export class Forwarding implements UpstreamHandler, Waiting {
     );
   }
 
-  /** Ends both sides at once, because the service stops. */
-  cut(): void {
-    if (this.over && this.#outcome !== "completed") return;
+  /** Ends both sides at once. False: it was over. */
+  cut(reason: RefusalReason): boolean {
+    if (this.over && this.#outcome !== "completed") return false;
     if (this.#answered) this.#breakOff("cut");
-    else this.#giveUp("overloaded");
+    else this.#giveUp(reason);
+    return true;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

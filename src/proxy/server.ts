@@ -2,7 +2,7 @@
 // forwarded that did not come down this line.
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
-import type { Access } from "../access/index.ts";
+import type { Access, OpenCall } from "../access/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
 import type { Config, ListenAddress } from "../config.ts";
@@ -15,7 +15,7 @@ import type { Duplex } from "node:stream";
 import { createAddressRule } from "./address-rule.ts";
 import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
-import { createDeadlineClock } from "./deadlines.ts";
+import { createDeadlineClock, type Waiting } from "./deadlines.ts";
 import { createExchanges, type ExchangeSink } from "./exchange.ts";
 import { discardRest, linger, reset } from "./endings.ts";
 import { Forwarding, type ForwardContext } from "./forward.ts";
@@ -71,7 +71,8 @@ export interface ProxyOptions {
 export function createProxy(o: ProxyOptions): Proxy {
   const { config, access, clock, log } = o;
   const exchanges = createExchanges(o);
-  const deadlineClock = createDeadlineClock(clock);
+  const deadlineClock = createDeadlineClock<Waiting & OpenCall>(clock);
+  access.watchOpen((visit) => deadlineClock.each(visit));
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const upstreams = createUpstreams({ ...config, rule });
   const forwarding: ForwardContext = {
@@ -170,9 +171,9 @@ export function createProxy(o: ProxyOptions): Proxy {
     }
     answers.set(response.socket, response);
     if (draining) response.shouldKeepAlive = false;
-    handle(request, response, (call, { plan }) => {
+    handle(request, response, (call, { plan, grant }) => {
       if (waits) response.writeContinue();
-      new Forwarding(forwarding, call.exchange, request, response, plan, (reason) =>
+      new Forwarding(forwarding, grant, call.exchange, request, response, plan, (reason) =>
         refuse(call, response, reason),
       ).start();
     });
@@ -181,18 +182,18 @@ export function createProxy(o: ProxyOptions): Proxy {
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const handshake = beginHandshake(request, socket, head);
     const { response } = handshake;
-    handle(request, response, (call, { plan, subprotocolScheme }) => {
-      const { grant, exchange } = call;
-      if (grant === undefined) throw new Error("a forwarded call has a grant");
+    handle(request, response, (call, { plan, grant, subprotocolScheme }) => {
+      const { exchange } = call;
       exchange.websocket = true;
       new Tunnel(
         forwarding,
+        grant,
         exchange,
         request,
         handshake,
         plan,
         (reason) => refuse(call, response, reason),
-        { subprotocolScheme, watch: (onRevoked) => access.watch(grant, onRevoked) },
+        subprotocolScheme,
       ).start();
     });
   };
@@ -280,7 +281,7 @@ export function createProxy(o: ProxyOptions): Proxy {
         server.closeIdleConnections();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
-      deadlineClock.cutAll();
+      deadlineClock.each((open) => open.cut("overloaded"));
       await listener.endConnections();
       await closed;
       deadlineClock.close();

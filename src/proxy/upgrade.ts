@@ -1,9 +1,10 @@
-// A WebSocket through the proxy: the same request as any other up to the upstream's answer, then two sockets joined. Cut when
-// its token stops being live.
+// A WebSocket through the proxy: the same request as any other up to the upstream's answer, then two sockets joined.
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import type { Grant } from "../access/index.ts";
+import type { RefusalReason } from "../errors.ts";
 import { Answer } from "./answer.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 import { Forwarding, type ForwardContext, type Plan, type Refuse } from "./forward.ts";
@@ -12,13 +13,6 @@ import { rawHead } from "./upstream-answer.ts";
 
 // A client has nothing to say before the handshake is done; what it says nevertheless is kept up to about here.
 const EARLY_BYTES = 64 * 1024;
-
-export interface TunnelOptions {
-  /** The subprotocol to name when the client's credential stood among its subprotocols and the upstream names none. */
-  readonly subprotocolScheme: string | undefined;
-  /** Begins watching the token; calls back when it is no longer live. Returns the end of the watch. */
-  readonly watch: (onRevoked: () => void) => () => void;
-}
 
 /** The client's side of an upgrade until it is granted: a plain HTTP answer, and what the client has sent early. */
 export interface Handshake {
@@ -47,26 +41,27 @@ export function beginHandshake(request: IncomingMessage, socket: Socket, head: B
 
 export class Tunnel extends Forwarding {
   protected override readonly upgrade = "websocket";
-  readonly #options: TunnelOptions;
+  readonly #subprotocolScheme: string | undefined;
   readonly #early: readonly Buffer[];
   readonly #client: Socket;
   #directions: readonly Direction[] = [];
   #outcome: Outcome = "completed";
-  #unwatch: (() => void) | undefined;
 
+  /** `subprotocolScheme`: the subprotocol to name when the client's credential stood among its subprotocols and the upstream names none. */
   constructor(
     context: ForwardContext,
+    grant: Grant,
     exchange: Exchange,
     request: IncomingMessage,
     handshake: Handshake,
     plan: Plan,
     refuse: Refuse,
-    options: TunnelOptions,
+    subprotocolScheme: string | undefined,
   ) {
-    super(context, exchange, request, handshake.response, plan, refuse);
+    super(context, grant, exchange, request, handshake.response, plan, refuse);
     this.#client = request.socket;
     this.#early = handshake.early;
-    this.#options = options;
+    this.#subprotocolScheme = subprotocolScheme;
   }
 
   override start(): void {
@@ -101,7 +96,6 @@ export class Tunnel extends Forwarding {
     for (const chunk of this.#early) up.pass(chunk);
     client.once("close", () => this.#closed());
     upstream.once("close", () => this.#closed());
-    this.#unwatch = this.#options.watch(() => this.cut());
   }
 
   override overdue(nowMs: number): void {
@@ -112,15 +106,17 @@ export class Tunnel extends Forwarding {
     }
   }
 
-  override cut(): void {
-    if (this.#directions.length === 0) super.cut();
-    else this.#close("cut");
+  override cut(reason: RefusalReason): boolean {
+    if (this.#directions.length === 0) return super.cut(reason);
+    if (this.#outcome !== "completed") return false;
+    this.#close("cut");
+    return true;
   }
 
   #head(raw: readonly Buffer[]): string {
     const { headers } = responseSection(raw);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
-    const { subprotocolScheme } = this.#options;
+    const subprotocolScheme = this.#subprotocolScheme;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {
       headers.push("Sec-WebSocket-Protocol", subprotocolScheme);
     }
@@ -133,7 +129,6 @@ export class Tunnel extends Forwarding {
   }
 
   #closed(): void {
-    this.#unwatch?.();
     this.context.deadlineClock.delete(this);
     for (const { to } of this.#directions) to.destroySoon();
     this.context.exchanges.end(this.exchange, this.#outcome);

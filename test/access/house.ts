@@ -83,13 +83,16 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */
-    openAccess: async (a: { proxyUrl?: string; changesUrl?: string } = {}) => {
+    openAccess: async (
+      a: { proxyUrl?: string; changesUrl?: string; redeployGraceMs?: number } = {},
+    ) => {
       const log = createLog({ level: "silent" });
       const metrics = createMetrics();
       const url = a.proxyUrl ?? database.proxyUrl;
       const pool = counting(createPool(url));
       const changes = createChanges(a.changesUrl ?? url, { clock: systemClock, log, metrics });
-      const access = createAccess({ pool, changes, vault, clock, log, metrics });
+      const { redeployGraceMs = 60_000 } = a;
+      const access = createAccess({ pool, changes, vault, redeployGraceMs, clock, log, metrics });
       t.after(async () => {
         access.close();
         await changes.close();

@@ -21,6 +21,7 @@ const FRESH: readonly (readonly [method: string, path: string, body?: unknown])[
   ["POST", "/api-keys", { name: "ci", role: "viewer" }],
   ["DELETE", `/api-keys/${ID}`],
   ["PATCH", "/workspace", { rotationDays: 30 }],
+  ["POST", "/workspace/resume"],
 ];
 
 const needsProof = async (browser: Browser): Promise<boolean> => {

@@ -18,6 +18,7 @@ it("its name and rules are seen by all and changed by owners, one by one", async
     secondFactorRequired: false,
     rotationDays: 90,
     idleDays: 14,
+    agentsSuspendedAt: null,
     environments: ["production", "staging"],
   });
   const change = (body: object) => first.call("PATCH", "/workspace", body);

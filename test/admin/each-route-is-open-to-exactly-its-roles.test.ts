@@ -62,6 +62,8 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     body: { models: ["claude-*"] },
     elsewhere: 404,
   },
+  "POST /agents/:agent/suspend": { permission: "operator", elsewhere: 404 },
+  "POST /agents/:agent/resume": { permission: "operator", elsewhere: 404 },
   "DELETE /agents/:agent": { permission: "operator", elsewhere: 404 },
   "GET /providers": { permission: "viewer" },
   "DELETE /providers/:provider": { permission: "admin", elsewhere: 404 },
@@ -110,6 +112,8 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     body: { name: "renamed" },
     elsewhere: 404,
   },
+  "POST /workspace/suspend": { permission: "admin" },
+  "POST /workspace/resume": { permission: "admin" },
 };
 
 /** What stands for each kind of name in a path above. */

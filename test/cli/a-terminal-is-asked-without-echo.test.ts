@@ -61,3 +61,20 @@ it("destroying asks, and only yes does it", { skip }, async (t) => {
   assert.equal(yes.status, 0, yes.screen);
   assert.deepEqual(await json(["agent", "list"]), []);
 });
+
+it("suspending all asks, with how many they are, and only yes does it", { skip }, async (t) => {
+  const { environment, json, call } = await openCli(t);
+  for (const name of ["coder", "tester"]) await json(["agent", "deploy", name]);
+  const args = ["agent", "suspend", "--all"];
+  const no = await typeAt(args, environment, "[y/N] ", "\r");
+  assert.equal(no.status, 1, no.screen);
+  assert.match(no.screen, /all agents of this workspace \(2\)/);
+  const suspendedAt = async (): Promise<unknown> => {
+    const { workspace } = (await call("GET", "/api/v1/workspace")).body;
+    return (workspace as Record<string, unknown>)["agentsSuspendedAt"];
+  };
+  assert.equal(await suspendedAt(), null);
+  const yes = await typeAt(args, environment, "[y/N] ", "y\r");
+  assert.equal(yes.status, 0, yes.screen);
+  assert.equal(typeof (await suspendedAt()), "string");
+});

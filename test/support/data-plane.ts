@@ -94,7 +94,8 @@ export async function openDataPlane(
   const proxyUrl = (await o.through?.(database.proxyUrl)) ?? database.proxyUrl;
   const pool = createPool(proxyUrl);
   const changes = createChanges(proxyUrl, { clock, log, metrics });
-  const access = createAccess({ pool, changes, vault, clock, log, metrics });
+  const { redeployGraceMs } = config;
+  const access = createAccess({ pool, changes, vault, redeployGraceMs, clock, log, metrics });
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => rule.originProblem(origin);
   const agents = createAgents({ pool: control, clock, vault });
