@@ -22,6 +22,8 @@ export interface TlsFiles {
 export interface Config {
   /** Postgres connection URL, or undefined for the embedded server. */
   readonly databaseUrl: string | undefined;
+  /** Redis or Valkey, by which processes share what their agents use of their limits; undefined: each counts for itself. */
+  readonly redisUrl: string | undefined;
   readonly dataDir: string;
   /** Where the master key comes from; undefined only with the embedded default, which keeps its own file. */
   readonly masterKey: { readonly file: string } | { readonly value: string } | undefined;
@@ -110,6 +112,12 @@ export function readConfig(env: Environment = process.env): Config {
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new ConfigError("DATABASE_URL: give a URL that begins with postgres://");
   }
+  const redisUrl = get("REDIS_URL");
+  if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
+    throw new ConfigError(
+      "REDIS_URL: give a URL as in redis://host:6379 or rediss://user:password@host:6379/0",
+    );
+  }
   const keyFile = get("X3SPROXY_MASTER_KEY_FILE");
   const keyValue = get("X3SPROXY_MASTER_KEY");
   if (keyFile !== undefined && keyValue !== undefined) {
@@ -136,6 +144,7 @@ export function readConfig(env: Environment = process.env): Config {
   }
   return Object.freeze({
     databaseUrl,
+    redisUrl,
     dataDir: resolve(get("X3SPROXY_DATA_DIR") ?? ".x3sproxy"),
     masterKey,
     proxyAddress,
@@ -218,6 +227,17 @@ function address(name: string, text: string): ListenAddress {
     throw new ConfigError(`${name}: give host:port, as in 127.0.0.1:8787 or [::1]:8787`);
   }
   return Object.freeze({ host: match[1] ?? (match[2] || "0.0.0.0"), port });
+}
+
+function isRedisUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === "") return false;
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    return false;
+  }
+  return /^(\/\d*)?$/.test(url.pathname) && url.search === "" && url.hash === "";
 }
 
 function tlsFiles(certFile: string | undefined, keyFile: string | undefined): TlsFiles | undefined {

@@ -7,6 +7,7 @@ import {
   createAgents,
   createCustomProviders,
   createEnvironments,
+  createLimiter,
 } from "./access/index.ts";
 import { createActivityViews, createRecorder, createRetention } from "./activity/index.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
@@ -101,6 +102,8 @@ async function build(
     ...{ pool: proxyPool, changes, vault, redeployGraceMs, clock, log, metrics },
   });
   closers.push(() => access.close());
+  const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
+  closers.push(() => limiter.close());
   const activityPool = createPool(logins.proxyUrl, ACTIVITY_POOL);
   closers.push(() => activityPool.close());
   const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
@@ -140,7 +143,7 @@ async function build(
   const health = createHealth({ metrics, pool: proxyPool });
   closers.push(() => health.close());
   const proxy = createProxy({
-    ...{ config, access, vault, certificate, clock, log, metrics },
+    ...{ config, access, limiter, vault, certificate, clock, log, metrics },
     onEnded: (ended) => recorder.add(ended),
   });
   closers.push(() => proxy.drain());

@@ -68,6 +68,16 @@ export function createMetrics() {
       registers,
       collect,
     }),
+    limitsShared: new Gauge({
+      name: "x3sproxy_limits_shared",
+      help: "1 while limits are counted over all processes, through Redis; 0 while this process counts for itself.",
+      registers,
+    }),
+    limitsFallbacks: new Counter({
+      name: "x3sproxy_limits_fallbacks_total",
+      help: "Calls under limits that were counted by this process alone though REDIS_URL is set, because Redis did not answer.",
+      registers,
+    }),
     notificationsHealthy: new Gauge({
       name: "x3sproxy_notifications_healthy",
       help: "1 while database notifications arrive in time, 0 otherwise.",

@@ -40,6 +40,8 @@ export interface Grant {
   readonly limits: Limits;
   /** Of all agents of the workspace together. */
   readonly workspaceLimits: WorkspaceLimits;
+  /** Whether there is any limit at all. */
+  readonly limited: boolean;
   readonly customProviders: ReadonlyMap<string, CustomProvider>;
   /** The active secret of its environment, by provider. */
   readonly secrets: ReadonlyMap<string, HeldSecret>;
@@ -93,6 +95,9 @@ export function parseGrant(
     tokenHash: o.tokenHash,
     loadedAtMs: o.loadedAtMs,
     expiresAtMs: expiresAtMs ?? undefined,
+    limited: [rest.limits, rest.workspaceLimits].some((of) =>
+      Object.values(of).some((limit) => limit !== null),
+    ),
     scope: compileScope(scope),
     customProviders: new Map(
       customProviders.map(({ name, origin, header, scheme }) => [

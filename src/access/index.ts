@@ -9,6 +9,7 @@ export {
 } from "./custom-providers.ts";
 export type { CustomProvider, Grant, Limits, WorkspaceLimits } from "./grant.ts";
 export type { EachOpenCall, OpenCall } from "./open-calls.ts";
+export { createLimiter, type Admission, type Limiter } from "./limits.ts";
 export type { CallFacts } from "./scope.ts";
 export type { ScopeChange } from "./scope-change.ts";
 export { createEnvironments, type Environments } from "./environments.ts";

@@ -5,10 +5,10 @@ import { providerName, time } from "./names.ts";
 const MAX_NAMES = 200;
 
 const names = z.array(z.string().max(300)).max(MAX_NAMES);
-const count = z.int().positive().max(1_000_000_000);
-const limits = z.strictObject({
-  requestsPerMinute: count.nullable().optional(),
-  openStreams: count.nullable().optional().describe("Calls under way at once."),
+export const limitCount = z.int().positive().max(1_000_000_000);
+export const limitsChange = z.strictObject({
+  requestsPerMinute: limitCount.nullable().optional(),
+  openStreams: limitCount.nullable().optional().describe("Calls under way at once."),
   bytesPerMinute: z
     .int()
     .positive()
@@ -51,7 +51,7 @@ export const scopeChange = {
     .nullable()
     .optional()
     .describe("When all that it may do ends, whatever its token's own end; null: never."),
-  limits: limits.optional().describe("Null: no limit."),
+  limits: limitsChange.optional().describe("Null: no limit."),
 };
 
 export const agentView = z

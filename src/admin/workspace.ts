@@ -1,7 +1,8 @@
-// The caller's workspace over REST: its name, its rules, and the switch for all of its agents.
+// The caller's workspace over REST: its name, its rules, its limits, and the switch for all of its agents.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
+import { limitCount, limitsChange } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import { time, workspaceName } from "./names.ts";
 import { addRoute } from "./route.ts";
@@ -12,6 +13,10 @@ const changeBody = z.strictObject({
   secondFactorRequired: z.boolean().optional(),
   rotationDays: days.optional(),
   idleDays: days.optional(),
+  limits: limitsChange
+    .extend({ openWebsockets: limitCount.nullable().optional() })
+    .optional()
+    .describe("Of all agents together; null: no limit. Absent: as it was."),
 });
 
 const oneWorkspace = z.object({
@@ -21,6 +26,14 @@ const oneWorkspace = z.object({
     secondFactorRequired: z.boolean(),
     rotationDays: z.number(),
     idleDays: z.number(),
+    limits: z
+      .object({
+        requestsPerMinute: z.number().nullable(),
+        openStreams: z.number().nullable(),
+        bytesPerMinute: z.number().nullable(),
+        openWebsockets: z.number().nullable(),
+      })
+      .describe("Of all agents together; null: no limit."),
     environments: z.array(z.string()),
     agentsSuspendedAt: time
       .nullable()
@@ -37,7 +50,7 @@ export function addWorkspaceRoutes(
   addRoute(app, {
     method: "GET",
     path: "/workspace",
-    summary: "Tell the workspace's name and rules",
+    summary: "Tell the workspace's name, rules and limits",
     permission: "viewer",
     answer: oneWorkspace,
     handle: async ({ request }) => ({
@@ -48,7 +61,7 @@ export function addWorkspaceRoutes(
   addRoute(app, {
     method: "PATCH",
     path: "/workspace",
-    summary: "Change the workspace's name or rules",
+    summary: "Change the workspace's name, rules or limits",
     permission: "owner",
     fresh: true,
     body: changeBody,

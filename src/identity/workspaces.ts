@@ -4,6 +4,16 @@ import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { isUniqueViolation } from "./sql-errors.ts";
 
+/** Of all agents of the workspace together. Null: no limit. */
+export interface WorkspaceLimits {
+  requestsPerMinute: number | null;
+  /** Calls under way at once, WebSocket connections among them. */
+  openStreams: number | null;
+  /** Of requests and answers together. */
+  bytesPerMinute: number | null;
+  openWebsockets: number | null;
+}
+
 export interface WorkspaceView {
   id: string;
   name: string;
@@ -12,6 +22,7 @@ export interface WorkspaceView {
   /** After how many days a key is due for rotation, and an agent that did nothing counts as idle. */
   rotationDays: number;
   idleDays: number;
+  limits: WorkspaceLimits;
   /** Those that a key or an agent is in. */
   environments: string[];
   /** Since when all of its agents are suspended, whatever their own state, ISO 8601; null: they are not. */
@@ -23,6 +34,7 @@ export interface WorkspaceChange {
   secondFactorRequired?: boolean | undefined;
   rotationDays?: number | undefined;
   idleDays?: number | undefined;
+  limits?: { [Name in keyof WorkspaceLimits]?: WorkspaceLimits[Name] | undefined } | undefined;
 }
 
 export interface Workspaces {
@@ -56,17 +68,22 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
 
     get: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId)),
 
-    change: (by, { name, secondFactorRequired, rotationDays, idleDays }) =>
+    change: (by, { name, secondFactorRequired, rotationDays, idleDays, limits = {} }) =>
       pool
         .inWorkspace(by.workspaceId, async (sql) => {
           await sql`select from x3sproxy.workspaces where id = ${by.workspaceId} for update`;
           const before = await find(sql, by.workspaceId);
+          const wanted = { ...before.limits, ...defined(limits) };
           await sql`
             update x3sproxy.workspaces set
               name = coalesce(${name ?? null}, name),
               second_factor_required = coalesce(${secondFactorRequired ?? null}, second_factor_required),
               rotation_days = coalesce(${rotationDays ?? null}, rotation_days),
-              idle_days = coalesce(${idleDays ?? null}, idle_days)
+              idle_days = coalesce(${idleDays ?? null}, idle_days),
+              requests_per_minute = ${wanted.requestsPerMinute},
+              open_streams = ${wanted.openStreams},
+              bytes_per_minute = ${wanted.bytesPerMinute},
+              open_websockets = ${wanted.openWebsockets}
             where id = ${by.workspaceId}`;
           const after = await find(sql, by.workspaceId);
           const target = { kind: "workspace", id: after.id, name: after.name };
@@ -80,11 +97,18 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
   };
 }
 
+/** Without what is undefined. */
+function defined(limits: NonNullable<WorkspaceChange["limits"]>): Partial<WorkspaceLimits> {
+  return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
+}
+
 async function find(sql: TransactionSql, workspaceId: string): Promise<WorkspaceView> {
   type Row = Omit<WorkspaceView, "agentsSuspendedAt"> & { agentsSuspendedAt: Date | null };
   const [row] = await sql<Row[]>`
     select w.id, w.name, w.agents_suspended_at as "agentsSuspendedAt", w.second_factor_required as "secondFactorRequired",
       w.rotation_days as "rotationDays", w.idle_days as "idleDays",
+      jsonb_build_object('requestsPerMinute', w.requests_per_minute, 'openStreams', w.open_streams,
+        'bytesPerMinute', w.bytes_per_minute, 'openWebsockets', w.open_websockets) as limits,
       array(select environment from x3sproxy.secrets union select environment from x3sproxy.agents
         order by 1) as environments
     from x3sproxy.workspaces w where w.id = ${workspaceId}`;

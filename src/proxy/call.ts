@@ -55,6 +55,8 @@ export class Call {
   readonly exchange: Exchange;
   readonly request: IncomingMessage;
   grant: Grant | undefined;
+  /** Of a limit that refuses it: in how many seconds it is worth another try. */
+  retryAfterS: number | undefined;
   readonly #context: CallContext;
   #target: Target | undefined;
   #errorShape: ErrorShape = UNKNOWN_SHAPE;
@@ -127,7 +129,7 @@ export class Call {
       environment: this.grant?.environment,
       sensitiveEndpoint: this.#sensitiveEndpoint,
       dashboardUrl: this.#context.dashboardUrl,
-      retryAfterS: undefined,
+      retryAfterS: this.retryAfterS,
     };
   }
 

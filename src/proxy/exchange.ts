@@ -4,6 +4,7 @@
 // Records are emitted in batches: what runs once a request finds the processor's caches cold, which makes it cost several
 // times what it costs in a loop. Emitted one by one, they were a quarter of a request's CPU.
 import { randomBytes } from "node:crypto";
+import type { Admission } from "../access/index.ts";
 import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Log, LogFields } from "../log.ts";
@@ -52,6 +53,8 @@ export class Exchange {
   errorCode: string | undefined;
   /** Where it is counted as under way, from the decision to forward it until its end. */
   openCount: OpenCount | undefined;
+  /** Where its agent or workspace has limits: that it was let in. */
+  admission: Admission | undefined;
   requestBytes = 0;
   responseBytes = 0;
   /** Set at its end, as the next three. */
@@ -139,6 +142,7 @@ export function createExchanges(o: {
       if (exchange.outcome !== undefined) return;
       open--;
       if (exchange.openCount !== undefined) openCounts.leave(exchange.openCount);
+      exchange.admission?.end();
       exchange.outcome = outcome;
       exchange.reason = reason;
       exchange.endedAtMs = clock.nowMs();

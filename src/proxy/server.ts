@@ -2,7 +2,7 @@
 // forwarded that did not come down this line.
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
-import type { Access, OpenCall } from "../access/index.ts";
+import type { Access, Grant, Limiter, OpenCall } from "../access/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
 import type { Config, ListenAddress } from "../config.ts";
@@ -57,6 +57,7 @@ export interface ProxyOptions {
     | "trustedProxies"
   >;
   readonly access: Access;
+  readonly limiter: Limiter;
   readonly vault: Vault;
   /** With it: TLS, and nothing else. */
   readonly certificate?: Certificate | undefined;
@@ -69,7 +70,7 @@ export interface ProxyOptions {
 
 /** Makes the data plane. */
 export function createProxy(o: ProxyOptions): Proxy {
-  const { config, access, clock, log } = o;
+  const { config, access, limiter, clock, log } = o;
   const exchanges = createExchanges(o);
   const deadlineClock = createDeadlineClock<Waiting & OpenCall>(clock);
   access.watchOpen((visit) => deadlineClock.each(visit));
@@ -97,9 +98,11 @@ export function createProxy(o: ProxyOptions): Proxy {
   const handle = (
     request: IncomingMessage,
     response: Answer,
+    isWebSocket: boolean,
     forward: (call: Call, verdict: Extract<Verdict, { kind: "forward" }>) => void,
   ): void => {
     const exchange = exchanges.begin(request.method ?? "");
+    exchange.websocket = isWebSocket;
     const call = new Call(calls, exchange, request);
     try {
       call.decide((verdict) => {
@@ -122,8 +125,12 @@ export function createProxy(o: ProxyOptions): Proxy {
               } else refuse(call, response, "not_found");
               break;
             case "forward":
-              exchanges.countOpen(exchange);
-              forward(call, verdict);
+              if (call.grant?.limited === true) {
+                enter(call, call.grant, response, () => forward(call, verdict));
+              } else {
+                exchanges.countOpen(exchange);
+                forward(call, verdict);
+              }
           }
         } catch (error) {
           fail(call, response, error);
@@ -131,6 +138,31 @@ export function createProxy(o: ProxyOptions): Proxy {
       });
     } catch (error) {
       fail(call, response, error);
+    }
+  };
+
+  /** Forwards once the limits of the agent and its workspace let the call in. */
+  const enter = (call: Call, grant: Grant, response: Answer, forward: () => void): void => {
+    const { exchange } = call;
+    const proceed = (entered: Awaited<ReturnType<Limiter["enter"]>>): void => {
+      if ("reason" in entered) {
+        call.retryAfterS = entered.retryAfterS;
+        refuse(call, response, entered.reason);
+        return;
+      }
+      exchange.admission = entered;
+      if (response.destroyed) {
+        exchanges.end(exchange, "client_left");
+        return;
+      }
+      exchanges.countOpen(exchange);
+      forward();
+    };
+    const entered = limiter.enter(grant, exchange);
+    if (entered instanceof Promise) {
+      void entered.then(proceed).catch((error: unknown) => fail(call, response, error));
+    } else {
+      proceed(entered);
     }
   };
 
@@ -171,7 +203,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     }
     answers.set(response.socket, response);
     if (draining) response.shouldKeepAlive = false;
-    handle(request, response, (call, { plan, grant }) => {
+    handle(request, response, false, (call, { plan, grant }) => {
       if (waits) response.writeContinue();
       new Forwarding(forwarding, grant, call.exchange, request, response, plan, (reason) =>
         refuse(call, response, reason),
@@ -182,9 +214,8 @@ export function createProxy(o: ProxyOptions): Proxy {
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const handshake = beginHandshake(request, socket, head);
     const { response } = handshake;
-    handle(request, response, (call, { plan, grant, subprotocolScheme }) => {
+    handle(request, response, true, (call, { plan, grant, subprotocolScheme }) => {
       const { exchange } = call;
-      exchange.websocket = true;
       new Tunnel(
         forwarding,
         grant,

@@ -113,6 +113,7 @@ export function createScripted(): Scripted {
       deployment: version,
       expiresAtMs: undefined,
       suspended: false,
+      limited: false,
       scope: NO_LIMITS,
       limits: { requestsPerMinute: null, openStreams: null, bytesPerMinute: null },
       workspaceLimits: {

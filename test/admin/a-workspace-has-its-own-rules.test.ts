@@ -3,6 +3,13 @@ import { it } from "node:test";
 import { FAKE_KEY } from "./fixture.ts";
 import { assertRefused, openPeople } from "./people.ts";
 
+const NO_LIMITS = {
+  requestsPerMinute: null,
+  openStreams: null,
+  bytesPerMinute: null,
+  openWebsockets: null,
+};
+
 it("its name and rules are seen by all and changed by owners, one by one", async (t) => {
   const { first, join, workspaceId, events, addWorkspace } = await openPeople(t);
   const { browser: viewer } = await join("viewer@example.test", "viewer");
@@ -19,6 +26,7 @@ it("its name and rules are seen by all and changed by owners, one by one", async
     rotationDays: 90,
     idleDays: 14,
     agentsSuspendedAt: null,
+    limits: NO_LIMITS,
     environments: ["production", "staging"],
   });
   const change = (body: object) => first.call("PATCH", "/workspace", body);
@@ -41,4 +49,48 @@ it("its name and rules are seen by all and changed by owners, one by one", async
   ]) {
     assertRefused(await change(body), 422, "invalid_request");
   }
+});
+
+it("its limits are changed by owners, one by one, and each change is in the audit", async (t) => {
+  const { first, join, events } = await openPeople(t);
+  const { browser: viewer } = await join("viewer@example.test", "viewer");
+  const { browser: admin } = await join("admin@example.test", "admin");
+  const change = (limits: object) => first.call("PATCH", "/workspace", { limits });
+  const limitsNow = async (): Promise<unknown> => {
+    const { workspace } = (await viewer.call("GET", "/workspace")).body as {
+      workspace: { limits: unknown };
+    };
+    return workspace.limits;
+  };
+  const all = {
+    requestsPerMinute: 600,
+    openStreams: 50,
+    bytesPerMinute: 9_000_000_000_000,
+    openWebsockets: 5,
+  };
+  const set = await change(all);
+  assert.equal(set.status, 200);
+  assert.partialDeepStrictEqual(set.body["workspace"], { limits: all, rotationDays: 90 });
+  await change({ openStreams: null });
+  await first.call("PATCH", "/workspace", { idleDays: 7 });
+  assert.deepEqual(await limitsNow(), { ...all, openStreams: null });
+  await change({ ...NO_LIMITS });
+  assert.deepEqual(await limitsNow(), NO_LIMITS);
+
+  assertRefused(await admin.call("PATCH", "/workspace", { limits: all }), 403, "role_too_low");
+  for (const limits of [
+    { requestsPerMinute: 0 },
+    { openStreams: -1 },
+    { bytesPerMinute: 1.5 },
+    { openWebsockets: "5" },
+    { requestsPerHour: 5 },
+    { requestsPerMinute: 3_000_000_000 },
+  ]) {
+    assertRefused(await change(limits), 422, "invalid_request");
+  }
+  assert.deepEqual(await limitsNow(), NO_LIMITS);
+  const recorded = await events("workspace.change");
+  assert.equal(recorded.length, 4);
+  for (const { before_hash, after_hash } of recorded) assert.notEqual(before_hash, after_hash);
+  assert.equal(recorded[1]?.["before_hash"], recorded[0]?.["after_hash"]);
 });

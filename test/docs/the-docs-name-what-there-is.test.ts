@@ -43,7 +43,7 @@ test("README.md documents each setting that the configuration reads, and no othe
   const readme = read("README.md");
   const source = read("src/config.ts");
   const settings = new Set(
-    source.match(/\b(?:X3SPROXY_[A-Z_]+|DATABASE_URL|NO_PROXY|HTTPS_PROXY)\b/g),
+    source.match(/\b(?:X3SPROXY_[A-Z_]+|DATABASE_URL|REDIS_URL|NO_PROXY|HTTPS_PROXY)\b/g),
   );
   settings.delete("X3SPROXY_ORIGIN_");
   settings.add("X3SPROXY_ORIGIN");

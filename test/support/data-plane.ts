@@ -5,6 +5,7 @@ import {
   createAccess,
   createAgents,
   createCustomProviders,
+  createLimiter,
   type Deployment,
 } from "../../src/access/index.ts";
 import { openCertificate } from "../../src/certificate.ts";
@@ -96,6 +97,7 @@ export async function openDataPlane(
   const changes = createChanges(proxyUrl, { clock, log, metrics });
   const { redeployGraceMs } = config;
   const access = createAccess({ pool, changes, vault, redeployGraceMs, clock, log, metrics });
+  const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => rule.originProblem(origin);
   const agents = createAgents({ pool: control, clock, vault });
@@ -109,7 +111,7 @@ export async function openDataPlane(
   const activityPool = createPool(proxyUrl, { max: 1 });
   const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
   const proxy = createProxy({
-    ...{ config, access, vault, certificate, clock, log, metrics },
+    ...{ config, access, limiter, vault, certificate, clock, log, metrics },
     onEnded: (ended) => recorder.add(ended),
   });
   recorder.start(() => {
@@ -125,6 +127,7 @@ export async function openDataPlane(
     await drain();
     certificate?.close();
     access.close();
+    await limiter.close();
     await changes.close();
     await Promise.all([pool.close(), activityPool.close(), control.close()]);
     if (o.database === undefined) await database.drop();

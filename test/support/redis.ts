@@ -1,0 +1,133 @@
+// A Redis or Valkey of a test's own: Debian's, installed where that can be done, on a free port of loopback, without persistence.
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { delimiter, join } from "node:path";
+import { tmpdir } from "node:os";
+import type { TestContext } from "node:test";
+import { createClient } from "@redis/client";
+import { eventually } from "./eventually.ts";
+import { freePorts } from "./service.ts";
+
+const PROGRAMS = ["valkey-server", "redis-server"];
+const COMMAND = "sudo apt-get install -y redis-server";
+const INSTALL = "apt-get -qq update && apt-get -qq install -y --no-install-recommends redis-server";
+
+export interface TestRedis {
+  readonly url: string;
+  readonly port: number;
+  /** SIGKILL: a crash, in which everything is lost. */
+  kill(): Promise<void>;
+  /** SIGSTOP and SIGCONT: connections stay open, and nothing answers. */
+  freeze(): void;
+  thaw(): void;
+  /** On the same port, after a kill. */
+  start(): Promise<void>;
+  /** What one command answers. */
+  command(...args: string[]): Promise<unknown>;
+}
+
+/** Starts one; it ends with the test. `isCluster`: one node that has all slots, and refuses what keys of several would be for. */
+export async function startRedis(
+  t: TestContext,
+  o: { password?: string; port?: number; isCluster?: boolean } = {},
+): Promise<TestRedis> {
+  const program = findProgram();
+  const port = o.port ?? (await freePorts(1))[0] ?? 0;
+  const url = `redis://${o.password === undefined ? "" : `:${encodeURIComponent(o.password)}@`}127.0.0.1:${port}`;
+  const folder = await mkdtemp(join(tmpdir(), "x3sproxy-redis-"));
+  let child: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
+    // By standard input: a password is no argument.
+    const started = spawn(program, ["-"], { cwd: folder, stdio: ["pipe", "ignore", "ignore"] });
+    child = started;
+    started.stdin.end(
+      [
+        "bind 127.0.0.1",
+        `port ${port}`,
+        'save ""',
+        "appendonly no",
+        `cluster-enabled ${o.isCluster === true ? "yes" : "no"}`,
+        ...(o.password === undefined ? [] : [`requirepass ${o.password}`]),
+        "",
+      ].join("\n"),
+    );
+    process.once("exit", killWithUs);
+    await eventually(() => answers(port));
+  }
+
+  const killWithUs = (): void => void child?.kill("SIGKILL");
+  async function kill(): Promise<void> {
+    process.off("exit", killWithUs);
+    const ending = child;
+    child = undefined;
+    if (ending === undefined || ending.exitCode !== null) return;
+    const exited = once(ending, "exit");
+    ending.kill("SIGKILL");
+    await exited;
+  }
+
+  async function command(...args: string[]): Promise<unknown> {
+    const client = createClient({ url, RESP: 2 });
+    client.on("error", () => undefined);
+    await client.connect();
+    try {
+      return await client.sendCommand(args);
+    } finally {
+      client.destroy();
+    }
+  }
+
+  await start();
+  t.after(async () => {
+    await kill();
+    await rm(folder, { recursive: true, force: true });
+  });
+  if (o.isCluster === true) await command("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+  return {
+    url,
+    port,
+    start,
+    kill,
+    command,
+    freeze: () => void child?.kill("SIGSTOP"),
+    thaw: () => void child?.kill("SIGCONT"),
+  };
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function findProgram(): string {
+  const found = find();
+  if (found !== undefined) return found;
+  if (existsSync("/etc/debian_version") && process.getuid?.() === 0) {
+    // One after the other: two test files may find it missing at once.
+    execFileSync("flock", ["/tmp/x3sproxy-redis.lock", "sh", "-c", INSTALL], {
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const installed = find();
+    if (installed !== undefined) return installed;
+  }
+  throw new Error(`The tests of shared limits need Redis or Valkey. Install it: ${COMMAND}`);
+}
+
+function find(): string | undefined {
+  const { PATH = "" } = process.env;
+  return PROGRAMS.flatMap((program) =>
+    PATH.split(delimiter).map((folder) => join(folder, program)),
+  ).find((path) => existsSync(path));
+}
