@@ -13,3 +13,4 @@ export { createLimiter, type Admission, type Limiter } from "./limits.ts";
 export type { CallFacts } from "./scope.ts";
 export type { ScopeChange } from "./scope-change.ts";
 export { createEnvironments, type Environments } from "./environments.ts";
+export { scopeTemplates, type ScopeTemplate } from "./scope-templates.ts";

@@ -24,6 +24,7 @@ import { addIdentityRoutes } from "./identity.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview.ts";
 import { addProviderRoutes } from "./providers.ts";
+import { addScopeTemplateRoutes } from "./scope-templates.ts";
 import { addReference } from "./reference.ts";
 import type { RouteDeclaration } from "./route.ts";
 import { addSecretRoutes } from "./secrets.ts";
@@ -90,6 +91,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addAgentRoutes(app, options);
   addProviderRoutes(app, options);
   addEnvironmentRoutes(app, options);
+  addScopeTemplateRoutes(app);
   addAuditRoutes(app, options);
   addOverviewRoute(app, options);
   addActivityRoute(app, options);

@@ -1,5 +1,5 @@
 // x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { answers, call, list, type AgentView } from "./api.ts";
 import { bytes, collect, moment, positiveInteger, providerList } from "./arguments.ts";
@@ -9,6 +9,7 @@ import { Failure, quoted } from "./failure.ts";
 export interface ScopeOptions {
   readonly providers?: string[] | "all";
   readonly rule?: string[];
+  readonly template?: string;
   readonly allowEndpoint?: string[];
   readonly address?: string[];
   readonly model?: string[];
@@ -26,6 +27,12 @@ export function addScopeOptions(command: Command, clock: Clock): Command {
       "--rule <METHOD /provider/path>",
       "the only calls that it may make, `*` and `**` standing for anything, `!` before one that it may not, or `any`; repeatable",
       collect,
+    )
+    .addOption(
+      new Option(
+        "--template <name>",
+        "rules to begin with: chat-only, embeddings-only, everything-but-files-and-admin",
+      ).conflicts("rule"),
     )
     .option(
       "--allow-endpoint <provider:name>",
@@ -60,13 +67,16 @@ export function addScopeOptions(command: Command, clock: Clock): Command {
     );
 }
 
-/** The part of a request body that the options say; undefined stands for what they leave out. */
-export function scopeOf(options: ScopeOptions): object {
-  const { providers, rule, allowEndpoint, address, model, scopeExpires } = options;
+/**
+ * The part of a request body that the options say; undefined stands for what they leave out. Throws Failure when there is no such
+ * template.
+ */
+export async function scopeOf(options: ScopeOptions): Promise<object> {
+  const { providers, rule, template, allowEndpoint, address, model, scopeExpires } = options;
   const { requestsPerMinute, openStreams, bytesPerMinute } = options;
   return {
     providers: providers === "all" ? null : providers,
-    rules: unlessOnly("any", rule),
+    rules: template === undefined ? unlessOnly("any", rule) : await rulesOf(template),
     allowedEndpoints: unlessOnly("none", allowEndpoint) ?? (allowEndpoint && []),
     addresses: unlessOnly("any", address),
     models: unlessOnly("any", model),
@@ -90,6 +100,7 @@ export function addScopeCommand(agent: Command, clock: Clock): void {
           "x3sproxy agent scope coder",
           "x3sproxy agent scope coder --rule 'POST /anthropic/v1/messages' --model 'claude-*'",
           "x3sproxy agent scope coder --rule '* /**' --rule '!* /openai/v1/files/**'",
+          "x3sproxy agent scope coder --template chat-only",
           "x3sproxy agent scope coder --address 10.0.0.0/8 --requests-per-minute 60",
           "x3sproxy agent scope coder --rule any --model any",
         ),
@@ -103,11 +114,21 @@ export function addScopeCommand(agent: Command, clock: Clock): void {
             answers.agent,
             "PATCH",
             `/agents/${encodeURIComponent(name)}/scope`,
-            scopeOf(options),
+            await scopeOf(options),
           )
         ).agent;
     return { json: agent, text: describe(agent) };
   });
+}
+
+async function rulesOf(template: string): Promise<string[]> {
+  const { templates } = await call(answers.templates, "GET", "/scope-templates");
+  const found = templates.find(({ name }) => name === template);
+  if (found !== undefined) return found.rules;
+  throw new Failure(
+    "template_not_found",
+    `There is no template ${quoted(template)}. There are: ${templates.map(({ name }) => name).join(", ")}`,
+  );
 }
 
 async function find(name: string): Promise<AgentView> {

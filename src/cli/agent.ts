@@ -56,7 +56,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
         {
           environment,
           ttlSeconds: ttl === "none" ? null : ttl,
-          ...scopeOf(scope),
+          ...(await scopeOf(scope)),
         },
         { idempotencyKey: newId() },
       );

@@ -85,6 +85,9 @@ export const answers = {
   workspace: z.object({
     workspace: z.looseObject({ name: z.string(), agentsSuspendedAt: z.string().nullable() }),
   }),
+  templates: z.object({
+    templates: z.array(z.object({ name: z.string(), rules: z.array(z.string()) })),
+  }),
   nothing: z.undefined(),
 };
 

@@ -31,6 +31,46 @@ export interface SensitiveEndpoint {
   readonly paths: readonly string[];
 }
 
+/** Where calls say which model they are for. Each list of models in an agent's scope is compared there, and nowhere else. */
+export interface ModelPlace {
+  /** "*" is every one. A WebSocket handshake is no GET here. */
+  readonly method: "GET" | "POST" | "PUT" | "WEBSOCKET" | "*";
+  /**
+   * The provider's own paths, in any case. `*` is any characters within a segment, a final `/**` any number of segments, also none.
+   * Where the model stands in the path, `{model}` is a segment or a part of it, `{model...}` several; what stands before `model`
+   * within the braces is a part of its name.
+   */
+  readonly paths: readonly string[];
+  /**
+   * `path json`: in the path, and in the body perhaps once more. `none`: the call uses no model of its own choice, as one that fetches
+   * what an earlier call has made.
+   */
+  readonly at: "json" | "form" | "json form" | "query" | "path" | "path json" | "none";
+  /** Of the top-level member, the form's field or the query's parameter. */
+  readonly name: string;
+  /** As those of the row, for these calls alone. */
+  readonly rivals?: readonly string[];
+}
+
+export interface ModelFacts {
+  /** The first that fits counts. A call with a body and without a place is unclear. */
+  readonly places: readonly ModelPlace[];
+  /** Top-level members, fields and parameters that choose a model in another way: with one of them a call is unclear. */
+  readonly rivals: readonly string[];
+  /** Lower-case headers of the same effect. */
+  readonly rivalHeaders?: readonly string[];
+  /** What a name looks like that stands for a choice made elsewhere. */
+  readonly indirect?: RegExp;
+}
+
+/** The paths of common uses, as rules have them: method and path, or the path alone. Templates of scopes are made of them. */
+export interface ProviderUses {
+  readonly chat: readonly string[];
+  readonly embeddings: readonly string[];
+  /** Paths of files and of what holds them. */
+  readonly files: readonly string[];
+}
+
 /** A free GET that an upstream answers only to a good key: it proves that a key works. */
 export interface ProviderProbe {
   /** Path and query. */
@@ -61,6 +101,8 @@ export interface ProviderDefinition {
   /** What only this provider's keys look like, where that is documented and stable: to tell a misplaced key by. */
   readonly keyPattern: RegExp | undefined;
   readonly sensitiveEndpoints: readonly SensitiveEndpoint[];
+  readonly models: ModelFacts;
+  readonly uses: ProviderUses;
   /** Null: there is no such call, or it asks for rights that a good key may not have. */
   readonly probe: ProviderProbe | null;
   readonly client: ClientSettings;

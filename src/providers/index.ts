@@ -4,17 +4,21 @@ import type { ProviderDefinition } from "./definition.ts";
 import { findKeyProblem, mightBeKey } from "./key-shapes.ts";
 import { MODEL_HOSTS } from "./model-hosts.ts";
 import { MODEL_MAKERS } from "./model-makers.ts";
+import { createModelPlaces, type FindModelPlace } from "./model-places.ts";
 import { createSensitiveEndpoints } from "./sensitive-endpoints.ts";
 
 export type {
   ClientSettings,
   CredentialScheme,
   ErrorShape,
+  ModelPlace,
   ProviderDefinition,
   ProviderProbe,
   SensitiveEndpoint,
 } from "./definition.ts";
 export { errorBody } from "./error-shapes.ts";
+export { foldName } from "./fold-name.ts";
+export type { FoundPlace, ModelCall } from "./model-places.ts";
 
 const PROVIDERS = [...MODEL_MAKERS, ...MODEL_HOSTS];
 
@@ -32,6 +36,9 @@ export const sensitiveEndpoint: (
   method: string,
   canonicalPath: string,
 ) => string | undefined = createSensitiveEndpoints(PROVIDERS);
+
+/** Where a call names its model. */
+export const modelPlace: FindModelPlace = createModelPlaces(PROVIDERS);
 
 /** What is wrong with a key for this provider (undefined: a custom one), as a sentence that never quotes it; or undefined. */
 export function keyProblem(

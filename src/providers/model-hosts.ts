@@ -1,6 +1,17 @@
 // The second half of the table: companies that serve other people's models. Facts only, each with its source; never a key.
 // In sensitive paths a version is `*`: the next version will mint credentials just as well.
 import type { ProviderDefinition } from "./definition.ts";
+import {
+  openrouter,
+  groq,
+  together,
+  fireworks,
+  huggingface,
+  azureOpenai,
+  bedrock,
+  fal,
+  falQueue,
+} from "./host-models.ts";
 import { probe } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;
@@ -31,6 +42,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    ...openrouter,
     probe: probe("/api/v1/key"), // its models are listed for everybody
     client: {
       baseUrlVariable: "OPENROUTER_BASE_URL",
@@ -48,6 +60,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "openai",
     keyPattern: /^gsk_/,
     sensitiveEndpoints: [],
+    ...groq,
     probe: probe("/openai/v1/models"),
     client: { baseUrlVariable: "GROQ_BASE_URL", keyVariable: "GROQ_API_KEY", basePath: "" },
   },
@@ -65,6 +78,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "clusters", method: "*", paths: ["/*/compute/clusters/**"] },
       { name: "deployment-secrets", method: "*", paths: ["/*/deployments/secrets/**"] },
     ],
+    ...together,
     probe: probe("/v1/models"),
     client: {
       baseUrlVariable: "TOGETHER_BASE_URL",
@@ -85,6 +99,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "users", method: "*", paths: ["/*/accounts/*/users/**"] }, // .../apiKeys, .../apiKeys:delete
       { name: "secrets", method: "*", paths: ["/*/accounts/*/secrets/**"] },
     ],
+    ...fireworks,
     probe: probe("/inference/v1/models"),
     client: {
       baseUrlVariable: undefined,
@@ -103,6 +118,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "huggingface",
     keyPattern: /^hf_/,
     sensitiveEndpoints: [],
+    ...huggingface,
     probe: null, // the router lists its models for everybody
     client: { baseUrlVariable: undefined, keyVariable: "HF_TOKEN", basePath: "/v1" },
   },
@@ -153,6 +169,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    ...azureOpenai,
     probe: probe("/openai/v1/models"),
     client: {
       baseUrlVariable: "AZURE_OPENAI_ENDPOINT",
@@ -174,6 +191,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     sensitiveEndpoints: [
       { name: "organization-admin", method: "*", paths: ["/*/organization/**"] },
     ],
+    ...bedrock,
     probe: null, // models are listed at another host
     client: {
       baseUrlVariable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
@@ -191,6 +209,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "fal",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    ...fal,
     probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "FAL_KEY", basePath: "" },
   },
@@ -204,6 +223,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "fal",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    ...falQueue,
     probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "FAL_KEY", basePath: "" },
   },

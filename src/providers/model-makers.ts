@@ -1,6 +1,18 @@
 // The first half of the table: companies that serve models of their own. Facts only, each with its source; never a key.
 // In sensitive paths a version is `*`: the next version will mint credentials just as well.
 import type { ProviderDefinition } from "./definition.ts";
+import {
+  anthropic,
+  openai,
+  gemini,
+  mistral,
+  deepseek,
+  xai,
+  cohere,
+  perplexity,
+  elevenlabs,
+  deepgram,
+} from "./maker-models.ts";
 import { probe, UNAUTHORISED } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;
@@ -28,6 +40,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         paths: ["/*/tunnels/*/reveal_token", "/*/tunnels/*/rotate_token"],
       },
     ],
+    ...anthropic,
     probe: {
       path: "/v1/models",
       headers: ["anthropic-version", "2023-06-01"],
@@ -76,6 +89,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       // Creating one or rotating its secret returns the signing secret; reading shows only a hint.
       { name: "webhook-secrets", method: "POST", paths: ["/*/webhook_endpoints/**"] },
     ],
+    ...openai,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: "OPENAI_BASE_URL", keyVariable: "OPENAI_API_KEY", basePath: "/v1" },
   },
@@ -99,6 +113,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         paths: ["/batch/**", "/$rpc/**", "/google.ai.generativelanguage.*/**"],
       },
     ],
+    ...gemini,
     probe: {
       path: "/v1beta/models",
       headers: [],
@@ -127,6 +142,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       },
       { name: "client-sessions", method: "*", paths: ["/*/client/sessions/**"] },
     ],
+    ...mistral,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: undefined, keyVariable: "MISTRAL_API_KEY", basePath: "" },
   },
@@ -140,6 +156,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     errorShape: "openai",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    ...deepseek,
     probe: probe("/models"),
     client: { baseUrlVariable: undefined, keyVariable: "DEEPSEEK_API_KEY", basePath: "" },
   },
@@ -155,6 +172,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     sensitiveEndpoints: [
       { name: "realtime-client-secrets", method: "*", paths: ["/*/realtime/client_secrets/**"] },
     ],
+    ...xai,
     probe: {
       path: "/v1/models",
       headers: [],
@@ -172,6 +190,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     errorShape: "cohere",
     keyPattern: undefined,
     sensitiveEndpoints: [],
+    ...cohere,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: "CO_API_URL", keyVariable: "CO_API_KEY", basePath: "" },
   },
@@ -196,6 +215,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    ...perplexity,
     probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "PERPLEXITY_API_KEY", basePath: "" },
   },
@@ -225,6 +245,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       { name: "workspace-secrets", method: "*", paths: ["/*/convai/secrets/**"] },
       { name: "user", method: "GET", paths: ["/*/user"] }, // its answer has the field xi_api_key
     ],
+    ...elevenlabs,
     probe: null, // its docs list models without a key, and a good key may lack the right to read its user
     client: { baseUrlVariable: undefined, keyVariable: "ELEVENLABS_API_KEY", basePath: "" },
   },
@@ -255,6 +276,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    ...deepgram,
     probe: probe("/v1/auth/token"),
     client: { baseUrlVariable: undefined, keyVariable: "DEEPGRAM_API_KEY", basePath: "" },
   },

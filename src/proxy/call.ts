@@ -16,6 +16,8 @@ import { carriesForeign, findToken, stripQuery } from "./credential-slots.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Plan } from "./forward.ts";
 import { fieldValue, hasHeader, isWellFramed, requestHeaders } from "./headers.ts";
+import { checkModel } from "./model-check.ts";
+import type { BodyReader } from "./model-judge.ts";
 import type { RefusalContext } from "./refusal.ts";
 import { findRoute, type Route } from "./route.ts";
 
@@ -182,10 +184,26 @@ export class Call {
     if (denied !== undefined) return refuse(denied);
     const secret = resolved.secrets.get(target.name);
     if (secret === undefined) return refuse("no_secret");
-    return this.#inject(resolved, target, secret, route);
+    const { models } = resolved.scope;
+    if (models === undefined) return this.#inject(resolved, target, secret, route, undefined);
+    const model = checkModel({
+      request: this.request,
+      provider: target.name,
+      route: { ...route, canonicalPath },
+      allows: models,
+    });
+    return typeof model === "string"
+      ? refuse(model)
+      : this.#inject(resolved, target, secret, route, model);
   }
 
-  #inject(grant: Grant, target: Target, secret: HeldSecret, route: Route): Verdict {
+  #inject(
+    grant: Grant,
+    target: Target,
+    secret: HeldSecret,
+    route: Route,
+    bodyReader: BodyReader | undefined,
+  ): Verdict {
     const { exchange, request } = this;
     exchange.secretId = secret.secretId;
     exchange.secretVersion = secret.version;
@@ -213,6 +231,7 @@ export class Call {
           headers,
           contentLength: contentLength === undefined ? undefined : Number(contentLength),
           chunked: hasHeader(raw, "transfer-encoding"),
+          bodyReader,
         },
       };
     } catch (error) {

@@ -10,7 +10,8 @@ import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
 import { responseSection, withoutField } from "./headers.ts";
-import { GATHERED_BYTES, gatherBody, StreamedBody } from "./request-body.ts";
+import type { BodyReader } from "./model-judge.ts";
+import { GATHERED_BYTES, gatherBody, StreamedBody, type BodyCheck } from "./request-body.ts";
 import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
 
@@ -32,6 +33,8 @@ export interface Plan {
   /** The checked Content-Length, in bytes; undefined when there is none. */
   readonly contentLength: number | undefined;
   readonly chunked: boolean;
+  /** All of the body has to pass it before the last of it goes on. */
+  readonly bodyReader: BodyReader | undefined;
 }
 
 /** Answers the client in our own name; only possible while nothing of an answer has been sent. */
@@ -65,6 +68,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
   #answered = false;
   #closeDelimited = false;
   #listensForDrain = false;
+  /** Whether a streamed body has yet to pass its check. */
+  #isUnchecked = false;
+  /** What has come of an answer before the body had passed its check. A paused upstream that ends its connection still has some. */
+  #held: (() => void)[] = [];
   #progressMs: number;
   #pausedMs: number | undefined;
 
@@ -99,10 +106,14 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
       gatherBody(this.request, contentLength, this.#bodyProgress, (body) => {
         this.#gathering = false;
         this.#body = body;
-        if (!this.over) this.send();
+        if (this.over) return;
+        const { bodyReader } = this.plan;
+        const refusal = bodyReader && (bodyReader.take(body) ?? bodyReader.end());
+        if (refusal === undefined) this.send();
+        else this.#giveUp(refusal);
       });
     } else {
-      this.#body = new StreamedBody(this.request, this.#bodyProgress);
+      this.#body = new StreamedBody(this.request, this.#bodyProgress, this.#check());
       this.send();
     }
   }
@@ -144,10 +155,15 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    _headers: unknown,
+    headers: unknown,
     statusText?: string,
   ): void {
     if (this.over) return;
+    if (this.#isUnchecked) {
+      if (status < 200) return; // it may be all that comes before the body is there, so nothing must wait for it
+      this.#hold(controller, () => this.onResponseStart(controller, status, headers, statusText));
+      return;
+    }
     const { response } = this;
     const section = responseSection(controller.rawHeaders as Buffer[]);
     if (status < 102 || section.isCoded) {
@@ -186,6 +202,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.over) return;
+    if (this.#isUnchecked) {
+      this.#hold(controller, () => this.onResponseData(controller, chunk));
+      return;
+    }
     this.#progressMs = this.context.deadlineClock.nowMs();
     this.exchange.responseBytes += chunk.length;
     if (this.response.relay(chunk)) return;
@@ -203,6 +223,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.over) return;
+    if (this.#isUnchecked) {
+      this.#hold(controller, () => this.onResponseEnd(controller));
+      return;
+    }
     if (this.#closeDelimited && this.connection?.socket?.errored != null) {
       this.#breakOff("upstream_broke");
       return;
@@ -251,6 +275,36 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
     this.exchange.requestBytes += bytes;
     this.#progressMs = this.context.deadlineClock.nowMs();
   };
+
+  #check(): BodyCheck | undefined {
+    const { bodyReader: reader, contentLength } = this.plan;
+    if (reader === undefined) return undefined;
+    this.#isUnchecked = true;
+    return {
+      reader,
+      length: contentLength,
+      onRefused: (reason) => {
+        if (!this.over) this.#giveUp(reason);
+      },
+      onPassed: () => this.#release(),
+    };
+  }
+
+  /** Keeps what an upstream answers until the body has passed its check, and reads on meanwhile, whether it is taken or not. */
+  #hold(controller: Dispatcher.DispatchController, event: () => void): void {
+    controller.pause();
+    this.#held.push(event);
+    if (this.#body instanceof StreamedBody) this.#body.readOn();
+  }
+
+  #release(): void {
+    this.#isUnchecked = false;
+    const held = this.#held;
+    if (this.over || held.length === 0) return;
+    this.#held = [];
+    for (const event of held) event();
+    this.#controller?.resume();
+  }
 
   #awaitsBody(): boolean {
     const body = this.#body;

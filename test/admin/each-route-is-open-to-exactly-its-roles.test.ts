@@ -33,6 +33,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "POST /setup": { permission: "link" },
   "GET /openapi.json": { permission: "public" },
   "GET /secrets": { permission: "viewer" },
+  "GET /scope-templates": { permission: "viewer" },
   "PUT /secrets": {
     permission: "admin",
     body: { provider: "openai", value: OTHER_FAKE_KEY },

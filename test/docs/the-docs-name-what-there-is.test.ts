@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { scopeTemplates } from "../../src/access/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 
 const read = (path: string): string =>
@@ -26,6 +27,51 @@ test("docs/providers.md has a row for each provider and each sensitive endpoint,
         [...paths],
       ]),
     ),
+  );
+});
+
+const PLACES = {
+  json: "JSON",
+  form: "form",
+  "json form": "JSON or form",
+  query: "query",
+} as const;
+
+test("docs/providers.md has each place of a model, each rival of it, and no other", () => {
+  const text = read("docs/providers.md");
+  const providers = [...builtInProviders.values()];
+  const places = [...text.matchAll(/^\| ([A-Z*]+) \| `([a-z-]+)` \| ([^|]+) \| (.*) \|$/gm)];
+  assert.deepEqual(
+    places.map(([, method, name, where, paths]) => [name, method, where, paths?.match(/[^` ]+/g)]),
+    providers.flatMap(({ name: provider, models }) =>
+      models.places.map(({ method, at, name, paths }) => {
+        const isIn = at === "path" || at === "path json";
+        const where = at === "none" ? "no model" : isIn ? "path" : `${PLACES[at]}, \`${name}\``;
+        return [provider, method, where, [...paths]];
+      }),
+    ),
+  );
+  const rivals = [...text.matchAll(/^\| `([a-z-]+)` \| ((?:(?:header )?`[a-z_-]+` ?)+) \|$/gm)];
+  assert.deepEqual(
+    rivals.map(([, name, list]) => [name, list?.match(/[^` ]+/g)?.filter((it) => it !== "header")]),
+    providers
+      .map(({ name, models: { places, rivals: ofRow, rivalHeaders = [] } }) => {
+        const ofPlaces = places.flatMap((place) => place.rivals ?? []);
+        return [name, [...new Set([...ofRow, ...ofPlaces]), ...rivalHeaders]] as const;
+      })
+      .filter(([, list]) => list.length > 0)
+      .map(([name, list]) => [name, [...list]]),
+  );
+});
+
+test("docs/scopes.md has each template with its rules, and no other", () => {
+  const rows = [...read("docs/scopes.md").matchAll(/^\| `([a-z-]+)` \| ((?:`[^`]+` ?)+) \|$/gm)];
+  assert.deepEqual(
+    rows.map(([, name, rules]) => [
+      name,
+      [...(rules ?? "").matchAll(/`([^`]+)`/g)].map((it) => it[1]),
+    ]),
+    scopeTemplates.map(({ name, rules }) => [name, [...rules]]),
   );
 });
 

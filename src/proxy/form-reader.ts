@@ -1,0 +1,167 @@
+// Reads a multipart/form-data body (RFC 7578, RFC 2046) for the one model that it names, at any split, while it streams by. Takes the
+// form that clients send and no other: what parsers are known to differ in is unclear. Keeps part headers, the model's value and the
+// end of a piece in which a delimiter may have begun.
+import type { RefusalReason } from "../errors.ts";
+import { foldName } from "../providers/index.ts";
+import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";
+
+const MAX_HEADER_BYTES = 4096;
+const CRLF = "\r\n";
+const HEADERS_END = Buffer.from("\r\n\r\n");
+
+// As browsers and SDKs write it: no backslash, which some read as an escape and some don't, and no extended or unquoted name.
+const DISPOSITION =
+  /^form-data; ?name="([^"\\]*)"(; ?filename="[^"\\]*")?(; ?filename\*=utf-8''[\w.%~!$&+^`|#-]+)?$/i;
+const FIELD_NAME = /^[\w.[\]-]+$/;
+const PLAIN_TEXT = /^text\/plain(?:; ?charset="?utf-8"?)?$/i;
+const IDENTITY = /^(?:7bit|8bit|binary)$/i;
+
+type State = "begin" | "headers" | "data" | "delimiter" | "end";
+
+export class FormReader implements BodyReader {
+  readonly #sought: Sought;
+  readonly #delimiter: Buffer;
+  #state: State = "begin";
+  /** What has come and can't be read before more has. */
+  #rest: Buffer = Buffer.alloc(0);
+  /** Of the part that is the model; undefined within any other. */
+  #model: string | undefined;
+  #found = false;
+  #refusal: RefusalReason | undefined;
+
+  /** `boundary`: as the Content-Type has it, plain ASCII. */
+  constructor(sought: Sought, boundary: string) {
+    this.#sought = sought;
+    this.#delimiter = Buffer.from(`--${boundary}`, "latin1");
+  }
+
+  take(piece: Buffer): RefusalReason | undefined {
+    if (this.#refusal !== undefined) return this.#refusal;
+    let rest = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
+    for (;;) {
+      const used = this.#step(rest);
+      if (typeof used === "string") return (this.#refusal = used);
+      if (used === 0) break;
+      rest = rest.subarray(used);
+    }
+    this.#rest = Buffer.from(rest);
+    return undefined;
+  }
+
+  end(): RefusalReason | undefined {
+    const isWhole = this.#state === "end" && (this.#rest.length === 0 || this.#rest.length === 2);
+    if (!isWhole || (!this.#found && this.#sought.isRequired)) this.#refusal ??= "model_unclear";
+    return this.#refusal;
+  }
+
+  /** Reads on; returns how many bytes are done with, 0 when there have to be more. */
+  #step(bytes: Buffer): number | RefusalReason {
+    switch (this.#state) {
+      case "begin": {
+        const { length } = this.#delimiter;
+        const begins = bytes.subarray(0, length).equals(this.#delimiter.subarray(0, bytes.length));
+        if (!begins) return "model_unclear";
+        if (bytes.length < length) return 0;
+        this.#state = "delimiter";
+        return length;
+      }
+      case "delimiter": {
+        if (bytes.length < 2) return 0;
+        const text = bytes.toString("latin1", 0, 2);
+        if (text !== CRLF && text !== "--") return "model_unclear";
+        this.#state = text === CRLF ? "headers" : "end";
+        return 2;
+      }
+      case "headers":
+        return this.#headers(bytes);
+      case "data":
+        return this.#data(bytes);
+      case "end":
+        // Nothing may follow but the line's end, which `end` counts.
+        return CRLF.startsWith(bytes.toString("latin1")) ? 0 : "model_unclear";
+    }
+  }
+
+  #headers(bytes: Buffer): number | RefusalReason {
+    const end = bytes.subarray(0, MAX_HEADER_BYTES).indexOf(HEADERS_END);
+    if (end < 0) return bytes.length < MAX_HEADER_BYTES ? 0 : "model_unclear";
+    const fields = readFields(bytes.toString("latin1", 0, end));
+    const name = fields && nameOf(fields);
+    if (fields === undefined || name === undefined) return "model_unclear";
+    const refusal = this.#nameRead(name, fields);
+    if (refusal !== undefined) return refusal;
+    this.#state = "data";
+    return end + HEADERS_END.length;
+  }
+
+  #nameRead(name: string, fields: ReadonlyMap<string, string>): RefusalReason | undefined {
+    const { name: wanted, rivals } = this.#sought;
+    if (name !== wanted) {
+      const folded = foldName(name.replace(/\[.*/s, ""));
+      // `_charset_` would set how the others are read (RFC 7578, 4.6).
+      const isOdd = folded === foldName(wanted) || rivals.has(folded) || folded === "charset";
+      return isOdd ? "model_unclear" : undefined;
+    }
+    const isFile = fields.get("content-disposition")?.includes("filename") === true;
+    const isText = PLAIN_TEXT.test(fields.get("content-type") ?? "text/plain");
+    if (this.#found || isFile || !isText) return "model_unclear";
+    this.#found = true;
+    this.#model = "";
+    return undefined;
+  }
+
+  #data(bytes: Buffer): number | RefusalReason {
+    const at = bytes.indexOf(this.#delimiter);
+    if (at < 0) {
+      // A delimiter may begin in what is left, with the line's end before it.
+      const done = bytes.length - this.#delimiter.length - CRLF.length + 1;
+      if (done <= 0) return 0;
+      return this.#keep(bytes, done) ?? done;
+    }
+    // Some take it for a delimiter without the line's end before it, too.
+    if (at < 2 || bytes.toString("latin1", at - 2, at) !== CRLF) return "model_unclear";
+    const refusal = this.#keep(bytes, at - 2) ?? this.#partEnded();
+    if (refusal !== undefined) return refusal;
+    this.#state = "delimiter";
+    return at + this.#delimiter.length;
+  }
+
+  #keep(bytes: Buffer, end: number): RefusalReason | undefined {
+    if (this.#model === undefined) return undefined;
+    if (this.#model.length + end > LONGEST_MODEL) return "model_unclear";
+    this.#model += bytes.toString("latin1", 0, end);
+    return undefined;
+  }
+
+  #partEnded(): RefusalReason | undefined {
+    const model = this.#model;
+    this.#model = undefined;
+    return model === undefined ? undefined : this.#sought.judge(model);
+  }
+}
+
+/** The fields of a part by lower-case name; undefined when they are not as clients write them. */
+function readFields(text: string): ReadonlyMap<string, string> | undefined {
+  const fields = new Map<string, string>();
+  for (const line of text.split(CRLF)) {
+    const [, name, value] = /^([A-Za-z-]+): ?([\t\x20-\x7e\x80-\xff]*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) return undefined;
+    const lower = name.toLowerCase();
+    if (fields.has(lower)) return undefined;
+    fields.set(lower, value);
+  }
+  return fields;
+}
+
+/** The name of a part; undefined when it, or what else stands there, may be read in different ways. */
+function nameOf(fields: ReadonlyMap<string, string>): string | undefined {
+  for (const [field, value] of fields) {
+    if (field === "content-transfer-encoding") {
+      if (!IDENTITY.test(value)) return undefined;
+    } else if (field === "content-type") {
+      if (/^\s*multipart/i.test(value)) return undefined;
+    } else if (field !== "content-disposition") return undefined;
+  }
+  const [, name] = DISPOSITION.exec(fields.get("content-disposition") ?? "") ?? [];
+  return name !== undefined && FIELD_NAME.test(name) ? name : undefined;
+}

@@ -1,0 +1,145 @@
+// Of a call by an agent with a list of models: where it names its model, and whether it may. What stands in its head is judged at once,
+// for what stands in its body it makes a reader. What can't be told for certain is refused.
+import type { IncomingMessage } from "node:http";
+import type { RefusalReason } from "../errors.ts";
+import { foldName, modelPlace, type FoundPlace } from "../providers/index.ts";
+import { fieldName } from "./field-names.ts";
+import { FormReader } from "./form-reader.ts";
+import { hasHeader } from "./headers.ts";
+import { JsonReader } from "./json-reader.ts";
+import { createJudge, type BodyReader, type Sought } from "./model-judge.ts";
+import type { Route } from "./route.ts";
+
+const NO_RIVALS: ReadonlySet<string> = new Set();
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE"]);
+
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:; *charset="?utf-8"?)?$/i;
+// RFC 2046, 5.1.1, without the space.
+const FORM_TYPE =
+  /^multipart\/form-data *; *boundary=(?:"([\w'()+,./:=?-]{1,70})"|([\w'+.-]{1,70}))$/i;
+
+/** What is looked at of a call. `route` is a provider's, with a canonical form. */
+export interface CheckedCall {
+  readonly request: IncomingMessage;
+  readonly provider: string;
+  readonly route: Route & { readonly canonicalPath: string };
+  /** Of the agent's scope. */
+  readonly allows: (model: string) => boolean;
+}
+
+/** Why the call is refused; or a reader that its body has to pass, the whole of it, before the last of it goes on; or undefined. */
+export function checkModel(call: CheckedCall): RefusalReason | BodyReader | undefined {
+  const { request, route, provider } = call;
+  const { rawHeaders } = request;
+  const isWebSocket = request.headers.upgrade?.toLowerCase() === "websocket";
+  const httpMethod = request.method ?? "";
+  const hasBody =
+    hasHeader(rawHeaders, "transfer-encoding") ||
+    (request.headers["content-length"] ?? "0").replace(/^0+/, "") !== "";
+  const place = modelPlace({
+    provider,
+    method: isWebSocket ? "WEBSOCKET" : httpMethod,
+    path: route.path,
+    canonicalPath: route.canonicalPath,
+  });
+  if (place === "unclear") return "model_unclear";
+  if (place === undefined) {
+    if (isWebSocket || hasBody || !BODILESS.has(httpMethod)) return "model_unclear";
+    // Lists are asked for by model, too; and who knows what a custom provider makes of it.
+    return judgeQuery(
+      queryModel(route.query, "model", NO_RIVALS),
+      createJudge(call.allows, undefined),
+    );
+  }
+  if (place.at === "none") return undefined;
+  const heads = headsOf(rawHeaders, place);
+  if (heads === undefined) return "model_unclear";
+  const judge = createJudge(call.allows, place.indirect);
+  const inQuery = queryModel(route.query, place.name, place.rivals);
+  if (place.at === "query") {
+    return inQuery.length === 0 ? "model_unclear" : judgeQuery(inQuery, judge);
+  }
+  if (inQuery.length > 0) return "model_unclear";
+  if (place.inPath !== undefined) {
+    const refusal = judge(place.inPath);
+    if (refusal !== undefined || place.at === "path") return refusal;
+  }
+  if (!hasBody || heads.isEncoded) return "model_unclear";
+  return readerOf(place, heads.contentType, judge);
+}
+
+function readerOf(
+  place: FoundPlace,
+  contentType: string,
+  judge: Sought["judge"],
+): BodyReader | RefusalReason {
+  const { name } = place;
+  const isRequired = place.inPath === undefined;
+  const sought: Sought = {
+    name,
+    isRequired,
+    rivals: place.rivals,
+    // A resource's name in a body has its collection before it, which the path has before the model.
+    judge: isRequired ? judge : (model) => judge(model.replace(/^models\//, "")),
+  };
+  if (place.at !== "form" && JSON_TYPE.test(contentType)) return new JsonReader(sought);
+  const [, quoted, bare] = FORM_TYPE.exec(contentType) ?? [];
+  const boundary = quoted ?? bare;
+  if (!place.at.includes("form") || boundary === undefined) return "model_unclear";
+  return new FormReader(sought, boundary);
+}
+
+/** What of the head bears on how the body is read; undefined when the head itself makes the model unclear. */
+function headsOf(
+  raw: readonly string[],
+  place: FoundPlace,
+): { contentType: string; isEncoded: boolean } | undefined {
+  let contentType: string | undefined;
+  let isEncoded = false;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const { comparable, lower } = fieldName(raw[i] ?? "");
+    const value = raw[i + 1] ?? "";
+    if (place.rivalHeaders.includes(comparable)) return undefined;
+    if (comparable === "content-encoding") isEncoded ||= value.toLowerCase() !== "identity";
+    if (comparable !== "content-type") continue;
+    if (contentType !== undefined || lower !== comparable) return undefined;
+    contentType = value;
+  }
+  // Without one, servers take a body for what they like: the same bytes can be JSON and a form.
+  return { contentType: contentType ?? "", isEncoded };
+}
+
+function judgeQuery(values: readonly string[], judge: Sought["judge"]): RefusalReason | undefined {
+  if (values.length > 1) return "model_unclear";
+  return values[0] === undefined ? undefined : judge(values[0]);
+}
+
+/** The values of the parameters that might be the model; more than one, or "" in its place, when they are not as they have to be. */
+function queryModel(
+  query: string | undefined,
+  sought: string,
+  rivals: ReadonlySet<string>,
+): string[] {
+  if (query === undefined) return [];
+  const wanted = foldName(sought);
+  const values: string[] = [];
+  for (const parameter of query.split(/[&;]/)) {
+    const equals = parameter.indexOf("=");
+    const name = equals < 0 ? parameter : parameter.slice(0, equals);
+    const value = equals < 0 ? "" : parameter.slice(equals + 1);
+    const folded = foldName(decoded(name).replace(/\[.*/s, ""));
+    if (folded === wanted || folded === "model") {
+      const isPlain = name === sought && !query.includes(";") && !value.includes("+");
+      values.push(isPlain ? decoded(value) : "");
+    } else if (rivals.has(folded)) values.push("", "");
+  }
+  return values;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
