@@ -21,6 +21,27 @@ table x3sproxy.activity_agents (
   constraint activity_agents_pkey PRIMARY KEY (workspace_id, agent_id, provider),
   constraint activity_agents_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
 ) with row level security;
+table x3sproxy.activity_calls (
+  workspace_id uuid not null,
+  agent_id uuid not null,
+  hour timestamp with time zone not null,
+  provider text not null,
+  method text not null,
+  path text not null,
+  address text not null,
+  requests bigint not null,
+  constraint activity_calls_pkey PRIMARY KEY (workspace_id, agent_id, hour, provider, method, path, address)
+) with row level security;
+table x3sproxy.activity_contexts (
+  workspace_id uuid not null,
+  minute timestamp with time zone not null,
+  agent text not null,
+  provider text not null,
+  context jsonb not null,
+  context_hash text not null default md5((context)::text),
+  requests bigint not null,
+  constraint activity_contexts_pkey PRIMARY KEY (workspace_id, minute, agent, provider, context_hash)
+) with row level security;
 table x3sproxy.activity_minutes (
   workspace_id uuid not null,
   minute timestamp with time zone not null,
@@ -62,6 +83,20 @@ table x3sproxy.activity_writers (
   wrote_at timestamp with time zone not null default now(),
   constraint activity_writers_pkey PRIMARY KEY (writer)
 );
+table x3sproxy.agent_first_uses (
+  workspace_id uuid not null,
+  agent_id uuid not null,
+  kind text not null,
+  value text not null,
+  first_used_at timestamp with time zone not null,
+  address text,
+  unusual boolean not null,
+  constraint agent_first_uses_kind_check CHECK ((kind = ANY (ARRAY['provider'::text, 'path'::text, 'address'::text]))),
+  constraint agent_first_uses_pkey PRIMARY KEY (workspace_id, agent_id, kind, value),
+  constraint agent_first_uses_value_check CHECK (((length(value) >= 1) AND (length(value) <= 200))),
+  constraint agent_first_uses_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX agent_first_uses_unusual ON x3sproxy.agent_first_uses USING btree (workspace_id, first_used_at) WHERE unusual
+) with row level security;
 table x3sproxy.agents (
   id uuid not null,
   workspace_id uuid not null,
@@ -435,6 +470,129 @@ begin
     deployment = greatest(a.deployment, excluded.deployment),
     last_used_at = greatest(a.last_used_at, excluded.last_used_at);
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.add_calls(from_writer uuid, batch_number bigint, calls jsonb, contexts jsonb, uses jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STRICT SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  most_calls constant integer := 500; -- rows of an agent in an hour
+  most_contexts constant integer := 5; -- of an agent and provider in a minute
+  most_uses constant integer := 500; -- of an agent and kind
+  learning constant interval := '1 hour'; -- after an agent's first use, in which nothing is unusual
+  found_uses jsonb;
+begin
+  if exists (
+    select from (values (calls), (contexts), (uses)) given (rows)
+    where jsonb_typeof(rows) <> 'array' or jsonb_array_length(rows) > 2000
+  ) then
+    raise exception 'a batch is arrays of up to 2000 rows' using errcode = '22023';
+  end if;
+  if exists (
+    select from jsonb_populate_recordset(null::x3sproxy.activity_calls, calls) c
+    where c.requests not between 0 and 1e15 or c.provider !~ '^([a-z0-9][a-z0-9-]{0,62})?$' or c.method !~ '^([A-Z-]{1,20})?$'
+      or length(c.path) > 200 or c.path !~ '^(/|$)' or c.address !~ '^([0-9a-f:.]{2,45}(%[\w.-]{1,20})?)?$'
+  ) or exists (
+    select from jsonb_populate_recordset(null::x3sproxy.activity_contexts, contexts) c
+    where c.requests not between 0 and 1e15 or c.agent !~ '^[a-z0-9][a-z0-9._-]{0,62}$'
+      or c.provider !~ '^([a-z0-9][a-z0-9-]{0,62})?$' or jsonb_typeof(c.context) <> 'object'
+      or (select count(*) not between 1 and 8 or bool_or(jsonb_typeof(e.value) <> 'string' or e.key !~ '^[a-z0-9-]{1,32}$'
+          or e.value #>> '{}' !~ '^[ -~]{1,200}$') from jsonb_each(c.context) e)
+  ) or exists (
+    select from jsonb_populate_recordset(null::x3sproxy.agent_first_uses, uses) u
+    where u.kind not in ('provider', 'path', 'address') or length(u.value) not between 1 and 200 or length(u.address) > 100
+  ) then
+    raise exception 'a row is out of bounds' using errcode = '22023';
+  end if;
+
+  insert into x3sproxy.activity_writers as w (writer, batch) values (from_writer, batch_number)
+  on conflict (writer) do update set batch = excluded.batch, wrote_at = now() where w.batch < excluded.batch;
+  if not found then return '{}'; end if;
+  perform pg_advisory_xact_lock(7233004);
+
+  insert into x3sproxy.activity_calls as c
+  with given as (
+    select g.workspace_id, g.agent_id, date_trunc('hour', g.hour, 'UTC') as hour, g.provider, g.method, g.path, g.address,
+      sum(g.requests) as requests
+    from jsonb_populate_recordset(null::x3sproxy.activity_calls, calls) g
+    join x3sproxy.workspaces k on k.id = g.workspace_id
+    where g.hour between now() - interval '47 hours' and now() + interval '10 minutes'
+    group by 1, 2, 3, 4, 5, 6, 7
+  ), placed as (
+    select g.*, c.requests is not null as known,
+      count(*) filter (where c.requests is null) over (
+        partition by g.workspace_id, g.agent_id, g.hour order by g.provider, g.method, g.path, g.address) as place
+    from given g left join x3sproxy.activity_calls c using (workspace_id, agent_id, hour, provider, method, path, address)
+  ), fitting as (
+    select p.*, p.known or p.place <= most_calls - (
+      select count(*) from x3sproxy.activity_calls c
+      where c.workspace_id = p.workspace_id and c.agent_id = p.agent_id and c.hour = p.hour) as fits
+    from placed p
+  )
+  select workspace_id, agent_id, hour, case when fits then provider else '' end, case when fits then method else '' end,
+    case when fits then path else '' end, case when fits then address else '' end, sum(requests)
+  from fitting group by 1, 2, 3, 4, 5, 6, 7
+  on conflict (workspace_id, agent_id, hour, provider, method, path, address) do update set
+    requests = c.requests + excluded.requests;
+
+  insert into x3sproxy.activity_contexts as c (workspace_id, minute, agent, provider, context, requests)
+  with given as (
+    select g.workspace_id, date_trunc('minute', g.minute) as minute, g.agent, g.provider, g.context, sum(g.requests) as requests
+    from jsonb_populate_recordset(null::x3sproxy.activity_contexts, contexts) g
+    join x3sproxy.workspaces k on k.id = g.workspace_id
+    where g.minute between now() - interval '35 days' and now() + interval '10 minutes'
+    group by 1, 2, 3, 4, 5
+  ), placed as (
+    select g.*, c.requests is not null as known,
+      count(*) filter (where c.requests is null) over (
+        partition by g.workspace_id, g.minute, g.agent, g.provider order by g.requests desc, g.context) as place
+    from given g left join x3sproxy.activity_contexts c
+      on (c.workspace_id, c.minute, c.agent, c.provider, c.context_hash)
+        = (g.workspace_id, g.minute, g.agent, g.provider, md5(g.context::text))
+  )
+  select workspace_id, minute, agent, provider, context, requests from placed p
+  where known or place <= most_contexts - (
+    select count(*) from x3sproxy.activity_contexts c
+    where (c.workspace_id, c.minute, c.agent, c.provider) = (p.workspace_id, p.minute, p.agent, p.provider))
+  on conflict (workspace_id, minute, agent, provider, context_hash) do update set requests = c.requests + excluded.requests;
+
+  with given as (
+    select g.workspace_id, g.agent_id, a.name, g.kind, g.value, min(g.first_used_at) as at, min(g.address) as address
+    from jsonb_populate_recordset(null::x3sproxy.agent_first_uses, uses) g
+    join x3sproxy.agents a on a.id = g.agent_id and a.workspace_id = g.workspace_id
+    where g.first_used_at between now() - interval '35 days' and now() + interval '10 minutes'
+    group by 1, 2, 3, 4, 5
+  ), placed as (
+    select g.*, row_number() over (partition by g.agent_id, g.kind order by g.at, g.value) <= most_uses - (
+        select count(*) from x3sproxy.agent_first_uses u
+        where (u.workspace_id, u.agent_id, u.kind) = (g.workspace_id, g.agent_id, g.kind)) as fits,
+      least(min(g.at) over (partition by g.agent_id), (
+        select min(u.first_used_at) from x3sproxy.agent_first_uses u
+        where (u.workspace_id, u.agent_id) = (g.workspace_id, g.agent_id))) as began
+    from given g
+    where not exists (
+      select from x3sproxy.agent_first_uses u
+      where (u.workspace_id, u.agent_id, u.kind, u.value) = (g.workspace_id, g.agent_id, g.kind, g.value))
+  ), added as (
+    insert into x3sproxy.agent_first_uses (workspace_id, agent_id, kind, value, first_used_at, address, unusual)
+    select workspace_id, agent_id, kind, value, at, address, at - began >= learning from placed where fits
+    union all
+    select workspace_id, agent_id, kind, '…', min(at), null, false from placed where not fits group by 1, 2, 3
+    on conflict do nothing
+    returning *
+  ), events as (
+    insert into x3sproxy.audit_events
+      (workspace_id, actor_kind, actor_name, address, method, action, target_kind, target_id, target_name, result)
+    select n.workspace_id, 'service', 'x3sproxy', n.address, 'activity', 'agent.unusual', 'agent', n.agent_id::text, a.name,
+      case when length(n.value) <= 80 then n.kind || ' ' || n.value else n.kind || ' ' || left(n.value, 80) || '…' end
+    from added n join x3sproxy.agents a on a.id = n.agent_id where n.unusual
+    order by n.first_used_at, n.kind, n.value
+  )
+  select coalesce(jsonb_object_agg(kind, number), '{}') into found_uses
+  from (select kind, count(*) as number from added where unusual group by kind) each;
+  return found_uses;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.agent_state(agent_id uuid)
  RETURNS text
  LANGUAGE sql
@@ -651,7 +809,7 @@ AS $function$
 declare
   gone uuid[];
   pruned bigint;
-  orphaned bigint;
+  more bigint;
 begin
   if not pg_try_advisory_xact_lock(7233003) then return 0; end if;
   delete from x3sproxy.activity_minutes where ctid = any (array(
@@ -668,12 +826,25 @@ begin
   where n.id is not null and not exists (select from x3sproxy.workspaces w where w.id = n.id);
   delete from x3sproxy.activity_minutes where ctid = any (array(
     select ctid from x3sproxy.activity_minutes where workspace_id = any (gone) limit 5000));
-  get diagnostics orphaned = row_count;
+  get diagnostics more = row_count;
+  pruned := pruned + more;
+  delete from x3sproxy.activity_contexts where ctid = any (array(
+    select c.ctid from x3sproxy.activity_contexts c where c.minute < now() - interval '35 days'
+      or not exists (select from x3sproxy.workspaces w where w.id = c.workspace_id) limit 5000));
+  get diagnostics more = row_count;
+  pruned := pruned + more;
+  delete from x3sproxy.activity_calls where ctid = any (array(
+    select c.ctid from x3sproxy.activity_calls c where c.hour < now() - interval '48 hours' or not exists (
+      select from x3sproxy.agents a where a.id = c.agent_id and a.workspace_id = c.workspace_id) limit 5000));
+  get diagnostics more = row_count;
+  pruned := pruned + more;
   delete from x3sproxy.activity_versions where last_used_at < now() - interval '35 days';
   delete from x3sproxy.activity_agents u where not exists (
     select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
+  delete from x3sproxy.agent_first_uses u where not exists (
+    select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
   delete from x3sproxy.activity_writers where wrote_at < now() - interval '1 day';
-  return pruned + orphaned;
+  return pruned;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.redeem_invitation(link_hash bytea)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, role text, agents text[])
@@ -791,8 +962,11 @@ CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR
 CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
 
 policy own_workspace on x3sproxy.activity_agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.activity_calls PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.activity_contexts PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.activity_minutes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.activity_versions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.agent_first_uses PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.api_keys PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.audit_events PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
@@ -810,6 +984,7 @@ policy own_workspace on x3sproxy.users PERMISSIVE for ALL to x3sproxy_control us
 policy own_workspace on x3sproxy.workspaces PERMISSIVE for ALL to x3sproxy_control using ((id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 
 grant execute on function x3sproxy.add_activity(uuid,bigint,jsonb) to x3sproxy_proxy;
+grant execute on function x3sproxy.add_calls(uuid,bigint,jsonb,jsonb,jsonb) to x3sproxy_proxy;
 grant execute on function x3sproxy.agent_state(uuid) to x3sproxy_proxy;
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
@@ -829,8 +1004,11 @@ grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean
 grant usage on schema x3sproxy to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_proxy;
 grant select on table x3sproxy.activity_agents to x3sproxy_control;
+grant select on table x3sproxy.activity_calls to x3sproxy_control;
+grant select on table x3sproxy.activity_contexts to x3sproxy_control;
 grant select on table x3sproxy.activity_minutes to x3sproxy_control;
 grant select on table x3sproxy.activity_versions to x3sproxy_control;
+grant select on table x3sproxy.agent_first_uses to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.agents to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.api_keys to x3sproxy_control;
 grant insert, select on table x3sproxy.audit_events to x3sproxy_control;

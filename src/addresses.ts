@@ -45,6 +45,16 @@ export function lies(blocks: readonly Cidr[], address: Address | undefined): boo
   );
 }
 
+/** What addresses of one host or one site share: an IPv4 address itself, an IPv6 address's /64. Undefined when `text` is none. */
+export function networkOf(text: string): string | undefined {
+  const address = parseAddress(text);
+  if (address === undefined || address.kind() === "ipv4") return address?.toString();
+  const prefix = ipaddr.IPv6.networkAddressFromCIDR(
+    `${address.toNormalizedString().split("%")[0] ?? ""}/64`,
+  );
+  return `${prefix.toString()}/64`;
+}
+
 /**
  * The address that a request came from: the connection's, or, as far as the connection's is one of `trusted`, the last of
  * X-Forwarded-For's that isn't. Undefined when that is no address. `connection`: as a socket gives it, in its one spelling.

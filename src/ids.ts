@@ -19,6 +19,13 @@ export const SESSION_PREFIX = "x3ssess_";
 
 const PROXY_TOKEN = /^x3sproxy_[A-Za-z0-9]{32}$/;
 
+const ANY_BEARER = /x3s(?:proxy|key|reg|setup|link|sess)_/i;
+
+/** Whether there is something in `text` that might be a bearer credential of ours, whole or cut. */
+export function mightBeBearer(text: string): boolean {
+  return ANY_BEARER.test(text);
+}
+
 /** A fresh v4 UUID (RFC 9562). */
 export function newId(): string {
   return randomUUID();

@@ -37,6 +37,8 @@ export interface LogFields {
   count?: number | undefined;
   durationMs?: number | undefined;
   signal?: string | undefined;
+  /** On whose behalf a call was made, by names that the agent gives. */
+  context?: Readonly<Record<string, string>> | undefined;
 }
 
 /** `atMs`: when it happened, wall clock, where that was not just now. */

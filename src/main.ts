@@ -8,8 +8,14 @@ import {
   createCustomProviders,
   createEnvironments,
   createLimiter,
+  createScopeTrials,
 } from "./access/index.ts";
-import { createActivityViews, createRecorder, createRetention } from "./activity/index.ts";
+import {
+  createActivityViews,
+  createCallViews,
+  createRecorder,
+  createRetention,
+} from "./activity/index.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
 import { createAudit } from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
@@ -130,6 +136,8 @@ async function build(
     audit: createAudit({ pool: controlPool }),
     certificate,
     activity: createActivityViews({ pool: controlPool, clock }),
+    calls: createCallViews({ pool: controlPool, clock }),
+    scopeTrials: createScopeTrials({ pool: controlPool, clock }),
     keyTests: createKeyTests({
       pool: controlPool,
       vault,

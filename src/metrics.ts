@@ -78,6 +78,12 @@ export function createMetrics() {
       help: "Calls under limits that were counted by this process alone though REDIS_URL is set, because Redis did not answer.",
       registers,
     }),
+    unusualUses: new Counter({
+      name: "x3sproxy_unusual_uses_total",
+      help: "Uses that this process was the first to see an agent make, past the agent's first hour: of a provider, a path or a source address.",
+      labelNames: ["kind"],
+      registers,
+    }),
     notificationsHealthy: new Gauge({
       name: "x3sproxy_notifications_healthy",
       help: "1 while database notifications arrive in time, 0 otherwise.",

@@ -8,7 +8,7 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Vault } from "../vault/index.ts";
 import { parseGrant, type Grant } from "./grant.ts";
-import { refusalOf, type CallFacts } from "./scope.ts";
+import { admissionOf, refusalOf, type CallFacts } from "./scope.ts";
 import { createLookUps, type LookUp } from "./look-ups.ts";
 import { createOpenCalls, type AgentState, type EachOpenCall } from "./open-calls.ts";
 import { createTokenCache } from "./token-cache.ts";
@@ -103,11 +103,8 @@ export function createAccess(o: {
       const found = lookUps.find(hashBearer(token));
       return found instanceof Promise ? found.then(unlessExpired) : unlessExpired(found);
     },
-    admit({ suspended, scope: { endsAtMs, addresses } }, address) {
-      if (suspended) return "agent_suspended";
-      if (endsAtMs !== undefined && clock.nowMs() >= endsAtMs) return "scope_expired";
-      return addresses?.(address) === false ? "address_not_allowed" : undefined;
-    },
+    admit: ({ suspended, scope }, address) =>
+      suspended ? "agent_suspended" : admissionOf(scope, address, clock.nowMs()),
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
     watchOpen: (each) => openCalls.watch(each),

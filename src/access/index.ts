@@ -14,3 +14,4 @@ export type { CallFacts } from "./scope.ts";
 export type { ScopeChange } from "./scope-change.ts";
 export { createEnvironments, type Environments } from "./environments.ts";
 export { scopeTemplates, type ScopeTemplate } from "./scope-templates.ts";
+export { createScopeTrials, type RememberedCall, type ScopeTrials } from "./scope-trials.ts";

@@ -68,6 +68,16 @@ export function compileScope(row: z.infer<typeof scopeRow>): Scope {
   };
 }
 
+/** Why the scope refuses whatever comes from `address` (undefined: unknown) at `nowMs`, or undefined. */
+export function admissionOf(
+  { endsAtMs, addresses }: Scope,
+  address: string | undefined,
+  nowMs: number,
+): RefusalReason | undefined {
+  if (endsAtMs !== undefined && nowMs >= endsAtMs) return "scope_expired";
+  return addresses?.(address) === false ? "address_not_allowed" : undefined;
+}
+
 /** Why the scope refuses a call, or undefined. The model is not asked for here: it comes with the body. */
 export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefined {
   const { provider, method, path, sensitiveEndpoint } = call;

@@ -1,14 +1,14 @@
-// What somebody should look at: keys that are old, agents that nobody uses, tokens that were never used, refusals that rise.
+// What somebody should look at: agents that do what they never did, keys that are old, agents that nobody uses, tokens that were never used, refusals that rise.
 import type { TransactionSql } from "../db/index.ts";
 import { isIdle, rotationDueAt, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
 
 export interface Attention {
-  kind: "rotation_due" | "agent_idle" | "token_unused" | "refusals_rising";
+  kind: "unusual_use" | "rotation_due" | "agent_idle" | "token_unused" | "refusals_rising";
   /** `<provider>/<environment>` of a key, an agent's name, or `all agents`. */
   subject: string;
   /** Since when it is so, ISO 8601. */
   since: string;
-  /** A sentence. */
+  /** A sentence; of an unusual use, what it was, as in `provider openai`. */
   detail: string;
 }
 
@@ -22,6 +22,7 @@ interface Question {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const UNUSED_AFTER_MS = DAY_MS;
+const UNUSUAL_FOR_MS = 7 * DAY_MS;
 const MANY_REFUSALS = 20;
 const RISEN_BY = 3;
 
@@ -29,10 +30,33 @@ const RISEN_BY = 3;
 export async function findAttention(sql: TransactionSql, question: Question): Promise<Attention[]> {
   const rules = await rulesOf(sql, question.workspaceId);
   return [
+    ...(await unusualUses(sql, question)),
     ...(await risingRefusals(sql, question)),
     ...(await oldKeys(sql, question, rules)),
     ...(await quietAgents(sql, question, rules)),
   ];
+}
+
+/** Agents that used something for the first time within a week, though past their first hour: each once, with the latest. */
+async function unusualUses(
+  sql: TransactionSql,
+  { workspaceId, agents, nowMs }: Question,
+): Promise<Attention[]> {
+  const only = agents as string[] | null;
+  const rows = await sql<{ subject: string; what: string; at: Date; more: number }[]>`
+    select distinct on (a.name) a.name as subject, u.kind || ' ' || u.value as what, u.first_used_at as at,
+      count(*) over (partition by a.name)::float8 - 1 as more
+    from x3sproxy.agent_first_uses u
+    join x3sproxy.agents a on a.id = u.agent_id and a.workspace_id = u.workspace_id
+    where u.workspace_id = ${workspaceId} and u.unusual and u.first_used_at >= ${new Date(nowMs - UNUSUAL_FOR_MS)}
+      and (${only}::text[] is null or a.name = any (${only}::text[]))
+    order by a.name, u.first_used_at desc, u.kind, u.value`;
+  return rows.map(({ subject, what, at, more }) => ({
+    kind: "unusual_use",
+    subject,
+    since: at.toISOString(),
+    detail: more === 0 ? what : `${what}, and ${more} more`,
+  }));
 }
 
 async function oldKeys(

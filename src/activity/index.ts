@@ -2,6 +2,7 @@
 // needs attention. Must never slow a request, nor hold anything of one but the facts of its record.
 export { createRecorder, type Recorder } from "./recorder.ts";
 export { createRetention, type Retention } from "./retention.ts";
+export { createCallViews, type CallViews, type ContextUse } from "./call-views.ts";
 export {
   createActivityViews,
   type ActivityRow,

@@ -6,11 +6,12 @@ import { StoreUnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { CallLedger, type CallRows, type EndedCall, type UseKind } from "./calls.ts";
 import { Ledger, type EndedExchange, type OpenCalls, type SumsRow } from "./ledger.ts";
 
 export interface Recorder {
   /** Adds exchanges that have ended. Quick, and never throws. */
-  add(ended: readonly EndedExchange[]): void;
+  add(ended: readonly (EndedExchange & EndedCall)[]): void;
   /** Begins to write. `collect` is called before each write: it hands over what still waits, and gives the open calls. */
   start(collect: () => readonly OpenCalls[]): void;
   /** Writes the rest, for at most 3 s, and stops. */
@@ -20,6 +21,7 @@ export interface Recorder {
 interface Batch {
   readonly number: number;
   readonly rows: SumsRow[];
+  calls: CallRows;
   readonly sinceMs: number;
   failures: number;
 }
@@ -32,6 +34,7 @@ const BATCH_ROWS = 1000;
 const CLOSE_WITHIN_MS = 3000;
 // A batch that the database itself refuses is given up after as many tries: it must not hold up the next.
 const MAX_FAILURES = 3;
+const NO_CALLS: CallRows = { calls: [], contexts: [], uses: [] };
 
 /** `pool`: of the proxy role, and used by nobody else. */
 export function createRecorder(o: {
@@ -43,7 +46,10 @@ export function createRecorder(o: {
 }): Recorder {
   const { pool, clock, log, metrics } = o;
   const writer = newId();
+  // Both functions remember the last batch of a writer, and each has to see it as new.
+  const callsWriter = newId();
   const ledger = new Ledger(o.maxRows ?? MAX_ROWS);
+  const calls = new CallLedger();
   let collect: () => readonly OpenCalls[] = () => [];
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> | undefined;
@@ -64,7 +70,7 @@ export function createRecorder(o: {
   });
 
   function noteAge(): void {
-    if (ledger.size > 0) sinceMs ??= clock.monotonicMs();
+    if (ledger.size > 0 || calls.size > 0) sinceMs ??= clock.monotonicMs();
   }
 
   function gather(): void {
@@ -74,26 +80,45 @@ export function createRecorder(o: {
   }
 
   function nextBatch(): Batch | undefined {
-    if (ledger.size === 0) return undefined;
-    const rows = ledger.take(BATCH_ROWS);
-    const batch = { number: ++batches, rows, sinceMs: sinceMs ?? 0, failures: 0 };
-    if (ledger.size === 0) sinceMs = undefined;
+    if (ledger.size === 0 && calls.size === 0) return undefined;
+    const batch = {
+      number: ++batches,
+      rows: ledger.take(BATCH_ROWS),
+      calls: calls.take(BATCH_ROWS),
+      sinceMs: sinceMs ?? 0,
+      failures: 0,
+    };
+    if (ledger.size === 0 && calls.size === 0) sinceMs = undefined;
     return batch;
   }
 
   /** Writes until nothing is left. Rejects at the first failure; the batch is then still pending. */
   async function writeAll(): Promise<void> {
     while ((pending ??= nextBatch()) !== undefined) {
-      const { number, rows } = pending;
+      const { number, rows, calls: called } = pending;
       try {
-        await pool.query(
-          (sql) => sql`select x3sproxy.add_activity(${writer}, ${number}, ${sql.json(rows)})`,
+        const [answer] = await pool.query(
+          (sql) => sql<{ unusual: Partial<Record<UseKind, number>> }[]>`
+            select x3sproxy.add_activity(${writer}, ${number}, ${sql.json(rows)}),
+              x3sproxy.add_calls(${callsWriter}, ${number}, ${sql.json(called.calls)}, ${sql.json(called.contexts)},
+                ${sql.json(called.uses)}) as unusual`,
         );
+        calls.written(called);
+        for (const [kind, count] of Object.entries(answer?.unusual ?? {})) {
+          metrics.unusualUses.inc({ kind }, count);
+        }
       } catch (error) {
         if (error instanceof StoreUnavailableError || ++pending.failures < MAX_FAILURES) {
           throw error;
         }
-        log.error("activity given up", { count: rows.length, ...errorFields(error) });
+        const count = rows.length;
+        if (called !== NO_CALLS) {
+          // Whatever is wrong with them must not cost the sums.
+          log.error("calls given up", { count, ...errorFields(error) });
+          pending.calls = NO_CALLS;
+          continue;
+        }
+        log.error("activity given up", { count, ...errorFields(error) });
         metrics.activityDropped.inc(requestsOf(rows));
       }
       pending = undefined;
@@ -125,6 +150,7 @@ export function createRecorder(o: {
   return {
     add(ended) {
       ledger.add(ended);
+      calls.add(ended);
       noteAge();
     },
     start(source) {

@@ -3,7 +3,7 @@ import type { Pool } from "../db/index.ts";
 import { errorFields, type Log } from "../log.ts";
 
 const EVERY_MS = 3_600_000;
-// With fewer minutes than this x3sproxy.prune_activity has deleted all that there were to delete.
+// With fewer rows than this x3sproxy.prune_activity has deleted all that there were to delete.
 const CHUNK_ROWS = 5000;
 const PAUSE_MS = 100;
 

@@ -1,6 +1,7 @@
 // Reading what was added up: by whoever may see the workspace, never beyond it.
 import type { Clock } from "../clock.ts";
 import type { Page, Pool } from "../db/index.ts";
+import { contextKey, contextsOf, type ContextUse } from "./call-views.ts";
 import { readOverview, type Overview } from "./overview.ts";
 import { isIdle, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
 
@@ -24,6 +25,8 @@ export interface ActivityRow {
   firstByteMsAverage: number | null;
   /** Without refusals; null where there was nothing else. */
   totalMsAverage: number | null;
+  /** On whose behalf, as the agent said it; at most five, most requests first. */
+  contexts: Pick<ContextUse, "context" | "requests">[];
 }
 
 /** All that is given has to hold. */
@@ -94,7 +97,7 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
     list: (workspaceId, { from, to, agent, provider, agents }, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
         const only = agents as string[] | null;
-        const rows = await sql<(Omit<ActivityRow, "minute"> & { minute: Date })[]>`
+        const rows = await sql<(Omit<ActivityRow, "minute" | "contexts"> & { minute: Date })[]>`
           select minute, agent, provider, requests::float8, status_2xx::float8 as "status2xx",
             status_3xx::float8 as "status3xx", status_4xx::float8 as "status4xx", status_5xx::float8 as "status5xx",
             refusals::float8, broken::float8, request_bytes::float8 as "requestBytes", response_bytes::float8 as "responseBytes",
@@ -108,7 +111,12 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
             ${provider === undefined ? sql`` : sql`and provider = ${provider}`}
             ${after === undefined ? sql`` : sql`and (minute, agent, provider) < (${new Date(after[0])}, ${after[1]}, ${after[2]})`}
           order by minute desc, agent desc, provider desc limit ${limit}`;
-        return rows.map((row) => ({ ...row, minute: row.minute.toISOString() }));
+        const contexts = await contextsOf(sql, workspaceId, rows);
+        return rows.map((row) => ({
+          ...row,
+          minute: row.minute.toISOString(),
+          contexts: contexts.get(contextKey(row)) ?? [],
+        }));
       }),
 
     versionUse: (workspaceId, secretId, agents) =>

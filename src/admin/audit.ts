@@ -36,7 +36,7 @@ const eventView = z
       .nullable()
       .describe("SHA-256 of the target as it was, in the form that may be shown; null: not there."),
     afterHash: z.string().nullable().describe("The same of what it became."),
-    result: z.string().describe("`done`, or why not."),
+    result: z.string().describe("`done`, or why not; of `agent.unusual`, what was used."),
   })
   .meta({ id: "AuditEvent" });
 

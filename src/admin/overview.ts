@@ -17,7 +17,13 @@ const overviewView = z.object({
   byAgent: z.array(z.object({ agent: z.string(), ...counts })),
   attention: z.array(
     z.object({
-      kind: z.enum(["rotation_due", "agent_idle", "token_unused", "refusals_rising"]),
+      kind: z.enum([
+        "unusual_use",
+        "rotation_due",
+        "agent_idle",
+        "token_unused",
+        "refusals_rising",
+      ]),
       subject: z.string(),
       since: z.string(),
       detail: z.string(),

@@ -1,6 +1,7 @@
 // x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
+import { describeDryRun } from "./dry-run.ts";
 import { answers, call, list, type AgentView } from "./api.ts";
 import { bytes, collect, moment, positiveInteger, providerList } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -103,10 +104,17 @@ export function addScopeCommand(agent: Command, clock: Clock): void {
           "x3sproxy agent scope coder --template chat-only",
           "x3sproxy agent scope coder --address 10.0.0.0/8 --requests-per-minute 60",
           "x3sproxy agent scope coder --rule any --model any",
+          "x3sproxy agent scope coder --rule 'POST /anthropic/v1/messages' --dry-run",
         ),
-    );
+    )
+    .option("--dry-run", "change nothing: tell which calls of the last day it would have refused");
   reports(addScopeOptions(command, clock), async ([name = ""]) => {
-    const options = command.opts<ScopeOptions>();
+    const { dryRun, ...options } = command.opts<ScopeOptions & { dryRun?: true }>();
+    if (dryRun === true) {
+      const path = `/agents/${encodeURIComponent(name)}/scope/dry-run`;
+      const answer = await call(answers.dryRun, "POST", path, scopeOf(options));
+      return { json: answer.dryRun, text: describeDryRun(answer.dryRun) };
+    }
     const agent = Object.keys(options).every((option) => option === "json")
       ? await find(name)
       : (

@@ -65,9 +65,28 @@ const userView = z.looseObject({
 });
 export type UserView = z.infer<typeof userView>;
 
+const dryRun = z.looseObject({
+  from: z.string(),
+  calls: z.number(),
+  refused: z.number(),
+  unknown: z.number(),
+  examples: z.array(
+    z.object({
+      method: z.string(),
+      provider: z.string(),
+      path: z.string(),
+      address: z.string(),
+      reason: z.string(),
+      calls: z.number(),
+    }),
+  ),
+});
+export type DryRun = z.infer<typeof dryRun>;
+
 export const answers = {
   secret: z.object({ secret: secretView }),
   agent: z.object({ agent: agentView }),
+  dryRun: z.object({ dryRun }),
   deployment: z.object({
     agent: agentView,
     token: z.string(),

@@ -206,7 +206,13 @@ const overview = z.object({
   byAgent: z.array(z.object({ agent: text, ...counts })),
   attention: z.array(
     z.object({
-      kind: z.enum(["rotation_due", "agent_idle", "token_unused", "refusals_rising"]),
+      kind: z.enum([
+        "unusual_use",
+        "rotation_due",
+        "agent_idle",
+        "token_unused",
+        "refusals_rising",
+      ]),
       subject: text,
       since: maybeText,
       detail: maybeText,

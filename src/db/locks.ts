@@ -5,4 +5,6 @@ export const LOCK = {
   logins: 7_233_002,
   /** Taken in SQL, by x3sproxy.prune_activity. */
   activityPruning: 7_233_003,
+  /** Taken in SQL, by x3sproxy.add_calls. */
+  callsWriting: 7_233_004,
 } as const;

@@ -1,7 +1,7 @@
 // The roles and what each includes. One table, no exceptions spread over the routes.
 import { RequestError } from "../errors.ts";
 
-/** What a user or an API key is in its workspace. An auditor reads the audit, and nothing else. */
+/** What a user or an API key is in its workspace. An auditor reads the audit and on whose behalf calls were made, and nothing else. */
 export type Role = "viewer" | "operator" | "admin" | "owner" | "auditor";
 
 export const ROLES: readonly Role[] = ["viewer", "operator", "admin", "owner", "auditor"];

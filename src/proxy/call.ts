@@ -12,6 +12,7 @@ import {
   type ErrorShape,
 } from "../providers/index.ts";
 import type { HeldSecret, Injection, Vault } from "../vault/index.ts";
+import { readContext } from "./context.ts";
 import { carriesForeign, findToken, stripQuery } from "./credential-slots.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Plan } from "./forward.ts";
@@ -63,6 +64,7 @@ export class Call {
   #target: Target | undefined;
   #errorShape: ErrorShape = UNKNOWN_SHAPE;
   #sensitiveEndpoint: string | undefined;
+  #hasContext = false;
 
   constructor(context: CallContext, exchange: Exchange, request: IncomingMessage) {
     this.#context = context;
@@ -110,6 +112,7 @@ export class Call {
       return;
     }
     const { canonicalPath } = route;
+    this.#hasContext = found.hasContext;
     const resolved = this.#context.access.resolve(found.token);
     if (resolved instanceof Promise) {
       void resolved
@@ -137,7 +140,10 @@ export class Call {
 
   #learnRoute(route: Route): void {
     const { exchange } = this;
-    if (route.canonicalPath !== undefined) exchange.path = route.path;
+    if (route.canonicalPath !== undefined) {
+      exchange.path = route.path;
+      exchange.canonicalPath = route.canonicalPath;
+    }
     if (route.provider === "") return;
     const builtIn = builtInProviders.get(route.provider);
     if (builtIn === undefined) return;
@@ -160,6 +166,11 @@ export class Call {
     exchange.agentId = resolved.agentId;
     exchange.agent = resolved.agentName;
     exchange.deployment = resolved.deployment;
+    if (this.#hasContext) {
+      const context = readContext(this.request.rawHeaders);
+      if (context === undefined) return refuse("bad_context");
+      exchange.context = context;
+    }
     const stranger = this.#context.access.admit(resolved, exchange.address);
     if (stranger !== undefined) return refuse(stranger);
     if (route.provider === "") return { kind: "own", path: route.path, grant: resolved };

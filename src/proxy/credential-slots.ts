@@ -50,18 +50,24 @@ export function carriesForeign(rawHeaders: readonly string[], name: string): boo
   return false;
 }
 
-/** The one proxy token of a request, or why there is none. Reads raw header pairs, since a repeated header is two slots. */
+/**
+ * The one proxy token of a request, or why there is none; with it, whether there are context headers, which are no slots. Reads raw
+ * header pairs, since a repeated header is two slots.
+ */
 export function findToken(
   rawHeaders: readonly string[],
   query: string | undefined,
-): { token: string } | RefusalReason {
+): { token: string; hasContext: boolean } | RefusalReason {
   const finder = new TokenFinder();
+  let hasContext = false;
   const subprotocols: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const field = fieldName(rawHeaders[i] ?? "");
     const value = rawHeaders[i + 1] ?? "";
     if (field.comparable === "sec-websocket-protocol") {
       subprotocols.push(value);
+    } else if (field.contextName !== undefined) {
+      hasContext = true;
     } else if (
       field.isSlot ||
       // The header of a custom provider, perhaps: ours by what it holds.
@@ -76,7 +82,7 @@ export function findToken(
   if (query !== undefined) {
     for (const parameter of query.split(SEPARATOR)) finder.offer(credentialOf(parameter) ?? "");
   }
-  return finder.result();
+  return finder.result(hasContext);
 }
 
 /** The query without the parameters that are slots; the others stay byte for byte. Undefined when nothing is left. */
@@ -124,9 +130,9 @@ class TokenFinder {
     else this.#token = text;
   }
 
-  result(): { token: string } | RefusalReason {
+  result(hasContext: boolean): { token: string; hasContext: boolean } | RefusalReason {
     if (this.#refusal !== undefined) return this.#refusal;
-    return this.#token === undefined ? "missing_token" : { token: this.#token };
+    return this.#token === undefined ? "missing_token" : { token: this.#token, hasContext };
   }
 }
 

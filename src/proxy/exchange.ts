@@ -1,5 +1,6 @@
 // The record of one request and its answer: allow-listed fields, emitted once after it ends. Log line, metrics and roll-ups
-// all read it here and nowhere else. Never holds a header, a query, a body or an error's message.
+// all read it here and nowhere else. Never holds a header but the context's, a query,
+// a body or an error's message.
 //
 // Records are emitted in batches: what runs once a request finds the processor's caches cold, which makes it cost several
 // times what it costs in a loop. Emitted one by one, they were a quarter of a request's CPU.
@@ -10,7 +11,8 @@ import type { RefusalReason } from "../errors.ts";
 import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { OpenCounts, type OpenCount } from "./open-counts.ts";
-import { loggedPath } from "./path.ts";
+import type { CallContextFields } from "./context.ts";
+import { loggedPath, recordedPath } from "./path.ts";
 
 /** How an exchange ended. */
 export type Outcome =
@@ -41,6 +43,10 @@ export class Exchange {
   providerIsBuiltIn = false;
   /** Raw, and only of a path that has a canonical form. */
   path: string | undefined;
+  /** The form of it that rules compare. */
+  canonicalPath: string | undefined;
+  /** On whose behalf, as the agent says; undefined: it says nothing. */
+  context: CallContextFields | undefined;
   workspaceId: string | undefined;
   agentId: string | undefined;
   agent: string | undefined;
@@ -67,6 +73,19 @@ export class Exchange {
     this.id = id;
     this.method = method;
     this.startMs = startMs;
+  }
+
+  /** Whether the upstream had the call: it was forwarded, and its answer or its breaking off is no refusal of ours. */
+  get wentUp(): boolean {
+    return this.openCount !== undefined && this.outcome !== "refused";
+  }
+
+  /** The path that rules compare, as far as it may be recorded; empty: not. */
+  get recordedPath(): string {
+    const { path, canonicalPath } = this;
+    return path === undefined || canonicalPath === undefined
+      ? ""
+      : recordedPath(path, canonicalPath);
   }
 }
 
@@ -195,6 +214,7 @@ function fields(exchange: Exchange): LogFields {
     secretVersion: exchange.secretVersion,
     websocket: exchange.websocket ? true : undefined,
     errorCode: exchange.errorCode,
+    context: exchange.context,
   };
 }
 

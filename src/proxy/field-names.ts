@@ -64,7 +64,11 @@ const UNREAD: ReadonlySet<string> = new Set([
   "x-amz-security-token",
 ]);
 
+/** No spelling of ours goes up, whatever stands around it or between its parts. */
+const OWN_NAME = "x3sproxy";
 const OWN_PREFIX = "x3sproxy-";
+const CONTEXT_PREFIX = "x3sproxy-context-";
+const CONTEXT_NAME = /^[a-z0-9-]{1,32}$/;
 const FORWARDED_PREFIX = "x-forwarded";
 
 export interface FieldName {
@@ -81,6 +85,8 @@ export interface FieldName {
   readonly isTelling: boolean;
   readonly isSlot: boolean;
   readonly isUnread: boolean;
+  /** Of a context header: what stands behind the prefix; empty when that can't be a name. Undefined for any other header. */
+  readonly contextName: string | undefined;
 }
 
 // The same few names come with every request. Names that nobody sends twice must not fill the memory.
@@ -112,12 +118,19 @@ function classify(name: string): FieldName {
     isRequestDropped:
       isHopByHop ||
       REQUEST_DROPPED.has(comparable) ||
-      comparable.includes(OWN_PREFIX) ||
+      comparable.includes(OWN_NAME) ||
       comparable.startsWith(FORWARDED_PREFIX),
     isResponseDropped:
       isHopByHop || RESPONSE_DROPPED.has(comparable) || comparable.startsWith(OWN_PREFIX),
     isTelling: TELLING.has(comparable),
     isSlot: SLOTS.has(comparable),
     isUnread: UNREAD.has(comparable),
+    contextName: contextNameOf(comparable),
   };
+}
+
+function contextNameOf(comparable: string): string | undefined {
+  if (!comparable.startsWith(CONTEXT_PREFIX)) return undefined;
+  const name = comparable.slice(CONTEXT_PREFIX.length);
+  return CONTEXT_NAME.test(name) ? name : "";
 }

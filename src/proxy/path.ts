@@ -1,9 +1,10 @@
 // The path of a request, in two forms: raw, as it goes upstream byte for byte, and canonical, as rules compare it.
 // A path whose two forms could mean different places to different servers is refused, never repaired.
-import { PROXY_TOKEN_PREFIX } from "../ids.ts";
+import { mightBeBearer, PROXY_TOKEN_PREFIX } from "../ids.ts";
 import { looksLikeKey } from "../providers/index.ts";
 
 const LONGEST_LOGGED = 512;
+const LONGEST_RECORDED = 200;
 // Only a long segment can be a key.
 const LONG_SEGMENT = /[^/]{20}/;
 
@@ -41,6 +42,23 @@ export function loggedPath(raw: string): string {
     .split("/")
     .map((segment) => (looksLikeKey(decodeURIComponent(segment)) ? "…" : segment));
   return segments.join("/").slice(0, LONGEST_LOGGED);
+}
+
+/** The canonical path when all of it may be recorded: not a long one, nor one with a credential in it; else empty. */
+export function recordedPath(raw: string, canonical: string): string {
+  if (canonical.length > LONGEST_RECORDED) return "";
+  // Keys have capitals, which only the raw form keeps; what is written in another alphabet shows only in the canonical one.
+  if (
+    LONG_SEGMENT.test(raw) &&
+    raw.split("/").some((each) => isCredential(decodeURIComponent(each)))
+  )
+    return "";
+  if (LONG_SEGMENT.test(canonical) && canonical.split("/").some(isCredential)) return "";
+  return canonical;
+}
+
+function isCredential(segment: string): boolean {
+  return looksLikeKey(segment) || mightBeBearer(segment);
 }
 
 function canonicalSegment(segment: string): string | undefined {

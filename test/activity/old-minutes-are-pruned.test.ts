@@ -90,3 +90,34 @@ test("the minutes of a workspace that is no more go, and no others", async (t) =
   );
   assert.equal(await retention.prune(), 0);
 });
+
+test("calls go after 48 hours or with their agent, contexts after 35 days, first uses with their agent", async (t) => {
+  const { database, owner, workspaceId } = await openActivity(t);
+  const agentId = newId();
+  await owner`insert into x3sproxy.agents (id, workspace_id, name, environment) values (${agentId}, ${workspaceId}, 'worker', 'production')`;
+  for (const id of [agentId, newId()]) {
+    for (const hours of [0, 47, 49]) {
+      await owner`
+        insert into x3sproxy.activity_calls
+        values (${workspaceId}, ${id}, now() - ${hours} * interval '1 hour', 'openai', 'GET', '/v1', '', 1)`;
+    }
+    await owner`
+      insert into x3sproxy.agent_first_uses
+      values (${workspaceId}, ${id}, 'provider', 'openai', now() - interval '400 days', null, true)`;
+  }
+  for (const days of [0, 34, 36]) {
+    await owner`
+      insert into x3sproxy.activity_contexts (workspace_id, minute, agent, provider, context, requests)
+      values (${workspaceId}, now() - ${days} * interval '1 day', 'gone', 'openai', '{"run":"1"}', 1)`;
+  }
+  const pool = createPool(database.controlUrl);
+  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
+  t.after(() => pool.close());
+  await retention.prune();
+  assert.equal((await owner`select from x3sproxy.activity_calls`).length, 2);
+  assert.equal((await owner`select from x3sproxy.activity_contexts`).length, 2);
+  assert.deepEqual(
+    [...(await owner`select agent_id from x3sproxy.agent_first_uses`)],
+    [{ agent_id: agentId }],
+  );
+});

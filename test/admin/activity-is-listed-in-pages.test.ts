@@ -31,7 +31,7 @@ it("a minute shows its counts and averages", async (t) => {
         provider: "openai",
         ...{ requests: 4, status2xx: 4, status3xx: 0, status4xx: 0, status5xx: 0 },
         ...{ refusals: 0, broken: 1, requestBytes: 40, responseBytes: 400 },
-        ...{ firstByteMsAverage: 20, totalMsAverage: 50 },
+        ...{ firstByteMsAverage: 20, totalMsAverage: 50, contexts: [] },
       },
       {
         minute: "1970-01-01T00:00:00.000Z",
@@ -39,7 +39,7 @@ it("a minute shows its counts and averages", async (t) => {
         provider: "",
         ...{ requests: 3, status2xx: 0, status3xx: 0, status4xx: 3, status5xx: 0 },
         ...{ refusals: 3, broken: 0, requestBytes: 0, responseBytes: 0 },
-        ...{ firstByteMsAverage: null, totalMsAverage: null },
+        ...{ firstByteMsAverage: null, totalMsAverage: null, contexts: [] },
       },
     ],
     nextCursor: null,

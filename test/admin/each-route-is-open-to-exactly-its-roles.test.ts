@@ -51,6 +51,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "GET /agents/:agent": { permission: "viewer", elsewhere: 404 },
   "GET /overview": { permission: "viewer" },
   "GET /activity": { permission: "viewer" },
+  "GET /contexts": { permission: "audit" },
   // These two make what they name, in the caller's own workspace.
   "POST /agents/:agent/deployments": { permission: "operator", body: {}, elsewhere: 201 },
   "PUT /providers/:provider": {
@@ -65,6 +66,11 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   },
   "POST /agents/:agent/suspend": { permission: "operator", elsewhere: 404 },
   "POST /agents/:agent/resume": { permission: "operator", elsewhere: 404 },
+  "POST /agents/:agent/scope/dry-run": {
+    permission: "admin",
+    body: { models: ["claude-*"] },
+    elsewhere: 404,
+  },
   "DELETE /agents/:agent": { permission: "operator", elsewhere: 404 },
   "GET /providers": { permission: "viewer" },
   "DELETE /providers/:provider": { permission: "admin", elsewhere: 404 },

@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
-import { createAgents, createCustomProviders, createEnvironments } from "../../src/access/index.ts";
-import { createActivityViews } from "../../src/activity/index.ts";
+import {
+  createAgents,
+  createCustomProviders,
+  createEnvironments,
+  createScopeTrials,
+} from "../../src/access/index.ts";
+import { createActivityViews, createCallViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
 import { createAudit } from "../../src/audit/index.ts";
 import type { Certificate } from "../../src/certificate.ts";
@@ -105,6 +110,8 @@ export async function openAdmin(
     environments: createEnvironments({ pool }),
     audit: createAudit({ pool }),
     activity: createActivityViews({ pool, clock }),
+    calls: createCallViews({ pool, clock }),
+    scopeTrials: createScopeTrials({ pool, clock }),
     keyTests: createKeyTests({ pool, vault, clock, callProvider: (call) => probe.call(call) }),
     log: createLog({ level: "debug", destination: { write: (line) => void log.push(line) } }),
     clock,

@@ -147,3 +147,27 @@ it("refusals that rise over many agents, a few each", async (t) => {
   }
   assert.deepEqual(kinds(await attention()), [["refusals_rising", "all agents"]]);
 });
+
+it("an agent that did what it never did before, for a week", async (t) => {
+  const { attention, clock, deploy, owner, workspaceId } = await open(t);
+  const [coder, tester] = [await deploy("coder"), await deploy("tester")];
+  const nowMs = clock.nowMs();
+  const add = (agentId: string, kind: string, value: string, atMs: number, unusual = true) => owner`
+    insert into x3sproxy.agent_first_uses
+    values (${workspaceId}, ${agentId}, ${kind}, ${value}, ${new Date(atMs)}, '192.0.2.1', ${unusual})`;
+  await add(coder, "provider", "anthropic", nowMs - 8 * DAY_MS, false);
+  await add(coder, "path", "POST /anthropic/v1/messages", nowMs - 8 * DAY_MS);
+  await add(tester, "provider", "groq", nowMs - HOUR_MS, false);
+  assert.deepEqual(await attention(), []);
+  await add(coder, "provider", "openai", nowMs - 2 * HOUR_MS);
+  const item = { kind: "unusual_use", subject: "coder" };
+  const since = new Date(nowMs - 2 * HOUR_MS).toISOString();
+  assert.deepEqual(await attention(), [{ ...item, since, detail: "provider openai" }]);
+  await add(coder, "path", "POST /openai/v1/responses", nowMs - HOUR_MS);
+  await add(coder, "address", "203.0.113.7", nowMs - 3 * HOUR_MS);
+  assert.partialDeepStrictEqual(await attention(), [
+    { ...item, detail: "path POST /openai/v1/responses, and 2 more" },
+  ]);
+  clock.advance(7 * DAY_MS);
+  assert.ok((await attention()).every(({ kind }) => kind !== "unusual_use"));
+});

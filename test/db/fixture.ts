@@ -72,6 +72,12 @@ export async function seedWorkspace(ownerUrl: string, name: string): Promise<See
         values (${workspaceId}, ${secretId}, 1, 'worker', now(), now(), 1)`;
       await tx`insert into x3sproxy.activity_agents
         values (${workspaceId}, ${agentId}, 'openai', 1, now())`;
+      await tx`insert into x3sproxy.activity_calls
+        values (${workspaceId}, ${agentId}, date_trunc('hour', now()), 'openai', 'GET', '/v1/models', '192.0.2.1', 1)`;
+      await tx`insert into x3sproxy.activity_contexts (workspace_id, minute, agent, provider, context, requests)
+        values (${workspaceId}, date_trunc('minute', now()), 'worker', 'openai', '{"run":"1"}', 1)`;
+      await tx`insert into x3sproxy.agent_first_uses
+        values (${workspaceId}, ${agentId}, 'provider', 'openai', now(), null, false)`;
       await tx`insert into x3sproxy.setup_links (hash, workspace_id, expires_at)
         values (${seed.setupHash}, ${workspaceId}, now() + interval '1 hour')`;
       await tx`insert into x3sproxy.audit_events

@@ -5,7 +5,12 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { seedWorkspace } from "./fixture.ts";
 
 const DENIED = { code: "42501" };
-const MAY_EXECUTE = ["x3sproxy.resolve_token", "x3sproxy.agent_state", "x3sproxy.add_activity"];
+const MAY_EXECUTE = [
+  "x3sproxy.resolve_token",
+  "x3sproxy.agent_state",
+  "x3sproxy.add_activity",
+  "x3sproxy.add_calls",
+];
 
 let database: TestDatabase;
 let proxy: Client;

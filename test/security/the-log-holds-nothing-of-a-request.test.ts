@@ -25,6 +25,7 @@ const ALLOWED = new Set([
     "firstByteMs",
     "totalMs",
     "websocket",
+    "address",
     "errorName",
     "errorCode",
     "count",

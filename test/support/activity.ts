@@ -1,12 +1,13 @@
 // Activity for tests: exchanges as the proxy would hand them over, and rows as if they had been written earlier.
 import type { Sql } from "../../src/db/index.ts";
+import type { EndedCall } from "../../src/activity/calls.ts";
 import type { EndedExchange } from "../../src/activity/ledger.ts";
 
 /** An exchange that went well, but for what `different` says. */
 export function ended(
   of: { workspaceId: string; agentId: string; agent: string },
-  different: Partial<EndedExchange> = {},
-): EndedExchange {
+  different: Partial<EndedExchange & EndedCall> = {},
+): EndedExchange & EndedCall {
   return {
     ...of,
     deployment: 1,
@@ -20,6 +21,12 @@ export function ended(
     firstByteMs: 20,
     totalMs: 50,
     endedAtMs: Date.now(),
+    method: "POST",
+    path: "/v1/responses",
+    recordedPath: different.path ?? "/v1/responses",
+    address: "192.0.2.1",
+    context: undefined,
+    wentUp: different.outcome !== "refused",
     ...different,
   };
 }
@@ -40,4 +47,24 @@ export async function insertMinute(
     values (${row.workspaceId}, ${new Date(row.atMs - (row.atMs % 60_000))}, ${row.agent}, ${row.provider ?? "openai"},
       ${requests}, ${row.status2xx ?? requests}, 0, 0, ${row.status5xx ?? 0}, 0, ${errors}, ${refusals}, ${broken},
       ${requests * 10}, ${requests * 100}, ${requests}, ${requests * 20}, ${requests}, ${requests * 50}, ${open})`;
+}
+
+/** Puts calls that went up into the table of them, in the hour of `atMs`. */
+export async function insertCalls(
+  owner: Sql,
+  row: { workspaceId: string; agentId: string; atMs: number; provider?: string } & Partial<
+    Record<"method" | "path" | "address", string>
+  >,
+  requests: number,
+): Promise<void> {
+  const {
+    provider = "openai",
+    method = "POST",
+    path = "/v1/responses",
+    address = "192.0.2.1",
+  } = row;
+  await owner`
+    insert into x3sproxy.activity_calls
+    values (${row.workspaceId}, ${row.agentId}, date_trunc('hour', ${new Date(row.atMs)}::timestamptz, 'UTC'),
+      ${provider}, ${method}, ${path}, ${address}, ${requests})`;
 }

@@ -1,0 +1,33 @@
+// On whose behalf an agent makes a call: what it says in x3sproxy-context-* headers, checked and bounded. They never go upstream. A
+// credential that somebody has put into one is refused, and must not reach the record.
+import { mightBeBearer } from "../ids.ts";
+import { looksLikeKey } from "../providers/index.ts";
+import { fieldName } from "./field-names.ts";
+
+/** By name, lower-case, without the prefix. */
+export type CallContextFields = Readonly<Record<string, string>>;
+
+const MOST = 8;
+const VALUE = /^[\x20-\x7e]{1,200}$/;
+// What stands around a key in a sentence, a header or a URL.
+const AROUND_A_KEY = /[\s"'`()<>[\]{},.;:=&?/@|]+/;
+
+/** The context in raw header pairs; undefined when it is not as it has to be. */
+export function readContext(rawHeaders: readonly string[]): CallContextFields | undefined {
+  const context: Record<string, string> = {};
+  let count = 0;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const { contextName: name } = fieldName(rawHeaders[i] ?? "");
+    if (name === undefined) continue;
+    const value = rawHeaders[i + 1] ?? "";
+    if (name === "" || ++count > MOST || Object.hasOwn(context, name)) return undefined;
+    if (!VALUE.test(value) || holdsCredential(value) || looksLikeKey(name)) return undefined;
+    context[name] = value;
+  }
+  return context;
+}
+
+function holdsCredential(text: string): boolean {
+  const parts = [...text.split(/\s+/), ...text.split(AROUND_A_KEY)];
+  return mightBeBearer(text) || parts.some(looksLikeKey);
+}
