@@ -10,6 +10,8 @@ import type { LookUps } from "./look-ups.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 
 const CONFIRM_EVERY_MS = 30_000;
+// Ends that come before the next tick are not left to it.
+const TICK_MS = 1_000;
 const MAX_CHECKS = 16;
 // What happens at about the same time is worked off together: a change of each of a thousand agents is few walks.
 const GATHER_MS = 20;
@@ -81,6 +83,7 @@ export function createOpenCalls(o: {
   let allSuspect = false;
   let walks = 0;
   let timer: NodeJS.Timeout | undefined;
+  let atEnd: NodeJS.Timeout | undefined;
   let immediate: NodeJS.Immediate | undefined;
   let queue: Standing[] = [];
   let next = 0;
@@ -92,14 +95,12 @@ export function createOpenCalls(o: {
 
   /** Looks at each open call's token, ends what has to end, and has confirmed what is in doubt. */
   function walk(): void {
-    clearTimeout(timer);
-    clearImmediate(immediate);
-    timer = undefined;
-    immediate = undefined;
+    stopTimers();
     walks += 1;
     each(see);
     const nowMs = clock.monotonicMs();
     let cutting = false;
+    let nextEndMs = Infinity;
     for (const standing of standings.values()) {
       if (standing.walk !== walks) {
         standings.delete(standing.grant.tokenHash);
@@ -108,12 +109,23 @@ export function createOpenCalls(o: {
       const { agentId, workspaceId } = standing.grant;
       if (allSuspect || suspects.has(agentId) || suspects.has(workspaceId)) standing.inDoubt = true;
       judge(standing, nowMs);
-      cutting ||= standing.cutFor !== undefined;
+      if (standing.cutFor !== undefined) cutting = true;
+      else nextEndMs = Math.min(nextEndMs, endMs(standing));
     }
     suspects.clear();
     allSuspect = false;
     if (cutting) cut();
+    const endsInMs = nextEndMs - nowMs;
+    if (endsInMs < TICK_MS) atEnd = setTimeout(walk, Math.ceil(endsInMs)).unref();
     checkNext();
+  }
+
+  function stopTimers(): void {
+    clearTimeout(timer);
+    clearTimeout(atEnd);
+    clearImmediate(immediate);
+    timer = undefined;
+    immediate = undefined;
   }
 
   function see({ grant }: OpenCall): void {
@@ -199,6 +211,11 @@ export function createOpenCalls(o: {
     return nowMs - (overSinceMs ?? nowMs) >= graceMs ? over : undefined;
   }
 
+  /** Monotonic: when its calls are cut if nothing more is heard of it. */
+  function endMs({ confirmedAtMs, overSinceMs }: Standing): number {
+    return Math.min(confirmedAtMs + GRANT_TTL_MS, (overSinceMs ?? Infinity) + graceMs);
+  }
+
   function cut(): void {
     let left = MAX_CUTS;
     each((call) => {
@@ -275,8 +292,7 @@ export function createOpenCalls(o: {
     },
     tick: walk,
     close() {
-      clearTimeout(timer);
-      clearImmediate(immediate);
+      stopTimers();
       each = () => undefined;
       standings.clear();
     },

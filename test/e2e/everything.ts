@@ -117,6 +117,8 @@ export async function mistype({ run }: Witness, tokens: Tokens): Promise<void> {
     [["agent", "deploy", "x", "--environment", KEYS.openai]],
     [["agent", "env", KEYS.openai]],
     [["agent", "env", TRACER, "--format", KEYS.openai]],
+    [["agent", "suspend", KEYS.openai]],
+    [["agent", "resume", KEYS.openai]],
     [["agent", "destroy", KEYS.openai, "--yes"]],
     [[KEYS.openai]],
   ];

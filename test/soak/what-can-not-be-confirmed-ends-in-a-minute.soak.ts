@@ -8,7 +8,7 @@ import { createTestDatabase } from "../support/database.ts";
 import { runService, type RunningService } from "../support/service.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";
 
-const AT_MOST_MS = 62_000;
+const AT_MOST_MS = 60_500;
 
 it("a stream at a service without its database is cut after 60 s, and new calls are refused before", async (t) => {
   const upstream = createServer((incoming, outgoing) => {
