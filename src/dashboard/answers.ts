@@ -15,6 +15,7 @@ export interface Page<T> {
 const text = z.string();
 const count = z.number();
 const maybeText = z.nullable(z.string());
+const maybeCount = z.nullable(z.number());
 const texts = z.array(z.string());
 const maybeTexts = z.nullable(z.array(z.string()));
 
@@ -96,7 +97,18 @@ const workspace = z.object({
   secondFactorRequired: z.boolean(),
   rotationDays: count,
   idleDays: count,
+  /** Tokens that are not used for so long end by themselves; null: never. */
+  unusedDays: maybeCount,
+  /** Of all agents together. */
+  limits: z.object({
+    requestsPerMinute: maybeCount,
+    openStreams: maybeCount,
+    bytesPerMinute: maybeCount,
+    openWebsockets: maybeCount,
+  }),
   environments: texts,
+  /** Since when all agents are suspended; null: they are not. */
+  agentsSuspendedAt: maybeText,
 });
 export type Workspace = z.infer<typeof workspace>;
 
@@ -155,12 +167,27 @@ const secretTest = z.object({
 });
 export type SecretTest = z.infer<typeof secretTest>;
 
+/** What an agent may do. Null: not limited. */
+const scope = {
+  providers: maybeTexts,
+  rules: maybeTexts,
+  allowedEndpoints: texts,
+  addresses: maybeTexts,
+  models: maybeTexts,
+  scopeExpiresAt: maybeText,
+  limits: z.object({
+    requestsPerMinute: maybeCount,
+    openStreams: maybeCount,
+    bytesPerMinute: maybeCount,
+  }),
+};
+
 const deployedAgent = {
   id: text,
   name: text,
   environment: text,
-  providers: maybeTexts,
-  allowedEndpoints: texts,
+  ...scope,
+  suspendedAt: maybeText,
   deployment: count,
   createdAt: text,
   deployedAt: text,
@@ -175,9 +202,47 @@ const agent = z.object({
   idle: z.boolean(),
 });
 export type Agent = z.infer<typeof agent>;
+export type ScopeFields = Pick<Agent, keyof typeof scope>;
 
-const deployment = z.object({ agent: z.object(deployedAgent), token: text });
+const changedAgent = z.object(deployedAgent);
+const deployment = z.object({ agent: changedAgent, token: text });
 export type Deployment = z.infer<typeof deployment>;
+
+const registration = z.object({
+  id: text,
+  createdAt: text,
+  expiresAt: text,
+  createdBy: maybeText,
+});
+export type Registration = z.infer<typeof registration>;
+
+const madeRegistration = z.object({ registration, token: text });
+export type MadeRegistration = z.infer<typeof madeRegistration>;
+
+const scopeTemplate = z.object({ name: text, title: text, description: text, rules: texts });
+export type ScopeTemplate = z.infer<typeof scopeTemplate>;
+
+const dryRun = z.object({
+  from: text,
+  to: text,
+  calls: count,
+  refused: count,
+  /** Of which too little is known to tell. */
+  unknown: count,
+  byReason: z.array(z.object({ reason: text, calls: count })),
+  examples: z.array(
+    z.object({
+      method: text,
+      provider: text,
+      /** Empty, here and below: not known. */
+      path: text,
+      address: text,
+      reason: text,
+      calls: count,
+    }),
+  ),
+});
+export type DryRun = z.infer<typeof dryRun>;
 
 const provider = z.object({
   name: text,
@@ -234,8 +299,10 @@ const activity = z.object({
   broken: count,
   requestBytes: count,
   responseBytes: count,
-  firstByteMsAverage: z.nullable(count),
-  totalMsAverage: z.nullable(count),
+  firstByteMsAverage: maybeCount,
+  totalMsAverage: maybeCount,
+  /** On whose behalf, as the agent said it. */
+  contexts: z.array(z.object({ context: z.record(text, text), requests: count })),
 });
 export type Activity = z.infer<typeof activity>;
 
@@ -295,6 +362,11 @@ export const read = {
   test: one("test", secretTest),
   agents: page("agents", agent),
   agent: one("agent", agent),
+  changedAgent: one("agent", changedAgent),
+  registrations: page("registrations", registration),
+  madeRegistration: (body: unknown): MadeRegistration => madeRegistration.parse(body),
+  scopeTemplates: page("templates", scopeTemplate),
+  dryRun: one("dryRun", dryRun),
   deployment: (body: unknown): Deployment => deployment.parse(body),
   providers: page("providers", provider),
   overview: one("overview", overview),

@@ -3,6 +3,7 @@ import { Outlet, Route, Routes } from "react-router";
 import { Frame } from "./frame.tsx";
 import { ActivityPage } from "./pages/activity.tsx";
 import { AgentPage } from "./pages/agent.tsx";
+import { AgentScopePage } from "./pages/agent-scope.tsx";
 import { AgentsPage } from "./pages/agents.tsx";
 import { ApiKeysPage } from "./pages/api-keys.tsx";
 import { AuditPage } from "./pages/audit.tsx";
@@ -51,6 +52,7 @@ export function App() {
           <Route path={PATHS.secret} element={<SecretPage />} />
           <Route path={PATHS.agents} element={<AgentsPage />} />
           <Route path={PATHS.agent} element={<AgentPage />} />
+          <Route path={PATHS.agentScope} element={<AgentScopePage />} />
           <Route path={PATHS.activity} element={<ActivityPage />} />
         </Route>
         <Route element={<Only permission="audit" />}>

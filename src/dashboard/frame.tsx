@@ -5,6 +5,7 @@ import { useState } from "react";
 import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
 import { read } from "./answers.ts";
 import { Button, IconButton } from "./parts/button.tsx";
+import { SuspensionBanner } from "./parts/emergency.tsx";
 import { Icon, type IconName } from "./parts/icon.tsx";
 import { useSay } from "./parts/toasts.tsx";
 import { PATHS } from "./paths.ts";
@@ -48,6 +49,7 @@ export function Frame() {
         <Person />
       </header>
       <main id="content" tabIndex={-1} className="content">
+        <SuspensionBanner />
         <Outlet />
       </main>
     </div>

@@ -7,6 +7,8 @@ export const PATHS = {
   secret: "/secrets/:id",
   agents: "/agents",
   agent: "/agents/:name",
+  /** Refusals of the proxy point here. */
+  agentScope: "/agents/:name/scope",
   activity: "/activity",
   audit: "/audit",
   users: "/users",
@@ -23,4 +25,5 @@ export const PATHS = {
 } as const;
 
 export const agentPath = (name: string): string => `/agents/${encodeURIComponent(name)}`;
+export const scopePath = (name: string): string => `${agentPath(name)}/scope`;
 export const secretPath = (id: string): string => `/secrets/${encodeURIComponent(id)}`;

@@ -1,6 +1,7 @@
 // What pages load, by resource: one hook each. A list is read page by page and shown as one.
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { read, type Page, type Read } from "./answers.ts";
+import { agentPath } from "./paths.ts";
 import { usePresence } from "./presence.ts";
 import { useCall } from "./session.tsx";
 
@@ -20,6 +21,12 @@ export interface Rows<T> {
   readonly more: (() => void) | undefined;
   readonly loadingMore: boolean;
 }
+
+/** A list that is there already. */
+export const listOf = <T>(rows: readonly T[]): Rows<T> => ({
+  ...{ rows, loading: false, error: null, more: undefined, loadingMore: false },
+  retry: () => undefined,
+});
 
 interface ListOptions {
   readonly params?: Readonly<Record<string, string>>;
@@ -62,6 +69,10 @@ export const useSecrets = () => useRows("secrets", "/secrets", read.secrets, { r
 export const useAgents = (enabled = true) =>
   useRows("agents", "/agents", read.agents, { refresh: true, enabled });
 export const useProviders = () => useRows("providers", "/providers", read.providers);
+export const useRegistrations = (agent: string) =>
+  useRows("agents", `${agentPath(agent)}/registrations`, read.registrations, { refresh: true });
+export const useScopeTemplates = () =>
+  useRows("scope-templates", "/scope-templates", read.scopeTemplates);
 export const useUsers = () => useRows("users", "/users", read.users);
 export const useInvitations = () => useRows("invitations", "/invitations", read.invitations);
 export const useApiKeys = () => useRows("api-keys", "/api-keys", read.apiKeys);
@@ -99,11 +110,14 @@ export function useAgent(name: string) {
   });
 }
 
-export function useWorkspace() {
+export function useWorkspace(enabled = true) {
   const call = useCall();
+  const refetchInterval = useRefreshInterval();
   return useQuery({
     queryKey: ["workspace"],
+    enabled,
     queryFn: ({ signal }) => call(read.workspace, "GET", "/workspace", { signal }),
+    refetchInterval,
   });
 }
 

@@ -95,3 +95,20 @@ export function stepText(seconds: number): string {
 /** ISO time `hours` before `fromMs`. */
 export const hoursBefore = (hours: number, fromMs: number): string =>
   new Date(fromMs - hours * HOUR_MS).toISOString();
+
+/** ISO time of what a datetime field holds, which is local time; undefined when it holds none. */
+export function isoOfLocal(local: string | null): string | undefined {
+  const ms = Date.parse(local ?? "");
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+}
+
+/** What a datetime field holds for it: local time, to the minute; empty for null. */
+export function localOfIso(iso: string | null): string {
+  if (iso === null) return "";
+  const at = new Date(iso);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return (
+    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` +
+    `T${two(at.getHours())}:${two(at.getMinutes())}`
+  );
+}

@@ -10,6 +10,20 @@ export const OWNER = {
 };
 const LONG_NAME = `a-name-as-long-as-names-may-be-${"x".repeat(63 - 31)}`;
 const LONG_EMAIL = `somebody${".with-a-long-name".repeat(3)}@${"a-long-domain.".repeat(8)}test`;
+/** Something in every part of a scope, much of it long. */
+const SCOPE = {
+  providers: ["openai", "anthropic", "gemini", "mistral", "groq"],
+  rules: [
+    "POST /openai/v1/responses",
+    `GET /openai/v1/${"a-segment-without-end".repeat(10)}/**`,
+    ...Array.from({ length: 30 }, (_, at) => `!* /anthropic/v1/part-${at}/**`),
+  ],
+  allowedEndpoints: ["openai:realtime-client-secrets"],
+  addresses: ["10.0.0.0/8", "2001:db8:1234:5678:9abc:def0:1234:0/112"],
+  models: ["claude-*", `ft:gpt-5-${"m".repeat(180)}`],
+  scopeExpiresAt: new Date(Date.now() + 2 * 86_400_000).toISOString(),
+  limits: { requestsPerMinute: 60, openStreams: 8, bytesPerMinute: 50_000_000 },
+};
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
@@ -25,12 +39,14 @@ export async function fillWorkspace(place: Place): Promise<{ id: string; name: s
   const { openai } = await saveKeys(place);
   await send(place, "PUT", "/providers/gateway", { origin: "https://llm.example.test" });
   for (const [agent, body] of [
-    ["summaries", {}],
+    ["summaries", SCOPE],
     ["idle-agent", { environment: "staging", ttlSeconds: 86_400 }],
     [LONG_NAME, { providers: ["openai", "anthropic", "gemini", "mistral", "groq"] }],
   ] as const) {
     await send(place, "POST", `/agents/${agent}/deployments`, body);
   }
+  await send(place, "POST", "/agents/idle-agent/suspend", undefined);
+  await send(place, "POST", "/agents/summaries/registrations", { expiresInSeconds: 600 });
   await invitePeople(place);
   await send(place, "POST", "/api-keys", {
     name: `pipeline ${"of a team ".repeat(9)}`.trim(),
@@ -41,6 +57,7 @@ export async function fillWorkspace(place: Place): Promise<{ id: string; name: s
     requestsPerMinute: 60,
   });
   await letTimePass(place, openai);
+  await send(place, "POST", "/workspace/suspend", undefined);
   return { id: openai, name: "summaries" };
 }
 
@@ -109,10 +126,10 @@ export async function send(
   const response = await fetch(`${adminUrl}/api/v1${path}`, {
     method,
     headers: {
-      "content-type": "application/json",
+      ...(body !== undefined && { "content-type": "application/json" }),
       ...(apiKey !== "" && { authorization: `Bearer ${apiKey}` }),
     },
-    body: JSON.stringify(body),
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
   assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);

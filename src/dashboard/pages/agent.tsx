@@ -6,13 +6,16 @@ import type { Agent } from "../answers.ts";
 import { ActivityTable } from "../parts/activity-table.tsx";
 import { DeployDialog, DestroyAgentDialog } from "../parts/agent-actions.tsx";
 import { AgentBadges } from "../parts/agent-state.tsx";
+import { SuspendAgentDialog, SuspensionButton } from "../parts/agent-suspension.tsx";
 import { Button, ButtonLink } from "../parts/button.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Page, Section } from "../parts/page.tsx";
+import { Registrations } from "../parts/registrations.tsx";
+import { ScopeSummary } from "../parts/scope-view.tsx";
 import { Snippets } from "../parts/snippets.tsx";
-import { ErrorState, Missing } from "../parts/states.tsx";
+import { ErrorState, Missing, Note } from "../parts/states.tsx";
 import { When } from "../parts/when.tsx";
-import { PATHS } from "../paths.ts";
+import { PATHS, scopePath } from "../paths.ts";
 import { useActivity, useAgent, useProviders } from "../queries.ts";
 import { useMay } from "../session.tsx";
 import { PLACEHOLDER, usableProviders } from "../snippets.ts";
@@ -46,6 +49,7 @@ function AgentDetail({ agent }: { agent: Agent }) {
   const providers = useProviders();
   const activity = useActivity({ agent: agent.name });
   const [redeploying, setRedeploying] = useState(false);
+  const [suspending, setSuspending] = useState(false);
   const [destroying, setDestroying] = useState(false);
   const all = `${PATHS.activity}?${new URLSearchParams({ agent: agent.name }).toString()}`;
   return (
@@ -53,18 +57,29 @@ function AgentDetail({ agent }: { agent: Agent }) {
       title={agent.name}
       intro={<Link to={PATHS.agents}>All agents</Link>}
       actions={
-        mayDeploy && (
-          <>
-            <Button kind="primary" small onClick={() => setRedeploying(true)}>
-              Redeploy
-            </Button>
-            <Button kind="danger" small onClick={() => setDestroying(true)}>
-              Destroy …
-            </Button>
-          </>
-        )
+        <>
+          <ButtonLink to={scopePath(agent.name)} small>
+            Scope
+          </ButtonLink>
+          {mayDeploy && (
+            <>
+              <SuspensionButton agent={agent} onSuspend={() => setSuspending(true)} />
+              <Button kind="primary" small onClick={() => setRedeploying(true)}>
+                Redeploy
+              </Button>
+              <Button kind="danger" small onClick={() => setDestroying(true)}>
+                Destroy …
+              </Button>
+            </>
+          )}
+        </>
       }
     >
+      {agent.suspendedAt !== null && (
+        <Note tone="bad">
+          <strong>Suspended</strong> <When at={agent.suspendedAt} />: its calls are refused.
+        </Note>
+      )}
       <Facts facts={factsOf(agent)} />
       <Section
         title="Connect"
@@ -82,6 +97,7 @@ function AgentDetail({ agent }: { agent: Agent }) {
           )
         )}
       </Section>
+      <Registrations agent={agent} providers={providers.rows} />
       <Section title="Lately" actions={<Link to={all}>All of its activity</Link>}>
         <ActivityTable
           list={{ ...activity, rows: activity.rows.slice(0, RECENT), more: undefined }}
@@ -93,6 +109,10 @@ function AgentDetail({ agent }: { agent: Agent }) {
         onClose={() => setRedeploying(false)}
         providers={providers.rows}
         agent={agent}
+      />
+      <SuspendAgentDialog
+        agent={suspending ? agent : undefined}
+        onClose={() => setSuspending(false)}
       />
       <DestroyAgentDialog
         agent={destroying ? agent : undefined}
@@ -107,7 +127,7 @@ function factsOf(agent: Agent): ComponentProps<typeof Facts>["facts"] {
   const none = <span className="muted">none</span>;
   return [
     ["Environment", agent.environment],
-    ["May use", agent.providers === null ? "every provider" : agent.providers.join(", ") || none],
+    ["Scope", <ScopeSummary key="scope" agent={agent} />],
     ["Has used", agent.providersUsed.length === 0 ? none : agent.providersUsed.join(", ")],
     [
       "Last used",
@@ -126,8 +146,5 @@ function factsOf(agent: Agent): ComponentProps<typeof Facts>["facts"] {
       </span>,
     ],
     ["Token ends", <When key="ends" at={agent.expiresAt} />],
-    ...(agent.allowedEndpoints.length > 0
-      ? [["Sensitive endpoints", agent.allowedEndpoints.join(", ")] as const]
-      : []),
   ];
 }

@@ -4,13 +4,15 @@ import { Link, useSearchParams } from "react-router";
 import type { Agent } from "../answers.ts";
 import { DeployDialog, DestroyAgentDialog } from "../parts/agent-actions.tsx";
 import { AgentBadges } from "../parts/agent-state.tsx";
+import { SuspendAgentDialog, SuspensionButton } from "../parts/agent-suspension.tsx";
 import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
+import { ScopeSummary } from "../parts/scope-view.tsx";
 import { EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
-import { agentPath } from "../paths.ts";
+import { agentPath, scopePath } from "../paths.ts";
 import { useAgents, useProviders } from "../queries.ts";
 import { useMay, useMe } from "../session.tsx";
 import { number } from "../time.ts";
@@ -23,6 +25,7 @@ export function AgentsPage() {
   const [query, setQuery] = useSearchParams();
   const [redeployed, setRedeployed] = useState<Agent | undefined>();
   const [destroyed, setDestroyed] = useState<Agent | undefined>();
+  const [suspended, setSuspended] = useState<Agent | undefined>();
   const mayMake = mayDeploy && me.agents === null;
   const deploy = () => setQuery({ deploy: "" });
 
@@ -38,13 +41,13 @@ export function AgentsPage() {
       ),
     },
     {
-      title: "Providers",
-      cell: (agent) =>
-        agent.providers === null ? (
-          <span className="muted">all</span>
-        ) : (
-          <span className="clamp">{agent.providers.join(", ")}</span>
-        ),
+      title: "Scope",
+      cell: (agent) => (
+        <Link to={scopePath(agent.name)} className="scope-link">
+          <span className="unseen">Scope of {agent.name}: </span>
+          <ScopeSummary agent={agent} />
+        </Link>
+      ),
     },
     { title: "Last used", cell: (agent) => <When at={agent.lastUsedAt} /> },
     { title: "Requests in 24 h", kind: "number", cell: (agent) => number(agent.requests24h) },
@@ -74,6 +77,7 @@ export function AgentsPage() {
             >
               Redeploy
             </Button>
+            <SuspensionButton agent={agent} onSuspend={() => setSuspended(agent)} named />
             <Button
               small
               kind="quiet"
@@ -124,6 +128,7 @@ export function AgentsPage() {
         providers={providers.rows}
         agent={redeployed}
       />
+      <SuspendAgentDialog agent={suspended} onClose={() => setSuspended(undefined)} />
       <DestroyAgentDialog agent={destroyed} onClose={() => setDestroyed(undefined)} />
     </Page>
   );

@@ -3,16 +3,21 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type Workspace } from "../answers.ts";
 import { Button } from "../parts/button.tsx";
+import { Emergency } from "../parts/emergency.tsx";
 import { Environments } from "../parts/environments.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { CheckField, Field, FormError } from "../parts/field.tsx";
+import { LimitFields, Limits } from "../parts/limit-fields.tsx";
 import { Section } from "../parts/page.tsx";
 import { SettingsPage } from "../parts/settings-page.tsx";
 import { ErrorState, Skeleton } from "../parts/states.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { useRefresh, useWorkspace } from "../queries.ts";
+import { limitsOf, textOf } from "../scope-draft.ts";
 import { refreshMe, useCall, useMay } from "../session.tsx";
 import { counted } from "../time.ts";
+
+const LIMITS = ["requestsPerMinute", "openStreams", "bytesPerMinute", "openWebsockets"] as const;
 
 export function WorkspacePage() {
   const { data: workspace, error, refetch } = useWorkspace();
@@ -21,6 +26,7 @@ export function WorkspacePage() {
     <SettingsPage title="Workspace">
       {workspace !== undefined ? (
         <>
+          <Emergency workspace={workspace} />
           {mayChange ? <RulesForm workspace={workspace} /> : <Rules workspace={workspace} />}
           <Environments />
         </>
@@ -46,6 +52,13 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
   const [required, setRequired] = useState(workspace.secondFactorRequired);
   const [rotationDays, setRotationDays] = useState(String(workspace.rotationDays));
   const [idleDays, setIdleDays] = useState(String(workspace.idleDays));
+  const [unusedDays, setUnusedDays] = useState(textOf(workspace.unusedDays));
+  const [limits, setLimits] = useState({
+    requestsPerMinute: textOf(workspace.limits.requestsPerMinute),
+    openStreams: textOf(workspace.limits.openStreams),
+    bytesPerMinute: textOf(workspace.limits.bytesPerMinute),
+    openWebsockets: textOf(workspace.limits.openWebsockets),
+  });
   const save = useMutation({
     mutationFn: () =>
       call(read.workspace, "PATCH", "/workspace", {
@@ -54,6 +67,8 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
           secondFactorRequired: required,
           rotationDays: Number(rotationDays),
           idleDays: Number(idleDays),
+          unusedDays: unusedDays.trim() === "" ? null : Number(unusedDays),
+          limits: limitsOf(limits),
         },
       }),
     onSuccess: async () => {
@@ -91,6 +106,20 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
           onValue={setIdleDays}
           required
         />
+        <Field
+          label="End tokens that are unused for this many days"
+          hint="They end by themselves; redeploying the agent gives it a new one. Empty: never."
+          type="number"
+          min={1}
+          max={3650}
+          placeholder="never"
+          value={unusedDays}
+          onValue={setUnusedDays}
+        />
+        <fieldset className="choices">
+          <legend>Limits of all agents together</legend>
+          <LimitFields names={LIMITS} values={limits} onValues={setLimits} />
+        </fieldset>
         <CheckField
           label="Everybody needs a second factor"
           hint="Whoever has none sets one up at the next step they take."
@@ -115,6 +144,11 @@ function Rules({ workspace }: { workspace: Workspace }) {
           ["Name", workspace.name],
           ["Rotate keys after", counted(workspace.rotationDays, "day")],
           ["Call an agent idle after", counted(workspace.idleDays, "day")],
+          [
+            "End unused tokens after",
+            workspace.unusedDays === null ? "never" : counted(workspace.unusedDays, "day"),
+          ],
+          ["Limits of all agents together", <Limits key="limits" limits={workspace.limits} />],
           ["Second factor", workspace.secondFactorRequired ? "everybody needs one" : "optional"],
         ]}
       />

@@ -57,12 +57,41 @@ const COLUMNS: readonly Column<Activity>[] = [
   },
 ];
 
+/** On whose behalf, as the agent said it in its requests. */
+const CONTEXTS: Column<Activity> = {
+  title: "On behalf of",
+  kind: "wide",
+  cell: ({ contexts }) => {
+    if (contexts.length === 0) return <span className="muted">–</span>;
+    const texts = contexts.map(
+      ({ context, requests }) =>
+        [
+          Object.entries(context)
+            .map(([name, value]) => `${name}: ${value}`)
+            .join(", "),
+          requests,
+        ] as const,
+    );
+    return (
+      <ul className="contexts">
+        {texts.map(([text, requests]) => (
+          <li key={text}>
+            <span className="break">{text}</span>{" "}
+            <span className="muted nowrap">{number(requests)}×</span>
+          </li>
+        ))}
+      </ul>
+    );
+  },
+};
+
 export function ActivityTable({ list, withoutAgent = false }: ActivityTableProps) {
+  const contexts = list.rows.some((row) => row.contexts.length > 0) ? [CONTEXTS] : [];
   return (
     <DataTable
       label="Activity"
       dense
-      columns={[MINUTE, ...(withoutAgent ? [] : [AGENT]), ...COLUMNS]}
+      columns={[MINUTE, ...(withoutAgent ? [] : [AGENT]), ...COLUMNS, ...contexts]}
       list={list}
       rowKey={({ minute, agent, provider }) => `${minute} ${agent} ${provider}`}
       empty={

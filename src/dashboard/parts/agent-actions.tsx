@@ -1,9 +1,11 @@
 // What can be done with an agent: deploy it (its token is shown once), destroy it.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "react-router";
 import { read, type Agent, type Deployment, type Provider } from "../answers.ts";
+import { scopePath } from "../paths.ts";
 import { useRefresh, useWorkspace } from "../queries.ts";
-import { useCall } from "../session.tsx";
+import { useCall, useMay } from "../session.tsx";
 import { usableProviders } from "../snippets.ts";
 import { counted } from "../time.ts";
 import { Button } from "./button.tsx";
@@ -11,6 +13,7 @@ import { CopyLine } from "./copy.tsx";
 import { DestructionDialog, useKept } from "./dialog.tsx";
 import { Choices, Field, FormError, SelectField } from "./field.tsx";
 import { OnceDialog } from "./once-dialog.tsx";
+import { ScopeSummary } from "./scope-view.tsx";
 import { Segments } from "./segments.tsx";
 import { Snippets } from "./snippets.tsx";
 import { Note } from "./states.tsx";
@@ -94,7 +97,10 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const [endpoints, setEndpoints] = useState<readonly string[]>(agent?.allowedEndpoints ?? []);
   const [life, setLife] = useState<string>(agent === undefined ? "" : SAME);
   const [asked, setAsked] = useState(false);
-  const nothing = some && chosen.length === 0;
+  const isAdmin = useMay("admin");
+  // The API takes no other scope for an agent that there is from anybody below.
+  const fixed = agent !== undefined && !isAdmin;
+  const nothing = !fixed && some && chosen.length === 0;
   // The same for every try of this form: a lost answer can be asked for again.
   const [idempotencyKey] = useState(newIdempotencyKey);
   const deploy = useMutation({
@@ -103,8 +109,8 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
         idempotencyKey,
         body: {
           environment: environment.trim(),
-          providers: some ? chosen : null,
-          allowedEndpoints: endpoints,
+          ...(!fixed && { providers: some ? chosen : null }),
+          ...(isAdmin && { allowedEndpoints: endpoints }),
           ...(life !== SAME && { ttlSeconds: life === "" ? null : Number(life) }),
         },
       }),
@@ -113,7 +119,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
       void refresh("agents", "workspace");
     },
   });
-  const sensitive = providers
+  const sensitive = (isAdmin ? providers : [])
     .filter((provider) => !some || chosen.includes(provider.name))
     .flatMap((provider) => provider.sensitiveEndpoints);
   return (
@@ -157,21 +163,25 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
           options={agent === undefined ? LIVES : [[SAME, "as long as before"], ...LIVES]}
         />
       </div>
-      <div className="field">
-        <span className="label" aria-hidden="true">
-          Providers
-        </span>
-        <Segments
-          label="Providers"
-          options={[
-            ["all", "All of them"],
-            ["some", "Only some"],
-          ]}
-          value={some ? "some" : "all"}
-          onValue={(value) => setSome(value === "some")}
-        />
-      </div>
-      {some && (
+      {fixed ? (
+        <FixedScope agent={agent} />
+      ) : (
+        <div className="field">
+          <span className="label" aria-hidden="true">
+            Providers
+          </span>
+          <Segments
+            label="Providers"
+            options={[
+              ["all", "All of them"],
+              ["some", "Only some"],
+            ]}
+            value={some ? "some" : "all"}
+            onValue={(value) => setSome(value === "some")}
+          />
+        </div>
+      )}
+      {!fixed && some && (
         <Choices
           label="It may use"
           options={providers.map((provider) => [provider.name, provider.title])}
@@ -204,6 +214,21 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
         </Button>
       </div>
     </form>
+  );
+}
+
+/** What it may do, for those who can't change it. */
+function FixedScope({ agent }: { agent: Agent }) {
+  return (
+    <div className="field">
+      <span className="label">Scope</span>
+      <p>
+        <ScopeSummary agent={agent} />
+      </p>
+      <p className="hint">
+        It stays as it is; admins can change it. <Link to={scopePath(agent.name)}>The scope</Link>
+      </p>
+    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 // The time that a list is about: the last hours or days, or from when to when. Kept in the page's URL.
 import { useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
-import { currentMs, hoursBefore } from "../time.ts";
+import { currentMs, hoursBefore, isoOfLocal } from "../time.ts";
 import { Field, SelectField } from "./field.tsx";
 
 const SPANS = [
@@ -17,8 +17,8 @@ const SPANS = [
 export function useSpan(otherwise: string): Readonly<Record<string, string>> {
   const [query] = useSearchParams();
   const span = query.get("span") ?? otherwise;
-  const from = isoOf(query.get("from"));
-  const to = isoOf(query.get("to"));
+  const from = isoOfLocal(query.get("from"));
+  const to = isoOfLocal(query.get("to"));
   // The hours before the page was opened: a span that moved on would be another list each time.
   const [openedMs] = useState(currentMs);
   return useMemo((): Record<string, string> => {
@@ -61,10 +61,4 @@ export function SpanFilter({ otherwise }: { otherwise: string }) {
       )}
     </>
   );
-}
-
-/** From what a datetime field holds, which is local time. */
-function isoOf(local: string | null): string | undefined {
-  const ms = Date.parse(local ?? "");
-  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
 }

@@ -1,0 +1,135 @@
+// The kill switch of the whole workspace: suspend all agents, let them go on, and the banner on every page meanwhile.
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { read, type Workspace } from "../answers.ts";
+import { useAgents, useOverview, useRefresh, useWorkspace } from "../queries.ts";
+import { useCall, useMay } from "../session.tsx";
+import { counted, number } from "../time.ts";
+import { Button } from "./button.tsx";
+import { Modal } from "./dialog.tsx";
+import { describeError, FormError } from "./field.tsx";
+import { Icon } from "./icon.tsx";
+import { Section } from "./page.tsx";
+import { useSay } from "./toasts.tsx";
+import { When } from "./when.tsx";
+
+/** Above every page, while all agents are suspended. */
+export function SuspensionBanner() {
+  const maySee = useMay("viewer");
+  const mayResume = useMay("admin");
+  const { data: workspace } = useWorkspace(maySee);
+  const resume = useResumeAll();
+  const at = workspace?.agentsSuspendedAt ?? null;
+  if (at === null) return null;
+  return (
+    <div className="banner" role="status">
+      <Icon name="warning" />
+      <p>
+        <strong>All agents of this workspace are suspended.</strong> That was done <When at={at} />;
+        their calls are refused.
+      </p>
+      {mayResume && (
+        <Button small busy={resume.isPending} onClick={() => resume.mutate()}>
+          Resume them
+        </Button>
+      )}
+    </div>
+  );
+}
+
+export function Emergency({ workspace }: { workspace: Workspace }) {
+  const [asking, setAsking] = useState(false);
+  const resume = useResumeAll();
+  const suspended = workspace.agentsSuspendedAt !== null;
+  return (
+    <Section
+      title="Emergency"
+      intro="Within a second the calls of all agents are refused, and open streams and WebSockets are cut. Tokens, scopes and keys stay."
+    >
+      <Button
+        kind={suspended ? "plain" : "danger"}
+        busy={resume.isPending}
+        onClick={() => (suspended ? resume.mutate() : setAsking(true))}
+      >
+        {suspended ? "Resume all agents" : "Suspend all agents"}
+      </Button>
+      <SuspendAllDialog open={asking} onClose={() => setAsking(false)} />
+    </Section>
+  );
+}
+
+function SuspendAllDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
+  return (
+    <Modal
+      open={open}
+      onClose={onClose}
+      title="Suspend all agents?"
+      description="Their calls are refused and what is open is cut, within a second, until somebody resumes them."
+      size="small"
+    >
+      <SuspendAllForm onClose={onClose} />
+    </Modal>
+  );
+}
+
+function SuspendAllForm({ onClose }: { onClose: () => void }) {
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  const suspend = useMutation({
+    mutationFn: () => call(read.workspace, "POST", "/workspace/suspend"),
+    onSuccess: async () => {
+      await refresh("workspace", "agents");
+      onClose();
+      say("All agents are suspended");
+    },
+  });
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!suspend.isPending) suspend.mutate();
+      }}
+    >
+      <Extent />
+      <FormError error={suspend.error} />
+      <div className="dialog-actions">
+        <Button onClick={onClose}>Cancel</Button>
+        <Button kind="danger" type="submit" data-initial-focus busy={suspend.isPending}>
+          Suspend all agents
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** How many it stops, as far as that is known by now: nobody has to wait for it. */
+function Extent() {
+  const agents = useAgents();
+  const { data: overview } = useOverview(24);
+  const more = agents.more === undefined ? "" : " or more";
+  const open = overview?.totals.activeStreams;
+  return (
+    <p>
+      <strong>
+        {agents.loading ? "…" : `${number(agents.rows.length)}${more}`}{" "}
+        {agents.rows.length === 1 ? "agent" : "agents"}
+      </strong>
+      {open !== undefined && `, with ${counted(open, "open stream")} a moment ago`}.
+    </p>
+  );
+}
+
+function useResumeAll() {
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  return useMutation({
+    mutationFn: () => call(read.workspace, "POST", "/workspace/resume"),
+    onSuccess: async () => {
+      await refresh("workspace", "agents");
+      say("Agents go on", { text: "But for those that are suspended by themselves." });
+    },
+    onError: (error) => say("Still suspended", { text: describeError(error), bad: true }),
+  });
+}

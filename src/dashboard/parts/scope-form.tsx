@@ -1,0 +1,280 @@
+// Changing what an agent may do: all parts of its scope in one form. Nothing holds before it is saved.
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { ApiProblem } from "../api.ts";
+import { read, type Agent, type DryRun, type Provider } from "../answers.ts";
+import { agentPath } from "../paths.ts";
+import { useRefresh } from "../queries.ts";
+import {
+  changeOf,
+  draftOf,
+  emptyLists,
+  LIMITS,
+  type ListName,
+  type ScopeDraft,
+} from "../scope-draft.ts";
+import { useCall } from "../session.tsx";
+import { Button } from "./button.tsx";
+import { Choices, Field, FormError } from "./field.tsx";
+import { LimitFields } from "./limit-fields.tsx";
+import { ListPart, ScopePart, ScopeRow } from "./scope-part.tsx";
+import { ScopeTemplates } from "./scope-templates.tsx";
+import { TrialDialog } from "./scope-trial.tsx";
+import { Note } from "./states.tsx";
+import { useSay } from "./toasts.tsx";
+
+/** Which part a refusal of the API is about. */
+const PARTS: Readonly<Record<string, ListName | "allowedEndpoints" | undefined>> = {
+  provider_unknown: "providers",
+  rule_invalid: "rules",
+  model_invalid: "models",
+  address_invalid: "addresses",
+  endpoint_unknown: "allowedEndpoints",
+};
+const NOTHING_CHANGED = "Nothing is changed yet.";
+
+interface ScopeFormProps {
+  readonly agent: Agent;
+  readonly providers: readonly Provider[];
+}
+
+export function ScopeForm({ agent, providers }: ScopeFormProps) {
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  // What the form began with: what somebody else saves meanwhile is not taken for a change made here.
+  const [before, setBefore] = useState(agent);
+  const [draft, setDraft] = useState(() => draftOf(agent));
+  const [asked, setAsked] = useState(false);
+  const [trial, setTrial] = useState<DryRun | undefined>();
+  const path = `${agentPath(agent.name)}/scope`;
+  const change = changeOf(draft, before);
+  const same = Object.keys(change).length === 0;
+  const empty = emptyLists(draft);
+
+  const save = useMutation({
+    mutationFn: () => call(read.changedAgent, "PATCH", path, { body: change }),
+    onSuccess: async (changed) => {
+      await refresh("agents");
+      const after = { ...agent, ...changed };
+      begin(after);
+      say(`Saved what ${agent.name} may do`, { text: "It holds within a second." });
+    },
+  });
+  const attempt = useMutation({
+    mutationFn: () => call(read.dryRun, "POST", `${path}/dry-run`, { body: change }),
+    onSuccess: setTrial,
+  });
+  const begin = (from: Agent) => {
+    setBefore(from);
+    setDraft(draftOf(from));
+    setAsked(false);
+    setTrial(undefined);
+    attempt.reset();
+  };
+  const pending = save.isPending || attempt.isPending;
+  const error = save.error ?? attempt.error;
+  const wrong = error instanceof ApiProblem ? PARTS[error.code] : undefined;
+  const errorOf = (name: ListName | "allowedEndpoints"): string | undefined => {
+    if (wrong === name) return error?.message;
+    return asked && empty.some((each) => each === name)
+      ? "Give at least one, or choose “Not limited”. With none, every call is refused."
+      : undefined;
+  };
+  const set = (part: Partial<ScopeDraft>) => setDraft({ ...draft, ...part });
+  const run = (what: { mutate: () => void }) => {
+    if (pending) return;
+    setAsked(true);
+    save.reset();
+    attempt.reset();
+    if (empty.length === 0 && !same) what.mutate();
+  };
+  const elsewhere = !pending && Object.keys(changeOf(draftOf(agent), before)).length > 0;
+
+  return (
+    <>
+      {elsewhere && (
+        <Note tone="warn">
+          Somebody else has changed this scope since it was opened here. What you save comes on top
+          of it.{" "}
+          <Button small onClick={() => begin(agent)}>
+            Show theirs
+          </Button>
+        </Note>
+      )}
+      <form
+        className="card scope-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const { submitter } = event.nativeEvent;
+          run(submitter?.getAttribute("value") === "try" ? attempt : save);
+        }}
+      >
+        <ProvidersPart draft={draft} set={set} error={errorOf("providers")} {...{ providers }} />
+        <ListPart
+          title="Calls"
+          hint={
+            <>
+              A rule is <code>METHOD /provider/path</code>, as in{" "}
+              <code>POST /openai/v1/responses</code>. <code>*</code> stands for anything in its
+              place, <code>**</code> for any rest; <code>!</code> in front takes away.
+            </>
+          }
+          item="Rule"
+          placeholder="POST /openai/v1/responses"
+          pattern="\s*!?\s*(\*|[A-Za-z]+)\s+\/\S+\s*"
+          patternText="METHOD /provider/path, as in POST /openai/v1/responses or !* /*/v1/files/**"
+          draft={draft.rules}
+          onDraft={(rules) => set({ rules })}
+          error={errorOf("rules")}
+          help={<ScopeTemplates draft={draft} onRules={(rules) => set({ rules })} />}
+        />
+        <ListPart
+          title="Models"
+          hint={
+            <>
+              By name; <code>*</code> stands for any characters, as in <code>claude-*</code>. Calls
+              whose model can’t be told are refused, too.
+            </>
+          }
+          item="Model"
+          placeholder="claude-*"
+          pattern="\s*\S+\s*"
+          patternText="A name without spaces, as in claude-* or gpt-5-mini"
+          draft={draft.models}
+          onDraft={(models) => set({ models })}
+          error={errorOf("models")}
+        />
+        <ListPart
+          title="Source addresses"
+          hint={
+            <>
+              From where its calls may come: <code>203.0.113.7</code> or a block, as in{" "}
+              <code>10.0.0.0/8</code>. Not limited: a token that is stolen works from everywhere.
+            </>
+          }
+          item="Address"
+          placeholder="10.0.0.0/8"
+          pattern="\s*[0-9A-Fa-f:.\/]+\s*"
+          patternText="An address or a block of them, as in 203.0.113.7, 10.0.0.0/8 or fd00::/8"
+          draft={draft.addresses}
+          onDraft={(addresses) => set({ addresses })}
+          error={errorOf("addresses")}
+        />
+        <EndpointsPart
+          draft={draft}
+          set={set}
+          error={errorOf("allowedEndpoints")}
+          {...{ providers }}
+        />
+        <ScopePart
+          title="End"
+          hint="When all of this ends, whatever its token’s own end. Its calls are refused from then on."
+          options={["Never", "At a time"]}
+          limited={draft.end.limited}
+          onLimited={(limited) => set({ end: { ...draft.end, limited } })}
+        >
+          <Field
+            label="Ends"
+            hint="In your time zone."
+            type="datetime-local"
+            value={draft.end.at}
+            onValue={(at) => set({ end: { ...draft.end, at } })}
+            required
+          />
+        </ScopePart>
+        <ScopeRow
+          title="Limits"
+          hint="What is over one is refused, with the time to wait. Empty: no limit."
+        >
+          <LimitFields
+            names={LIMITS}
+            values={draft.limits}
+            onValues={(limits) => set({ limits })}
+          />
+        </ScopeRow>
+        <div className="scope-actions">
+          <FormError error={wrong === undefined ? error : null} />
+          {asked && same && !save.isSuccess && <p role="status">{NOTHING_CHANGED}</p>}
+          <div className="dialog-actions">
+            <Button type="submit" value="try" busy={attempt.isPending}>
+              Try it on the last day
+            </Button>
+            <Button kind="primary" type="submit" value="save" busy={save.isPending}>
+              Save
+            </Button>
+          </div>
+        </div>
+      </form>
+      <TrialDialog
+        agent={agent.name}
+        trial={trial}
+        onClose={() => setTrial(undefined)}
+        save={() => save.mutate()}
+        saving={save.isPending}
+        error={save.error}
+      />
+    </>
+  );
+}
+
+interface PartProps {
+  readonly draft: ScopeDraft;
+  readonly set: (part: Partial<ScopeDraft>) => void;
+  readonly providers: readonly Provider[];
+  readonly error: string | undefined;
+}
+
+function ProvidersPart({ draft, set, providers, error }: PartProps) {
+  const { limited, values } = draft.providers;
+  // Also one that is gone by now: it can only be taken away where it is seen.
+  const gone = values.filter((name) => !providers.some((provider) => provider.name === name));
+  return (
+    <ScopePart
+      title="Providers"
+      hint="Whose keys it may use, in its environment."
+      limited={limited}
+      onLimited={(next) => set({ providers: { limited: next, values } })}
+      error={error}
+    >
+      <Choices
+        label="It may use"
+        options={[
+          ...providers.map((provider) => [provider.name, provider.title] as const),
+          ...gone.map((name) => [name, name] as const),
+        ]}
+        chosen={values}
+        onChosen={(chosen) => set({ providers: { limited, values: chosen } })}
+      />
+    </ScopePart>
+  );
+}
+
+function EndpointsPart({ draft, set, providers, error }: PartProps) {
+  const { limited, values } = draft.allowedEndpoints;
+  const offered = providers
+    .filter(({ name }) => !draft.providers.limited || draft.providers.values.includes(name))
+    .flatMap((provider) => provider.sensitiveEndpoints);
+  const all = [...new Set([...offered, ...values])];
+  return (
+    <ScopePart
+      title="Sensitive endpoints"
+      hint="They mint or list credentials: with one of these an agent can get itself a real key. Few agents need any."
+      options={["None", "Only these"]}
+      limited={limited}
+      onLimited={(next) => set({ allowedEndpoints: { limited: next, values } })}
+      error={error}
+    >
+      {all.length === 0 ? (
+        <p className="muted">Its providers have none.</p>
+      ) : (
+        <Choices
+          label="It may also call"
+          options={all.map((endpoint) => [endpoint, endpoint])}
+          chosen={values}
+          onChosen={(chosen) => set({ allowedEndpoints: { limited, values: chosen } })}
+        />
+      )}
+    </ScopePart>
+  );
+}
