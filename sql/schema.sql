@@ -247,10 +247,18 @@ table x3sproxy.proxy_tokens (
   deployment integer not null,
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone,
-  constraint proxy_tokens_agent_id_key UNIQUE (agent_id),
+  id uuid not null default gen_random_uuid(),
+  kind text not null default 'deployment'::text,
+  ttl_ms bigint,
   constraint proxy_tokens_agent_id_workspace_id_fkey FOREIGN KEY (agent_id, workspace_id) REFERENCES x3sproxy.agents(id, workspace_id) ON DELETE CASCADE,
+  constraint proxy_tokens_check CHECK (((kind = 'deployment'::text) OR (expires_at IS NOT NULL))),
   constraint proxy_tokens_hash_check CHECK ((octet_length(hash) = 32)),
-  constraint proxy_tokens_pkey PRIMARY KEY (hash)
+  constraint proxy_tokens_id_key UNIQUE (id),
+  constraint proxy_tokens_kind_check CHECK ((kind = ANY (ARRAY['deployment'::text, 'lease'::text]))),
+  constraint proxy_tokens_pkey PRIMARY KEY (hash),
+  constraint proxy_tokens_ttl_ms_check CHECK ((ttl_ms > 0)),
+  CREATE INDEX proxy_tokens_leases ON x3sproxy.proxy_tokens USING btree (agent_id) WHERE (kind = 'lease'::text),
+  CREATE UNIQUE INDEX proxy_tokens_deployment ON x3sproxy.proxy_tokens USING btree (agent_id) WHERE (kind = 'deployment'::text)
 ) with row level security;
 table x3sproxy.recovery_codes (
   hash bytea not null,
@@ -261,6 +269,22 @@ table x3sproxy.recovery_codes (
   constraint recovery_codes_pkey PRIMARY KEY (hash),
   constraint recovery_codes_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE,
   CREATE INDEX recovery_codes_user ON x3sproxy.recovery_codes USING btree (user_id)
+) with row level security;
+table x3sproxy.registrations (
+  id uuid not null,
+  workspace_id uuid not null,
+  agent_id uuid not null,
+  hash bytea not null,
+  created_by text not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  constraint registrations_agent_id_workspace_id_fkey FOREIGN KEY (agent_id, workspace_id) REFERENCES x3sproxy.agents(id, workspace_id) ON DELETE CASCADE,
+  constraint registrations_check CHECK ((expires_at <= (created_at + '1 day'::interval))),
+  constraint registrations_created_by_check CHECK ((length(created_by) <= 300)),
+  constraint registrations_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint registrations_hash_key UNIQUE (hash),
+  constraint registrations_pkey PRIMARY KEY (id),
+  CREATE INDEX registrations_agent ON x3sproxy.registrations USING btree (agent_id)
 ) with row level security;
 table x3sproxy.resets (
   user_id uuid not null,
@@ -604,15 +628,6 @@ AS $function$
     from x3sproxy.agents a join x3sproxy.workspaces w on w.id = a.workspace_id
     where a.id = agent_state.agent_id), 'gone')
 $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.announce_agent()
- RETURNS trigger
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  perform pg_notify('x3sproxy_changes', 'agent ' || coalesce(new.agent_id, old.agent_id));
-  return null;
-end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.announce_agent_row()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -620,6 +635,23 @@ CREATE OR REPLACE FUNCTION x3sproxy.announce_agent_row()
 AS $function$
 begin
   perform pg_notify('x3sproxy_changes', 'agent ' || coalesce(new.id, old.id));
+  return null;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.announce_token()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if tg_op = 'INSERT' and new.kind = 'lease' then return null; end if;
+  if tg_op = 'UPDATE' and new.kind = 'lease' and old.expires_at > now() + interval '60 s'
+    and new.expires_at >= old.expires_at
+    and (new.hash, new.workspace_id, new.agent_id, new.deployment, new.kind)
+      = (old.hash, old.workspace_id, old.agent_id, old.deployment, old.kind)
+  then
+    return null;
+  end if;
+  perform pg_notify('x3sproxy_changes', 'agent ' || coalesce(new.agent_id, old.agent_id));
   return null;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.announce_workspace()
@@ -757,6 +789,43 @@ begin
   delete from x3sproxy.workspaces where id = of_workspace and name = of_name and not home;
   return found;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.expire_unused_tokens()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  ended integer := 0;
+  token record;
+  this_moment timestamptz := date_trunc('milliseconds', now());
+begin
+  if not pg_try_advisory_xact_lock(7233010) then return 0; end if;
+  for token in
+    select t.hash, t.expires_at, a.id as agent_id, a.name, a.workspace_id
+    from x3sproxy.proxy_tokens t
+    join x3sproxy.agents a on a.id = t.agent_id
+    join x3sproxy.workspaces w on w.id = a.workspace_id
+    where t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
+      and t.created_at < now() - make_interval(days => w.unused_days)
+      and not exists (
+        select from x3sproxy.activity_agents u
+        where u.agent_id = a.id and u.workspace_id = a.workspace_id
+          and u.last_used_at >= now() - make_interval(days => w.unused_days))
+    order by a.id limit 500
+    for update of t skip locked
+  loop
+    update x3sproxy.proxy_tokens t set expires_at = this_moment where t.hash = token.hash;
+    insert into x3sproxy.audit_events
+      (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name,
+       before_hash, after_hash, result)
+    values (token.workspace_id, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', token.agent_id, token.name,
+      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(token.expires_at)), 'utf8')), 'hex'),
+      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(this_moment)), 'utf8')), 'hex'), 'unused');
+    ended := ended + 1;
+  end loop;
+  return ended;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, password_hash text)
  LANGUAGE sql
@@ -764,6 +833,14 @@ CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select u.id, u.workspace_id, u.email, u.password_hash from x3sproxy.users u where lower(u.email) = user_email
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.json_time(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce('"' || to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"', 'null')
 $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces()
  RETURNS TABLE(id uuid, name text, home boolean, created_at timestamp with time zone, users bigint, agents bigint, secrets bigint, setup_ends_at timestamp with time zone)
@@ -953,10 +1030,58 @@ begin
     on conflict (subject) do update set known = true, touched_at = excluded.touched_at;
   end if;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.trade_registration(registration_hash bytea, new_token_hash bytea, from_address text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wanted uuid;
+  registration x3sproxy.registrations;
+  agent x3sproxy.agents;
+  life_ms bigint;
+  ends timestamptz;
+begin
+  select r.agent_id into wanted from x3sproxy.registrations r where r.hash = registration_hash;
+  select a.* into agent
+  from x3sproxy.agents a join x3sproxy.workspaces w on w.id = a.workspace_id
+  where a.id = wanted and a.suspended_at is null and w.agents_suspended_at is null
+  for update of a;
+  if not found then return null; end if;
+  delete from x3sproxy.registrations r
+  where r.hash = registration_hash and r.agent_id = agent.id and r.expires_at > clock_timestamp()
+  returning * into registration;
+  if not found then return null; end if;
+
+  select t.ttl_ms into life_ms from x3sproxy.proxy_tokens t where t.agent_id = agent.id and t.kind = 'deployment';
+  delete from x3sproxy.proxy_tokens t where t.agent_id = agent.id;
+  update x3sproxy.agents a set deployments = a.deployments + 1, deployed_at = now() where a.id = agent.id;
+  ends := clock_timestamp() + life_ms * interval '1 millisecond';
+  insert into x3sproxy.proxy_tokens (hash, workspace_id, agent_id, deployment, created_at, expires_at, ttl_ms)
+  values (new_token_hash, agent.workspace_id, agent.id, agent.deployments + 1, now(), ends, life_ms);
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
+     target_kind, target_id, target_name, before_hash, after_hash, result)
+  values (agent.workspace_id, 'link', registration.id, 'registration by ' || left(registration.created_by, 284), from_address,
+    'registration', 'registration.trade', 'agent', agent.id, agent.name,
+    encode(sha256(convert_to(format('{"deployment":%s}', agent.deployments), 'utf8')), 'hex'),
+    encode(sha256(convert_to(format('{"deployment":%s}', agent.deployments + 1), 'utf8')), 'hex'), 'done');
+  return jsonb_build_object(
+    'workspaceId', agent.workspace_id,
+    'agentId', agent.id,
+    'agentName', agent.name,
+    'environment', agent.environment,
+    'deployment', agent.deployments + 1,
+    'expiresAtMs', (extract(epoch from ends) * 1000)::bigint,
+    'providers', to_jsonb(agent.providers),
+    'customProviders', coalesce((
+      select jsonb_agg(p.name order by p.name) from x3sproxy.providers p where p.workspace_id = agent.workspace_id), '[]'));
+end $function$;
 
 CREATE TRIGGER announce AFTER DELETE OR UPDATE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent_row();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
-CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent();
+CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_token();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
@@ -975,6 +1100,7 @@ policy own_workspace on x3sproxy.invitations PERMISSIVE for ALL to x3sproxy_cont
 policy own_workspace on x3sproxy.providers PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.proxy_tokens PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.recovery_codes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.registrations PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.resets PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.second_factors PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.secret_versions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
@@ -991,6 +1117,7 @@ grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_contr
 grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
+grant execute on function x3sproxy.expire_unused_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
 grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
@@ -1001,6 +1128,7 @@ grant execute on function x3sproxy.redeem_setup_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.renew_setup_link(uuid,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
 grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
+grant execute on function x3sproxy.trade_registration(bytea,bytea,text) to x3sproxy_proxy;
 grant usage on schema x3sproxy to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_proxy;
 grant select on table x3sproxy.activity_agents to x3sproxy_control;
@@ -1018,6 +1146,7 @@ grant select on table x3sproxy.master_keys to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.providers to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.proxy_tokens to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.recovery_codes to x3sproxy_control;
+grant delete, insert, select on table x3sproxy.registrations to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.resets to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.second_factors to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.secret_versions to x3sproxy_control;

@@ -76,3 +76,12 @@ export function sourceAddress(
   }
   return address?.toString();
 }
+
+/** What one client is counted under: its IPv4 address, or the /64 that an IPv6 client has to itself. */
+export function clientNetwork(address: string): string {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return "unknown";
+  return parsed instanceof ipaddr.IPv6
+    ? parsed.toNormalizedString().split(":").slice(0, 4).join(":")
+    : parsed.toString();
+}

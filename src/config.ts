@@ -70,6 +70,8 @@ export interface Deadlines {
 export interface ClientConfig {
   readonly adminUrl: string;
   readonly apiKey: string | undefined;
+  /** What `register` trades. */
+  readonly registrationToken: string | undefined;
   readonly dataDir: string;
   readonly publicUrl: string;
 }
@@ -182,8 +184,16 @@ export function readConfig(env: Environment = process.env): Config {
   });
 }
 
+/** All of the environment, for a process that is started with it. */
+export function environment(): NodeJS.ProcessEnv {
+  return process.env;
+}
+
 /** Builds the CLI's settings: where the admin API is, and the key for it. */
-export function readClientConfig(env: Environment = process.env): ClientConfig {
+export function readClientConfig(
+  { publicUrl }: { publicUrl?: string } = {},
+  env: Environment = process.env,
+): ClientConfig {
   const get = (name: string): string | undefined => env[name]?.trim() || undefined;
   const dataDir = resolve(get("X3SPROXY_DATA_DIR") ?? ".x3sproxy");
   const adminAddress = address(
@@ -205,9 +215,10 @@ export function readClientConfig(env: Environment = process.env): ClientConfig {
         reachable(adminAddress, tls),
     ),
     apiKey: get("X3SPROXY_API_KEY") ?? ownApiKey(dataDir),
+    registrationToken: get("X3SPROXY_REGISTRATION_TOKEN"),
     publicUrl: baseUrl(
-      "X3SPROXY_PUBLIC_URL",
-      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
+      publicUrl === undefined ? "X3SPROXY_PUBLIC_URL" : "--url",
+      publicUrl ?? get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
   };
 }

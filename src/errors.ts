@@ -127,6 +127,11 @@ export const PROBLEMS = {
   rule_invalid: [422],
   model_invalid: [422],
   idempotency_conflict: [409],
+  agent_suspended: [409],
+  registration_not_found: [404],
+  too_many_registrations: [409],
+  lease_not_found: [404],
+  too_many_leases: [409],
   // providers
   provider_not_found: [404],
   provider_unknown: [404, 422],

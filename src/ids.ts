@@ -12,6 +12,7 @@ const UNBIASED_LIMIT = 248;
 
 /** Prefixes of the bearer credentials that we issue. */
 export const PROXY_TOKEN_PREFIX = "x3sproxy_";
+export const REGISTRATION_PREFIX = "x3sreg_";
 export const API_KEY_PREFIX = "x3skey_";
 export const SETUP_TOKEN_PREFIX = "x3ssetup_";
 export const LINK_TOKEN_PREFIX = "x3slink_";
@@ -57,6 +58,14 @@ export function newSessionValue(): string {
 /** Whether `text` has the exact form of a proxy token. Says nothing about whether it is live. */
 export function isProxyToken(text: string): boolean {
   return PROXY_TOKEN.test(text);
+}
+
+/** Whether something in `text` begins as a token that agents are given does: it must go neither upstream nor into the log. */
+export function holdsAgentToken(text: string): boolean {
+  return (
+    text.includes("x3s") &&
+    (text.includes(PROXY_TOKEN_PREFIX) || text.includes(REGISTRATION_PREFIX))
+  );
 }
 
 /** SHA-256 (FIPS 180-4) as lower-case hex. A 190-bit random token needs no salt and no slow hash. */

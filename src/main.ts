@@ -7,8 +7,11 @@ import {
   createAgents,
   createCustomProviders,
   createEnvironments,
+  createLeases,
   createLimiter,
+  createRegistrations,
   createScopeTrials,
+  createUnusedTokens,
 } from "./access/index.ts";
 import {
   createActivityViews,
@@ -117,6 +120,9 @@ async function build(
   const retention = createRetention({ pool: controlPool, log });
   closers.push(() => retention.close());
   retention.start();
+  const unusedTokens = createUnusedTokens({ pool: controlPool, log });
+  closers.push(() => unusedTokens.close());
+  unusedTokens.start();
   const probe = createProbe(config);
   closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
@@ -131,6 +137,8 @@ async function build(
       originProblem,
     }),
     agents: createAgents({ pool: controlPool, clock, vault }),
+    registrations: createRegistrations({ pool: controlPool, clock }),
+    leases: createLeases({ pool: controlPool, clock }),
     customProviders: createCustomProviders({ pool: controlPool, originProblem }),
     environments: createEnvironments({ pool: controlPool }),
     audit: createAudit({ pool: controlPool }),

@@ -12,6 +12,7 @@ import { admissionOf, refusalOf, type CallFacts } from "./scope.ts";
 import { createLookUps, type LookUp } from "./look-ups.ts";
 import { createOpenCalls, type AgentState, type EachOpenCall } from "./open-calls.ts";
 import { createTokenCache } from "./token-cache.ts";
+import { createTrade, type Trade } from "./trade.ts";
 
 const TICK_MS = 1_000;
 
@@ -33,13 +34,15 @@ export interface Access {
    * their token has been replaced or past its end for the grace time, or when it was not confirmed within 60 s.
    */
   watchOpen(each: EachOpenCall): void;
+  /** Trades a registration for a new deployment of its agent. */
+  trade: Trade;
   /** Forgets every grant and stops watching. */
   close(): void;
 }
 
 /**
- * `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to. `redeployGraceMs`: how long calls may
- * go on whose token was replaced or has expired.
+ * `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to and what became of its agent, and trade a
+ * registration's. `redeployGraceMs`: how long calls may go on whose token was replaced or has expired.
  */
 export function createAccess(o: {
   pool: Pool;
@@ -108,6 +111,7 @@ export function createAccess(o: {
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
     watchOpen: (each) => openCalls.watch(each),
+    trade: createTrade(o),
     close() {
       clearInterval(timer);
       openCalls.close();

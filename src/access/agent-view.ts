@@ -1,5 +1,6 @@
 // An agent as it is stored and as it is shown.
 import type { TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
 import type { Limits } from "./grant.ts";
 import type { ScopeFields } from "./scope.ts";
 
@@ -53,7 +54,8 @@ export async function findAgent(
     select from x3sproxy.agents where workspace_id = ${workspaceId} and name = ${name} for update`;
   const [row] = await sql<AgentRow[]>`
     select a.*, t.expires_at
-    from x3sproxy.agents a left join x3sproxy.proxy_tokens t on t.agent_id = a.id
+    from x3sproxy.agents a
+    left join x3sproxy.proxy_tokens t on t.agent_id = a.id and t.kind = 'deployment'
     where a.workspace_id = ${workspaceId} and a.name = ${name}`;
   return row && agentView(row);
 }
@@ -80,6 +82,17 @@ export function agentView(row: AgentRow): AgentView {
     deployedAt: row.deployed_at.toISOString(),
     expiresAt: row.expires_at?.toISOString() ?? null,
   };
+}
+
+/** The same where there has to be one. Throws RequestError 404 `agent_not_found`. */
+export async function needAgent(
+  sql: TransactionSql,
+  workspaceId: string,
+  name: string,
+): Promise<AgentView> {
+  const agent = await findAgent(sql, workspaceId, name);
+  if (agent !== undefined) return agent;
+  throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
 }
 
 /** The agent as the target of an audit event. */

@@ -1,4 +1,4 @@
-// Agents and their tokens: each deployment mints a token and ends the one before it, in one transaction. The token
+// Agents and their tokens: each deployment mints a token and ends those before it, leases too, in one transaction. The token
 // leaves here once, as the answer to a deployment; only its SHA-256 is kept.
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
@@ -6,7 +6,14 @@ import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
 import type { Vault } from "../vault/index.ts";
-import { agentTarget, agentView, findAgent, type AgentRow, type AgentView } from "./agent-view.ts";
+import {
+  agentTarget,
+  agentView,
+  findAgent,
+  needAgent,
+  type AgentRow,
+  type AgentView,
+} from "./agent-view.ts";
 import { changesScope, checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
 import { setSuspended } from "./suspension.ts";
 import { claimOf, madeBefore, remember, tokenOf } from "./repeated-deployment.ts";
@@ -51,9 +58,9 @@ export interface Agents {
    * Throws RequestError 404 `agent_not_found`.
    */
   suspend(by: Actor, name: string): Promise<AgentView>;
-  /** Lets it go on with the token that it has. Throws RequestError 404 `agent_not_found`. */
+  /** Lets it go on with the tokens that it has. Throws RequestError 404 `agent_not_found`. */
   resume(by: Actor, name: string): Promise<AgentView>;
-  /** Ends the agent and its token. Throws RequestError 404 `agent_not_found`. */
+  /** Ends the agent and its tokens. Throws RequestError 404 `agent_not_found`. */
   destroy(by: Actor, name: string): Promise<AgentView>;
 }
 
@@ -86,19 +93,17 @@ export function createAgents(o: {
         if (!mayChangeScope) refuseOtherScope(before, d);
         const row = await upsert(sql, workspaceId, d);
         if (!mayChangeScope && before === undefined && row.deployments > 1) throw scopeNotYours();
-        const [old] = await sql<{ ttl_ms: number | null }[]>`
-          delete from x3sproxy.proxy_tokens where agent_id = ${row.id}
-          returning (extract(epoch from expires_at - created_at) * 1000)::float8 as ttl_ms`;
-        const ttlMs = d.ttlMs === undefined ? (old?.ttl_ms ?? null) : d.ttlMs;
+        const oldTtlMs = await endTokens(sql, row.id);
+        const ttlMs = d.ttlMs === undefined ? oldTtlMs : d.ttlMs;
         const expiresAt = ttlMs === null ? null : new Date(nowMs + ttlMs);
         const deployed = { agentId: row.id, deployment: row.deployments, atMs: nowMs };
         const token =
           claim === undefined ? newBearer(PROXY_TOKEN_PREFIX) : tokenOf(vault, by, claim, deployed);
         await sql`
           insert into x3sproxy.proxy_tokens
-            (hash, workspace_id, agent_id, deployment, created_at, expires_at)
+            (hash, workspace_id, agent_id, deployment, created_at, expires_at, ttl_ms)
           values (${Buffer.from(hashBearer(token), "hex")}, ${workspaceId}, ${row.id},
-            ${row.deployments}, ${new Date(nowMs)}, ${expiresAt})`;
+            ${row.deployments}, ${new Date(nowMs)}, ${expiresAt}, ${ttlMs})`;
         if (claim !== undefined) await remember(sql, by, claim, deployed);
         const agent = await findAgent(sql, workspaceId, d.name);
         if (agent === undefined) throw new Error("a deployed agent is missing");
@@ -113,7 +118,8 @@ export function createAgents(o: {
         workspaceId,
         (sql) => sql<AgentRow[]>`
           select a.*, t.expires_at
-          from x3sproxy.agents a left join x3sproxy.proxy_tokens t on t.agent_id = a.id
+          from x3sproxy.agents a
+          left join x3sproxy.proxy_tokens t on t.agent_id = a.id and t.kind = 'deployment'
           where a.workspace_id = ${workspaceId}
             ${after === undefined ? sql`` : sql`and a.name > ${after}`}
             ${only == null ? sql`` : sql`and a.name = any (${[...only]})`}
@@ -125,23 +131,23 @@ export function createAgents(o: {
     changeScope: (by, name, asked) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const change = await checkScope(sql, by.workspaceId, asked);
-        const before = await find(sql, by, name);
+        const before = await needAgent(sql, by.workspaceId, name);
         await storeScope(sql, before.id, change);
-        const after = await find(sql, by, name);
+        const after = await needAgent(sql, by.workspaceId, name);
         await record(sql, by, { action: "agent.scope", target: agentTarget(after), before, after });
         return after;
       }),
     suspend: (by, name) =>
       pool.inWorkspace(by.workspaceId, async (sql) =>
-        setSuspended(sql, by, await find(sql, by, name), true),
+        setSuspended(sql, by, await needAgent(sql, by.workspaceId, name), true),
       ),
     resume: (by, name) =>
       pool.inWorkspace(by.workspaceId, async (sql) =>
-        setSuspended(sql, by, await find(sql, by, name), false),
+        setSuspended(sql, by, await needAgent(sql, by.workspaceId, name), false),
       ),
     destroy: (by, name) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
-        const before = await find(sql, by, name);
+        const before = await needAgent(sql, by.workspaceId, name);
         await sql`delete from x3sproxy.agents where id = ${before.id}`;
         await record(sql, by, { action: "agent.destroy", target: agentTarget(before), before });
         return before;
@@ -178,10 +184,16 @@ async function repeat(
   return agent;
 }
 
-async function find(sql: TransactionSql, by: Actor, name: string): Promise<AgentView> {
-  const agent = await findAgent(sql, by.workspaceId, name);
-  if (agent !== undefined) return agent;
-  throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
+/**
+ * Ends every token of the agent, leases and registrations too: one of them may be why it is redeployed. Returns the life that was asked
+ * for its deployment's, in milliseconds; null: none.
+ */
+async function endTokens(sql: TransactionSql, agentId: string): Promise<number | null> {
+  await sql`delete from x3sproxy.registrations where agent_id = ${agentId}`;
+  const ended = await sql<{ kind: string; ttlMs: number | null }[]>`
+    delete from x3sproxy.proxy_tokens where agent_id = ${agentId}
+    returning kind, ttl_ms::float8 as "ttlMs"`;
+  return ended.find(({ kind }) => kind === "deployment")?.ttlMs ?? null;
 }
 
 /** Whoever may only deploy chooses the scope of an agent that it makes, short of sensitive endpoints, and changes none. */

@@ -15,3 +15,7 @@ export type { ScopeChange } from "./scope-change.ts";
 export { createEnvironments, type Environments } from "./environments.ts";
 export { scopeTemplates, type ScopeTemplate } from "./scope-templates.ts";
 export { createScopeTrials, type RememberedCall, type ScopeTrials } from "./scope-trials.ts";
+export { createLeases, type Leases } from "./leases.ts";
+export { createRegistrations, type Registrations } from "./registrations.ts";
+export type { Traded } from "./trade.ts";
+export { createUnusedTokens } from "./unused-tokens.ts";

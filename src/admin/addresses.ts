@@ -1,16 +1,6 @@
-// Who is calling, and under which name: what clients are counted under, and the Host names that are ours.
-import ipaddr from "ipaddr.js";
+// The Host names that are ours.
 import { parseAddress } from "../addresses.ts";
 import type { ListenAddress } from "../config.ts";
-
-/** What one client is counted under: its IPv4 address, or the /64 that an IPv6 client has to itself. */
-export function clientNetwork(address: string): string {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) return "unknown";
-  return parsed instanceof ipaddr.IPv6
-    ? parsed.toNormalizedString().split(":").slice(0, 4).join(":")
-    : parsed.toString();
-}
 
 /**
  * Whether a request may name `hostHeader` as its Host: the dashboard's, the address that it came in on, or the local

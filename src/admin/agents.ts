@@ -5,7 +5,7 @@ import type { Agents, AgentView, CustomProviders } from "../access/index.ts";
 import type { ActivityViews } from "../activity/index.ts";
 import { RequestError } from "../errors.ts";
 import { roleAllows } from "../identity/index.ts";
-import { builtInProviders } from "../providers/index.ts";
+import { baseUrls, baseUrlsOf } from "./agent-tokens.ts";
 import { agentUseFields, withUse } from "./agent-use.ts";
 import { agentView, scopeChange } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";
@@ -53,7 +53,7 @@ export function addAgentRoutes(
     publicUrl: string;
   },
 ): void {
-  const { agents, activity, customProviders, publicUrl } = options;
+  const { agents, activity } = options;
 
   addRoute(app, {
     method: "GET",
@@ -106,9 +106,7 @@ export function addAgentRoutes(
       agent: agentView,
       token: z.string().describe("`x3sproxy_…`: shown here and nowhere else."),
       expiresAt: time.nullable().describe("When the token ends; null: never."),
-      baseUrls: z
-        .record(z.string(), z.string())
-        .describe("By provider: where the agent finds the provider's own paths."),
+      baseUrls,
     }),
     success: [201],
     async handle({ params, headers, body, request, reply }) {
@@ -123,16 +121,12 @@ export function addAgentRoutes(
           mayChangeScope: roleAllows(callerOf(request).role, "admin"),
         },
       );
-      const reachable = agent.providers ?? [
-        ...builtInProviders.keys(),
-        ...(await customProviders.list(by.workspaceId)).map((provider) => provider.name),
-      ];
       reply.code(201);
       return {
         agent,
         token,
         expiresAt: agent.expiresAt,
-        baseUrls: Object.fromEntries(reachable.map((each) => [each, `${publicUrl}/${each}`])),
+        baseUrls: await baseUrlsOf(agent, by.workspaceId, options),
       };
     },
   });

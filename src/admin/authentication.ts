@@ -2,7 +2,7 @@
 // that one has worked before is remembered, as its hash.
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
-import { parseAddress } from "../addresses.ts";
+import { clientNetwork, parseAddress } from "../addresses.ts";
 import { RequestError, type ProblemCode } from "../errors.ts";
 import { hashBearer } from "../ids.ts";
 import {
@@ -12,7 +12,6 @@ import {
   type Identity,
   type Permission,
 } from "../identity/index.ts";
-import { clientNetwork } from "./addresses.ts";
 import type { Attempts } from "./attempts.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { checkCsrfToken, isSafe, refuseForeignSite } from "./csrf.ts";

@@ -4,11 +4,12 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ListenAddress } from "../config.ts";
+import { clientNetwork } from "../addresses.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person } from "../identity/index.ts";
 import { errorFields, type Log } from "../log.ts";
-import { clientNetwork, isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
+import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { securityHeaders, sendProblem } from "./answers.ts";
 import { createAttempts } from "./attempts.ts";
 import {

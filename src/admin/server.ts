@@ -3,7 +3,14 @@ import { fastify, type FastifyInstance } from "fastify";
 import { lookup } from "node:dns/promises";
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { Agents, CustomProviders, Environments, ScopeTrials } from "../access/index.ts";
+import type {
+  Agents,
+  CustomProviders,
+  Environments,
+  Leases,
+  Registrations,
+  ScopeTrials,
+} from "../access/index.ts";
 import { lies, parseAddress } from "../addresses.ts";
 import type { Audit } from "../audit/index.ts";
 import type { Certificate } from "../certificate.ts";
@@ -14,6 +21,7 @@ import type { Identity } from "../identity/index.ts";
 import type { Log } from "../log.ts";
 import type { KeyTests, Secrets } from "../vault/index.ts";
 import { addActivityRoutes } from "./activity.ts";
+import { addAgentTokenRoutes } from "./agent-tokens.ts";
 import { addAgentRoutes } from "./agents.ts";
 import { createEarlyAnswers } from "./answers.ts";
 import { addAuditRoutes } from "./audit.ts";
@@ -37,6 +45,8 @@ export interface AdminOptions {
   readonly identity: Identity;
   readonly secrets: Secrets;
   readonly agents: Agents;
+  readonly registrations: Registrations;
+  readonly leases: Leases;
   readonly customProviders: CustomProviders;
   readonly environments: Environments;
   readonly audit: Audit;
@@ -92,6 +102,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addIdentityRoutes(app, options);
   addSecretRoutes(app, options);
   addAgentRoutes(app, options);
+  addAgentTokenRoutes(app, options);
   addProviderRoutes(app, options);
   addEnvironmentRoutes(app, options);
   addScopeTemplateRoutes(app);

@@ -17,6 +17,10 @@ const changeBody = z.strictObject({
     .extend({ openWebsockets: limitCount.nullable().optional() })
     .optional()
     .describe("Of all agents together; null: no limit. Absent: as it was."),
+  unusedDays: days
+    .nullable()
+    .optional()
+    .describe("After how many days without use a token ends by itself; null: never."),
 });
 
 const oneWorkspace = z.object({
@@ -26,6 +30,7 @@ const oneWorkspace = z.object({
     secondFactorRequired: z.boolean(),
     rotationDays: z.number(),
     idleDays: z.number(),
+    unusedDays: z.number().nullable(),
     limits: z
       .object({
         requestsPerMinute: z.number().nullable(),

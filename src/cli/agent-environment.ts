@@ -32,6 +32,14 @@ export function formatEnvironment(
   return [...comments, ...render(format, agent, variables)].join("\n");
 }
 
+/** The providers that the agent may use and that have a key in its environment. */
+export function usable(providers: readonly ProviderView[], agent: AgentView): ProviderView[] {
+  return providers.filter(
+    ({ name, environments }) =>
+      environments.includes(agent.environment) && (agent.providers?.includes(name) ?? true),
+  );
+}
+
 function render(
   format: Format,
   agent: Pick<AgentView, "name" | "environment">,
@@ -61,8 +69,11 @@ function render(
   }
 }
 
-// Two providers can share a variable; the first one keeps it.
-function environmentOf(providers: readonly ProviderView[], token: string): Map<string, string> {
+/** By name. Two providers can share a variable; the first one keeps it. */
+export function environmentOf(
+  providers: readonly ProviderView[],
+  token: string,
+): Map<string, string> {
   const variables = new Map<string, string>();
   for (const { client, baseUrl } of providers) {
     if (client === null || variables.has(client.keyVariable)) continue;

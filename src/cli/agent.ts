@@ -2,10 +2,11 @@
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { newId } from "../ids.ts";
-import { formatEnvironment, FORMATS, type Format } from "./agent-environment.ts";
+import { formatEnvironment, FORMATS, usable, type Format } from "./agent-environment.ts";
+import { addRegistrationCommands } from "./agent-registrations.ts";
 import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";
 import { addSuspensionCommands } from "./agent-suspension.ts";
-import { answers, call, list, type AgentView, type ProviderView } from "./api.ts";
+import { answers, call, list } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
@@ -88,6 +89,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
 
   addScopeCommand(agent, clock);
   addSuspensionCommands(agent);
+  addRegistrationCommands(agent, clock);
 
   reports(
     agent
@@ -168,12 +170,4 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       const { providers } = await call(answers.providers, "GET", "/providers");
       process.stdout.write(`${formatEnvironment(format, found, usable(providers, found))}\n`);
     });
-}
-
-/** The providers that the agent may use and that have a key in its environment. */
-function usable(providers: readonly ProviderView[], agent: AgentView): ProviderView[] {
-  return providers.filter(
-    ({ name, environments }) =>
-      environments.includes(agent.environment) && (agent.providers?.includes(name) ?? true),
-  );
 }

@@ -40,6 +40,15 @@ const agentView = z.looseObject({
 });
 export type AgentView = z.infer<typeof agentView>;
 
+const registrationView = z.looseObject({
+  id: z.string(),
+  agent: z.string(),
+  createdAt: z.string(),
+  expiresAt: z.string(),
+  createdBy: z.string(),
+});
+const leaseView = z.looseObject({ id: z.string(), expiresAt: z.string() });
+
 const clientSettings = z.object({
   baseUrlVariable: z.string().optional(),
   keyVariable: z.string(),
@@ -93,6 +102,16 @@ export const answers = {
     expiresAt: z.string().nullable(),
     baseUrls: z.record(z.string(), z.string()),
   }),
+  newRegistration: z.object({ registration: registrationView, token: z.string() }),
+  registration: z.object({ registration: registrationView }),
+  registrations: z.object({ registrations: z.array(registrationView) }),
+  lease: z.object({
+    lease: leaseView,
+    agent: agentView,
+    token: z.string(),
+    baseUrls: z.record(z.string(), z.string()),
+  }),
+  renewedLease: z.object({ lease: leaseView }),
   provider: z.object({ provider: z.looseObject({ name: z.string(), origin: z.string() }) }),
   providers: z.object({ providers: z.array(providerView) }),
   users: z.object({ users: z.array(userView), nextCursor: z.string().nullable() }),
@@ -137,13 +156,17 @@ export async function call<T>(
   method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE",
   path: string,
   body?: unknown,
-  { idempotencyKey }: { idempotencyKey?: string } = {},
+  {
+    idempotencyKey,
+    deadlineMs = TIMEOUT_MS,
+  }: { idempotencyKey?: string; deadlineMs?: number } = {},
 ): Promise<T> {
   const config = readClientConfig();
   if (config.apiKey === undefined) {
     throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(config)}`);
   }
-  const request: ApiRequest = { apiKey: config.apiKey, method, path, body, idempotencyKey };
+  const { apiKey } = config;
+  const request: ApiRequest = { apiKey, method, path, body, idempotencyKey, deadlineMs };
   const response = await (idempotencyKey === undefined ? send : sendTwice)(config, request);
   const answer = parseJson(response.text);
   if (response.ok) {
@@ -173,6 +196,7 @@ interface ApiRequest {
   readonly path: string;
   readonly body: unknown;
   readonly idempotencyKey: string | undefined;
+  readonly deadlineMs: number;
 }
 
 interface ApiAnswer {
@@ -196,7 +220,7 @@ async function sendTwice(config: ClientConfig, request: ApiRequest): Promise<Api
 }
 
 async function send(config: ClientConfig, request: ApiRequest): Promise<ApiAnswer> {
-  const { apiKey, method, path, body, idempotencyKey } = request;
+  const { apiKey, method, path, body, idempotencyKey, deadlineMs } = request;
   try {
     const response = await fetch(`${config.adminUrl}/api/v1${path}`, {
       method,
@@ -207,7 +231,7 @@ async function send(config: ClientConfig, request: ApiRequest): Promise<ApiAnswe
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       redirect: "manual",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(deadlineMs),
     });
     const { ok, status, headers } = response;
     return { ok, status, retryAfter: headers.get("retry-after"), text: await response.text() };

@@ -5,8 +5,10 @@ import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { addAgentCommands } from "./agent.ts";
 import { describeError, Failure, maskArguments } from "./failure.ts";
+import { addExecCommand } from "./exec.ts";
 import { addMigrateCommand } from "./migrate.ts";
 import { addProviderCommands } from "./provider.ts";
+import { addRegisterCommand } from "./register.ts";
 import { addSecretCommands } from "./secret.ts";
 import { addServeCommand } from "./serve.ts";
 import { addUserCommands } from "./user.ts";
@@ -38,13 +40,21 @@ export async function main(argv: readonly string[]): Promise<void> {
   addMigrateCommand(program);
   addSecretCommands(program, systemClock);
   addAgentCommands(program, systemClock);
+  addExecCommand(program, systemClock);
+  addRegisterCommand(program);
   addProviderCommands(program);
   addUserCommands(program, systemClock);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
-    process.exitCode = end(error, argv.includes("--json"));
+    process.exitCode = end(error, ownOf(argv).includes("--json"));
   }
+}
+
+/** Without what stands behind `--`: it is another command's. */
+function ownOf(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf("--");
+  return end < 0 ? argv : argv.slice(0, end);
 }
 
 function end(error: unknown, json: boolean): number {

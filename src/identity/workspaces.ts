@@ -23,6 +23,8 @@ export interface WorkspaceView {
   rotationDays: number;
   idleDays: number;
   limits: WorkspaceLimits;
+  /** After how many days without use a token ends by itself; null: never. */
+  unusedDays: number | null;
   /** Those that a key or an agent is in. */
   environments: string[];
   /** Since when all of its agents are suspended, whatever their own state, ISO 8601; null: they are not. */
@@ -35,6 +37,7 @@ export interface WorkspaceChange {
   rotationDays?: number | undefined;
   idleDays?: number | undefined;
   limits?: { [Name in keyof WorkspaceLimits]?: WorkspaceLimits[Name] | undefined } | undefined;
+  unusedDays?: number | null | undefined;
 }
 
 export interface Workspaces {
@@ -68,7 +71,7 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
 
     get: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId)),
 
-    change: (by, { name, secondFactorRequired, rotationDays, idleDays, limits = {} }) =>
+    change: (by, { name, secondFactorRequired, rotationDays, idleDays, unusedDays, limits = {} }) =>
       pool
         .inWorkspace(by.workspaceId, async (sql) => {
           await sql`select from x3sproxy.workspaces where id = ${by.workspaceId} for update`;
@@ -80,6 +83,7 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
               second_factor_required = coalesce(${secondFactorRequired ?? null}, second_factor_required),
               rotation_days = coalesce(${rotationDays ?? null}, rotation_days),
               idle_days = coalesce(${idleDays ?? null}, idle_days),
+              unused_days = ${unusedDays === undefined ? sql`unused_days` : unusedDays},
               requests_per_minute = ${wanted.requestsPerMinute},
               open_streams = ${wanted.openStreams},
               bytes_per_minute = ${wanted.bytesPerMinute},
@@ -106,7 +110,7 @@ async function find(sql: TransactionSql, workspaceId: string): Promise<Workspace
   type Row = Omit<WorkspaceView, "agentsSuspendedAt"> & { agentsSuspendedAt: Date | null };
   const [row] = await sql<Row[]>`
     select w.id, w.name, w.agents_suspended_at as "agentsSuspendedAt", w.second_factor_required as "secondFactorRequired",
-      w.rotation_days as "rotationDays", w.idle_days as "idleDays",
+      w.rotation_days as "rotationDays", w.idle_days as "idleDays", w.unused_days as "unusedDays",
       jsonb_build_object('requestsPerMinute', w.requests_per_minute, 'openStreams', w.open_streams,
         'bytesPerMinute', w.bytes_per_minute, 'openWebsockets', w.open_websockets) as limits,
       array(select environment from x3sproxy.secrets union select environment from x3sproxy.agents

@@ -19,6 +19,7 @@ import type { Plan } from "./forward.ts";
 import { fieldValue, hasHeader, isWellFramed, requestHeaders } from "./headers.ts";
 import { checkModel } from "./model-check.ts";
 import type { BodyReader } from "./model-judge.ts";
+import { REGISTER_PATH } from "./registration.ts";
 import type { RefusalContext } from "./refusal.ts";
 import { findRoute, type Route } from "./route.ts";
 
@@ -40,6 +41,8 @@ export type Verdict =
       readonly subprotocolScheme: string | undefined;
     }
   | { readonly kind: "own"; readonly path: string; readonly grant: Grant }
+  /** A registration to be traded: its credential is another than a token. */
+  | { readonly kind: "register" }
   /** An unauthenticated look whether anything is there, as some clients begin with. */
   | { readonly kind: "probe" }
   | { readonly kind: "refuse"; readonly reason: RefusalReason };
@@ -103,6 +106,10 @@ export class Call {
     }
     if (exchange.method === "CONNECT" || exchange.method === "TRACE") {
       then(refuse("method_not_allowed"));
+      return;
+    }
+    if (route.provider === "" && route.path === REGISTER_PATH && exchange.method === "POST") {
+      then({ kind: "register" });
       return;
     }
     const found = findToken(request.rawHeaders, route.query);

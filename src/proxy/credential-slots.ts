@@ -1,7 +1,7 @@
 // Every place where a client may carry a credential: find the one proxy token in them, strip them all.
 // A credential that is not ours is refused in any slot: an agent that brings its own key could carry data out with it.
 import type { RefusalReason } from "../errors.ts";
-import { isProxyToken, PROXY_TOKEN_PREFIX } from "../ids.ts";
+import { holdsAgentToken, isProxyToken, PROXY_TOKEN_PREFIX } from "../ids.ts";
 import { fieldName, type FieldName } from "./field-names.ts";
 
 /** Query parameters that are a credential: decoded, lower-case, letters and digits only, so that `$Key` and `key[]` are `key`. */
@@ -36,7 +36,7 @@ const SUBPROTOCOL_BEFORE_CREDENTIAL = /^(?:token|bearer)$/i;
 
 /** Whether a header is a slot, by its name or by what it holds, and must not go upstream. */
 export function isCredential(field: FieldName, value: string): boolean {
-  return field.isSlot || field.isUnread || value.includes(PROXY_TOKEN_PREFIX);
+  return field.isSlot || field.isUnread || holdsAgentToken(value);
 }
 
 /** Whether any field of this name holds something other than a proxy token. */
@@ -71,7 +71,7 @@ export function findToken(
     } else if (
       field.isSlot ||
       // The header of a custom provider, perhaps: ours by what it holds.
-      (value.includes(PROXY_TOKEN_PREFIX) && !field.isUnread)
+      (holdsAgentToken(value) && !field.isUnread)
     ) {
       finder.offer(withoutScheme(value));
     }
@@ -152,8 +152,8 @@ function credentialOf(parameter: string): string | undefined {
   const text = decoded(parameter);
   const equals = parameter.indexOf("=");
   const value = equals < 0 ? "" : decoded(parameter.slice(equals + 1));
-  if (value.includes(PROXY_TOKEN_PREFIX)) return value;
-  if (text.includes(PROXY_TOKEN_PREFIX)) return text;
+  if (holdsAgentToken(value)) return value;
+  if (holdsAgentToken(text)) return text;
   const name = equals < 0 ? text : decoded(parameter.slice(0, equals));
   return SLOT_PARAMETERS.has(name.toLowerCase().replace(/[^a-z0-9]/g, "")) ? value : undefined;
 }
@@ -191,7 +191,7 @@ function readSubprotocols(values: readonly string[]): Subprotocol[] {
       protocols.push({ name: element, credential: next });
       i++;
     } else {
-      const ours = element.includes(PROXY_TOKEN_PREFIX);
+      const ours = holdsAgentToken(element);
       protocols.push(
         ours ? { name: undefined, credential: element } : { name: element, credential: undefined },
       );

@@ -11,8 +11,14 @@ export function answerOwn(
   grant: Grant,
 ): boolean {
   if (path !== "/_x3sproxy/token" || (method !== "GET" && method !== "HEAD")) return false;
-  const body = JSON.stringify(describeGrant(grant));
-  response.writeHead(200, [
+  sendJson(response, 200, describeGrant(grant));
+  return true;
+}
+
+/** Answers with JSON that nobody may keep. */
+export function sendJson(response: ServerResponse, status: number, document: object): void {
+  const body = JSON.stringify(document);
+  response.writeHead(status, [
     "content-type",
     "application/json",
     "cache-control",
@@ -21,7 +27,6 @@ export function answerOwn(
     String(Buffer.byteLength(body)),
   ]);
   response.end(body);
-  return true;
 }
 
 function describeGrant(grant: Grant): object {
@@ -48,6 +53,6 @@ function describeGrant(grant: Grant): object {
   };
 }
 
-function timeOf(ms: number | undefined): string | null {
+export function timeOf(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();
 }

@@ -1,6 +1,6 @@
 // The path of a request, in two forms: raw, as it goes upstream byte for byte, and canonical, as rules compare it.
 // A path whose two forms could mean different places to different servers is refused, never repaired.
-import { mightBeBearer, PROXY_TOKEN_PREFIX } from "../ids.ts";
+import { holdsAgentToken, mightBeBearer } from "../ids.ts";
 import { looksLikeKey } from "../providers/index.ts";
 
 const LONGEST_LOGGED = 512;
@@ -20,10 +20,10 @@ const RESOURCE_NAME = /^arn:[\w:-]+(?:\/[\w:-][\w:.-]*)+$/i;
  * The form in which path rules are compared: percent-decoded once, Unicode's look-alikes folded (NFKC), lower-case, without
  * path parameters (`;…`), empty segments, a trailing slash, or the dots and spaces at a segment's end that Windows drops.
  * Undefined when the raw path is ambiguous: dot segments in any spelling, encoded slashes or backslashes, double encodings,
- * controls, escapes that are not UTF-8 (RFC 3986, 2.1, 3.3, 6.2.2); and when it holds a proxy token.
+ * controls, escapes that are not UTF-8 (RFC 3986, 2.1, 3.3, 6.2.2); and when it holds a proxy or registration token.
  */
 export function canonicalPath(raw: string): string | undefined {
-  if (raw.includes(PROXY_TOKEN_PREFIX)) return undefined;
+  if (holdsAgentToken(raw)) return undefined;
   if (PLAIN.test(raw)) return raw;
   if (NOT_A_PATH.test(raw)) return undefined;
   let canonical = "";
@@ -68,7 +68,7 @@ function canonicalSegment(segment: string): string | undefined {
   } catch {
     return undefined;
   }
-  if (AMBIGUOUS.test(decoded) || decoded.includes(PROXY_TOKEN_PREFIX)) return undefined;
+  if (AMBIGUOUS.test(decoded) || holdsAgentToken(decoded)) return undefined;
   if (decoded.includes("/") && !RESOURCE_NAME.test(decoded)) return undefined;
   const semicolon = decoded.indexOf(";");
   const name = semicolon < 0 ? decoded : decoded.slice(0, semicolon);

@@ -142,7 +142,12 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
           "JSON (or a form) with one model in it, uncompressed, at an endpoint where x3sproxy knows the model's place.",
       };
     case "rate_limited":
-      return limited(c, "This agent, or its workspace, has used up its requests for now.");
+      return limited(
+        c,
+        c.agent === undefined
+          ? "Too many registration tokens that are not valid came from this address."
+          : "This agent, or its workspace, has used up its requests for now.",
+      );
     case "too_many_streams":
       return limited(c, "This agent, or its workspace, has as many calls open as it may.");
     case "too_many_bytes":

@@ -26,6 +26,7 @@ import { answerOwn } from "./own-endpoints.ts";
 import { rawRefusal, sendRefusal, type RefusalContext } from "./refusal.ts";
 import { providerHostSuffix } from "./route.ts";
 import { beginHandshake, Tunnel } from "./upgrade.ts";
+import { createRegistering } from "./registration.ts";
 import { createUpstreams } from "./upstream.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
@@ -91,6 +92,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     dashboardUrl: config.dashboardUrl,
     trustedProxies: config.trustedProxies,
   };
+  const registering = createRegistering({ access, clock, publicUrl: config.publicUrl });
   const answers = new WeakMap<Duplex, Answer>();
   let draining = false;
 
@@ -117,6 +119,13 @@ export function createProxy(o: ProxyOptions): Proxy {
               break;
             case "probe":
               answer(call, response, 200);
+              break;
+            case "register":
+              registering.answer(call, response, (reason) => {
+                if (response.destroyed) exchanges.end(exchange, "client_left");
+                else if (reason === undefined) exchanges.end(exchange, "completed");
+                else refuse(call, response, reason);
+              });
               break;
             case "own":
               if (answerOwn(response, exchange.method, verdict.path, verdict.grant)) {

@@ -1,6 +1,13 @@
 // The rooms below the proxy, on a database of their own: what the tests of agents and access share.
 import type { TestContext } from "node:test";
-import { createAccess, createAgents, createCustomProviders } from "../../src/access/index.ts";
+import {
+  createAccess,
+  createAgents,
+  createCustomProviders,
+  createLeases,
+  createRegistrations,
+  createUnusedTokens,
+} from "../../src/access/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { createChanges, createPool, type Pool } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
@@ -80,6 +87,9 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     workspaceId: await addWorkspace("first"),
     addWorkspace,
     agents: createAgents({ pool: control, clock, vault }),
+    leases: createLeases({ pool: control, clock }),
+    registrations: createRegistrations({ pool: control, clock }),
+    unusedTokens: createUnusedTokens({ pool: control, log: createLog({ level: "silent" }) }),
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */

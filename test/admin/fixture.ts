@@ -6,6 +6,8 @@ import {
   createAgents,
   createCustomProviders,
   createEnvironments,
+  createLeases,
+  createRegistrations,
   createScopeTrials,
 } from "../../src/access/index.ts";
 import { createActivityViews, createCallViews } from "../../src/activity/index.ts";
@@ -106,6 +108,8 @@ export async function openAdmin(
       originProblem,
     }),
     agents: createAgents({ pool, clock, vault }),
+    registrations: createRegistrations({ pool, clock }),
+    leases: createLeases({ pool, clock }),
     customProviders: createCustomProviders({ pool, originProblem }),
     environments: createEnvironments({ pool }),
     audit: createAudit({ pool }),

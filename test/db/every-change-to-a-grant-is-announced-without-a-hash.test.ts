@@ -39,6 +39,10 @@ async function announcements(work: (sql: Sql) => Promise<unknown>): Promise<stri
 const agent = (): string => `x3sproxy_changes: agent ${seed.agentId}`;
 const workspace = (): string => `x3sproxy_changes: workspace ${seed.workspaceId}`;
 
+const addLease = (sql: Sql, byte: number) =>
+  sql`insert into x3sproxy.proxy_tokens (kind, hash, workspace_id, agent_id, deployment, expires_at)
+    values ('lease', ${Buffer.alloc(32, byte)}, ${seed.workspaceId}, ${seed.agentId}, 2, now() + interval '30 s')`;
+
 const cases: [string, (sql: Sql) => Promise<unknown>, () => string[]][] = [
   [
     "redeploying an agent",
@@ -52,6 +56,28 @@ const cases: [string, (sql: Sql) => Promise<unknown>, () => string[]][] = [
   [
     "a token's new expiry",
     (sql) => sql`update x3sproxy.proxy_tokens set expires_at = now()`,
+    () => [agent()],
+  ],
+  [
+    "a lease that ends",
+    async (sql) => {
+      await addLease(sql, 4);
+      await sql`delete from x3sproxy.proxy_tokens where kind = 'lease'`;
+    },
+    () => [agent()],
+  ],
+  [
+    "a lease that is cut short",
+    async (sql) => {
+      await addLease(sql, 5);
+      await sql`update x3sproxy.proxy_tokens set expires_at = expires_at - interval '1 s' where kind = 'lease'`;
+    },
+    () => [agent()],
+  ],
+  [
+    "a lease that is renewed late, when its end may be remembered",
+    (sql) =>
+      sql`update x3sproxy.proxy_tokens set expires_at = now() + interval '2 minutes' where kind = 'lease' and expires_at < now() + interval '1 minute'`,
     () => [agent()],
   ],
   [
@@ -86,6 +112,19 @@ const cases: [string, (sql: Sql) => Promise<unknown>, () => string[]][] = [
 for (const [name, work, expected] of cases) {
   test(`${name} is announced`, async () => assert.deepEqual(await announcements(work), expected()));
 }
+
+test("a new lease and its renewal announce nothing: nothing that is remembered has changed", async () => {
+  const other = await seedWorkspace(database.ownerUrl, "leasing");
+  await announcements((sql) => sql`select`);
+  heard = [];
+  const said = await announcements(async (sql) => {
+    await sql`insert into x3sproxy.proxy_tokens (kind, hash, workspace_id, agent_id, deployment, expires_at)
+      values ('lease', ${Buffer.alloc(32, 9)}, ${other.workspaceId}, ${other.agentId}, 1, now() + interval '2 minutes')`;
+    await sql`update x3sproxy.proxy_tokens set expires_at = expires_at + interval '30 s'
+      where kind = 'lease' and agent_id = ${other.agentId}`;
+  });
+  assert.deepEqual(said, []);
+});
 
 test("a transaction that is rolled back announces nothing", async () => {
   const nothing = await announcements((sql) =>

@@ -10,6 +10,7 @@ const MAY_EXECUTE = [
   "x3sproxy.agent_state",
   "x3sproxy.add_activity",
   "x3sproxy.add_calls",
+  "x3sproxy.trade_registration",
 ];
 
 let database: TestDatabase;

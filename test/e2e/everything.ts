@@ -30,7 +30,10 @@ export const TRACER = "tracer-agent";
 type Call = Parameters<Witness["call"]>;
 
 export type Tokens = Readonly<
-  Record<"agent" | "other" | "narrow" | "shortLived" | "keyless" | "replaced", string>
+  Record<
+    "agent" | "other" | "narrow" | "shortLived" | "keyless" | "replaced" | "registration",
+    string
+  >
 >;
 
 /** Keys and agents, by the command line in all its forms; `origin` is the look-alike's. Gives the tokens. */
@@ -62,6 +65,10 @@ export async function setUp(witness: Witness, origin: string): Promise<Tokens> {
     const stdout = await ok(["agent", "deploy", ...args, "--json"], "", [token]);
     return (JSON.parse(stdout) as { token: string }).token;
   };
+  const register = async (token: string, agent: string): Promise<string> => {
+    const stdout = await ok(["agent", "register", agent, "--json"], "", [token]);
+    return (JSON.parse(stdout) as { token: string }).token;
+  };
   const replaced = await deploy("token replaced", TRACER);
   const tokens = {
     replaced,
@@ -70,6 +77,7 @@ export async function setUp(witness: Witness, origin: string): Promise<Tokens> {
     narrow: await deploy("token narrow", "narrow", "--providers", "mistral"),
     shortLived: await deploy("token shortLived", "short-lived", "--ttl", "1m"),
     keyless: await deploy("token keyless", "keyless", "--environment", "empty"),
+    registration: await register("token registration", "keyless"),
   };
   for (const format of ["shell", "docker", "compose", "k8s"]) {
     await ok(["agent", "env", TRACER, "--format", format]);
@@ -281,6 +289,13 @@ export async function callBadly(
     ["GET", models, bearer(tokens.shortLived)],
     ["GET", models, bearer(tokens.narrow)],
     ["GET", models, bearer(tokens.keyless)],
+    ["GET", models, bearer(tokens.registration)],
+    ["GET", models, { ...auth, "x-note": tokens.registration }],
+    ["GET", `${models}?note=${tokens.registration}`, auth],
+    ["GET", `${models}/${tokens.registration}`, auth],
+    ["GET", `${proxyUrl}/_x3sproxy/register`, bearer(tokens.registration)],
+    ["POST", `${proxyUrl}/_x3sproxy/register`, bearer(`${tokens.registration}x`)],
+    ["POST", `${proxyUrl}/_x3sproxy/register?x=${tokens.registration}`, {}],
     ["POST", `${proxyUrl}/openai/v1/realtime/client_secrets`, auth, body],
     ["GET", `${proxyUrl}/openai/v1/organization/admin_api_keys`, auth],
     ["GET", `${models}/${encodeURIComponent(k)}`, auth],

@@ -32,7 +32,8 @@ import { createWitness, type Witness } from "./witness.ts";
 const REFUSALS = [
   ...["bad_path", "bad_request", "conflicting_tokens", "expectation_failed", "expired_token"],
   ...["foreign_credential", "headers_too_large", "malformed_token", "method_not_allowed"],
-  ...["missing_token", "no_secret", "not_found", "provider_not_allowed", "secret_unreadable"],
+  ...["missing_token", "no_secret", "not_found", "provider_not_allowed", "registration_invalid"],
+  "secret_unreadable",
   ...["sensitive_endpoint", "store_unavailable", "unknown_provider", "unknown_token"],
   ...["upstream_protocol_error", "upstream_unreachable"],
 ];

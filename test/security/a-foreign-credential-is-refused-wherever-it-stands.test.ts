@@ -59,6 +59,38 @@ const QUERIES = [
   `X-Amz-Credential=FAKE&X-Amz-Signature=0a`,
 ];
 
+const REGISTRATION = `x3sreg_FAKE${"R".repeat(28)}`;
+
+test("a registration token is none for a call: refused in every slot and in any other header", async (t) => {
+  const { ask, sent, token, plane, upstream } = await openTarget(t);
+  const instead = (text: string): string =>
+    text
+      .replaceAll(FOREIGN_KEY, REGISTRATION)
+      .replace(basic(`user:${FOREIGN_KEY}`), basic(`user:${REGISTRATION}`))
+      .replace(basic(FOREIGN_KEY), basic(REGISTRATION));
+  const requests = [
+    ...FIELDS.map((field) => ["/openai/v1/models", instead(field)] as const),
+    ...QUERIES.map((query) => [`/openai/v1/models?${instead(query)}`] as const),
+    ["/openai/v1/models", `X-Note: ${REGISTRATION}`] as const,
+    [`/openai/v1/models?note=${REGISTRATION}`] as const,
+  ].filter(
+    (request) => request.join(" ").includes("x3sreg_") || request.join(" ").includes("Basic"),
+  );
+  for (const [target, ...foreign] of requests) {
+    for (const fields of [foreign, [...foreign, `Authorization: Bearer ${token}`]]) {
+      const { status, header, text } = await ask([`GET ${target} HTTP/1.1`, ...fields]);
+      const what = [target, ...fields].join(" ");
+      assert.equal(header("x3sproxy-refusal"), "foreign_credential", what);
+      assert.equal(status, 401, what);
+      assert.equal(text.includes(REGISTRATION), false, what);
+    }
+  }
+  assert.equal(sent(), "");
+  assert.equal(upstream.connections.length, 0);
+  await plane.drain();
+  assert.equal(JSON.stringify(plane.logged()).includes(REGISTRATION), false);
+});
+
 test("a foreign credential is refused in every slot, alone and beside a good token", async (t) => {
   const { ask, sent, token, upstream } = await openTarget(t);
   const good = [`Authorization: Bearer ${token}`, `X-Api-Key: ${token}`];

@@ -6,6 +6,8 @@ import {
   createAgents,
   createCustomProviders,
   createLimiter,
+  createLeases,
+  createRegistrations,
   type Deployment,
 } from "../../src/access/index.ts";
 import { openCertificate } from "../../src/certificate.ts";
@@ -37,6 +39,8 @@ export interface DataPlane {
   readonly config: Config;
   readonly access: ReturnType<typeof createAccess>;
   readonly agents: ReturnType<typeof createAgents>;
+  readonly registrations: ReturnType<typeof createRegistrations>;
+  readonly leases: ReturnType<typeof createLeases>;
   readonly secrets: ReturnType<typeof createSecrets>;
   readonly customProviders: ReturnType<typeof createCustomProviders>;
   readonly metrics: ReturnType<typeof createMetrics>;
@@ -139,6 +143,8 @@ export async function openDataPlane(
     config,
     access,
     agents,
+    registrations: createRegistrations({ pool: control, clock }),
+    leases: createLeases({ pool: control, clock }),
     secrets,
     customProviders,
     metrics,

@@ -1,0 +1,101 @@
+// x3sproxy exec: runs a command as an agent, with a token that lives as long as the command does.
+import type { Command } from "commander";
+import type { Clock } from "../clock.ts";
+import { environment, readClientConfig } from "../config.ts";
+import { usable } from "./agent-environment.ts";
+import { answers, call, type ProviderView } from "./api.ts";
+import { providerList } from "./arguments.ts";
+import { runChild } from "./child.ts";
+import { examples } from "./command.ts";
+import { execEnvironment } from "./exec-environment.ts";
+import { Failure, printable, quoted } from "./failure.ts";
+import { takeLease, type Lease } from "./lease.ts";
+
+export function addExecCommand(program: Command, clock: Clock): void {
+  program
+    .command("exec <agent> <command> [args...]")
+    .usage("[options] <agent> -- <command> [args...]")
+    .description(
+      "run a command as an agent: with a token that ends with it, and what its clients need set",
+    )
+    .option(
+      "--providers <a,b>",
+      "set the variables of these only (the token's scope is the agent's)",
+      providerList,
+    )
+    .addHelpText(
+      "after",
+      "\nSets each provider's base URL and key variable, X3SPROXY_TOKEN and X3SPROXY_URL. Real keys and x3sproxy's own settings are\n" +
+        "not passed on. The exit status is the command's; 1 when no token could be had.\n" +
+        examples(
+          "x3sproxy exec coder -- claude",
+          "x3sproxy exec coder --providers openai -- codex exec 'explain this folder'",
+        ),
+    )
+    .action(
+      async (
+        name: string,
+        command: string,
+        args: string[],
+        options: { providers?: string[] | "all" },
+      ) => {
+        // Before the lease: what fails after it would leave one behind.
+        const { providers: all } = await call(answers.providers, "GET", "/providers");
+        const lease = await takeLease(name, { clock, warn: say });
+        process.exitCode = await run(lease, all, options.providers, [command, ...args]).finally(
+          () => lease.end(),
+        );
+      },
+    );
+}
+
+async function run(
+  lease: Lease,
+  all: readonly ProviderView[],
+  wanted: string[] | "all" | undefined,
+  [command = "", ...args]: readonly string[],
+): Promise<number> {
+  const { variables, removed } = execEnvironment(environment(), {
+    usable: choose(lease, usable(all, lease.agent), wanted),
+    all,
+    token: lease.token,
+    url: urlOf(lease),
+  });
+  if (removed.length > 0) say(`Not passed on: ${removed.join(", ")}.`);
+  const { status, problem } = await runChild(command, args, variables);
+  if (problem !== undefined) say(problem);
+  return status;
+}
+
+function choose(
+  { agent }: Lease,
+  can: readonly ProviderView[],
+  wanted: string[] | "all" | undefined,
+): readonly ProviderView[] {
+  const chosen = Array.isArray(wanted) ? can.filter(({ name }) => wanted.includes(name)) : can;
+  const missing = Array.isArray(wanted)
+    ? wanted.find((name) => !chosen.some((provider) => provider.name === name))
+    : undefined;
+  if (missing !== undefined) {
+    throw new Failure(
+      "provider_not_usable",
+      `Agent ${agent.name} can't use ${quoted(missing)}: it may not, or there is no key for it in ${agent.environment}.`,
+    );
+  }
+  if (chosen.length === 0) {
+    say(`There is no key in ${agent.environment} that agent ${agent.name} may use yet.`);
+  }
+  return chosen;
+}
+
+/** Where the service says that it is reached; it does so for each provider. */
+function urlOf({ baseUrls }: Lease): string {
+  const [first] = Object.entries(baseUrls);
+  if (first === undefined) return readClientConfig().publicUrl;
+  const [name, url] = first;
+  return url.slice(0, url.length - name.length - 1);
+}
+
+function say(sentence: string): void {
+  process.stderr.write(`x3sproxy: ${printable(sentence)}\n`);
+}

@@ -1,0 +1,93 @@
+// A lease of an agent's, taken by the command line: kept by a renewal each 30 s, ended when its user has ended. Its token is in memory
+// and nowhere else.
+import type { Clock } from "../clock.ts";
+import { answers, call, type AgentView } from "./api.ts";
+import { Failure, quoted } from "./failure.ts";
+
+const LIFE_MS = 120_000;
+const RENEW_EVERY_MS = 30_000;
+const RETRY_EVERY_MS = 5_000;
+const DEADLINE_MS = 5_000;
+
+export interface Lease {
+  readonly agent: AgentView;
+  readonly token: string;
+  /** By provider. */
+  readonly baseUrls: Readonly<Record<string, string>>;
+  /** Ends it, and its token. When the service does not answer, it lapses by itself. */
+  end(): Promise<void>;
+}
+
+/** Takes a lease and keeps it. `warn` is told, in a sentence, when it can't be kept. Throws Failure. */
+export async function takeLease(
+  name: string,
+  { clock, warn }: { clock: Clock; warn: (sentence: string) => void },
+): Promise<Lease> {
+  const path = `/agents/${encodeURIComponent(name)}/leases`;
+  let sentAtMs = clock.monotonicMs();
+  const taken = await call(answers.lease, "POST", path, {}).catch((error: unknown) => {
+    if (!(error instanceof Failure) || error.code !== "agent_not_found") throw error;
+    throw new Failure(
+      "agent_not_found",
+      `There is no agent ${quoted(name)}. Make it first: x3sproxy agent deploy ${quoted(name)}`,
+    );
+  });
+  const own = `${path}/${encodeURIComponent(taken.lease.id)}`;
+  let timer: NodeJS.Timeout | undefined;
+  let renewing: Promise<void> | undefined;
+  let warned = false;
+  let over = false;
+
+  const renewIn = (ms: number): void => {
+    if (over) return;
+    timer = setTimeout(() => {
+      renewing = renew();
+    }, ms);
+  };
+  const lost = (why: string): void => {
+    if (over) return;
+    over = true;
+    warn(`The lease of agent ${name} has ended: ${why}. Calls with its token are refused.`);
+  };
+  async function renew(): Promise<void> {
+    const nowMs = clock.monotonicMs();
+    try {
+      await call(answers.renewedLease, "PUT", own, {}, { deadlineMs: DEADLINE_MS });
+      sentAtMs = nowMs;
+      renewIn(RENEW_EVERY_MS);
+    } catch (error) {
+      const { code, message } = error instanceof Failure ? error : new Failure("failed", "");
+      if (code === "lease_not_found" || code === "agent_not_found") {
+        lost("it lapsed, or the agent was redeployed or destroyed");
+      } else if (clock.monotonicMs() - sentAtMs >= LIFE_MS) {
+        lost("it could not be renewed");
+      } else {
+        if (!warned && !over) {
+          warn(`The lease of agent ${name} can't be renewed; trying on until it ends. ${message}`);
+        }
+        warned = true;
+        renewIn(RETRY_EVERY_MS);
+      }
+    }
+  }
+
+  renewIn(RENEW_EVERY_MS);
+  return {
+    agent: taken.agent,
+    token: taken.token,
+    baseUrls: taken.baseUrls,
+    async end() {
+      const wasLive = !over;
+      over = true;
+      clearTimeout(timer);
+      await renewing;
+      if (!wasLive) return;
+      await call(answers.nothing, "DELETE", own, undefined, { deadlineMs: DEADLINE_MS }).catch(
+        (error: unknown) => {
+          if (error instanceof Failure && error.code.endsWith("_not_found")) return;
+          warn("The lease could not be ended; it lapses by itself within two minutes.");
+        },
+      );
+    },
+  };
+}

@@ -1,0 +1,112 @@
+// POST /_x3sproxy/register: a registration's token is traded for a proxy token. The one endpoint whose credential is no proxy token, so
+// it takes none, and its own nowhere but in Authorization. Failures are limited by where they come from.
+import { LRUCache } from "lru-cache";
+import type { Access, Traded } from "../access/index.ts";
+import { clientNetwork } from "../addresses.ts";
+import type { Clock } from "../clock.ts";
+import type { RefusalReason } from "../errors.ts";
+import { builtInProviders } from "../providers/index.ts";
+import type { Answer } from "./answer.ts";
+import type { Call } from "./call.ts";
+import { discardRest } from "./endings.ts";
+import { hasHeader } from "./headers.ts";
+import { sendJson, timeOf } from "./own-endpoints.ts";
+
+export const REGISTER_PATH = "/_x3sproxy/register";
+
+const MAX_FAILURES = 30;
+const WINDOW_MS = 60_000;
+const MAX_NETWORKS = 10_000;
+
+const CREDENTIAL = /^Bearer +(x3sreg_[A-Za-z0-9]{32})$/i;
+
+export interface Registering {
+  /** Trades and answers. Then calls `done` once: with a reason when it is to be refused, else when it has been answered. */
+  answer(call: Call, response: Answer, done: (reason?: RefusalReason) => void): void;
+}
+
+export function createRegistering(o: {
+  access: Pick<Access, "trade">;
+  clock: Clock;
+  publicUrl: string;
+}): Registering {
+  const { access, clock, publicUrl } = o;
+  const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_NETWORKS });
+
+  /** Counts a trade as a failure until it is none; gives what takes that back, or in how many milliseconds to come again. */
+  function count(network: string): (() => void) | number {
+    const nowMs = clock.monotonicMs();
+    let window = windows.get(network);
+    if (window === undefined || window.endsMs <= nowMs) {
+      window = { count: 0, endsMs: nowMs + WINDOW_MS };
+      windows.set(network, window);
+    }
+    if (window.count >= MAX_FAILURES) return window.endsMs - nowMs;
+    const counted = window;
+    counted.count++;
+    return () => {
+      counted.count--;
+    };
+  }
+
+  async function trade(call: Call): Promise<Traded | RefusalReason> {
+    const { exchange, request } = call;
+    const takeBack = count(clientNetwork(exchange.address ?? ""));
+    if (typeof takeBack === "number") {
+      call.retryAfterS = Math.ceil(takeBack / 1000);
+      return "rate_limited";
+    }
+    // What has not the form of one is looked up, too: it takes as long.
+    const result = await access.trade(credentialOf(request.rawHeaders), exchange.address);
+    if (result !== "registration_invalid") takeBack();
+    return result;
+  }
+
+  return {
+    answer(call, response, done) {
+      trade(call).then(
+        (result) => {
+          const { exchange, request } = call;
+          if (typeof result === "string") {
+            done(result);
+            return;
+          }
+          exchange.workspaceId = result.workspaceId;
+          exchange.agentId = result.agentId;
+          exchange.agent = result.agentName;
+          exchange.deployment = result.deployment;
+          exchange.status = 201;
+          // Whether the body comes that it waits to send, can't be known.
+          if (hasHeader(request.rawHeaders, "expect")) response.shouldKeepAlive = false;
+          sendJson(response, 201, describe(result, publicUrl));
+          if (!request.complete) discardRest(request);
+          done();
+        },
+        () => done("internal_error"),
+      );
+    },
+  };
+}
+
+/** Of the one Authorization field; empty when there is none, or more than one, or it holds something else. */
+function credentialOf(rawHeaders: readonly string[]): string {
+  let found: string | undefined;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== "authorization") continue;
+    if (found !== undefined) return "";
+    found = CREDENTIAL.exec(rawHeaders[i + 1] ?? "")?.[1] ?? "";
+  }
+  return found ?? "";
+}
+
+function describe(made: Traded, publicUrl: string): object {
+  const reachable = made.providers ?? [...builtInProviders.keys(), ...made.customProviders];
+  return {
+    agent: made.agentName,
+    environment: made.environment,
+    deployment: made.deployment,
+    token: made.token,
+    expiresAt: timeOf(made.expiresAtMs ?? undefined),
+    baseUrls: Object.fromEntries(reachable.map((each) => [each, `${publicUrl}/${each}`])),
+  };
+}
