@@ -33,32 +33,28 @@ export function createRegistering(o: {
   const { access, clock, publicUrl } = o;
   const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_NETWORKS });
 
-  /** Counts a trade as a failure until it is none; gives what takes that back, or in how many milliseconds to come again. */
-  function count(network: string): (() => void) | number {
+  const windowOf = (network: string): { count: number; endsMs: number } => {
     const nowMs = clock.monotonicMs();
     let window = windows.get(network);
     if (window === undefined || window.endsMs <= nowMs) {
       window = { count: 0, endsMs: nowMs + WINDOW_MS };
       windows.set(network, window);
     }
-    if (window.count >= MAX_FAILURES) return window.endsMs - nowMs;
-    const counted = window;
-    counted.count++;
-    return () => {
-      counted.count--;
-    };
-  }
+    return window;
+  };
 
   async function trade(call: Call): Promise<Traded | RefusalReason> {
     const { exchange, request } = call;
-    const takeBack = count(clientNetwork(exchange.address ?? ""));
-    if (typeof takeBack === "number") {
-      call.retryAfterS = Math.ceil(takeBack / 1000);
+    const network = clientNetwork(exchange.address ?? "");
+    const { count, endsMs } = windowOf(network);
+    if (count >= MAX_FAILURES) {
+      call.retryAfterS = Math.ceil((endsMs - clock.monotonicMs()) / 1000);
       return "rate_limited";
     }
-    // What has not the form of one is looked up, too: it takes as long.
+    // What has not the form of one is looked up, too: it takes as long. Failures count when they are known, so that many containers
+    // that start together behind one address are not taken for guesses.
     const result = await access.trade(credentialOf(request.rawHeaders), exchange.address);
-    if (result !== "registration_invalid") takeBack();
+    if (result === "registration_invalid") windowOf(network).count++;
     return result;
   }
 

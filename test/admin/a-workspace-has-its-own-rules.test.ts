@@ -25,6 +25,7 @@ it("its name and rules are seen by all and changed by owners, one by one", async
     secondFactorRequired: false,
     rotationDays: 90,
     idleDays: 14,
+    unusedDays: null,
     agentsSuspendedAt: null,
     limits: NO_LIMITS,
     environments: ["production", "staging"],
