@@ -112,7 +112,7 @@ export function addScopeCommand(agent: Command, clock: Clock): void {
     const { dryRun, ...options } = command.opts<ScopeOptions & { dryRun?: true }>();
     if (dryRun === true) {
       const path = `/agents/${encodeURIComponent(name)}/scope/dry-run`;
-      const answer = await call(answers.dryRun, "POST", path, scopeOf(options));
+      const answer = await call(answers.dryRun, "POST", path, await scopeOf(options));
       return { json: answer.dryRun, text: describeDryRun(answer.dryRun) };
     }
     const agent = Object.keys(options).every((option) => option === "json")
