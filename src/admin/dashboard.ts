@@ -44,7 +44,15 @@ const UNBUILT: Build = {
   </body>
 </html>
 `),
-  paths: ["/", "/secrets", "/setup", "/invitation", "/reset"],
+  paths: [
+    "/",
+    "/secrets",
+    "/agents/:name",
+    "/agents/:name/scope",
+    "/setup",
+    "/invitation",
+    "/reset",
+  ],
   assets: [],
 };
 

@@ -49,9 +49,9 @@ export function Frame() {
         <Person />
       </header>
       <main id="content" tabIndex={-1} className="content">
-        <SuspensionBanner />
         <Outlet />
       </main>
+      <SuspensionBanner />
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { openBrowser, type WatchedPage } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHttpUpstream } from "../support/http-upstream.ts";
 import { runService, type RunningService } from "../support/service.ts";
+import { send } from "./workspace.ts";
 
 const KEY = "sk-proj-FAKE-key-of-a-narrowed-agent-000000001111";
 const PASSWORD = "a FAKE passphrase of somebody, 7Kd";
@@ -112,10 +113,9 @@ test("all parts of a scope are set in one form, by the keyboard, too", async (t)
   await assertGood(owner);
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.getByText("Saved what coder may do").waitFor();
-  const { agents } = (await service.cliJson(["agent", "list"])) as { agents: unknown[] };
-  const [{ rules, allowedEndpoints, scopeExpiresAt, ...agent }] = agents as [
-    Record<string, unknown>,
-  ];
+  const shown = await send(service, "GET", "/agents/coder", undefined);
+  const agent = shown["agent"] as Record<string, unknown>;
+  const { rules, allowedEndpoints, scopeExpiresAt } = agent;
   assert.deepEqual(agent["providers"], ["openai"]);
   assert.ok((rules as string[]).every((rule) => rule.includes(" /openai/")));
   assert.deepEqual(agent["models"], ["gpt-*"]);
@@ -162,10 +162,10 @@ test("a suspension cuts what is open; resumed, it goes on", async (t) => {
   await dialog.getByRole("button", { name: "Suspend all agents" }).click();
   await assert.rejects(other.end);
   await page.getByRole("link", { name: "Activity", exact: true }).click();
-  await page.getByText("All agents of this workspace are suspended").waitFor();
+  await page.getByText("All agents are suspended").waitFor();
   await assertGood(owner);
   await page.getByRole("button", { name: "Resume them" }).click();
-  await page.getByText("All agents of this workspace are suspended").waitFor({ state: "detached" });
+  await page.getByText("All agents are suspended").waitFor({ state: "detached" });
   await eventually(async () => (await refusalOf(service, token)) === null);
   assert.deepEqual(owner.complaints, []);
 });
@@ -185,7 +185,7 @@ test("a registration token is traded once, or revoked", async (t) => {
     assert.ok(command.includes(made) && command.includes(`--url ${service.proxyUrl}`), command);
     await assertGood(owner);
     await page.getByRole("button", { name: "I have it" }).click();
-    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.getByRole("heading", { name: /is ready$/ }).waitFor({ state: "detached" });
     assert.ok(!(await page.content()).includes(made), "the token is gone with the dialog");
     await list.getByRole("row", { name: /Revoke/ }).waitFor();
     return made;

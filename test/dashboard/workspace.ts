@@ -24,6 +24,8 @@ const SCOPE = {
   scopeExpiresAt: new Date(Date.now() + 2 * 86_400_000).toISOString(),
   limits: { requestsPerMinute: 60, openStreams: 8, bytesPerMinute: 50_000_000 },
 };
+/** As long as one may be. */
+const CONTEXT = { user: "somebody@example.test", "run-id": "f".repeat(200) };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
@@ -110,6 +112,14 @@ async function letTimePass({ ownerUrl }: Place, secretId: string): Promise<void>
         insert into x3sproxy.activity_versions
         values (${workspaceId}, ${secretId}, ${version}, ${agent}, now() - interval '2 days', now(), 1234567)`;
     }
+    await sql`
+      insert into x3sproxy.activity_contexts (workspace_id, minute, agent, provider, context, requests)
+      select workspace_id, minute, agent, provider, ${sql.json(CONTEXT)}, requests
+      from x3sproxy.activity_minutes where agent = 'summaries'`;
+    await sql`
+      insert into x3sproxy.agent_first_uses
+      select ${workspaceId}, id, 'path', ${`GET /openai/v1/${"part/".repeat(35)}`}, now(), null, true
+      from x3sproxy.agents where name = 'summaries'`;
     await sql`
       update x3sproxy.secret_versions set created_at = ${new Date(Date.now() - 400 * DAY_MS)}
       where secret_id <> ${secretId}`;

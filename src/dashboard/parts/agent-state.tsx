@@ -11,13 +11,13 @@ export function AgentBadges({ agent }: { agent: Agent }) {
   const expired = msTo(agent.expiresAt) <= 0;
   const scopeMs = msTo(agent.scopeExpiresAt);
   return (
-    <>
+    <span className="marks">
       {agent.suspendedAt !== null && <Badge tone="bad">suspended</Badge>}
       {expired && <Badge tone="bad">token ended</Badge>}
       {scopeMs <= 0 && <Badge tone="bad">scope ended</Badge>}
       {scopeMs > 0 && scopeMs <= SOON_MS && <Badge tone="warn">scope ends soon</Badge>}
       {agent.lastUsedAt === null && !expired && <Badge tone="warn">never used</Badge>}
       {agent.idle && agent.lastUsedAt !== null && <Badge tone="warn">idle</Badge>}
-    </>
+    </span>
   );
 }

@@ -11,7 +11,7 @@ type Item = Overview["attention"][number];
 type Kind = Item["kind"];
 
 const TEXTS: Readonly<Record<Kind, { title: string; action: string }>> = {
-  unusual_use: { title: "Used for the first time", action: "Look at it" },
+  unusual_use: { title: "Uses something for the first time", action: "Look at it" },
   rotation_due: { title: "Key due for rotation", action: "Rotate it" },
   agent_idle: { title: "Agent idle", action: "Look at it" },
   token_unused: { title: "Token never used", action: "Look at it" },

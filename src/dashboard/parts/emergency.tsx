@@ -13,7 +13,7 @@ import { Section } from "./page.tsx";
 import { useSay } from "./toasts.tsx";
 import { When } from "./when.tsx";
 
-/** Above every page, while all agents are suspended. */
+/** On every page, while all agents are suspended: where it moves nothing when it comes. */
 export function SuspensionBanner() {
   const maySee = useMay("viewer");
   const mayResume = useMay("admin");
@@ -22,18 +22,17 @@ export function SuspensionBanner() {
   const at = workspace?.agentsSuspendedAt ?? null;
   if (at === null) return null;
   return (
-    <div className="banner" role="status">
+    <footer className="banner">
       <Icon name="warning" />
-      <p>
-        <strong>All agents of this workspace are suspended.</strong> That was done <When at={at} />;
-        their calls are refused.
+      <p role="status">
+        <strong>All agents are suspended</strong> (<When at={at} />)
       </p>
       {mayResume && (
         <Button small busy={resume.isPending} onClick={() => resume.mutate()}>
           Resume them
         </Button>
       )}
-    </div>
+    </footer>
   );
 }
 
@@ -81,7 +80,7 @@ function SuspendAllForm({ onClose }: { onClose: () => void }) {
     onSuccess: async () => {
       await refresh("workspace", "agents");
       onClose();
-      say("All agents are suspended");
+      say("Suspended all agents", { text: "Their calls are refused." });
     },
   });
   return (

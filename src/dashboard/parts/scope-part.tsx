@@ -41,7 +41,9 @@ export function ScopePart(props: ScopePartProps) {
 /** It may be far from the button that was pressed: it comes into view. */
 function PartError({ children }: { children: string }) {
   const shown = useRef<HTMLParagraphElement>(null);
-  useEffect(() => shown.current?.scrollIntoView({ block: "center" }), [children]);
+  useEffect(() => {
+    shown.current?.scrollIntoView({ block: "center" });
+  }, [children]);
   return (
     <p className="field-error" role="alert" ref={shown}>
       {children.charAt(0).toUpperCase() + children.slice(1)}
