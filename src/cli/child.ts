@@ -61,13 +61,8 @@ function listen(pass: (signal: NodeJS.Signals) => void): () => void {
       atTerminal ? ignore : passOn,
     ]),
   ];
-  if (!atTerminal) {
-    const stop = (signal: NodeJS.Signals): void => {
-      pass(signal);
-      process.kill(process.pid, "SIGSTOP");
-    };
-    listeners.push(["SIGTSTP", stop]);
-  }
+  // At a terminal Ctrl-Z stops both of us. Elsewhere the command alone is stopped, and keeps its lease.
+  if (!atTerminal) listeners.push(["SIGTSTP", passOn]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   return () => {
     for (const [signal, listener] of listeners) process.off(signal, listener);
