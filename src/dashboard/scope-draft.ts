@@ -21,6 +21,9 @@ export interface ScopeDraft extends Readonly<Record<ListName | "allowedEndpoints
   readonly limits: Readonly<Record<LimitName, string>>;
 }
 
+/** Names that together have no more characters than this stand in a summary as they are. */
+const SHORT = 30;
+
 /** The body of PATCH /agents/:name/scope. What is left out stays as it is. */
 export type ScopeChange = Partial<ScopeFields>;
 
@@ -77,7 +80,9 @@ export function changeOf(draft: ScopeDraft, scope: ScopeFields): ScopeChange {
 export function limitationsOf(agent: Pick<Agent, keyof ScopeFields>): string[] {
   const { providers, rules, models, addresses, limits } = agent;
   const few = (names: readonly string[], one: string) =>
-    names.length <= 3 && names.length > 0 ? names.join(", ") : counted(names.length, one);
+    names.length > 0 && names.join(", ").length <= SHORT
+      ? names.join(", ")
+      : counted(names.length, one);
   return [
     ...(providers === null ? [] : [few(providers, "provider")]),
     ...(rules === null ? [] : [counted(rules.length, "rule")]),

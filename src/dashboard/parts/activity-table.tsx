@@ -3,7 +3,7 @@ import { Link } from "react-router";
 import type { Activity } from "../answers.ts";
 import { agentPath } from "../paths.ts";
 import type { Rows } from "../queries.ts";
-import { bytes, duration, exactTime, number, shortTime } from "../time.ts";
+import { bytes, counted, duration, exactTime, number, shortTime } from "../time.ts";
 import { EmptyState } from "./states.tsx";
 import { DataTable, type Column } from "./table.tsx";
 
@@ -31,7 +31,9 @@ const AGENT: Column<Activity> = {
     agent === "" ? (
       <span className="muted">unknown</span>
     ) : (
-      <Link to={agentPath(agent)}>{agent}</Link>
+      <Link to={agentPath(agent)} className="break">
+        {agent}
+      </Link>
     ),
 };
 const COLUMNS: readonly Column<Activity>[] = [
@@ -57,6 +59,9 @@ const COLUMNS: readonly Column<Activity>[] = [
   },
 ];
 
+/** Contexts with no more characters than this are shown at once. */
+const SHORT = 60;
+
 /** On whose behalf, as the agent said it in its requests. */
 const CONTEXTS: Column<Activity> = {
   title: "On behalf of",
@@ -72,8 +77,8 @@ const CONTEXTS: Column<Activity> = {
           requests,
         ] as const,
     );
-    return (
-      <ul className="contexts">
+    const list = (
+      <ul>
         {texts.map(([text, requests]) => (
           <li key={text}>
             <span className="break">{text}</span>{" "}
@@ -81,6 +86,13 @@ const CONTEXTS: Column<Activity> = {
           </li>
         ))}
       </ul>
+    );
+    if (texts.map(([text]) => text).join("").length <= SHORT) return list;
+    return (
+      <details className="hashes">
+        <summary>{counted(contexts.length, "context")}</summary>
+        {list}
+      </details>
     );
   },
 };
