@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { describeDryRun } from "./dry-run.ts";
 import { answers, call, list, type AgentView } from "./api.ts";
-import { bytes, collect, moment, positiveInteger, providerList } from "./arguments.ts";
+import { bytes, collect, moment, orNone, positiveInteger, providerList } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
 
@@ -174,8 +174,4 @@ function describe(agent: AgentView): string {
 /** The list; null, for not limited, when `word` is all that is on it. */
 function unlessOnly(word: string, list: string[] | undefined): string[] | null | undefined {
   return list?.length === 1 && list[0] === word ? null : list;
-}
-
-function orNone(parse: (text: string) => number): (text: string) => number | "none" {
-  return (text) => (text === "none" ? text : parse(text));
 }

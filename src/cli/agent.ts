@@ -9,6 +9,7 @@ import { addSuspensionCommands } from "./agent-suspension.ts";
 import { answers, call, list } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
+import { addContextsCommand } from "./contexts.ts";
 import { Failure, quoted } from "./failure.ts";
 import { confirm } from "./prompt.ts";
 import { relative, table } from "./text.ts";
@@ -89,6 +90,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
 
   addScopeCommand(agent, clock);
   addSuspensionCommands(agent);
+  addContextsCommand(agent, clock);
   addRegistrationCommands(agent, clock);
 
   reports(

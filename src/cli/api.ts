@@ -92,6 +92,30 @@ const dryRun = z.looseObject({
 });
 export type DryRun = z.infer<typeof dryRun>;
 
+const workspaceView = z.looseObject({
+  name: z.string(),
+  secondFactorRequired: z.boolean(),
+  rotationDays: z.number(),
+  idleDays: z.number(),
+  unusedDays: z.number().nullable(),
+  limits: z.object({
+    requestsPerMinute: z.number().nullable(),
+    openStreams: z.number().nullable(),
+    bytesPerMinute: z.number().nullable(),
+    openWebsockets: z.number().nullable(),
+  }),
+  agentsSuspendedAt: z.string().nullable(),
+});
+export type WorkspaceView = z.infer<typeof workspaceView>;
+
+const contextView = z.looseObject({
+  minute: z.string(),
+  agent: z.string(),
+  provider: z.string(),
+  context: z.record(z.string(), z.string()),
+  requests: z.number(),
+});
+
 export const answers = {
   secret: z.object({ secret: secretView }),
   agent: z.object({ agent: agentView }),
@@ -120,9 +144,8 @@ export const answers = {
     url: z.string(),
   }),
   reset: z.object({ url: z.string(), expiresAt: z.string() }),
-  workspace: z.object({
-    workspace: z.looseObject({ name: z.string(), agentsSuspendedAt: z.string().nullable() }),
-  }),
+  workspace: z.object({ workspace: workspaceView }),
+  contexts: z.object({ contexts: z.array(contextView), nextCursor: z.string().nullable() }),
   templates: z.object({
     templates: z.array(z.object({ name: z.string(), rules: z.array(z.string()) })),
   }),

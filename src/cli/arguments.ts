@@ -58,3 +58,8 @@ export function moment(clock: Clock): (text: string) => string {
     return at.toISOString();
   };
 }
+
+/** A number as `parse` reads it, or `none`. */
+export function orNone(parse: (text: string) => number): (text: string) => number | "none" {
+  return (text) => (text === "none" ? text : parse(text));
+}

@@ -12,6 +12,7 @@ import { addRegisterCommand } from "./register.ts";
 import { addSecretCommands } from "./secret.ts";
 import { addServeCommand } from "./serve.ts";
 import { addUserCommands } from "./user.ts";
+import { addWorkspaceCommands } from "./workspace.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addRegisterCommand(program);
   addProviderCommands(program);
   addUserCommands(program, systemClock);
+  addWorkspaceCommands(program);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -306,6 +306,16 @@ const activity = z.object({
 });
 export type Activity = z.infer<typeof activity>;
 
+const callContext = z.object({
+  minute: text,
+  agent: text,
+  /** Empty: the requests named no provider that there is. */
+  provider: text,
+  context: z.record(text, text),
+  requests: count,
+});
+export type CallContext = z.infer<typeof callContext>;
+
 const party = z.object({ kind: maybeText, id: maybeText, name: maybeText });
 const event = z.object({
   id: z.union([text, count]),
@@ -372,4 +382,5 @@ export const read = {
   overview: one("overview", overview),
   activity: page("activity", activity),
   events: page("events", event),
+  contexts: page("contexts", callContext),
 } as const;

@@ -7,6 +7,7 @@ import { AgentScopePage } from "./pages/agent-scope.tsx";
 import { AgentsPage } from "./pages/agents.tsx";
 import { ApiKeysPage } from "./pages/api-keys.tsx";
 import { AuditPage } from "./pages/audit.tsx";
+import { ContextsPage } from "./pages/contexts.tsx";
 import { EnrolmentPage } from "./pages/enrolment.tsx";
 import { LinkPage } from "./pages/link.tsx";
 import { NotAllowedPage, NotFoundPage } from "./pages/not-found.tsx";
@@ -57,6 +58,7 @@ export function App() {
         </Route>
         <Route element={<Only permission="audit" />}>
           <Route path={PATHS.audit} element={<AuditPage />} />
+          <Route path={PATHS.contexts} element={<ContextsPage />} />
         </Route>
         <Route element={<Only permission="admin" />}>
           <Route path={PATHS.providers} element={<ProvidersPage />} />

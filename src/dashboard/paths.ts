@@ -11,6 +11,7 @@ export const PATHS = {
   agentScope: "/agents/:name/scope",
   activity: "/activity",
   audit: "/audit",
+  contexts: "/audit/contexts",
   users: "/users",
   apiKeys: "/api-keys",
   profile: "/settings",

@@ -88,6 +88,9 @@ export const useActivity = (params: Readonly<Record<string, string>>) =>
 export const useAudit = (params: Readonly<Record<string, string>>) =>
   useRows("audit", "/audit", read.events, { params });
 
+export const useContexts = (params: Readonly<Record<string, string>>) =>
+  useRows("contexts", "/contexts", read.contexts, { params });
+
 export function useOverview(hours: 24 | 168) {
   const call = useCall();
   const refetchInterval = useRefreshInterval();

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import type { AuditEvent } from "../answers.ts";
+import { AuditSubjects } from "../parts/audit-subjects.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
 import { Page } from "../parts/page.tsx";
@@ -85,6 +86,7 @@ export function AuditPage() {
   const events = useAudit({ ...span, ...filters });
   return (
     <Page title="Audit" intro="Every change, in the order in which it happened, newest first.">
+      <AuditSubjects />
       <AuditFilters
         key={JSON.stringify(filters)}
         onApply={(values) => {

@@ -1,0 +1,132 @@
+// x3sproxy workspace …: its rules and limits. For owners to change.
+import { Option, type Command } from "commander";
+import { answers, call, type WorkspaceView } from "./api.ts";
+import { bytes, orNone, positiveInteger } from "./arguments.ts";
+import { examples, reports } from "./command.ts";
+import { Failure } from "./failure.ts";
+
+type Limit = number | "none";
+
+interface Options {
+  readonly name?: string;
+  readonly requestsPerMinute?: Limit;
+  readonly openStreams?: Limit;
+  readonly openWebsockets?: Limit;
+  readonly bytesPerMinute?: Limit;
+  readonly unusedDays?: Limit;
+  readonly rotationDays?: number;
+  readonly idleDays?: number;
+  readonly secondFactor?: "required" | "optional";
+}
+
+export function addWorkspaceCommands(program: Command): void {
+  const workspace = program
+    .command("workspace")
+    .helpCommand(false)
+    .description("the workspace's own rules, and the limits of all its agents together");
+
+  reports(
+    workspace
+      .command("show")
+      .description("its rules and limits")
+      .addHelpText("after", examples("x3sproxy workspace show")),
+    async () => {
+      const { workspace: it } = await call(answers.workspace, "GET", "/workspace");
+      return { json: it, text: describe(it) };
+    },
+  );
+
+  const set = workspace
+    .command("set")
+    .description("change them; what isn't named stays as it is")
+    .option("--name <name>", "what it is called")
+    .option(
+      "--requests-per-minute <n>",
+      "of all agents together, or `none`",
+      orNone(positiveInteger),
+    )
+    .option("--open-streams <n>", "calls under way at once, or `none`", orNone(positiveInteger))
+    .option("--open-websockets <n>", "WebSockets among them, or `none`", orNone(positiveInteger))
+    .option(
+      "--bytes-per-minute <n>",
+      "of requests and answers together, as in 500MB, or `none`",
+      orNone(bytes),
+    )
+    .option(
+      "--unused-days <n>",
+      "after which a token that nobody uses ends by itself, or `none`",
+      orNone(positiveInteger),
+    )
+    .option("--rotation-days <n>", "after which a key is due for another one", positiveInteger)
+    .option(
+      "--idle-days <n>",
+      "after which an agent that did nothing counts as idle",
+      positiveInteger,
+    )
+    .addOption(
+      new Option("--second-factor <rule>", "whether users must have one").choices([
+        "required",
+        "optional",
+      ]),
+    )
+    .addHelpText(
+      "after",
+      examples(
+        "x3sproxy workspace set --requests-per-minute 600 --open-websockets 20",
+        "x3sproxy workspace set --unused-days 30",
+        "x3sproxy workspace set --bytes-per-minute none",
+      ),
+    );
+  reports(set, async () => {
+    const options = set.opts<Options>();
+    const body = bodyOf(options);
+    if (JSON.stringify(body) === '{"limits":{}}') {
+      throw new Failure(
+        "nothing_to_change",
+        "Name what to change. See: x3sproxy workspace set --help",
+      );
+    }
+    const { workspace: it } = await call(answers.workspace, "PATCH", "/workspace", body);
+    return { json: it, text: describe(it) };
+  });
+}
+
+function bodyOf(options: Options): object {
+  const { name, rotationDays, idleDays, secondFactor, unusedDays } = options;
+  const { requestsPerMinute, openStreams, openWebsockets, bytesPerMinute } = options;
+  return {
+    name,
+    rotationDays,
+    idleDays,
+    unusedDays: nullFor(unusedDays),
+    secondFactorRequired: secondFactor === undefined ? undefined : secondFactor === "required",
+    limits: {
+      requestsPerMinute: nullFor(requestsPerMinute),
+      openStreams: nullFor(openStreams),
+      openWebsockets: nullFor(openWebsockets),
+      bytesPerMinute: nullFor(bytesPerMinute),
+    },
+  };
+}
+
+function describe(it: WorkspaceView): string {
+  const lines: readonly (readonly [string, string])[] = [
+    ["Requests a minute", String(it.limits.requestsPerMinute ?? "no limit")],
+    ["Open streams", String(it.limits.openStreams ?? "no limit")],
+    ["Open WebSockets", String(it.limits.openWebsockets ?? "no limit")],
+    ["Bytes a minute", String(it.limits.bytesPerMinute ?? "no limit")],
+    ["Unused tokens end", it.unusedDays === null ? "never" : `after ${it.unusedDays} days`],
+    ["Keys are due", `after ${it.rotationDays} days`],
+    ["Agents are idle", `after ${it.idleDays} days`],
+    ["Second factor", it.secondFactorRequired ? "required" : "optional"],
+    ["All agents suspended", it.agentsSuspendedAt ?? "no"],
+  ];
+  return [
+    `Workspace ${it.name}`,
+    ...lines.map(([label, value]) => `${label.padEnd(22)}${value}`),
+  ].join("\n");
+}
+
+function nullFor(limit: Limit | undefined): number | null | undefined {
+  return limit === "none" ? null : limit;
+}

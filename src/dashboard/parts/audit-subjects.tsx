@@ -1,0 +1,14 @@
+// The links between what an auditor reads: the events, and on whose behalf agents made their calls.
+import { NavLink } from "react-router";
+import { PATHS } from "../paths.ts";
+
+export function AuditSubjects() {
+  return (
+    <nav aria-label="Audit" className="subjects">
+      <NavLink to={PATHS.audit} end>
+        Events
+      </NavLink>
+      <NavLink to={PATHS.contexts}>On whose behalf</NavLink>
+    </nav>
+  );
+}
