@@ -127,7 +127,11 @@ test("all parts of a scope are set in one form, by the keyboard, too", async (t)
   });
 
   await service.cliJson(["agent", "scope", "coder", "--model", "gpt-5*"]);
-  await page.getByText("Somebody else has changed this scope").waitFor({ timeout: 45_000 });
+  await eventually(async () => {
+    // Whoever comes back to the page sees what has changed meanwhile.
+    await page.evaluate("window.dispatchEvent(new Event('visibilitychange'))");
+    return page.getByText("Somebody else has changed this scope").isVisible();
+  }, 45_000);
   await page.getByRole("button", { name: "Show theirs" }).click();
   assert.equal(await page.getByLabel("Model 1", { exact: true }).inputValue(), "gpt-5*");
   assert.deepEqual(owner.complaints, []);

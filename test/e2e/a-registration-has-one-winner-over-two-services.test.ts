@@ -1,13 +1,10 @@
-// Two services on one database, and everything by the command line: one registration traded by two hundred at once, and what a lease's
-// token does while its command runs.
+// Two services on one database: one registration traded by two hundred at once.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { test, type TestContext } from "node:test";
 import { createLookAlike } from "../../demo/look-alike/look-alike.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { runService, type RunningService } from "../support/service.ts";
-import { LAUNCHER } from "../cli/fixture.ts";
 
 const KEY = "sk-proj-FAKE-registration-0123456789-abcd";
 
@@ -74,54 +71,3 @@ test("of two hundred trades at once over two services exactly one wins, and its 
   assert.equal(agent?.deployment, 2);
   assert.deepEqual(await one.cliJson(["agent", "registrations", "contested"]), []);
 });
-
-test(
-  "a command's token is renewed while the command runs, and a redeployment ends it",
-  { timeout: 180_000 },
-  async (t) => {
-    const { one, other } = await openTwo(t);
-    await one.deploy("coder");
-    const script = `console.log(process.env.X3SPROXY_TOKEN); setInterval(() => undefined, 1000);`;
-    const child = spawn(
-      process.execPath,
-      [LAUNCHER, "exec", "coder", "--", process.execPath, "-e", script],
-      {
-        env: {
-          PATH: process.env["PATH"],
-          X3SPROXY_ADMIN_URL: other.adminUrl,
-          X3SPROXY_API_KEY: one.apiKey,
-        },
-        detached: true,
-      },
-    );
-    t.after(() => {
-      // Its command, too, which would keep our pipes open.
-      if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-    });
-    const output = { stdout: "", stderr: "" };
-    child.stdout.on("data", (chunk: Buffer) => (output.stdout += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
-    await eventually(() => output.stdout.includes("\n"));
-    const token = output.stdout.trim();
-    const expiresAt = async () => {
-      const headers = { authorization: `Bearer ${token}` };
-      const response = await fetch(`${one.proxyUrl}/_x3sproxy/token`, { headers });
-      return Date.parse(((await response.json()) as { expiresAt: string }).expiresAt);
-    };
-    const first = await expiresAt();
-    // One service remembers it for up to 60 s; what it renews at the other is not announced.
-    await eventually(async () => (await expiresAt()) > first, 100_000);
-    assert.equal(await refusalAt(one, token), 200);
-    assert.equal(output.stderr, "");
-
-    await one.deploy("coder");
-    for (const service of [one, other]) {
-      await eventually(async () => (await refusalAt(service, token)) === "unknown_token", 1_000);
-    }
-    await eventually(() => output.stderr.includes("has ended"), 40_000);
-    assert.equal(child.exitCode, null, "the command goes on");
-    child.kill("SIGTERM");
-    await eventually(() => child.exitCode === 143);
-    assert.equal(output.stderr.trim().split("\n").length, 1, output.stderr);
-  },
-);
