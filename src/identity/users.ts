@@ -80,7 +80,8 @@ export function createUsers({ pool }: { pool: Pool }): Users {
         if (role !== before.role || String(agents) !== String(before.agents)) {
           await endSessions(sql, userId);
         }
-        const after = await find(sql, userId);
+        // Without holding more: whoever has become an owner meanwhile would be held out of the order in which all are held.
+        const after = await read(sql, userId);
         await record(sql, by, { action: "user.change", target: userTarget(after), before, after });
         return after;
       }),
@@ -120,6 +121,10 @@ async function find(sql: TransactionSql, userId: string): Promise<UserView> {
   // All of the owners first, and in one order, so that of two who remove each other one comes second and sees it. Statements of
   // their own: what follows sees what they waited for.
   await sql`select from x3sproxy.users where role = 'owner' or id = ${userId} order by id for update`;
+  return read(sql, userId);
+}
+
+async function read(sql: TransactionSql, userId: string): Promise<UserView> {
   const [row] = await sql<UserRow[]>`${rowsOf(sql)} where u.id = ${userId}`;
   if (row === undefined) throw new RequestError(404, "user_not_found", "There is no such user.");
   return view(row);
