@@ -1,5 +1,5 @@
-// Where the calls of model hosts name their model, and their paths by use. Facts only, each with its source. A place is there when
-// it was seen in the source that is named; what isn't there is refused to an agent with a list of models.
+// Where the calls of model hosts name their model, and their paths by use. Each with its source; what that does not show of
+// a form shared with OpenAI or Anthropic is taken from theirs. What isn't there is refused to an agent with a list of models.
 import type { ModelFacts, ProviderUses } from "./definition.ts";
 import {
   chat,
