@@ -9,9 +9,9 @@ export interface ExecEnvironment {
   readonly removed: readonly string[];
 }
 
-/** What opens the service itself. That it is left out goes without saying. */
-const OURS = /^X3SPROXY_(?:API_KEY|MASTER_KEY.*|REGISTRATION_TOKEN)$/;
-const DATABASE = "DATABASE_URL";
+/** What opens the service itself, or leads to what does. That it is left out goes without saying. */
+const OURS = "X3SPROXY_";
+const STORES: ReadonlySet<string> = new Set(["DATABASE_URL", "REDIS_URL"]);
 
 /** Other names than the table of providers has, under which clients look for a key. */
 const OTHER_KEYS: ReadonlySet<string> = new Set([
@@ -44,8 +44,10 @@ export function execEnvironment(
     o.all.flatMap(({ client }) => (client === null ? [] : [client.keyVariable])),
   );
   const isForeign = (name: string): boolean =>
-    !own.has(name) && (keys.has(name) || OTHER_KEYS.has(name) || name === DATABASE);
-  const kept = Object.entries(inherited).filter(([name]) => !isForeign(name) && !OURS.test(name));
+    !own.has(name) && (keys.has(name) || OTHER_KEYS.has(name) || STORES.has(name));
+  const kept = Object.entries(inherited).filter(
+    ([name]) => !isForeign(name) && !name.startsWith(OURS),
+  );
   const removed = Object.keys(inherited).filter(isForeign).sort();
   return { variables: { ...Object.fromEntries(kept), ...Object.fromEntries(own) }, removed };
 }

@@ -80,7 +80,7 @@ it("real keys and the service's own settings are not passed on; their names are 
   const names = [
     ...["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "MISTRAL_API_KEY", "GEMINI_API_KEY"],
     ...["X3SPROXY_MASTER_KEY", "X3SPROXY_MASTER_KEY_FILE", "X3SPROXY_REGISTRATION_TOKEN"],
-    ...["DATABASE_URL", "OPENAI_API_KEY"],
+    ...["DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY"],
   ];
   const { status, stdout, stderr } = await exec(
     ["coder", ...PRINT_ENVIRONMENT],
@@ -91,6 +91,13 @@ it("real keys and the service's own settings are not passed on; their names are 
   assert.equal(stderr.includes(real), false);
   const env = JSON.parse(stdout) as Record<string, string>;
   assert.equal("X3SPROXY_API_KEY" in env, false);
+  assert.deepEqual(
+    Object.keys(env)
+      .filter((name) => name.startsWith("X3SPROXY_"))
+      .sort(),
+    ["X3SPROXY_TOKEN", "X3SPROXY_URL"],
+    "where the service and its data are is not the command's business either",
+  );
   assert.equal(env["OPENAI_API_KEY"], env["X3SPROXY_TOKEN"]);
   const told = /Not passed on: (.*)\./.exec(stderr)?.[1]?.split(", ");
   assert.deepEqual(
