@@ -1,6 +1,6 @@
 // Ends the tokens that nobody uses, where a workspace says after how many days: every few minutes, by one process at a time.
-import type { Pool } from "../db/index.ts";
-import { errorFields, type Log } from "../log.ts";
+import { createChore, type Pool } from "../db/index.ts";
+import type { Log } from "../log.ts";
 
 const EVERY_MS = 5 * 60_000;
 // As many as one call of x3sproxy.expire_unused_tokens ends.
@@ -16,38 +16,20 @@ export interface UnusedTokens {
 
 /** `pool`: the control role's. */
 export function createUnusedTokens({ pool, log }: { pool: Pool; log: Log }): UnusedTokens {
-  let closed = false;
-  let timer: NodeJS.Timeout | undefined;
-  const expire = async (): Promise<number> => {
-    let total = 0;
-    for (;;) {
+  const chore = createChore({
+    everyMs: EVERY_MS,
+    partSize: CHUNK,
+    failure: "unused tokens not ended",
+    log,
+    onDone: (count) => {
+      if (count > 0) log.info("ended unused tokens", { count });
+    },
+    async doPart() {
       const rows = await pool.query(
         (sql) => sql<{ ended: number }[]>`select x3sproxy.expire_unused_tokens() as ended`,
       );
-      const ended = rows[0]?.ended ?? 0;
-      total += ended;
-      if (ended < CHUNK || closed) return total;
-    }
-  };
-  const run = (): void => {
-    expire().then(
-      (ended) => {
-        if (ended > 0) log.info("ended unused tokens", { count: ended });
-      },
-      (error: unknown) => {
-        if (!closed) log.warn("unused tokens not ended", errorFields(error));
-      },
-    );
-  };
-  return {
-    expire,
-    start() {
-      timer = setInterval(run, EVERY_MS).unref();
-      run();
+      return rows[0]?.ended ?? 0;
     },
-    close() {
-      closed = true;
-      clearInterval(timer);
-    },
-  };
+  });
+  return { expire: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
 }
