@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Page } from "playwright-core";
 import { OWNER_EMAIL, PASSWORD, openPeople } from "../admin/people.ts";
+import { eventually } from "../support/eventually.ts";
 import { openBrowser } from "../support/browser.ts";
 
 const OLD_KEY = "sk-proj-FAKE-before-the-proof-1111";
@@ -18,7 +19,7 @@ describe("when the last proof is older than five minutes", { timeout: 90_000 }, 
 
     const proof = proofDialog(page);
     await proof.waitFor();
-    assert.equal(await focusedIn(page), "Your password");
+    await eventually(async () => (await focusedIn(page)) === "Your password");
     await assertAccessible();
     await page.keyboard.type("not the password at all");
     await page.keyboard.press("Enter");
@@ -32,7 +33,7 @@ describe("when the last proof is older than five minutes", { timeout: 90_000 }, 
     await proof.waitFor({ state: "detached" });
     await form.waitFor({ state: "detached" });
     assert.equal(await versions(people), 2);
-    assert.equal(await focusedIn(page), "Rotate openai in production");
+    await eventually(async () => (await focusedIn(page)) === "Rotate openai in production");
     assert.deepEqual(complaints, []);
   });
 
@@ -48,7 +49,7 @@ describe("when the last proof is older than five minutes", { timeout: 90_000 }, 
     const proof = proofDialog(page);
     await proof.getByRole("button", { name: "Use a code" }).click();
     await proof.getByLabel(/^Code/).waitFor();
-    assert.match(await focusedIn(page), /^Code/);
+    await eventually(async () => /^Code/.test(await focusedIn(page)));
     await page.keyboard.type(people.code());
     await page.keyboard.press("Enter");
     await page.getByText("other@example.test is operator").waitFor();
@@ -74,12 +75,12 @@ describe("when the last proof is older than five minutes", { timeout: 90_000 }, 
       await proof.waitFor({ state: "detached" });
       await form.getByText("Nothing was changed.").waitFor();
       assert.equal(await page.getByLabel("New value").inputValue(), NEW_KEY);
-      assert.equal(await focusedIn(page), "Rotate");
+      await eventually(async () => (await focusedIn(page)) === "Rotate");
     }
     await page.keyboard.press("Escape");
     await form.waitFor({ state: "detached" });
     assert.equal(await versions(people), 1);
-    assert.equal(await focusedIn(page), "Rotate openai in production");
+    await eventually(async () => (await focusedIn(page)) === "Rotate openai in production");
   });
 });
 
