@@ -147,6 +147,22 @@ table x3sproxy.api_keys (
   constraint api_keys_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
   constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
 ) with row level security;
+table x3sproxy.audit_checkpoints (
+  workspace_id uuid not null,
+  size bigint not null,
+  note text not null,
+  created_at timestamp with time zone not null default now(),
+  constraint audit_checkpoints_pkey PRIMARY KEY (workspace_id, size),
+  constraint audit_checkpoints_size_check CHECK ((size > 0))
+) with row level security;
+table x3sproxy.audit_erasures (
+  workspace_id uuid not null,
+  leaf_index bigint not null,
+  part text not null,
+  erasure_event_id bigint not null,
+  constraint audit_erasures_part_check CHECK ((part = ANY (ARRAY['actor'::text, 'target'::text]))),
+  constraint audit_erasures_pkey PRIMARY KEY (workspace_id, leaf_index, part)
+) with row level security;
 table x3sproxy.audit_events (
   id bigint not null,
   workspace_id uuid not null,
@@ -163,12 +179,16 @@ table x3sproxy.audit_events (
   before_hash text,
   after_hash text,
   result text not null,
+  actor_salt uuid default gen_random_uuid(),
+  target_salt uuid default gen_random_uuid(),
+  detail text,
   constraint audit_events_action_check CHECK ((length(action) <= 100)),
-  constraint audit_events_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api_key'::text, 'link'::text, 'service'::text]))),
+  constraint audit_events_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['user'::text, 'api_key'::text, 'link'::text, 'service'::text, 'agent'::text]))),
   constraint audit_events_actor_name_check CHECK ((length(actor_name) <= 300)),
   constraint audit_events_address_check CHECK ((length(address) <= 100)),
   constraint audit_events_after_hash_check CHECK ((after_hash ~ '^[0-9a-f]{64}$'::text)),
   constraint audit_events_before_hash_check CHECK ((before_hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint audit_events_detail_check CHECK ((length(detail) <= 1000)),
   constraint audit_events_method_check CHECK ((length(method) <= 100)),
   constraint audit_events_pkey PRIMARY KEY (id),
   constraint audit_events_result_check CHECK ((length(result) <= 100)),
@@ -182,6 +202,37 @@ table x3sproxy.audit_events_id_seq (
   log_cnt bigint not null,
   is_called boolean not null
 );
+table x3sproxy.audit_leaves (
+  workspace_id uuid not null,
+  leaf_index bigint not null,
+  event_id bigint not null,
+  leaf_hash bytea not null,
+  actor_commitment bytea not null,
+  target_commitment bytea not null,
+  constraint audit_leaves_actor_commitment_check CHECK ((octet_length(actor_commitment) = 32)),
+  constraint audit_leaves_event_id_key UNIQUE (event_id),
+  constraint audit_leaves_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32)),
+  constraint audit_leaves_leaf_index_check CHECK ((leaf_index >= 0)),
+  constraint audit_leaves_pkey PRIMARY KEY (workspace_id, leaf_index),
+  constraint audit_leaves_target_commitment_check CHECK ((octet_length(target_commitment) = 32))
+) with row level security;
+table x3sproxy.audit_nodes (
+  workspace_id uuid not null,
+  level smallint not null,
+  node_index bigint not null,
+  hash bytea not null,
+  constraint audit_nodes_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint audit_nodes_level_check CHECK (((level > 0) AND (((level)::integer % 8) = 0))),
+  constraint audit_nodes_node_index_check CHECK ((node_index >= 0)),
+  constraint audit_nodes_pkey PRIMARY KEY (workspace_id, level, node_index)
+) with row level security;
+table x3sproxy.audit_pending (
+  event_id bigint not null,
+  workspace_id uuid not null,
+  created_at timestamp with time zone not null,
+  constraint audit_pending_pkey PRIMARY KEY (event_id),
+  CREATE INDEX audit_pending_workspace ON x3sproxy.audit_pending USING btree (workspace_id, event_id)
+) with row level security;
 table x3sproxy.deployment_requests (
   workspace_id uuid not null,
   key_hash bytea not null,
@@ -303,6 +354,14 @@ table x3sproxy.schema_migrations (
   sha256 text not null,
   applied_at timestamp with time zone not null default now(),
   constraint schema_migrations_pkey PRIMARY KEY (name)
+);
+table x3sproxy.sealed_keys (
+  name text not null,
+  key_id text not null,
+  wrapped_key bytea not null,
+  ciphertext bytea not null,
+  constraint sealed_keys_key_id_fkey FOREIGN KEY (key_id) REFERENCES x3sproxy.master_keys(key_id),
+  constraint sealed_keys_pkey PRIMARY KEY (name)
 );
 table x3sproxy.second_factors (
   user_id uuid not null,
@@ -715,6 +774,16 @@ AS $function$
   join x3sproxy.workspaces w on w.id = u.workspace_id
   where s.hash = session_hash and s.ends_at > now() and s.last_seen_at > now() - interval '30 minutes'
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.await_sealing()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into x3sproxy.audit_pending (event_id, workspace_id, created_at) values (new.id, new.workspace_id, new.created_at);
+  return null;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.begin_attempt(of_network bytea, of_account bytea, of_place bytea, OUT subject bytea, OUT wait_s integer, OUT note boolean)
  RETURNS record
  LANGUAGE plpgsql
@@ -1078,8 +1147,23 @@ begin
     'customProviders', coalesce((
       select jsonb_agg(p.name order by p.name) from x3sproxy.providers p where p.workspace_id = agent.workspace_id), '[]'));
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.unsealed_workspaces()
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive waiting (id) as (
+    (select p.workspace_id from x3sproxy.audit_pending p order by p.workspace_id limit 1)
+    union all
+    select (select p.workspace_id from x3sproxy.audit_pending p where p.workspace_id > w.id order by p.workspace_id limit 1)
+    from waiting w where w.id is not null
+  )
+  select id from waiting where id is not null
+$function$;
 
 CREATE TRIGGER announce AFTER DELETE OR UPDATE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent_row();
+CREATE TRIGGER await_sealing AFTER INSERT ON x3sproxy.audit_events FOR EACH ROW EXECUTE FUNCTION x3sproxy.await_sealing();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_token();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
@@ -1094,7 +1178,12 @@ policy own_workspace on x3sproxy.activity_versions PERMISSIVE for ALL to x3sprox
 policy own_workspace on x3sproxy.agent_first_uses PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.api_keys PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_checkpoints PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_erasures PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.audit_events PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_leaves PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_nodes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_pending PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.deployment_requests PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.invitations PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.providers PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
@@ -1129,6 +1218,7 @@ grant execute on function x3sproxy.renew_setup_link(uuid,bytea) to x3sproxy_cont
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
 grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
 grant execute on function x3sproxy.trade_registration(bytea,bytea,text) to x3sproxy_proxy;
+grant execute on function x3sproxy.unsealed_workspaces() to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_proxy;
 grant select on table x3sproxy.activity_agents to x3sproxy_control;
@@ -1139,7 +1229,12 @@ grant select on table x3sproxy.activity_versions to x3sproxy_control;
 grant select on table x3sproxy.agent_first_uses to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.agents to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.api_keys to x3sproxy_control;
+grant insert, select on table x3sproxy.audit_checkpoints to x3sproxy_control;
+grant select on table x3sproxy.audit_erasures to x3sproxy_control;
 grant insert, select on table x3sproxy.audit_events to x3sproxy_control;
+grant insert, select on table x3sproxy.audit_leaves to x3sproxy_control;
+grant insert, select on table x3sproxy.audit_nodes to x3sproxy_control;
+grant delete, select on table x3sproxy.audit_pending to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.deployment_requests to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.invitations to x3sproxy_control;
 grant select on table x3sproxy.master_keys to x3sproxy_control;

@@ -20,7 +20,7 @@ import {
   createRetention,
 } from "./activity/index.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
-import { createAudit } from "./audit/index.ts";
+import { createAudit, createSequencer } from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
@@ -37,6 +37,7 @@ import {
   createSecrets,
   createVault,
   loadMasterKey,
+  openLogSigner,
   verifyMasterKey,
 } from "./vault/index.ts";
 
@@ -97,10 +98,14 @@ async function build(
   await verifyMasterKey(ownerUrl, masterKey);
   const vault = await createVault(masterKey);
   const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
+  const logSigner = await openLogSigner(ownerUrl, masterKey);
   const setup = await bootstrapFiles(config, ownerUrl);
 
   const controlPool = createPool(logins.controlUrl);
   closers.push(() => controlPool.close());
+  const sequencer = createSequencer({ pool: controlPool, signer: logSigner, log });
+  closers.push(() => sequencer.close());
+  sequencer.start();
   const proxyPool = createPool(logins.proxyUrl);
   closers.push(() => proxyPool.close());
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });

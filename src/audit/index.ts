@@ -2,3 +2,5 @@
 // neither a change without its event nor an event without its change. Must never hold a secret, a token or a hash of one.
 export { createAudit, type Audit, type AuditEventView, type AuditFilter } from "./audit.ts";
 export { record, type Action, type Actor, type ChangeEvent } from "./record.ts";
+export { createSequencer, type Sequencer } from "./sequencer.ts";
+export type { LogSigner } from "./note.ts";

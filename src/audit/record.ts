@@ -6,7 +6,7 @@ import type { TransactionSql } from "../db/index.ts";
 export interface Actor {
   readonly workspaceId: string;
   /** `link`: whoever holds a one-time link. `service`: the service itself. */
-  readonly kind: "user" | "api_key" | "link" | "service";
+  readonly kind: "user" | "api_key" | "link" | "service" | "agent";
   readonly id: string | null;
   /** A user's e-mail address, or an API key's name. */
   readonly name: string;
@@ -61,7 +61,21 @@ export type Action =
   | "invitation.delete"
   | "reset_link.create"
   | "api_key.create"
-  | "api_key.delete";
+  | "api_key.delete"
+  /** A secret was opened for an agent's calls: once for each time that its grant is read from the database. */
+  | "secret.release"
+  /** Calls under way were cut. */
+  | "stream.cut"
+  | "audit.export"
+  | "audit.prune"
+  | "audit.erase"
+  | "backup.create"
+  | "backup.restore"
+  | "master_key.rotate"
+  | "master_key.activate"
+  | "maintenance.migrate"
+  | "service.start"
+  | "service.stop";
 
 export interface ChangeEvent {
   readonly action: Action;
@@ -72,20 +86,23 @@ export interface ChangeEvent {
   readonly after?: object | undefined;
   /** `done`, or why not. */
   readonly result?: string;
+  /** What else there is to know: nothing secret, and nothing of a person. At most 1,000 characters as JSON. */
+  readonly detail?: Readonly<Record<string, string | number>> | undefined;
 }
 
 /** Adds an event. `sql`: the transaction of the change, confined to the actor's workspace. */
 export async function record(
   sql: TransactionSql,
   actor: Actor,
-  { action, target, before, after, result = "done" }: ChangeEvent,
+  { action, target, before, after, result = "done", detail }: ChangeEvent,
 ): Promise<void> {
   await sql`
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
-       target_kind, target_id, target_name, before_hash, after_hash, result)
+       target_kind, target_id, target_name, before_hash, after_hash, result, detail)
     values (${actor.workspaceId}, ${actor.kind}, ${actor.id}, ${actor.name}, ${actor.address}, ${actor.method},
-      ${action}, ${target.kind}, ${target.id}, ${target.name}, ${hashOf(before)}, ${hashOf(after)}, ${result})`;
+      ${action}, ${target.kind}, ${target.id}, ${target.name}, ${hashOf(before)}, ${hashOf(after)}, ${result},
+      ${detail === undefined ? null : canonicalJson(detail)})`;
 }
 
 /** SHA-256 of the canonical JSON (keys in order), lower-case hex; null for nothing. */

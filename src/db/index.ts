@@ -2,6 +2,7 @@
 // the notifications of change. No query of ours lives here: each is beside its use.
 export type { Sql, TransactionSql } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
+export { LOCK } from "./locks.ts";
 export { prepareLogins } from "./logins.ts";
 export { migrate } from "./migrations.ts";
 export type { Page } from "./page.ts";

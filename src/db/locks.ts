@@ -7,4 +7,6 @@ export const LOCK = {
   activityPruning: 7_233_003,
   /** Taken in SQL, by x3sproxy.add_calls. */
   callsWriting: 7_233_004,
+  /** A transaction's: who seals events of the audit. */
+  auditSealing: 7_233_020,
 } as const;

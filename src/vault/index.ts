@@ -10,3 +10,4 @@ export { createSecrets } from "./secrets.ts";
 export type { NewSecret, SecretVersionView, SecretView, Secrets } from "./secrets.ts";
 export { createKeyTests } from "./key-tests.ts";
 export type { CallProvider, KeyTest, KeyTests } from "./key-tests.ts";
+export { openLogSigner } from "./log-signer.ts";

@@ -85,6 +85,12 @@ export async function seedWorkspace(ownerUrl: string, name: string): Promise<See
       await tx`insert into x3sproxy.audit_events
           (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result)
         values (${workspaceId}, 'service', 'test', 'test', 'agent.deploy', 'agent', ${agentId}, 'worker', 'done')`;
+      await tx`insert into x3sproxy.audit_leaves
+        select workspace_id, 0, id, ${randomBytes(32)}, ${randomBytes(32)}, ${randomBytes(32)}
+        from x3sproxy.audit_events where workspace_id = ${workspaceId}`;
+      await tx`insert into x3sproxy.audit_nodes values (${workspaceId}, 8, 0, ${randomBytes(32)})`;
+      await tx`insert into x3sproxy.audit_checkpoints values (${workspaceId}, 1, 'a note', now())`;
+      await tx`insert into x3sproxy.audit_erasures values (${workspaceId}, 0, 'actor', 1)`;
       await tx`insert into x3sproxy.deployment_requests
           (workspace_id, key_hash, request_hash, agent_id, deployment, created_at)
         values (${workspaceId}, ${randomBytes(32)}, ${randomBytes(32)}, ${agentId}, 1, now())`;

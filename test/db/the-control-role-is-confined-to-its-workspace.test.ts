@@ -14,6 +14,7 @@ const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = 
   network_attempts: { column: "network", allowed: [] },
   account_attempts: { column: "subject", allowed: [] },
   activity_writers: { column: "writer", allowed: [] },
+  sealed_keys: { column: "name", allowed: [] },
 };
 const DELETABLE = [
   "providers",
@@ -30,8 +31,9 @@ const DELETABLE = [
   "sessions",
   "invitations",
   "resets",
+  "audit_pending",
 ];
-// Written by the data plane's function alone.
+// Written by functions alone: the data plane's, and those of the audit.
 const READ_ONLY = [
   "activity_minutes",
   "activity_versions",
@@ -39,7 +41,9 @@ const READ_ONLY = [
   "activity_calls",
   "activity_contexts",
   "agent_first_uses",
+  "audit_erasures",
 ];
+const NOT_INSERTABLE = [...READ_ONLY, "audit_pending"];
 const UPDATABLE = ["providers", "secrets", "agents", "api_keys", "users"];
 
 let database: TestDatabase;
@@ -141,7 +145,7 @@ test("it can neither put a row into another workspace nor move one there", async
       }),
       {
         code: "42501",
-        message: READ_ONLY.includes(table) ? /permission denied/ : /row-level security/,
+        message: NOT_INSERTABLE.includes(table) ? /permission denied/ : /row-level security/,
       },
       table,
     );
