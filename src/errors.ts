@@ -161,6 +161,11 @@ export const PROBLEMS = {
   key_has_odd_characters: [422],
   key_too_long: [422],
   key_of_other_provider: [422],
+  // the audit
+  event_not_found: [404],
+  event_not_sealed: [409],
+  audit_damaged: [409],
+  size_unknown: [422],
   // ourselves
   busy: [503],
   store_unavailable: [503],

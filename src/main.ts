@@ -20,7 +20,7 @@ import {
   createRetention,
 } from "./activity/index.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
-import { createAudit, createSequencer } from "./audit/index.ts";
+import { createAudit, createAuditProofs, createSequencer } from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
@@ -147,6 +147,9 @@ async function build(
     customProviders: createCustomProviders({ pool: controlPool, originProblem }),
     environments: createEnvironments({ pool: controlPool }),
     audit: createAudit({ pool: controlPool }),
+    auditProofs: createAuditProofs({
+      ...{ pool: controlPool, signer: logSigner, sequencer, clock, log },
+    }),
     certificate,
     activity: createActivityViews({ pool: controlPool, clock }),
     calls: createCallViews({ pool: controlPool, clock }),

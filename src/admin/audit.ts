@@ -1,22 +1,17 @@
 // The audit over REST: read only. What is in an event was chosen where it was recorded; nothing is added here.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { Audit, AuditEventView } from "../audit/index.ts";
+import type { Audit, AuditEventView, AuditProofs } from "../audit/index.ts";
+import { addAuditExport } from "./audit-export.ts";
+import { auditFilters } from "./audit-filters.ts";
 import { callerOf } from "./funnel.ts";
 import { time } from "./names.ts";
 import { createPaging, nextCursor, pageParameters } from "./paging.ts";
 import { addRoute } from "./route.ts";
 
-const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const listQuery = z.strictObject({ ...pageParameters, ...auditFilters });
 
-const listQuery = z.strictObject({
-  ...pageParameters,
-  action: z.string().max(100).optional().describe("As `secret.set` or `agent.deploy`."),
-  actor: z.string().max(300).optional().describe("Who did it: an id or a name."),
-  target: z.string().max(300).optional().describe("To what: an id or a name."),
-  from: moment.optional().describe("The earliest time."),
-  to: moment.optional().describe("The time before which they happened."),
-});
+const eventId = z.string().regex(/^[1-9][0-9]{0,17}$/);
 
 const eventView = z
   .object({
@@ -37,16 +32,24 @@ const eventView = z
       .describe("SHA-256 of the target as it was, in the form that may be shown; null: not there."),
     afterHash: z.string().nullable().describe("The same of what it became."),
     result: z.string().describe("`done`, or why not; of `agent.unusual`, what was used."),
+    detail: z.string().nullable().describe("What else there is to know: a JSON object, as text."),
+    index: z.int().nullable().describe("Its place in the tree; null: it isn't sealed yet."),
   })
   .meta({ id: "AuditEvent" });
 
-const pages = createPaging(
-  "events",
-  z.tuple([z.string().regex(/^[1-9][0-9]{0,17}$/)]),
-  ({ id }: AuditEventView) => [id],
-);
+const pages = createPaging("events", z.tuple([eventId]), ({ id }: AuditEventView) => [id]);
 
-export function addAuditRoutes(app: FastifyInstance, { audit }: { audit: Audit }): void {
+const verifierKey = z
+  .string()
+  .describe(
+    "What verifies the log's checkpoints, as C2SP signed notes have it. Not a secret: keep it elsewhere.",
+  );
+const proof = z.array(z.string()).describe("Hashes in base64, as RFC 6962 orders them.");
+
+export function addAuditRoutes(
+  app: FastifyInstance,
+  { audit, auditProofs }: { audit: Audit; auditProofs: AuditProofs },
+): void {
   addRoute(app, {
     method: "GET",
     path: "/audit",
@@ -63,4 +66,55 @@ export function addAuditRoutes(app: FastifyInstance, { audit }: { audit: Audit }
       return { events: rows, nextCursor };
     },
   });
+
+  addRoute(app, {
+    method: "GET",
+    path: "/audit/checkpoint",
+    summary: "Get the log's last checkpoint: its signed size and root",
+    description:
+      "A C2SP signed note. Keep it elsewhere: with it, `x3sproxy audit verify` finds a log that was rewritten or cut off later.",
+    permission: "audit",
+    query: z.strictObject({
+      from: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(Number.MAX_SAFE_INTEGER)
+        .optional()
+        .describe(
+          "The size of an older checkpoint: the answer proves that the log begins with it.",
+        ),
+    }),
+    answer: z.object({
+      origin: z.string(),
+      verifierKey,
+      checkpoint: z.string().nullable().describe("Null: nothing is sealed yet."),
+      size: z.int().describe("In events."),
+      waiting: z.int().describe("Events that are not sealed yet."),
+      consistency: z.object({ from: z.int(), proof }).nullable(),
+    }),
+    handle: ({ query, request }) =>
+      auditProofs.checkpoint(callerOf(request).workspaceId, query.from),
+  });
+
+  addRoute(app, {
+    method: "GET",
+    path: "/audit/:event/proof",
+    summary: "Prove that an event is in the log",
+    description:
+      "The event as it was sealed, and the hashes that lead from it to the root in the checkpoint.",
+    permission: "audit",
+    params: z.object({ event: eventId }),
+    unknown: "event_not_found",
+    answer: z.object({
+      event: z.looseObject({}).describe("As in an export: docs/audit.md has the form."),
+      index: z.int(),
+      size: z.int(),
+      checkpoint: z.string(),
+      verifierKey,
+    }),
+    handle: ({ params, request }) => auditProofs.proof(callerOf(request).workspaceId, params.event),
+  });
+
+  addAuditExport(app, { auditProofs });
 }

@@ -191,8 +191,8 @@ export function permissionInWords({ permission, fresh }: RouteDeclaration): stri
 }
 
 function operationOf(route: RouteDeclaration, schemas: Schemas): Operation {
-  const { method, path, summary, description, body, answer, example } = route;
-  const success = route.success ?? [answer === undefined ? 204 : 200];
+  const { method, path, summary, description, body, answer, example, streams } = route;
+  const success = route.success ?? [(answer ?? streams) === undefined ? 204 : 200];
   const parameters = [
     ...parametersOf(route.params, "path", schemas),
     ...parametersOf(route.query, "query", schemas),
@@ -222,6 +222,9 @@ function operationOf(route: RouteDeclaration, schemas: Schemas): Operation {
             description: STATUS_CODES[status] ?? "",
             ...(answer && {
               content: { "application/json": { schema: schemas.of(answer, "output") } },
+            }),
+            ...(streams !== undefined && {
+              content: Object.fromEntries([streams].flat().map((type) => [type, { schema: {} }])),
             }),
           },
         ]),

@@ -33,6 +33,8 @@ export interface RouteDeclaration extends RouteRule {
   readonly example?: object;
   /** Absent: 204. */
   readonly answer?: z.ZodType;
+  /** The media type, or types, of an answer that is a stream, which `handle` sends by itself. */
+  readonly streams?: string | readonly string[];
   /** The statuses of a success; absent: 200, or 204 without an answer. */
   readonly success?: readonly (200 | 201 | 204)[];
 }
@@ -73,12 +75,14 @@ export function addRoute<
   Answer extends z.ZodType = z.ZodType<undefined>,
 >(app: FastifyInstance, route: Route<Params, Query, Headers, Body, Answer>): void {
   const { method, path, permission, fresh, forAgent, forSession } = route;
-  const { params, query, headers, body, answer } = route;
+  const { params, query, headers, body, answer, streams } = route;
   if (!app.hasDecorator("declaredRoutes")) app.decorate("declaredRoutes", []);
   app.declaredRoutes.push(route);
   app.route({
     method,
     url: API + path,
+    // A HEAD would make all of it, for nobody.
+    exposeHeadRoute: streams === undefined,
     config: { permission, fresh, forAgent, forSession },
     handler: async (request, reply) => {
       const call = {
@@ -90,6 +94,7 @@ export function addRoute<
         reply,
       } as RouteCall<z.output<Params>, z.output<Query>, z.output<Headers>, z.output<Body>>;
       const result = await route.handle(call);
+      if (streams !== undefined) return reply;
       if (answer === undefined) return reply.code(204).send();
       return answer.parse(result);
     },

@@ -14,6 +14,10 @@ export interface AuditEventView {
   beforeHash: string | null;
   afterHash: string | null;
   result: string;
+  /** What else there is to know: a JSON object, as text. */
+  detail: string | null;
+  /** Its place in the tree; null: it isn't sealed yet. */
+  index: number | null;
 }
 
 /** All that is given has to hold. */
@@ -50,6 +54,8 @@ interface EventRow {
   before_hash: string | null;
   after_hash: string | null;
   result: string;
+  detail: string | null;
+  leaf_index: string | null;
 }
 
 /** `pool`: the control role's. */
@@ -59,8 +65,9 @@ export function createAudit({ pool }: { pool: Pool }): Audit {
       const rows = await pool.inWorkspace(
         workspaceId,
         (sql) => sql<EventRow[]>`
-          select * from x3sproxy.audit_events
-          where workspace_id = ${workspaceId}
+          select e.*, l.leaf_index from x3sproxy.audit_events e
+          left join x3sproxy.audit_leaves l on l.event_id = e.id
+          where e.workspace_id = ${workspaceId}
             ${action === undefined ? sql`` : sql`and action = ${action}`}
             ${actor === undefined ? sql`` : sql`and (actor_name = ${actor} or actor_id::text = ${actor})`}
             ${target === undefined ? sql`` : sql`and (target_name = ${target} or target_id = ${target})`}
@@ -86,5 +93,7 @@ function view(row: EventRow): AuditEventView {
     beforeHash: row.before_hash,
     afterHash: row.after_hash,
     result: row.result,
+    detail: row.detail,
+    index: row.leaf_index === null ? null : Number(row.leaf_index),
   };
 }

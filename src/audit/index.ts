@@ -4,3 +4,12 @@ export { createAudit, type Audit, type AuditEventView, type AuditFilter } from "
 export { record, type Action, type Actor, type ChangeEvent } from "./record.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";
 export type { LogSigner } from "./note.ts";
+export { createAuditProofs, type AuditProofs } from "./proofs.ts";
+export {
+  ExportVerifier,
+  NotAnExportError,
+  type GivenCheckpoint,
+  type VerifyReport,
+} from "./verify.ts";
+export { readKeptCheckpoints } from "./kept-checkpoints.ts";
+export { isVerifierKey } from "./note.ts";

@@ -35,6 +35,16 @@ export function originOfLog(workspaceId: string): string {
   return `x3sproxy/audit/${workspaceId}`;
 }
 
+/** Whom a workspace's exports are signed as: the log's key under another name, so that a note about one is never taken for the other. */
+export function originOfExports(workspaceId: string): string {
+  return `x3sproxy/audit-export/${workspaceId}`;
+}
+
+/** The same key as in a verifier key, under another name. Throws NoteError. */
+export function renameVerifier(verifier: string, name: string): string {
+  return verifierKey(name, parseVerifierKey(verifier).publicKey);
+}
+
 /** The signed note of a checkpoint. */
 export function signCheckpoint(checkpoint: Checkpoint, signer: LogSigner): string {
   const { origin, size, root } = checkpoint;
@@ -50,6 +60,15 @@ export function signCheckpoint(checkpoint: Checkpoint, signer: LogSigner): strin
 export function verifierKey(origin: string, publicKey: Uint8Array): string {
   const key = Buffer.concat([Buffer.of(ED25519), publicKey]).toString("base64");
   return `${origin}+${keyIdOf(origin, publicKey).toString("hex")}+${key}`;
+}
+
+/** Whether `text` has the form of a verifier key. */
+export function isVerifierKey(text: string): boolean {
+  try {
+    return parseVerifierKey(text).name !== "";
+  } catch {
+    return false;
+  }
 }
 
 /** The checkpoint in `note`, once a signature of `verifier` on it holds. Throws NoteError. */

@@ -25,6 +25,8 @@ import {
 export interface Sequencer {
   /** Seals what waits now; resolves to how many events. Rejects with StoreUnavailableError. */
   run(): Promise<number>;
+  /** Whether a workspace's log was found edited, so that its events wait. */
+  isDamaged(workspaceId: string): boolean;
   /** From now on every second. */
   start(): void;
   /** Ends, after one last time. */
@@ -85,12 +87,13 @@ export function createSequencer(o: {
   async function headOf(sql: TransactionSql, workspaceId: string) {
     const last = await lastCheckpoint(sql, workspaceId);
     const tree = await loadTree(sql, workspaceId, last?.size ?? 0);
-    if (last === undefined) {
-      const [row] = await sql`
-        select from x3sproxy.audit_leaves where workspace_id = ${workspaceId} limit 1`;
-      if (row !== undefined) throw new TreeDamagedError("the audit has leaves and no checkpoint");
-      return tree;
+    const [beyond] = await sql`
+      select from x3sproxy.audit_leaves
+      where workspace_id = ${workspaceId} and leaf_index >= ${tree.size} limit 1`;
+    if (beyond !== undefined) {
+      throw new TreeDamagedError("the audit has leaves that no checkpoint is of");
     }
+    if (last === undefined) return tree;
     const origin = originOfLog(workspaceId);
     const checkpoint = openCheckpoint(last.note, verifierKey(origin, signer.publicKey));
     if (
@@ -138,6 +141,7 @@ export function createSequencer(o: {
 
   return {
     run: runOnce,
+    isDamaged: (workspaceId) => damaged.has(workspaceId),
     start() {
       timer = setInterval(() => void runLogged(), EVERY_MS).unref();
       void runLogged();

@@ -149,6 +149,13 @@ export const answers = {
   templates: z.object({
     templates: z.array(z.object({ name: z.string(), rules: z.array(z.string()) })),
   }),
+  checkpoint: z.object({
+    origin: z.string(),
+    verifierKey: z.string(),
+    checkpoint: z.string().nullable(),
+    size: z.number(),
+    waiting: z.number(),
+  }),
   nothing: z.undefined(),
 };
 
@@ -184,31 +191,76 @@ export async function call<T>(
     deadlineMs = TIMEOUT_MS,
   }: { idempotencyKey?: string; deadlineMs?: number } = {},
 ): Promise<T> {
-  const config = readClientConfig();
-  if (config.apiKey === undefined) {
-    throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(config)}`);
-  }
-  const { apiKey } = config;
+  const { apiKey, ...config } = clientConfig();
   const request: ApiRequest = { apiKey, method, path, body, idempotencyKey, deadlineMs };
   const response = await (idempotencyKey === undefined ? send : sendTwice)(config, request);
   const answer = parseJson(response.text);
   if (response.ok) {
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
-  } else {
-    const problem = problemBody.safeParse(answer);
-    if (problem.success) {
-      const { code, detail } = problem.data;
-      const refused = response.status === 401;
-      throw new Failure(
-        code,
-        refused ? `The API key was refused. ${whereKeysComeFrom(config)}` : detail,
-      );
-    }
   }
-  throw new Failure(
+  throw failureOf(config, response, answer);
+}
+
+/**
+ * What a GET answers, as it comes. Throws Failure, also while it comes: what breaks off is not whole. `type`: the media type that it
+ * has to have.
+ */
+export async function* download(path: string, type: string): AsyncGenerator<Uint8Array> {
+  const { apiKey, ...config } = clientConfig();
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), TIMEOUT_MS);
+  const url = `${config.adminUrl}/api/v1${path}`;
+  const response = await fetch(url, {
+    headers: { authorization: `Bearer ${apiKey}` },
+    redirect: "manual",
+    signal: late.signal,
+  })
+    .catch((error: unknown) => {
+      throw unreachable(config, error);
+    })
+    .finally(() => clearTimeout(timer));
+  const { ok, status, headers, body } = response;
+  if (!ok || body === null || headers.get("content-type")?.startsWith(type) !== true) {
+    throw failureOf(config, { ok, status }, parseJson(await response.text()));
+  }
+  try {
+    for await (const chunk of body) yield chunk;
+  } catch {
+    throw new Failure(
+      "broken_off",
+      "The answer broke off before its end: it isn't whole. Try again.",
+    );
+  }
+}
+
+function clientConfig(): ClientConfig & { readonly apiKey: string } {
+  const config = readClientConfig();
+  const { apiKey } = config;
+  if (apiKey === undefined) {
+    throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(config)}`);
+  }
+  return { ...config, apiKey };
+}
+
+type Reached = Pick<ClientConfig, "adminUrl" | "dataDir">;
+
+function failureOf(
+  config: Reached,
+  { ok, status }: { readonly ok: boolean; readonly status: number },
+  answer: unknown,
+): Failure {
+  const problem = problemBody.safeParse(answer);
+  if (!ok && problem.success) {
+    const { code, detail } = problem.data;
+    return new Failure(
+      code,
+      status === 401 ? `The API key was refused. ${whereKeysComeFrom(config)}` : detail,
+    );
+  }
+  return new Failure(
     "unexpected_answer",
-    `${config.adminUrl} answered ${response.status}, but not as this version of x3sproxy does.\n` +
+    `${config.adminUrl} answered ${status}, but not as this version of x3sproxy does.\n` +
       "Does X3SPROXY_ADMIN_URL name its admin address?",
   );
 }
@@ -231,7 +283,7 @@ interface ApiAnswer {
 }
 
 /** Sends it, and once more when there is no answer or the service is busy. */
-async function sendTwice(config: ClientConfig, request: ApiRequest): Promise<ApiAnswer> {
+async function sendTwice(config: Reached, request: ApiRequest): Promise<ApiAnswer> {
   const first = await send(config, request).catch((error: unknown) => {
     if (error instanceof Failure && error.code === "unreachable") return undefined;
     throw error;
@@ -242,7 +294,7 @@ async function sendTwice(config: ClientConfig, request: ApiRequest): Promise<Api
   return send(config, request);
 }
 
-async function send(config: ClientConfig, request: ApiRequest): Promise<ApiAnswer> {
+async function send(config: Reached, request: ApiRequest): Promise<ApiAnswer> {
   const { apiKey, method, path, body, idempotencyKey, deadlineMs } = request;
   try {
     const response = await fetch(`${config.adminUrl}/api/v1${path}`, {
@@ -259,19 +311,23 @@ async function send(config: ClientConfig, request: ApiRequest): Promise<ApiAnswe
     const { ok, status, headers } = response;
     return { ok, status, retryAfter: headers.get("retry-after"), text: await response.text() };
   } catch (error) {
-    if (isCertificateError(error)) {
-      throw new Failure(
-        "certificate_refused",
-        `The certificate shown at ${config.adminUrl} is not trusted, or is for another name.\n` +
-          "NODE_EXTRA_CA_CERTS=<file> adds an authority; X3SPROXY_ADMIN_URL=https://… names the host that it is for.",
-      );
-    }
-    throw new Failure(
-      "unreachable",
-      `The service does not answer at ${config.adminUrl}. Is \`npm start\` running?\n` +
-        "If it is elsewhere: X3SPROXY_ADMIN_URL=https://… names it.",
+    throw unreachable(config, error);
+  }
+}
+
+function unreachable(config: Reached, error: unknown): Failure {
+  if (isCertificateError(error)) {
+    return new Failure(
+      "certificate_refused",
+      `The certificate shown at ${config.adminUrl} is not trusted, or is for another name.\n` +
+        "NODE_EXTRA_CA_CERTS=<file> adds an authority; X3SPROXY_ADMIN_URL=https://… names the host that it is for.",
     );
   }
+  return new Failure(
+    "unreachable",
+    `The service does not answer at ${config.adminUrl}. Is \`npm start\` running?\n` +
+      "If it is elsewhere: X3SPROXY_ADMIN_URL=https://… names it.",
+  );
 }
 
 /** Whether a call failed because the server's certificate does not hold (OpenSSL's and Node's codes for it). */
@@ -289,7 +345,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function whereKeysComeFrom({ dataDir }: ClientConfig): string {
+function whereKeysComeFrom({ dataDir }: Reached): string {
   return (
     `On the service's machine its key is read from ${dataDir}/admin-api-key\n` +
     "(run this in the service's folder, or set X3SPROXY_DATA_DIR); elsewhere set X3SPROXY_API_KEY."

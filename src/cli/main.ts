@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { addAgentCommands } from "./agent.ts";
+import { addAuditCommands } from "./audit.ts";
 import { describeError, Failure, maskArguments } from "./failure.ts";
 import { addExecCommand } from "./exec.ts";
 import { addMigrateCommand } from "./migrate.ts";
@@ -46,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addProviderCommands(program);
   addUserCommands(program, systemClock);
   addWorkspaceCommands(program);
+  addAuditCommands(program);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -12,7 +12,7 @@ import {
 } from "../../src/access/index.ts";
 import { createActivityViews, createCallViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
-import { createAudit } from "../../src/audit/index.ts";
+import { createAudit, createAuditProofs, createSequencer } from "../../src/audit/index.ts";
 import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
 import { readConfig, type Cidr } from "../../src/config.ts";
@@ -26,6 +26,7 @@ import {
   createSecrets,
   createVault,
   loadMasterKey,
+  openLogSigner,
   verifyMasterKey,
 } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -98,6 +99,9 @@ export async function openAdmin(
     }),
   );
   const log: string[] = [];
+  const sealingLog = createLog({ level: "silent" });
+  const signer = await openLogSigner(database.ownerUrl, masterKey);
+  const sequencer = createSequencer({ pool, signer, log: sealingLog });
   const identity = createIdentity({ pool, vault, clock });
   const settings = {
     identity,
@@ -113,6 +117,9 @@ export async function openAdmin(
     customProviders: createCustomProviders({ pool, originProblem }),
     environments: createEnvironments({ pool }),
     audit: createAudit({ pool }),
+    auditProofs: createAuditProofs({
+      ...{ pool, signer, sequencer, clock, log: sealingLog },
+    }),
     activity: createActivityViews({ pool, clock }),
     calls: createCallViews({ pool, clock }),
     scopeTrials: createScopeTrials({ pool, clock }),
@@ -182,7 +189,7 @@ export async function openAdmin(
     });
   return {
     ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log },
-    routes: admin.routes,
+    ...{ routes: admin.routes, sequencer, signer },
     ...{ addKey, addWorkspace, send, call, openAnother },
   };
 }

@@ -1,0 +1,65 @@
+// The audit's export over REST: streamed, as fast as whoever asked for it reads, and cut off where it can't be whole.
+import type { FastifyInstance } from "fastify";
+import { Readable } from "node:stream";
+import { z } from "zod";
+import type { AuditProofs } from "../audit/index.ts";
+import { auditFilters } from "./audit-filters.ts";
+import { RequestError } from "../errors.ts";
+import { actorOf } from "./funnel.ts";
+import { addRoute } from "./route.ts";
+
+const TYPES = {
+  jsonl: "application/jsonl; charset=utf-8",
+  csv: "text/csv; charset=utf-8; header=present",
+} as const;
+const MAX_OPEN = 4;
+const STALLED_MS = 300_000;
+
+export function addAuditExport(
+  app: FastifyInstance,
+  { auditProofs }: { auditProofs: AuditProofs },
+): void {
+  const open = new Set<Readable>();
+  let asked = 0;
+  app.addHook("preClose", () => {
+    for (const stream of open) stream.destroy();
+  });
+
+  addRoute(app, {
+    method: "GET",
+    path: "/audit/export",
+    summary: "Export events, oldest first, as JSON Lines or CSV",
+    description:
+      "All events, or those for which all filters that are given hold. JSON Lines is what `x3sproxy audit verify` verifies; docs/audit.md has its form. " +
+      "An answer that breaks off is not whole. The export itself is recorded, before its first byte. At most 4 at a time: else 503 `busy`.",
+    permission: "audit",
+    query: z.strictObject({
+      ...auditFilters,
+      format: z.enum(["jsonl", "csv"]).default("jsonl"),
+    }),
+    streams: Object.values(TYPES).map((type) => type.replace(/;.*/, "")),
+    async handle({ query, request, reply }) {
+      if (open.size + asked >= MAX_OPEN) {
+        throw new RequestError(
+          503,
+          "busy",
+          "Other exports are under way. Try again when they have ended.",
+        );
+      }
+      asked += 1;
+      try {
+        const { format, ...filter } = query;
+        const { at, bytes } = await auditProofs.export(actorOf(request), format, filter);
+        const stream = Readable.from(bytes, { objectMode: false });
+        open.add(stream);
+        stream.once("close", () => open.delete(stream));
+        reply.raw.setTimeout(STALLED_MS, () => reply.raw.destroy());
+        const name = `x3sproxy-audit-${at.toISOString().replace(/[-:]|\.\d+/g, "")}.${format}`;
+        reply.type(TYPES[format]).header("content-disposition", `attachment; filename="${name}"`);
+        return await reply.send(stream);
+      } finally {
+        asked -= 1;
+      }
+    },
+  });
+}

@@ -1,0 +1,275 @@
+// Exports: all of a log, or what filters leave of it, written piece by piece in memory that doesn't grow with it. Shows what is in the
+// database as it is, so that whoever verifies it finds what was edited there. Must end as a whole one only when it is whole.
+import { createHash } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Pool } from "../db/index.ts";
+import type { AuditFilter } from "./audit.ts";
+import { CSV_HEADER, csvOf } from "./export-csv.ts";
+import {
+  EXPORT_TYPE,
+  formatLine,
+  type EventLine,
+  type ExportFilters,
+  type Line,
+  type PrunedLine,
+} from "./export-lines.ts";
+import { isKept, readHead, readLeaves, readNodes, readStrays, type Head } from "./exported-rows.ts";
+import { GrowingTree, type Subtree } from "./merkle.ts";
+import {
+  originOfExports,
+  originOfLog,
+  readCheckpoint,
+  signCheckpoint,
+  verifierKey,
+  type LogSigner,
+} from "./note.ts";
+import { TreeHashes, tileLoader } from "./tree-hashes.ts";
+
+export type ExportFormat = "jsonl" | "csv";
+
+export interface ExportSource {
+  readonly pool: Pool;
+  readonly signer: LogSigner;
+  readonly workspaceId: string;
+  readonly filter: AuditFilter;
+  readonly at: Date;
+  /** Seals what waits. */
+  seal(): Promise<void>;
+}
+
+/** Something was erased while an export was being made that had it in it already. */
+export class ExportOutdatedError extends Error {
+  override name = "ExportOutdatedError";
+}
+
+const PAGE = 500;
+// So much is made at once before others get their turn.
+const SLICE = 125;
+const STRAYS_PAGE = 10_000;
+const MAX_ROUNDS = 5;
+
+/** The export's bytes. Throws StoreUnavailableError, TreeDamagedError, ExportOutdatedError: then it has no end. */
+export async function* exportBytes(
+  source: ExportSource,
+  format: ExportFormat,
+  head: Head,
+): AsyncGenerator<Buffer> {
+  if (format === "csv") {
+    yield Buffer.from(CSV_HEADER, "utf8");
+    for await (const { lines } of pages(source, 0, head.leaves)) {
+      yield Buffer.from(
+        lines
+          .filter((line) => isWanted(source, line))
+          .map(csvOf)
+          .join(""),
+        "utf8",
+      );
+    }
+    return;
+  }
+  const { signer, workspaceId } = source;
+  const hash = createHash("sha256");
+  let count = 0;
+  const bytesOf = (lines: readonly Line[]): Buffer => {
+    const bytes = Buffer.from(lines.map((line) => `${formatLine(line)}\n`).join(""), "utf8");
+    hash.update(bytes);
+    count += lines.length;
+    return bytes;
+  };
+  yield bytesOf([headerOf(source)]);
+  const body = isFiltered(source) ? filteredLines(source, head) : allLines(source, head);
+  for await (const lines of body) yield bytesOf(lines);
+  const origin = originOfExports(workspaceId);
+  const note = signCheckpoint({ origin, size: count, root: hash.digest() }, signer);
+  yield Buffer.from(`${formatLine({ type: "end", note })}\n`, "utf8");
+}
+
+async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<Line[]> {
+  const { pool, workspaceId } = source;
+  if (head.checkpoint === undefined) return;
+  const { size, note } = head.checkpoint;
+  yield [{ type: "checkpoint", note }];
+  const hashes = new TreeHashes(tileLoader(pool, workspaceId));
+  for await (const { lines } of pages(source, 0, size)) {
+    const proved: Line[] = [];
+    for (const line of lines) {
+      if (line.type !== "event") continue;
+      const proof = await hashes.inclusionProof(line.index, size);
+      proved.push({ ...line, proof: proof.map((each) => each.toString("base64")) });
+    }
+    if (proved.length > 0) yield proved;
+  }
+}
+
+async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line[]> {
+  const { pool, workspaceId } = source;
+  const tree = new GrowingTree();
+  const owed = new Owed();
+  let head = first;
+  let at = 0;
+  let nodesHold = true;
+  for (let round = 1; ; round += 1) {
+    for await (const { lines, next } of pages(source, at, head.leaves)) {
+      at = next;
+      const made: (Subtree & { hash: Buffer })[] = [];
+      for (const line of lines) {
+        nodesHold &&= line.index === tree.size;
+        tree.append(Buffer.from(line.leafHash, "hex"), (subtree, hash) => {
+          if (isKept(subtree)) made.push({ ...subtree, hash });
+        });
+        owed.add(line);
+      }
+      yield lines;
+      if (nodesHold && made.length > 0) {
+        const wrong = await wrongNodes(source, made);
+        if (wrong.length > 0) yield wrong;
+      }
+    }
+    // What was pruned or erased meanwhile is accounted for by events that have been sealed meanwhile.
+    if (!owed.isOpen || round === MAX_ROUNDS) break;
+    await source.seal();
+    const before = head;
+    head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
+    if (head.leaves === before.leaves) break;
+  }
+  if (first.leaves < head.leaves) await refuseOutdated(source, owed, first.leaves);
+  const strays = await strayEvents(source);
+  if (strays !== undefined) yield [strays];
+  yield closingOf(head);
+}
+
+/** What a checkpoint's row says beside its note can be wrong, too. */
+function closingOf({ checkpoint }: Head): Line[] {
+  if (checkpoint === undefined) return [];
+  const { size, note } = checkpoint;
+  const lines: Line[] = [{ type: "checkpoint", note }];
+  const what = "the last checkpoint is kept under another size than its own";
+  try {
+    if (readCheckpoint(note).size !== size) lines.unshift({ type: "damage", what });
+  } catch {
+    // Whoever verifies it finds that.
+  }
+  return lines;
+}
+
+async function* pages(
+  source: ExportSource,
+  start: number,
+  end: number,
+): AsyncGenerator<{ lines: (EventLine | PrunedLine)[]; next: number }> {
+  const { pool, workspaceId, filter } = source;
+  for (let from = start; from < end;) {
+    const o = { from, end, limit: PAGE, filter };
+    const rows = await pool.inWorkspace(workspaceId, (sql) => readLeaves(sql, workspaceId, o));
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    from = last.index + 1;
+    for (let i = 0; i < rows.length; i += SLICE) {
+      if (i > 0) await turn();
+      const lines = rows.slice(i, i + SLICE);
+      yield { lines, next: (lines.at(-1)?.index ?? 0) + 1 };
+    }
+  }
+}
+
+async function wrongNodes(
+  { pool, workspaceId }: ExportSource,
+  made: readonly (Subtree & { hash: Buffer })[],
+): Promise<Line[]> {
+  const kept = await pool.inWorkspace(workspaceId, (sql) => readNodes(sql, workspaceId, made));
+  return made
+    .filter(({ level, index, hash }) => kept.get(`${level}/${index}`)?.equals(hash) !== true)
+    .map(({ level, index }) => {
+      const what = `node ${index} of level ${level} isn't the hash of the leaves below it`;
+      return { type: "damage", what };
+    });
+}
+
+async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | undefined> {
+  let count = 0;
+  let first: string | null = null;
+  for (let after = "0"; ;) {
+    const page = await pool.inWorkspace(workspaceId, (sql) =>
+      readStrays(sql, workspaceId, after, STRAYS_PAGE),
+    );
+    if (page === undefined) break;
+    count += page.count;
+    first ??= page.first;
+    after = page.last;
+  }
+  if (first === null) return undefined;
+  const what = `${count} events, the first of them with the id ${first}, are neither sealed nor waiting to be`;
+  return { type: "damage", what };
+}
+
+/** Throws ExportOutdatedError when an erasure that came after the export's beginning took what was written out before. */
+async function refuseOutdated(source: ExportSource, owed: Owed, first: number): Promise<void> {
+  const { pool, workspaceId } = source;
+  for (const { id, count } of owed.erasuresFrom(first)) {
+    const [row] = await pool.inWorkspace(
+      workspaceId,
+      (sql) => sql<[{ count: number }]>`
+        select count(*)::int as count from x3sproxy.audit_erasures
+        where workspace_id = ${workspaceId} and erasure_event_id = ${id}::bigint`,
+    );
+    if (row.count !== count) {
+      throw new ExportOutdatedError("something was erased that the export has in it already");
+    }
+  }
+}
+
+/** What an export has shown to be gone, and has not yet shown the reason of. */
+class Owed {
+  #absentUntil = 0;
+  #prunedBefore = 0;
+  readonly #erased = new Map<string, number>();
+  readonly #erasures = new Map<string, number>();
+
+  add(line: EventLine | PrunedLine): void {
+    if (line.type === "pruned") this.#absentUntil = line.index + 1;
+    for (const { by } of line.erased) this.#erased.set(by, (this.#erased.get(by) ?? 0) + 1);
+    if (line.type !== "event") return;
+    const { action, detail } = line.event;
+    if (action === "audit.erase") this.#erasures.set(line.id, line.index);
+    if (action !== "audit.prune") return;
+    const before = /"before":(\d{1,15})\b/.exec(detail ?? "")?.[1];
+    this.#prunedBefore = Math.max(this.#prunedBefore, Number(before ?? 0));
+  }
+
+  get isOpen(): boolean {
+    if (this.#absentUntil > this.#prunedBefore) return true;
+    return [...this.#erased.keys()].some((by) => !this.#erasures.has(by));
+  }
+
+  /** The erasures from a leaf on, and how many parts are shown as theirs. */
+  erasuresFrom(index: number): { id: string; count: number }[] {
+    return [...this.#erasures]
+      .filter(([, at]) => at >= index)
+      .map(([id]) => ({ id, count: this.#erased.get(id) ?? 0 }));
+  }
+}
+
+function headerOf({ workspaceId, signer, filter, at }: ExportSource): Line {
+  const origin = originOfLog(workspaceId);
+  return {
+    type: EXPORT_TYPE,
+    workspace: workspaceId,
+    origin,
+    verifierKey: verifierKey(origin, signer.publicKey),
+    filters: filtersOf(filter),
+    at: at.toISOString(),
+  };
+}
+
+/** As an export names them. */
+export function filtersOf({ action, actor, target, from, to }: AuditFilter): ExportFilters {
+  return { action, actor, target, from: from?.toISOString(), to: to?.toISOString() };
+}
+
+function isFiltered({ filter }: ExportSource): boolean {
+  return Object.values(filtersOf(filter)).some((value) => value !== undefined);
+}
+
+function isWanted(source: ExportSource, line: EventLine | PrunedLine): boolean {
+  return line.type === "event" || !isFiltered(source);
+}

@@ -1,0 +1,200 @@
+// What others can verify the audit by: its checkpoints, the proof of an event, exports. Only reads, but that an export is recorded
+// before its first byte is out.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../clock.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { errorFields, type Log } from "../log.ts";
+import type { AuditFilter } from "./audit.ts";
+import { exportBytes, filtersOf, type ExportFormat } from "./export.ts";
+import { documentOf } from "./export-lines.ts";
+import { readHead, readLeafOf } from "./exported-rows.ts";
+import { consistencyRanges, inclusionRanges } from "./merkle.ts";
+import { originOfLog, verifierKey, type LogSigner } from "./note.ts";
+import { record, type Actor } from "./record.ts";
+import type { Sequencer } from "./sequencer.ts";
+import { rangeHashes, TreeDamagedError } from "./tree-store.ts";
+
+export interface CheckpointView {
+  readonly origin: string;
+  readonly verifierKey: string;
+  /** The signed note; null: nothing is sealed yet. */
+  readonly checkpoint: string | null;
+  /** Of its tree, in leaves. */
+  readonly size: number;
+  /** Events that are not sealed yet. */
+  readonly waiting: number;
+  /** That the tree begins with an older one. */
+  readonly consistency: { readonly from: number; readonly proof: string[] } | null;
+}
+
+export interface EventProof {
+  /** As it stands in an export, with its proof. */
+  readonly event: Record<string, unknown>;
+  readonly index: number;
+  readonly size: number;
+  readonly checkpoint: string;
+  readonly verifierKey: string;
+}
+
+export interface AuditProofs {
+  /** Rejects with RequestError for a `from` of which there is no tree, or for a damaged one. */
+  checkpoint(workspaceId: string, from?: number): Promise<CheckpointView>;
+  /** Rejects with RequestError: `event_not_found`, `event_not_sealed`, `audit_damaged`. */
+  proof(workspaceId: string, eventId: string): Promise<EventProof>;
+  /** Records it, and then gives its bytes; they end early, with an error, where the rest can't be had. */
+  export(actor: Actor, format: ExportFormat, filter: AuditFilter): Promise<AuditExport>;
+}
+
+export interface AuditExport {
+  readonly at: Date;
+  readonly bytes: AsyncIterable<Buffer>;
+}
+
+const SEALING_MS = 2000;
+const SEALING_POLL_MS = 50;
+
+/** `pool`: of the control role. `sequencer`: seals what waits, if nobody else does. */
+export function createAuditProofs(o: {
+  pool: Pool;
+  signer: LogSigner;
+  sequencer: Pick<Sequencer, "run" | "isDamaged">;
+  clock: Clock;
+  log: Log;
+}): AuditProofs {
+  const { pool, signer, sequencer, clock, log } = o;
+  const keyOf = (workspaceId: string) => verifierKey(originOfLog(workspaceId), signer.publicKey);
+
+  /** Until the event with this id is sealed, or it's clear that this takes longer. */
+  async function sealed(workspaceId: string, eventId: string): Promise<void> {
+    const untilMs = clock.monotonicMs() + SEALING_MS;
+    for (;;) {
+      // Where it can't be sealed there is an export all the same, which shows why.
+      await sequencer.run().catch((error: unknown) => {
+        log.warn("the audit's events can't be sealed", { workspaceId, ...errorFields(error) });
+      });
+      const [waiting] = await pool.inWorkspace(
+        workspaceId,
+        (sql) =>
+          sql`select from x3sproxy.audit_pending where workspace_id = ${workspaceId} and event_id = ${eventId}::bigint`,
+      );
+      const isHopeless = sequencer.isDamaged(workspaceId) || clock.monotonicMs() >= untilMs;
+      if (waiting === undefined || isHopeless) return;
+      await sleep(SEALING_POLL_MS);
+    }
+  }
+
+  return {
+    checkpoint: (workspaceId, from) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const { checkpoint } = await readHead(sql, workspaceId);
+        const [row] = await sql<[{ waiting: number }]>`
+          select count(*)::int as waiting from x3sproxy.audit_pending where workspace_id = ${workspaceId}`;
+        const size = checkpoint?.size ?? 0;
+        if (from !== undefined && from > size) {
+          throw new RequestError(422, "size_unknown", `The log has ${size} leaves: give fewer.`);
+        }
+        return {
+          origin: originOfLog(workspaceId),
+          verifierKey: keyOf(workspaceId),
+          checkpoint: checkpoint?.note ?? null,
+          size,
+          waiting: row.waiting,
+          consistency:
+            from === undefined
+              ? null
+              : { from, proof: await proofOf(sql, workspaceId, consistencyRanges(from, size)) },
+        };
+      }),
+
+    proof: (workspaceId, eventId) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const line = await readLeafOf(sql, workspaceId, eventId);
+        const { checkpoint } = await readHead(sql, workspaceId);
+        if (line === undefined) {
+          const [waiting] = await sql`
+            select from x3sproxy.audit_events where workspace_id = ${workspaceId} and id = ${eventId}::bigint`;
+          throw waiting === undefined
+            ? new RequestError(404, "event_not_found", "There is no such event.")
+            : new RequestError(
+                409,
+                "event_not_sealed",
+                "The event isn't sealed yet. That takes about a second: try again.",
+              );
+        }
+        const { index } = line;
+        if (checkpoint === undefined || index >= checkpoint.size) throw damaged();
+        const { size, note } = checkpoint;
+        const proof = await proofOf(sql, workspaceId, inclusionRanges(index, size));
+        const event = { ...documentOf(line), proof };
+        return { event, index, size, checkpoint: note, verifierKey: keyOf(workspaceId) };
+      }),
+
+    async export(actor, format, filter) {
+      const { workspaceId } = actor;
+      const names = Object.entries(filtersOf(filter)).flatMap(([name, value]) =>
+        value === undefined ? [] : [name],
+      );
+      const target = { kind: "audit", id: workspaceId, name: "audit" };
+      const detail = { format, filters: names.join(",") };
+      const eventId = await pool.inWorkspace(workspaceId, async (sql) => {
+        await record(sql, actor, { action: "audit.export", target, detail });
+        const [row] = await sql<[{ id: string }]>`
+          select max(id)::text as id from x3sproxy.audit_events where workspace_id = ${workspaceId}`;
+        return row.id;
+      });
+      await sealed(workspaceId, eventId);
+      const head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
+      const at = new Date(clock.nowMs());
+      const seal = async (): Promise<void> => {
+        const id = await lastEvent(pool, workspaceId);
+        if (id !== null) await sealed(workspaceId, id);
+      };
+      const source = { pool, signer, workspaceId, filter, at, seal };
+      return { at, bytes: logged(exportBytes(source, format, head), log, workspaceId) };
+    },
+  };
+}
+
+async function lastEvent(pool: Pool, workspaceId: string): Promise<string | null> {
+  const [row] = await pool.inWorkspace(
+    workspaceId,
+    (sql) => sql<[{ id: string | null }]>`
+      select max(event_id)::text as id from x3sproxy.audit_pending where workspace_id = ${workspaceId}`,
+  );
+  return row.id;
+}
+
+async function proofOf(
+  sql: TransactionSql,
+  workspaceId: string,
+  ranges: Parameters<typeof rangeHashes>[2],
+): Promise<string[]> {
+  try {
+    const hashes = await rangeHashes(sql, workspaceId, ranges);
+    return hashes.map((hash) => hash.toString("base64"));
+  } catch (error) {
+    throw error instanceof TreeDamagedError ? damaged() : error;
+  }
+}
+
+async function* logged(
+  bytes: AsyncIterable<Buffer>,
+  log: Log,
+  workspaceId: string,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    log.error("an export of the audit broke off", { workspaceId, ...errorFields(error) });
+    throw error;
+  }
+}
+
+function damaged(): RequestError {
+  return new RequestError(
+    409,
+    "audit_damaged",
+    "The audit's tree isn't whole any more. x3sproxy audit verify says what is wrong with it.",
+  );
+}

@@ -1,0 +1,115 @@
+// x3sproxy audit …: takes the audit out of the service, and its checkpoints.
+import { Option, type Command } from "commander";
+import { answers, call, download } from "./api.ts";
+import { addVerifyCommand, wholeExport } from "./audit-verify.ts";
+import { examples, reports } from "./command.ts";
+import { Failure } from "./failure.ts";
+import { writePrivateFile } from "./private-file.ts";
+import { createProgress } from "./progress.ts";
+
+interface ExportOptions {
+  readonly format: "jsonl" | "csv";
+  readonly output?: string;
+  readonly json?: true;
+}
+
+const FILTERS = ["action", "actor", "target", "from", "to"] as const;
+
+export function addAuditCommands(program: Command): void {
+  const audit = program
+    .command("audit")
+    .helpCommand(false)
+    .description("what was done, sealed: export it, verify it, keep its checkpoints elsewhere");
+
+  const exporting = audit
+    .command("export")
+    .description("write events to a file, or to standard output, oldest first")
+    .addOption(
+      new Option("--format <format>", "JSON Lines can be verified, CSV is for spreadsheets")
+        .choices(["jsonl", "csv"])
+        .default("jsonl"),
+    )
+    .option("--output <file>", "in place of standard output; is there once it is whole")
+    .option("--action <action>", "only events of this kind, as in secret.set")
+    .option("--actor <actor>", "only what this one did: an id or a name")
+    .option("--target <target>", "only what was done to this: an id or a name")
+    .option("--from <time>", "only from this time on, as in 2027-01-31T00:00:00Z")
+    .option("--to <time>", "only until before this time")
+    .option("--json", "with --output: print what was written as one JSON document")
+    .addHelpText(
+      "after",
+      examples(
+        "x3sproxy audit export --output audit.jsonl",
+        "x3sproxy audit export --format csv --from 2027-01-01T00:00:00Z --output january.csv",
+      ),
+    );
+  exporting.action(async () => {
+    const options = exporting.opts<ExportOptions & Partial<Record<string, string>>>();
+    const { format, output, json } = options;
+    if (json === true && output === undefined) {
+      exporting.error("error: --json needs --output: the export itself goes there.", { exitCode: 2 });
+    }
+    const query = new URLSearchParams({ format });
+    for (const name of FILTERS) {
+      const value = options[name];
+      if (value !== undefined) query.set(name, value);
+    }
+    const type = format === "jsonl" ? "application/jsonl" : "text/csv";
+    const chunks = counted(download(`/audit/export?${query.toString()}`, type));
+    if (output === undefined) {
+      await toStandardOutput(chunks);
+      return;
+    }
+    const bytes = await writePrivateFile(output, chunks);
+    const text = `${output} has the export: ${bytes} bytes.`;
+    process.stdout.write(
+      `${json === true ? JSON.stringify({ file: output, format, bytes }, null, 2) : text}\n`,
+    );
+  });
+
+  reports(
+    audit
+      .command("checkpoint")
+      .description("print the log's last checkpoint, to be kept elsewhere")
+      .addHelpText(
+        "after",
+        examples(
+          "x3sproxy audit checkpoint >> /mnt/elsewhere/checkpoints",
+          "x3sproxy audit checkpoint --json",
+        ),
+      ),
+    async () => {
+      const found = await call(answers.checkpoint, "GET", "/audit/checkpoint");
+      if (found.checkpoint === null) {
+        throw new Failure(
+          "not_sealed",
+          "Nothing is sealed yet. That takes about a second: try again.",
+        );
+      }
+      process.stderr.write(
+        `Verifier key, to be kept elsewhere, too:\n${found.verifierKey}\n` +
+          `${found.size} events are sealed, ${found.waiting} wait.\n`,
+      );
+      return { json: found, text: found.checkpoint };
+    },
+  );
+
+  addVerifyCommand(audit, wholeExport);
+}
+
+async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const progress = createProgress("megabytes exported");
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    progress.report(Math.floor(bytes / 1_000_000));
+    yield chunk;
+  }
+}
+
+async function toStandardOutput(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) {
+    if (process.stdout.write(chunk)) continue;
+    await new Promise((resolve) => process.stdout.once("drain", resolve));
+  }
+}

@@ -1,0 +1,42 @@
+// A file that is written piece by piece and is there only once it is whole: readable by its owner alone from its first moment. Must
+// never write through a symbolic link, nor leave half of it under its name.
+import { randomBytes } from "node:crypto";
+import { lstat, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { Failure } from "./failure.ts";
+
+/** Writes `chunks` to `path`, in place of what was there. Resolves to the number of bytes. Throws Failure. */
+export async function writePrivateFile(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  const there = await lstat(path).catch(() => undefined);
+  if (there !== undefined && !there.isFile()) {
+    throw new Failure("file_refused", `${path} is no plain file. Name a file.`);
+  }
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const file = await open(temporary, "wx", 0o600).catch((error: unknown) => {
+    throw unwritable(path, error);
+  });
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      await file.writeFile(chunk);
+      bytes += chunk.length;
+    }
+    await file.sync();
+    await rename(temporary, path);
+    return bytes;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error instanceof Failure ? error : unwritable(path, error);
+  } finally {
+    await file.close();
+  }
+}
+
+function unwritable(path: string, error: unknown): Failure {
+  const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+  const folder = code === "ENOENT" ? ` Is there a folder ${dirname(path)}?` : "";
+  return new Failure("file_unwritable", `${path} can't be written (${code}).${folder}`);
+}
