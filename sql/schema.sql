@@ -161,7 +161,8 @@ table x3sproxy.audit_erasures (
   part text not null,
   erasure_event_id bigint not null,
   constraint audit_erasures_part_check CHECK ((part = ANY (ARRAY['actor'::text, 'target'::text]))),
-  constraint audit_erasures_pkey PRIMARY KEY (workspace_id, leaf_index, part)
+  constraint audit_erasures_pkey PRIMARY KEY (workspace_id, leaf_index, part),
+  CREATE INDEX audit_erasures_event ON x3sproxy.audit_erasures USING btree (erasure_event_id)
 ) with row level security;
 table x3sproxy.audit_events (
   id bigint not null,
@@ -195,7 +196,8 @@ table x3sproxy.audit_events (
   constraint audit_events_target_id_check CHECK ((length(target_id) <= 300)),
   constraint audit_events_target_kind_check CHECK ((length(target_kind) <= 100)),
   constraint audit_events_target_name_check CHECK ((length(target_name) <= 300)),
-  CREATE INDEX audit_events_newest ON x3sproxy.audit_events USING btree (workspace_id, id DESC)
+  CREATE INDEX audit_events_newest ON x3sproxy.audit_events USING btree (workspace_id, id DESC),
+  CREATE INDEX audit_events_of_people ON x3sproxy.audit_events USING btree (workspace_id, id) WHERE ((actor_name ~~ '%@%'::text) OR (target_name ~~ '%@%'::text))
 ) with row level security;
 table x3sproxy.audit_events_id_seq (
   last_value bigint not null,
@@ -232,6 +234,18 @@ table x3sproxy.audit_pending (
   created_at timestamp with time zone not null,
   constraint audit_pending_pkey PRIMARY KEY (event_id),
   CREATE INDEX audit_pending_workspace ON x3sproxy.audit_pending USING btree (workspace_id, event_id)
+) with row level security;
+table x3sproxy.audit_retentions (
+  workspace_id uuid not null,
+  days integer default 365,
+  days_before integer,
+  changed_at timestamp with time zone,
+  pruned_before bigint not null default 0,
+  pruned_until timestamp with time zone,
+  pruned_days integer,
+  thinned_size bigint not null default 0,
+  constraint audit_retentions_days_check CHECK (((days >= 30) AND (days <= 36500))),
+  constraint audit_retentions_pkey PRIMARY KEY (workspace_id)
 ) with row level security;
 table x3sproxy.deployment_requests (
   workspace_id uuid not null,
@@ -745,6 +759,17 @@ AS $function$
   select exists (
     select from x3sproxy.workspaces where home and id = nullif(current_setting('x3sproxy.workspace', true), '')::uuid)
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.audit_days_in_force(days integer, days_before integer, changed_at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case
+    when changed_at is null or changed_at <= now() - interval '7 days' then days
+    when days is null or days_before is null then null
+    else greatest(days, days_before) end
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.authenticate_api_key(key_hash bytea)
  RETURNS TABLE(id uuid, workspace_id uuid, name text, role text, agents text[], allowed_addresses text[], limited boolean, used_lately boolean)
  LANGUAGE sql
@@ -830,6 +855,16 @@ begin
       or o.touched_at < clock_timestamp() - interval '90 days'
     order by o.touched_at limit 10 for update skip locked);
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.begin_audit_retention()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into x3sproxy.audit_retentions (workspace_id) values (new.id) on conflict do nothing;
+  return null;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.create_workspace(new_id uuid, new_name text, link_hash bytea)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -857,6 +892,126 @@ begin
   delete from x3sproxy.setup_links where workspace_id = of_workspace;
   delete from x3sproxy.workspaces where id = of_workspace and name = of_name and not home;
   return found;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.erase_person(subject text, by_kind text, by_id uuid, by_name text, by_address text, by_method text, OUT parts bigint, OUT waiting bigint, OUT others bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  most constant integer := 5000;
+  nobody constant text := 'an erased person';
+  here uuid := nullif(current_setting('x3sproxy.workspace', true), '')::uuid;
+  emails text[];
+  ids text[] := '{}';
+  pattern text; -- one of the addresses, and not a part of a longer one
+  event_id bigint;
+  indexes bigint[];
+  which text[];
+  changed bigint;
+begin
+  if here is null then raise exception 'a workspace is needed' using errcode = '22023'; end if;
+  perform pg_advisory_xact_lock(7233022);
+  if subject ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    ids := array[subject];
+    select coalesce(array_agg(distinct lower(n.name)), '{}') into emails from (
+      select e.actor_name from x3sproxy.audit_events e
+      where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')
+        and e.actor_kind = 'user' and e.actor_id::text = subject
+      union
+      select e.target_name from x3sproxy.audit_events e
+      where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')
+        and e.target_kind = 'user' and e.target_id = subject) n (name)
+    where n.name like '%@%';
+  elsif subject ~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+    emails := array[lower(subject)];
+  else
+    raise exception 'neither an id nor an e-mail address' using errcode = '22023';
+  end if;
+  -- Whoever was deleted and invited again has had several ids.
+  ids := ids || array(
+    select e.actor_id::text from x3sproxy.audit_events e
+    where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')
+      and e.actor_kind = 'user' and e.actor_id is not null and lower(e.actor_name) = any (emails)
+    union
+    select e.target_id from x3sproxy.audit_events e
+    where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')
+      and e.target_kind = 'user' and lower(e.target_name) = any (emails));
+  if exists (select from x3sproxy.users u where u.workspace_id = here and (u.id::text = any (ids) or lower(u.email) = any (emails))) then
+    return;
+  end if;
+  parts := 0;
+  waiting := 0;
+  others := 0;
+  select '(?<![[:alnum:]._%+@-])(' || string_agg(regexp_replace(a.address, '([^[:alnum:]])', '\\\1', 'g'), '|')
+      || ')(?![[:alnum:]@_-]|\.[[:alnum:]])' into pattern
+    from unnest(emails) a (address);
+
+  with hit as materialized (
+    select h.*, row_number() over (order by h.leaf_index) <= most and h.leaf_index is not null as now from (
+      select e.id, l.leaf_index,
+        e.actor_salt is not null
+          and (e.actor_kind = 'user' and e.actor_id::text = any (ids) or coalesce(e.actor_name ~* pattern, false)) as actor,
+        e.target_salt is not null
+          and (e.target_kind = 'user' and e.target_id = any (ids) or coalesce(e.target_name ~* pattern, false)) as target
+      from x3sproxy.audit_events e left join x3sproxy.audit_leaves l on l.event_id = e.id
+      where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')) h
+    where h.actor or h.target
+  ), done as (
+    update x3sproxy.audit_events e set
+      actor_salt = case when h.actor then null else e.actor_salt end,
+      actor_id = case when h.actor then null else e.actor_id end,
+      actor_name = case when h.actor then '' else e.actor_name end,
+      address = case when h.actor then null else e.address end,
+      target_salt = case when h.target then null else e.target_salt end,
+      target_id = case when h.target then '' else e.target_id end,
+      target_name = case when h.target then '' else e.target_name end
+    from hit h where e.id = h.id and h.now
+    returning h.leaf_index, h.actor, h.target
+  ), list as (
+    select d.leaf_index, 'actor' as part from done d where d.actor
+    union all
+    select d.leaf_index, 'target' from done d where d.target
+  )
+  select coalesce(array_agg(l.leaf_index order by l.leaf_index, l.part), '{}'), array_agg(l.part order by l.leaf_index, l.part),
+    (select coalesce(sum(h.actor::integer + h.target::integer), 0) from hit h where not h.now)
+    into indexes, which, waiting from list l;
+  parts := cardinality(indexes);
+
+  if pattern is not null then
+    delete from x3sproxy.invitations i where i.workspace_id = here and lower(i.email) = any (emails);
+    get diagnostics changed = row_count;
+    others := others + changed;
+    update x3sproxy.invitations i set invited_by = nobody where i.workspace_id = here and i.invited_by ~* pattern;
+    get diagnostics changed = row_count;
+    others := others + changed;
+    update x3sproxy.registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
+    get diagnostics changed = row_count;
+    others := others + changed;
+    update x3sproxy.api_keys k set name = left(regexp_replace(k.name, pattern, nobody, 'gi'), 100)
+      where k.workspace_id = here and k.name ~* pattern;
+    get diagnostics changed = row_count;
+    others := others + changed;
+    update x3sproxy.secrets s set label = left(regexp_replace(s.label, pattern, nobody, 'gi'), 200)
+      where s.workspace_id = here and s.label ~* pattern;
+    get diagnostics changed = row_count;
+    others := others + changed;
+    delete from x3sproxy.activity_contexts c where c.workspace_id = here and c.context::text like '%@%' and c.context::text ~* pattern;
+    get diagnostics changed = row_count;
+    others := others + changed;
+  end if;
+
+  if parts = 0 and others = 0 then return; end if;
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_id, actor_name, address, method, action, target_kind, target_id, target_name, result, detail)
+  values (here, by_kind, by_id, by_name, by_address, by_method, 'audit.erase', 'erasure', gen_random_uuid(), 'a person', 'done',
+    format('{"list":"%s","parts":%s}', (
+      select encode(sha256(convert_to(coalesce(string_agg(l.leaf_index || ' ' || l.part || e'\n', '' order by l.place), ''), 'utf8')), 'hex')
+      from unnest(indexes, which) with ordinality l (leaf_index, part, place)), parts))
+  returning id into event_id;
+  insert into x3sproxy.audit_erasures (workspace_id, leaf_index, part, erasure_event_id)
+    select here, l.leaf_index, l.part, event_id from unnest(indexes, which) l (leaf_index, part);
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.expire_unused_tokens()
  RETURNS integer
@@ -946,6 +1101,23 @@ AS $function$
   where l.hash = link_hash and l.expires_at > now()
     and not exists (select from x3sproxy.users u where u.workspace_id = l.workspace_id)
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.note_audit_retention()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if new.days is not distinct from old.days then return new; end if;
+  new.days_before := x3sproxy.audit_days_in_force(old.days, old.days_before, old.changed_at);
+  new.changed_at := clock_timestamp();
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
+  values (new.workspace_id, 'service', 'x3sproxy', 'retention', 'workspace.change', 'audit', new.workspace_id, 'audit', 'done',
+    format('{"auditRetentionDays":%s,"auditRetentionDaysBefore":%s}',
+      coalesce(new.days::text, '"forever"'), coalesce(old.days::text, '"forever"')));
+  return new;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.prune_activity()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -991,6 +1163,86 @@ begin
     select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
   delete from x3sproxy.activity_writers where wrote_at < now() - interval '1 day';
   return pruned;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.prune_audit()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  most constant bigint := 5000;
+  checkpoints_until constant timestamptz := date_trunc('day', now() - interval '30 days', 'UTC');
+  rule x3sproxy.audit_retentions;
+  in_force integer;
+  events_until timestamptz;
+  new_before bigint;
+  pruned bigint;
+  gone bigint := 0;
+begin
+  if not pg_try_advisory_xact_lock(7233021) then return 0; end if;
+  for rule in select * from x3sproxy.audit_retentions order by workspace_id for update skip locked
+  loop
+    exit when gone >= most;
+    in_force := x3sproxy.audit_days_in_force(rule.days, rule.days_before, rule.changed_at);
+    if in_force is not null then
+      events_until := date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * in_force);
+      with part as (
+        select l.leaf_index, e.created_at
+        from x3sproxy.audit_leaves l
+        left join x3sproxy.audit_events e on e.id = l.event_id and e.workspace_id = l.workspace_id
+        where l.workspace_id = rule.workspace_id and l.leaf_index >= rule.pruned_before
+        order by l.leaf_index limit most - gone
+      ), young as (
+        select min(p.leaf_index) as first from part p where p.created_at >= events_until
+      )
+      select max(p.leaf_index) + 1 into new_before from part p, young y
+      where p.created_at < events_until and (y.first is null or p.leaf_index < y.first);
+      if new_before is not null then
+        with dropped as (
+          delete from x3sproxy.audit_events e using x3sproxy.audit_leaves l
+          where l.workspace_id = rule.workspace_id and l.leaf_index >= rule.pruned_before and l.leaf_index < new_before
+            and e.id = l.event_id and e.workspace_id = l.workspace_id and e.created_at < events_until
+          returning e.id
+        ), lists as (
+          delete from x3sproxy.audit_erasures x using dropped d where x.erasure_event_id = d.id
+        )
+        select count(*) into pruned from dropped;
+        gone := gone + pruned;
+        update x3sproxy.audit_retentions
+          set pruned_before = new_before, pruned_until = events_until, pruned_days = in_force
+          where workspace_id = rule.workspace_id;
+        insert into x3sproxy.audit_events
+          (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
+        values (rule.workspace_id, 'service', 'x3sproxy', 'retention', 'audit.prune', 'audit', rule.workspace_id, 'audit', 'done',
+          format('{"before":%s,"count":%s,"days":%s,"until":%s}', new_before, pruned, in_force, x3sproxy.json_time(events_until)));
+      end if;
+    end if;
+    exit when gone >= most;
+
+    -- A day's last is known by the one after it, which is of another day.
+    with part as (
+      select p.size, p.created_at, lead(p.created_at) over (order by p.size) as next_at
+      from (
+        select c.size, c.created_at from x3sproxy.audit_checkpoints c
+        where c.workspace_id = rule.workspace_id and c.size > rule.thinned_size
+        order by c.size limit most - gone) p
+    ), settled as (
+      select p.size, date_trunc('day', p.created_at, 'UTC') = date_trunc('day', p.next_at, 'UTC') as needless
+      from part p where p.created_at < checkpoints_until and p.next_at is not null
+    ), dropped as (
+      delete from x3sproxy.audit_checkpoints c using settled s
+      where c.workspace_id = rule.workspace_id and c.size = s.size and s.needless
+      returning 1
+    ), noted as (
+      update x3sproxy.audit_retentions r set thinned_size = s.size
+      from (select max(size) as size from settled) s
+      where r.workspace_id = rule.workspace_id and s.size is not null
+    )
+    select count(*) into pruned from dropped;
+    gone := gone + pruned;
+  end loop;
+  return gone;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.redeem_invitation(link_hash bytea)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, role text, agents text[])
@@ -1164,11 +1416,13 @@ $function$;
 
 CREATE TRIGGER announce AFTER DELETE OR UPDATE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent_row();
 CREATE TRIGGER await_sealing AFTER INSERT ON x3sproxy.audit_events FOR EACH ROW EXECUTE FUNCTION x3sproxy.await_sealing();
+CREATE TRIGGER note_audit_retention BEFORE UPDATE OF days ON x3sproxy.audit_retentions FOR EACH ROW EXECUTE FUNCTION x3sproxy.note_audit_retention();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_token();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
+CREATE TRIGGER begin_audit_retention AFTER INSERT ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.begin_audit_retention();
 
 policy own_workspace on x3sproxy.activity_agents PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.activity_calls PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
@@ -1184,6 +1438,7 @@ policy own_workspace on x3sproxy.audit_events PERMISSIVE for ALL to x3sproxy_con
 policy own_workspace on x3sproxy.audit_leaves PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.audit_nodes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.audit_pending PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.audit_retentions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.deployment_requests PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.invitations PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.providers PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
@@ -1201,16 +1456,19 @@ policy own_workspace on x3sproxy.workspaces PERMISSIVE for ALL to x3sproxy_contr
 grant execute on function x3sproxy.add_activity(uuid,bigint,jsonb) to x3sproxy_proxy;
 grant execute on function x3sproxy.add_calls(uuid,bigint,jsonb,jsonb,jsonb) to x3sproxy_proxy;
 grant execute on function x3sproxy.agent_state(uuid) to x3sproxy_proxy;
+grant execute on function x3sproxy.audit_days_in_force(integer,integer,timestamp with time zone) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
+grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) to x3sproxy_control;
 grant execute on function x3sproxy.expire_unused_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
 grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
+grant execute on function x3sproxy.prune_audit() to x3sproxy_control;
 grant execute on function x3sproxy.redeem_invitation(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_reset(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_setup_link(bytea) to x3sproxy_control;
@@ -1235,6 +1493,7 @@ grant insert, select on table x3sproxy.audit_events to x3sproxy_control;
 grant insert, select on table x3sproxy.audit_leaves to x3sproxy_control;
 grant insert, select on table x3sproxy.audit_nodes to x3sproxy_control;
 grant delete, select on table x3sproxy.audit_pending to x3sproxy_control;
+grant select on table x3sproxy.audit_retentions to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.deployment_requests to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.invitations to x3sproxy_control;
 grant select on table x3sproxy.master_keys to x3sproxy_control;

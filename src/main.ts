@@ -20,7 +20,13 @@ import {
   createRetention,
 } from "./activity/index.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
-import { createAudit, createAuditProofs, createSequencer } from "./audit/index.ts";
+import {
+  createAudit,
+  createAuditProofs,
+  createAuditRetention,
+  createErasures,
+  createSequencer,
+} from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
@@ -128,6 +134,9 @@ async function build(
   const unusedTokens = createUnusedTokens({ pool: controlPool, log });
   closers.push(() => unusedTokens.close());
   unusedTokens.start();
+  const auditRetention = createAuditRetention({ pool: controlPool, log });
+  closers.push(() => auditRetention.close());
+  auditRetention.start();
   const probe = createProbe(config);
   closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
@@ -147,6 +156,7 @@ async function build(
     customProviders: createCustomProviders({ pool: controlPool, originProblem }),
     environments: createEnvironments({ pool: controlPool }),
     audit: createAudit({ pool: controlPool }),
+    erasures: createErasures({ pool: controlPool, sequencer }),
     auditProofs: createAuditProofs({
       ...{ pool: controlPool, signer: logSigner, sequencer, clock, log },
     }),

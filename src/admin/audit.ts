@@ -1,7 +1,8 @@
 // The audit over REST: read only. What is in an event was chosen where it was recorded; nothing is added here.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { Audit, AuditEventView, AuditProofs } from "../audit/index.ts";
+import type { Audit, AuditEventView, AuditProofs, Erasures } from "../audit/index.ts";
+import { addAuditErasures } from "./audit-erasures.ts";
 import { addAuditExport } from "./audit-export.ts";
 import { auditFilters } from "./audit-filters.ts";
 import { callerOf } from "./funnel.ts";
@@ -18,7 +19,7 @@ const eventView = z
     id: z.string().describe("Grows with time."),
     at: time,
     actor: z.object({
-      kind: z.string().describe("`user`, `api_key`, `link` or `service`."),
+      kind: z.string().describe("`user`, `api_key`, `link`, `agent` or `service`."),
       id: z.string().nullable(),
       name: z.string().describe("A user's e-mail address, or an API key's name."),
     }),
@@ -34,8 +35,20 @@ const eventView = z
     result: z.string().describe("`done`, or why not; of `agent.unusual`, what was used."),
     detail: z.string().nullable().describe("What else there is to know: a JSON object, as text."),
     index: z.int().nullable().describe("Its place in the tree; null: it isn't sealed yet."),
+    erased: z
+      .array(z.enum(["actor", "target"]))
+      .describe("What was erased on a person's request: its id and name are empty."),
   })
   .meta({ id: "AuditEvent" });
+
+const prunedBefore = z
+  .object({
+    index: z.number().describe("The place in the tree of the first event that is left."),
+    at: time.describe("Events before were pruned."),
+    days: z.number().describe("The retention under which they were."),
+  })
+  .nullable()
+  .describe("Null: nothing was pruned.");
 
 const pages = createPaging("events", z.tuple([eventId]), ({ id }: AuditEventView) => [id]);
 
@@ -48,7 +61,7 @@ const proof = z.array(z.string()).describe("Hashes in base64, as RFC 6962 orders
 
 export function addAuditRoutes(
   app: FastifyInstance,
-  { audit, auditProofs }: { audit: Audit; auditProofs: AuditProofs },
+  { audit, auditProofs, erasures }: { audit: Audit; auditProofs: AuditProofs; erasures: Erasures },
 ): void {
   addRoute(app, {
     method: "GET",
@@ -57,13 +70,13 @@ export function addAuditRoutes(
     description: "All filters that are given have to hold.",
     permission: "audit",
     query: listQuery,
-    answer: z.object({ events: z.array(eventView), nextCursor }),
+    answer: z.object({ events: z.array(eventView), nextCursor, prunedBefore }),
     async handle({ query, request }) {
       const { workspaceId } = callerOf(request);
       const { rows, nextCursor } = await pages.read(query, ({ after, limit }) =>
         audit.list(workspaceId, { ...query, before: after?.[0] }, limit),
       );
-      return { events: rows, nextCursor };
+      return { events: rows, nextCursor, prunedBefore: await audit.pruned(workspaceId) };
     },
   });
 
@@ -117,4 +130,5 @@ export function addAuditRoutes(
   });
 
   addAuditExport(app, { auditProofs });
+  addAuditErasures(app, { erasures });
 }

@@ -12,7 +12,7 @@ import type {
   ScopeTrials,
 } from "../access/index.ts";
 import { lies, parseAddress } from "../addresses.ts";
-import type { Audit, AuditProofs } from "../audit/index.ts";
+import type { Audit, AuditProofs, Erasures } from "../audit/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { ActivityViews, CallViews } from "../activity/index.ts";
 import type { Clock } from "../clock.ts";
@@ -51,6 +51,7 @@ export interface AdminOptions {
   readonly environments: Environments;
   readonly audit: Audit;
   readonly auditProofs: AuditProofs;
+  readonly erasures: Erasures;
   readonly activity: ActivityViews;
   readonly calls: CallViews;
   readonly scopeTrials: ScopeTrials;

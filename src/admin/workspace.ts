@@ -21,6 +21,15 @@ const changeBody = z.strictObject({
     .nullable()
     .optional()
     .describe("After how many days without use a token ends by itself; null: never."),
+  auditRetentionDays: z
+    .int()
+    .min(30)
+    .max(36_500)
+    .nullable()
+    .optional()
+    .describe(
+      "For how many days events of the audit are kept; null: for ever. A shorter one counts a week later.",
+    ),
 });
 
 const oneWorkspace = z.object({
@@ -31,6 +40,13 @@ const oneWorkspace = z.object({
     rotationDays: z.number(),
     idleDays: z.number(),
     unusedDays: z.number().nullable(),
+    auditRetentionDays: z
+      .number()
+      .nullable()
+      .describe("For how many days events of the audit are kept; null: for ever."),
+    auditRetentionFrom: time
+      .nullable()
+      .describe("From when on it counts, after it was made shorter; null: it does."),
     limits: z
       .object({
         requestsPerMinute: z.number().nullable(),

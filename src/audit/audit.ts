@@ -18,6 +18,18 @@ export interface AuditEventView {
   detail: string | null;
   /** Its place in the tree; null: it isn't sealed yet. */
   index: number | null;
+  /** What a person's erasure took: empty names stand in its place. */
+  erased: ("actor" | "target")[];
+}
+
+/** Where the audit's events begin: older ones had their time. */
+export interface PrunedView {
+  /** The place in the tree of the first that was not pruned. */
+  index: number;
+  /** ISO 8601: when the oldest may be from. */
+  at: string;
+  /** The retention under which they were pruned. */
+  days: number;
 }
 
 /** All that is given has to hold. */
@@ -37,6 +49,8 @@ export interface AuditFilter {
 export interface Audit {
   /** At most `limit` events, newest first. Rejects with StoreUnavailableError when the database is away. */
   list(workspaceId: string, filter: AuditFilter, limit: number): Promise<AuditEventView[]>;
+  /** Null: nothing was pruned. */
+  pruned(workspaceId: string): Promise<PrunedView | null>;
 }
 
 interface EventRow {
@@ -56,6 +70,8 @@ interface EventRow {
   result: string;
   detail: string | null;
   leaf_index: string | null;
+  actor_salt: string | null;
+  target_salt: string | null;
 }
 
 /** `pool`: the control role's. */
@@ -78,10 +94,24 @@ export function createAudit({ pool }: { pool: Pool }): Audit {
       );
       return rows.map(view);
     },
+
+    async pruned(workspaceId) {
+      const [row] = await pool.inWorkspace(
+        workspaceId,
+        (sql) => sql<{ index: number; at: Date | null; days: number }[]>`
+          select pruned_before::float8 as index, pruned_until as at, pruned_days as days
+          from x3sproxy.audit_retentions where workspace_id = ${workspaceId}`,
+      );
+      if (row?.at == null) return null;
+      return { index: row.index, at: row.at.toISOString(), days: row.days };
+    },
   };
 }
 
 function view(row: EventRow): AuditEventView {
+  const erased: AuditEventView["erased"] = [];
+  if (row.actor_salt === null) erased.push("actor");
+  if (row.target_salt === null) erased.push("target");
   return {
     id: row.id,
     at: row.created_at.toISOString(),
@@ -95,5 +125,6 @@ function view(row: EventRow): AuditEventView {
     result: row.result,
     detail: row.detail,
     index: row.leaf_index === null ? null : Number(row.leaf_index),
+    erased,
   };
 }

@@ -1,7 +1,15 @@
 // The record of every change made through the control plane. Written in the transaction of the change itself, so that there is
 // neither a change without its event nor an event without its change. Must never hold a secret, a token or a hash of one.
-export { createAudit, type Audit, type AuditEventView, type AuditFilter } from "./audit.ts";
+export {
+  createAudit,
+  type Audit,
+  type AuditEventView,
+  type AuditFilter,
+  type PrunedView,
+} from "./audit.ts";
+export { createErasures, type Erasure, type Erasures } from "./erasure.ts";
 export { record, type Action, type Actor, type ChangeEvent } from "./record.ts";
+export { createAuditRetention, type AuditRetention } from "./retention.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";
 export type { LogSigner } from "./note.ts";
 export { createAuditProofs, type AuditProofs } from "./proofs.ts";

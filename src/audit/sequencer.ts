@@ -27,6 +27,8 @@ export interface Sequencer {
   run(): Promise<number>;
   /** Whether a workspace's log was found edited, so that its events wait. */
   isDamaged(workspaceId: string): boolean;
+  /** The same for one workspace. 0 while another process is at it. */
+  seal(workspaceId: string): Promise<number>;
   /** From now on every second. */
   start(): void;
   /** Ends, after one last time. */
@@ -111,19 +113,23 @@ export function createSequencer(o: {
       (sql) => sql<{ id: string }[]>`select x3sproxy.unsealed_workspaces() as id`,
     );
     let total = 0;
-    for (const { id } of rows) {
-      try {
-        total += await sealWorkspace(id);
-        if (damaged.delete(id)) log.warn("the audit is sealed again", { workspaceId: id });
-      } catch (error) {
-        if (!(error instanceof TreeDamagedError || error instanceof NoteError)) throw error;
-        if (!damaged.has(id))
-          log.error("the audit can't be sealed", { workspaceId: id, ...errorFields(error) });
-        damaged.add(id);
-        o.onDamaged?.();
-      }
-    }
+    for (const { id } of rows) total += await seal(id);
     return total;
+  }
+
+  async function seal(workspaceId: string): Promise<number> {
+    try {
+      const count = await sealWorkspace(workspaceId);
+      if (damaged.delete(workspaceId)) log.warn("the audit is sealed again", { workspaceId });
+      return count;
+    } catch (error) {
+      if (!(error instanceof TreeDamagedError || error instanceof NoteError)) throw error;
+      if (!damaged.has(workspaceId))
+        log.error("the audit can't be sealed", { workspaceId, ...errorFields(error) });
+      damaged.add(workspaceId);
+      o.onDamaged?.();
+      return 0;
+    }
   }
 
   const runOnce = (): Promise<number> => (running ??= run().finally(() => (running = undefined)));
@@ -142,6 +148,7 @@ export function createSequencer(o: {
   return {
     run: runOnce,
     isDamaged: (workspaceId) => damaged.has(workspaceId),
+    seal,
     start() {
       timer = setInterval(() => void runLogged(), EVERY_MS).unref();
       void runLogged();

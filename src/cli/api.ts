@@ -98,6 +98,8 @@ const workspaceView = z.looseObject({
   rotationDays: z.number(),
   idleDays: z.number(),
   unusedDays: z.number().nullable(),
+  auditRetentionDays: z.number().nullable(),
+  auditRetentionFrom: z.string().nullable(),
   limits: z.object({
     requestsPerMinute: z.number().nullable(),
     openStreams: z.number().nullable(),
@@ -155,6 +157,9 @@ export const answers = {
     checkpoint: z.string().nullable(),
     size: z.number(),
     waiting: z.number(),
+  }),
+  erasure: z.object({
+    erasure: z.looseObject({ parts: z.number(), waiting: z.number(), others: z.number() }),
   }),
   nothing: z.undefined(),
 };

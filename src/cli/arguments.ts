@@ -63,3 +63,15 @@ export function moment(clock: Clock): (text: string) => string {
 export function orNone(parse: (text: string) => number): (text: string) => number | "none" {
   return (text) => (text === "none" ? text : parse(text));
 }
+
+const RETENTIONS: Readonly<Record<string, number>> = { soc2: 365, hipaa: 6 * 365 };
+
+/** How long the audit is kept, in days: a preset, or days as in 90d; or `forever`. */
+export function retentionDays(text: string): number | "forever" {
+  if (text === "forever") return text;
+  const days = RETENTIONS[text] ?? Number(/^(\d{1,5})d$/.exec(text)?.[1] ?? 0);
+  if (days < 30 || days > 36_500) {
+    throw new InvalidArgumentError("Give soc2, hipaa, days from 30d to 36500d, or forever.");
+  }
+  return days;
+}

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { addAgentCommands } from "./agent.ts";
 import { addAuditCommands } from "./audit.ts";
+import { addAuditErasure } from "./audit-erasure.ts";
 import { describeError, Failure, maskArguments } from "./failure.ts";
 import { addExecCommand } from "./exec.ts";
 import { addMigrateCommand } from "./migrate.ts";
@@ -48,6 +49,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addUserCommands(program, systemClock);
   addWorkspaceCommands(program);
   addAuditCommands(program);
+  addAuditErasure(program);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -1,7 +1,7 @@
 // x3sproxy workspace …: its rules and limits. For owners to change.
 import { Option, type Command } from "commander";
 import { answers, call, type WorkspaceView } from "./api.ts";
-import { bytes, orNone, positiveInteger } from "./arguments.ts";
+import { bytes, orNone, positiveInteger, retentionDays } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";
 
@@ -14,6 +14,7 @@ interface Options {
   readonly openWebsockets?: Limit;
   readonly bytesPerMinute?: Limit;
   readonly unusedDays?: Limit;
+  readonly auditRetention?: number | "forever";
   readonly rotationDays?: number;
   readonly idleDays?: number;
   readonly secondFactor?: "required" | "optional";
@@ -57,6 +58,11 @@ export function addWorkspaceCommands(program: Command): void {
       "after which a token that nobody uses ends by itself, or `none`",
       orNone(positiveInteger),
     )
+    .option(
+      "--audit-retention <time>",
+      "how long events of the audit are kept: soc2 (a year), hipaa (six), days as in 90d, or forever",
+      retentionDays,
+    )
     .option("--rotation-days <n>", "after which a key is due for another one", positiveInteger)
     .option(
       "--idle-days <n>",
@@ -75,6 +81,7 @@ export function addWorkspaceCommands(program: Command): void {
         "x3sproxy workspace set --requests-per-minute 600 --open-websockets 20",
         "x3sproxy workspace set --unused-days 30",
         "x3sproxy workspace set --bytes-per-minute none",
+        "x3sproxy workspace set --audit-retention hipaa",
       ),
     );
   reports(set, async () => {
@@ -92,13 +99,14 @@ export function addWorkspaceCommands(program: Command): void {
 }
 
 function bodyOf(options: Options): object {
-  const { name, rotationDays, idleDays, secondFactor, unusedDays } = options;
+  const { name, rotationDays, idleDays, secondFactor, unusedDays, auditRetention } = options;
   const { requestsPerMinute, openStreams, openWebsockets, bytesPerMinute } = options;
   return {
     name,
     rotationDays,
     idleDays,
     unusedDays: nullFor(unusedDays),
+    auditRetentionDays: auditRetention === "forever" ? null : auditRetention,
     secondFactorRequired: secondFactor === undefined ? undefined : secondFactor === "required",
     limits: {
       requestsPerMinute: nullFor(requestsPerMinute),
@@ -119,12 +127,21 @@ function describe(it: WorkspaceView): string {
     ["Keys are due", `after ${it.rotationDays} days`],
     ["Agents are idle", `after ${it.idleDays} days`],
     ["Second factor", it.secondFactorRequired ? "required" : "optional"],
+    ["Audit is kept", retentionText(it)],
     ["All agents suspended", it.agentsSuspendedAt ?? "no"],
   ];
   return [
     `Workspace ${it.name}`,
     ...lines.map(([label, value]) => `${label.padEnd(22)}${value}`),
   ].join("\n");
+}
+
+function retentionText({
+  auditRetentionDays: days,
+  auditRetentionFrom: from,
+}: WorkspaceView): string {
+  const text = days === null ? "for ever" : `${days} days`;
+  return from === null ? text : `${text}; as long as before until ${from}`;
 }
 
 function nullFor(limit: Limit | undefined): number | null | undefined {

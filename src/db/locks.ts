@@ -9,4 +9,8 @@ export const LOCK = {
   callsWriting: 7_233_004,
   /** A transaction's: who seals events of the audit. */
   auditSealing: 7_233_020,
+  /** Taken in SQL, by x3sproxy.prune_audit. */
+  auditPruning: 7_233_021,
+  /** Taken in SQL, by x3sproxy.erase_person. */
+  auditErasing: 7_233_022,
 } as const;

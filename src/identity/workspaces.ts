@@ -25,6 +25,10 @@ export interface WorkspaceView {
   limits: WorkspaceLimits;
   /** After how many days without use a token ends by itself; null: never. */
   unusedDays: number | null;
+  /** For how many days events of the audit are kept; null: for ever. */
+  auditRetentionDays: number | null;
+  /** From when on that counts, after it was made shorter, ISO 8601; null: it does. */
+  auditRetentionFrom: string | null;
   /** Those that a key or an agent is in. */
   environments: string[];
   /** Since when all of its agents are suspended, whatever their own state, ISO 8601; null: they are not. */
@@ -38,6 +42,7 @@ export interface WorkspaceChange {
   idleDays?: number | undefined;
   limits?: { [Name in keyof WorkspaceLimits]?: WorkspaceLimits[Name] | undefined } | undefined;
   unusedDays?: number | null | undefined;
+  auditRetentionDays?: number | null | undefined;
 }
 
 export interface Workspaces {
@@ -71,8 +76,9 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
 
     get: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId)),
 
-    change: (by, { name, secondFactorRequired, rotationDays, idleDays, unusedDays, limits = {} }) =>
-      pool
+    change: (by, { auditRetentionDays, limits = {}, ...rules }) => {
+      const { name, secondFactorRequired, rotationDays, idleDays, unusedDays } = rules;
+      return pool
         .inWorkspace(by.workspaceId, async (sql) => {
           await sql`select from x3sproxy.workspaces where id = ${by.workspaceId} for update`;
           const before = await find(sql, by.workspaceId);
@@ -89,6 +95,11 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
               bytes_per_minute = ${wanted.bytesPerMinute},
               open_websockets = ${wanted.openWebsockets}
             where id = ${by.workspaceId}`;
+          if (auditRetentionDays !== undefined) {
+            await sql`
+              update x3sproxy.audit_retentions set days = ${auditRetentionDays}
+              where workspace_id = ${by.workspaceId}`;
+          }
           const after = await find(sql, by.workspaceId);
           const target = { kind: "workspace", id: after.id, name: after.name };
           await record(sql, by, { action: "workspace.change", target, before, after });
@@ -97,7 +108,8 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
         .catch((error: unknown) => {
           if (!isUniqueViolation(error)) throw error;
           throw new RequestError(409, "name_taken", "Another workspace has this name.");
-        }),
+        });
+    },
   };
 }
 
@@ -107,15 +119,24 @@ function defined(limits: NonNullable<WorkspaceChange["limits"]>): Partial<Worksp
 }
 
 async function find(sql: TransactionSql, workspaceId: string): Promise<WorkspaceView> {
-  type Row = Omit<WorkspaceView, "agentsSuspendedAt"> & { agentsSuspendedAt: Date | null };
+  type Moment = "agentsSuspendedAt" | "auditRetentionFrom";
+  type Row = Omit<WorkspaceView, Moment> & Record<Moment, Date | null>;
   const [row] = await sql<Row[]>`
     select w.id, w.name, w.agents_suspended_at as "agentsSuspendedAt", w.second_factor_required as "secondFactorRequired",
       w.rotation_days as "rotationDays", w.idle_days as "idleDays", w.unused_days as "unusedDays",
+      r.days as "auditRetentionDays",
+      case when x3sproxy.audit_days_in_force(r.days, r.days_before, r.changed_at) is distinct from r.days
+        then r.changed_at + interval '7 days' end as "auditRetentionFrom",
       jsonb_build_object('requestsPerMinute', w.requests_per_minute, 'openStreams', w.open_streams,
         'bytesPerMinute', w.bytes_per_minute, 'openWebsockets', w.open_websockets) as limits,
       array(select environment from x3sproxy.secrets union select environment from x3sproxy.agents
         order by 1) as environments
-    from x3sproxy.workspaces w where w.id = ${workspaceId}`;
+    from x3sproxy.workspaces w join x3sproxy.audit_retentions r on r.workspace_id = w.id
+    where w.id = ${workspaceId}`;
   if (row === undefined) throw new Error("the workspace is missing");
-  return { ...row, agentsSuspendedAt: row.agentsSuspendedAt?.toISOString() ?? null };
+  return {
+    ...row,
+    agentsSuspendedAt: row.agentsSuspendedAt?.toISOString() ?? null,
+    auditRetentionFrom: row.auditRetentionFrom?.toISOString() ?? null,
+  };
 }

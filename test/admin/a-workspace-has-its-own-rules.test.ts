@@ -26,6 +26,8 @@ it("its name and rules are seen by all and changed by owners, one by one", async
     rotationDays: 90,
     idleDays: 14,
     unusedDays: null,
+    auditRetentionDays: 365,
+    auditRetentionFrom: null,
     agentsSuspendedAt: null,
     limits: NO_LIMITS,
     environments: ["production", "staging"],
@@ -94,4 +96,31 @@ it("its limits are changed by owners, one by one, and each change is in the audi
   assert.equal(recorded.length, 4);
   for (const { before_hash, after_hash } of recorded) assert.notEqual(before_hash, after_hash);
   assert.equal(recorded[1]?.["before_hash"], recorded[0]?.["after_hash"]);
+});
+
+it("how long the audit is kept is changed by owners; a shorter time counts a week later", async (t) => {
+  const { first, join, events } = await openPeople(t);
+  const { browser: admin } = await join("admin@example.test", "admin");
+  const change = (auditRetentionDays: unknown) =>
+    first.call("PATCH", "/workspace", { auditRetentionDays });
+  const rule = async (answer: ReturnType<typeof change>): Promise<unknown> => {
+    const { auditRetentionDays, auditRetentionFrom } = (await answer).body["workspace"] as {
+      auditRetentionDays: unknown;
+      auditRetentionFrom: string | null;
+    };
+    const days = (Date.parse(auditRetentionFrom ?? "") - Date.now()) / 86_400_000;
+    return [auditRetentionDays, auditRetentionFrom === null ? null : Math.round(days)];
+  };
+  assert.deepEqual(await rule(change(2190)), [2190, null]);
+  assert.deepEqual(await rule(change(30)), [30, 7]);
+  assert.deepEqual(await rule(first.call("PATCH", "/workspace", { idleDays: 7 })), [30, 7]);
+  assert.deepEqual(await rule(change(null)), [null, null]);
+  assert.deepEqual(await rule(change(36_500)), [36_500, 7]);
+  for (const wrong of [29, 36_501, 30.5, "365"]) {
+    assertRefused(await change(wrong), 422, "invalid_request");
+  }
+  assert.equal((await admin.call("PATCH", "/workspace", { auditRetentionDays: null })).status, 403);
+  const changes = (await events("workspace.change")).map((event) => event["actor_name"]);
+  assert.equal(changes.filter((name) => name === "first@example.test").length, 5);
+  assert.equal(changes.filter((name) => name === "x3sproxy").length, 4, "the database's own");
 });

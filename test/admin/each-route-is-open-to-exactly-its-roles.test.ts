@@ -84,6 +84,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "GET /audit/checkpoint": { permission: "audit" },
   "GET /audit/export": { permission: "audit" },
   "GET /audit/:event/proof": { permission: "audit", elsewhere: 404 },
+  "POST /audit/erasures": { permission: "owner", body: { user: "gone@example.test" } },
   "POST /sign-in": { permission: "public" },
   "POST /sign-out": { permission: "person" },
   "GET /me": { permission: "self" },

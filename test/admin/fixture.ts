@@ -12,7 +12,12 @@ import {
 } from "../../src/access/index.ts";
 import { createActivityViews, createCallViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
-import { createAudit, createAuditProofs, createSequencer } from "../../src/audit/index.ts";
+import {
+  createAudit,
+  createAuditProofs,
+  createErasures,
+  createSequencer,
+} from "../../src/audit/index.ts";
 import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
 import { readConfig, type Cidr } from "../../src/config.ts";
@@ -117,6 +122,7 @@ export async function openAdmin(
     customProviders: createCustomProviders({ pool, originProblem }),
     environments: createEnvironments({ pool }),
     audit: createAudit({ pool }),
+    erasures: createErasures({ pool, sequencer }),
     auditProofs: createAuditProofs({
       ...{ pool, signer, sequencer, clock, log: sealingLog },
     }),

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { createAuditRetention } from "../../src/audit/index.ts";
+import { createPool } from "../../src/db/index.ts";
+import { createLog } from "../../src/log.ts";
 import { FAKE_KEY, assertHides, openAdmin, stringAt } from "./fixture.ts";
 
 interface Event {
@@ -80,5 +83,28 @@ it("another workspace's events are not there", async (t) => {
   const { call, addKey, addWorkspace } = await openWithEvents(t);
   const stranger = await addKey("auditor", await addWorkspace("elsewhere"));
   const { body } = await call("GET", "/api/v1/audit", undefined, stranger);
-  assert.deepEqual(body, { events: [], nextCursor: null });
+  assert.deepEqual(body, { events: [], nextCursor: null, prunedBefore: null });
+});
+
+it("where the audit begins is said, once its oldest events were pruned", async (t) => {
+  const { call, owner, sequencer, database } = await openWithEvents(t);
+  const at = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000 - 365 * 86_400_000);
+  await sequencer.run();
+  await owner`
+    update x3sproxy.audit_events set created_at = ${at}::timestamptz - interval '1 day' where action <> 'agent.destroy'`;
+  const pool = createPool(database.controlUrl);
+  await createAuditRetention({ pool, log: createLog({ level: "silent" }) }).prune();
+  await pool.close();
+  await sequencer.run();
+  const { body } = await call("GET", "/api/v1/audit");
+  assert.deepEqual(body["prunedBefore"], { index: 2, at: at.toISOString(), days: 365 });
+  assert.partialDeepStrictEqual(body["events"], [
+    {
+      action: "audit.prune",
+      index: 3,
+      detail: JSON.stringify({ before: 2, count: 2, days: 365, until: at.toISOString() }),
+      erased: [],
+    },
+    { action: "agent.destroy", index: 2, detail: null },
+  ]);
 });

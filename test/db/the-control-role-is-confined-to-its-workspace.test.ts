@@ -43,7 +43,7 @@ const READ_ONLY = [
   "agent_first_uses",
   "audit_erasures",
 ];
-const NOT_INSERTABLE = [...READ_ONLY, "audit_pending"];
+const NOT_INSERTABLE = [...READ_ONLY, "audit_pending", "audit_retentions"];
 const UPDATABLE = ["providers", "secrets", "agents", "api_keys", "users"];
 
 let database: TestDatabase;

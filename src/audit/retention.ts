@@ -1,0 +1,34 @@
+// Prunes what the audit has kept for as long as its workspace says: once an hour, by one process at a time, a few events a
+// transaction. What may go is decided in the database, by the rule that stands there. Leaves stay.
+import { createChore, type Pool } from "../db/index.ts";
+import type { Log } from "../log.ts";
+
+const EVERY_MS = 3_600_000;
+
+export interface AuditRetention {
+  /** Prunes all that has had its time; resolves to how many events and old checkpoints. 0 while another process is at it. */
+  prune(): Promise<number>;
+  /** Prunes now and once an hour. */
+  start(): void;
+  close(): void;
+}
+
+/** `pool`: of the control role. */
+export function createAuditRetention({ pool, log }: { pool: Pool; log: Log }): AuditRetention {
+  const chore = createChore({
+    everyMs: EVERY_MS,
+    partSize: 1, // until there is nothing
+    failure: "the audit can't be pruned",
+    log,
+    onDone: (count) => {
+      if (count > 0) log.info("pruned the audit", { count });
+    },
+    async doPart() {
+      const rows = await pool.query(
+        (sql) => sql<{ pruned: number }[]>`select x3sproxy.prune_audit()::float8 as pruned`,
+      );
+      return rows[0]?.pruned ?? 0;
+    },
+  });
+  return { prune: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
+}
