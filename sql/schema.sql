@@ -315,6 +315,7 @@ table x3sproxy.proxy_tokens (
   id uuid not null default gen_random_uuid(),
   kind text not null default 'deployment'::text,
   ttl_ms bigint,
+  end_recorded boolean not null default false,
   constraint proxy_tokens_agent_id_workspace_id_fkey FOREIGN KEY (agent_id, workspace_id) REFERENCES x3sproxy.agents(id, workspace_id) ON DELETE CASCADE,
   constraint proxy_tokens_check CHECK (((kind = 'deployment'::text) OR (expires_at IS NOT NULL))),
   constraint proxy_tokens_hash_check CHECK ((octet_length(hash) = 32)),
@@ -322,6 +323,7 @@ table x3sproxy.proxy_tokens (
   constraint proxy_tokens_kind_check CHECK ((kind = ANY (ARRAY['deployment'::text, 'lease'::text]))),
   constraint proxy_tokens_pkey PRIMARY KEY (hash),
   constraint proxy_tokens_ttl_ms_check CHECK ((ttl_ms > 0)),
+  CREATE INDEX proxy_tokens_ending ON x3sproxy.proxy_tokens USING btree (expires_at) WHERE ((kind = 'deployment'::text) AND (NOT end_recorded)),
   CREATE INDEX proxy_tokens_leases ON x3sproxy.proxy_tokens USING btree (agent_id) WHERE (kind = 'lease'::text),
   CREATE UNIQUE INDEX proxy_tokens_deployment ON x3sproxy.proxy_tokens USING btree (agent_id) WHERE (kind = 'deployment'::text)
 ) with row level security;
@@ -343,6 +345,7 @@ table x3sproxy.registrations (
   created_by text not null,
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone not null,
+  refusal_noted_at timestamp with time zone,
   constraint registrations_agent_id_workspace_id_fkey FOREIGN KEY (agent_id, workspace_id) REFERENCES x3sproxy.agents(id, workspace_id) ON DELETE CASCADE,
   constraint registrations_check CHECK ((expires_at <= (created_at + '1 day'::interval))),
   constraint registrations_created_by_check CHECK ((length(created_by) <= 300)),
@@ -367,6 +370,7 @@ table x3sproxy.schema_migrations (
   name text not null,
   sha256 text not null,
   applied_at timestamp with time zone not null default now(),
+  recorded boolean not null default false,
   constraint schema_migrations_pkey PRIMARY KEY (name)
 );
 table x3sproxy.sealed_keys (
@@ -449,6 +453,20 @@ table x3sproxy.setup_links (
   constraint setup_links_pkey PRIMARY KEY (hash),
   constraint setup_links_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
 );
+table x3sproxy.spent_registrations (
+  hash bytea not null,
+  id uuid not null,
+  workspace_id uuid not null,
+  agent_id uuid not null,
+  created_by text not null,
+  spent_at timestamp with time zone not null default now(),
+  refusal_noted_at timestamp with time zone,
+  constraint spent_registrations_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint spent_registrations_pkey PRIMARY KEY (hash),
+  constraint spent_registrations_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX spent_registrations_oldest ON x3sproxy.spent_registrations USING btree (spent_at),
+  CREATE INDEX spent_registrations_workspace ON x3sproxy.spent_registrations USING btree (workspace_id)
+) with row level security;
 table x3sproxy.users (
   id uuid not null,
   workspace_id uuid not null,
@@ -690,6 +708,27 @@ begin
   from (select kind, count(*) as number from added where unusual group by kind) each;
   return found_uses;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.add_expiry(of_workspace uuid, agent_id uuid, agent_name text, deployment integer, ended_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
+  values (of_workspace, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', agent_id, agent_name, 'ttl',
+    format('{"deployment":%s,"expiredAt":%s}', deployment, x3sproxy.json_time(ended_at)))
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.add_release(of_workspace uuid, agent_id uuid, agent_name text, deployment integer, secret_id uuid, provider text, environment text, secret_version integer, process text, from_address text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_id, actor_name, address, method, action, target_kind, target_id, target_name, result, detail)
+  values (of_workspace, 'agent', agent_id, agent_name, left(from_address, 100), 'proxy_token', 'secret.release', 'secret', secret_id,
+    provider || '/' || environment, 'done',
+    format('{"deployment":%s,"process":"%s","provider":"%s","version":%s}', deployment, process, provider, secret_version))
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.agent_state(agent_id uuid)
  RETURNS text
  LANGUAGE sql
@@ -865,6 +904,17 @@ begin
   insert into x3sproxy.audit_retentions (workspace_id) values (new.id) on conflict do nothing;
   return null;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.check_process(process text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if process is null or process !~ '^[0-9a-f]{12}$' then
+    raise exception 'a process is named by 12 hex digits' using errcode = '22023';
+  end if;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.create_workspace(new_id uuid, new_name text, link_hash bytea)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1013,6 +1063,30 @@ begin
   insert into x3sproxy.audit_erasures (workspace_id, leaf_index, part, erasure_event_id)
     select here, l.leaf_index, l.part, event_id from unnest(indexes, which) l (leaf_index, part);
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.expire_agents_token()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform x3sproxy.add_expiry(old.workspace_id, old.id, old.name, t.deployment, t.expires_at)
+  from x3sproxy.proxy_tokens t
+  where t.agent_id = old.id and t.kind = 'deployment' and not t.end_recorded and t.expires_at <= now();
+  return old;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.expire_deleted_token()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Without its agent it goes with the agent, where it was recorded.
+  perform x3sproxy.add_expiry(a.workspace_id, a.id, a.name, old.deployment, old.expires_at)
+  from x3sproxy.agents a where a.id = old.agent_id;
+  return old;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.expire_unused_tokens()
  RETURNS integer
  LANGUAGE plpgsql
@@ -1039,7 +1113,7 @@ begin
     order by a.id limit 500
     for update of t skip locked
   loop
-    update x3sproxy.proxy_tokens t set expires_at = this_moment where t.hash = token.hash;
+    update x3sproxy.proxy_tokens t set expires_at = this_moment, end_recorded = true where t.hash = token.hash;
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name,
        before_hash, after_hash, result)
@@ -1066,6 +1140,18 @@ CREATE OR REPLACE FUNCTION x3sproxy.json_time(at timestamp with time zone)
 AS $function$
   select coalesce('"' || to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"', 'null')
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.keep_spent_registration()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into x3sproxy.spent_registrations (hash, id, workspace_id, agent_id, created_by)
+  select old.hash, old.id, w.id, old.agent_id, old.created_by from x3sproxy.workspaces w where w.id = old.workspace_id
+  on conflict do nothing;
+  return null;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces()
  RETURNS TABLE(id uuid, name text, home boolean, created_at timestamp with time zone, users bigint, agents bigint, secrets bigint, setup_ends_at timestamp with time zone)
  LANGUAGE sql
@@ -1117,6 +1203,31 @@ begin
     format('{"auditRetentionDays":%s,"auditRetentionDaysBefore":%s}',
       coalesce(new.days::text, '"forever"'), coalesce(old.days::text, '"forever"')));
   return new;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.note_refused_trade(registration_hash bytea, from_address text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  t timestamptz := clock_timestamp();
+  refused record;
+begin
+  update x3sproxy.registrations r set refusal_noted_at = t
+  where r.hash = registration_hash and coalesce(r.refusal_noted_at, '-infinity') < t - interval '1 hour'
+  returning r.id, r.workspace_id, r.agent_id, r.created_by,
+    case when r.expires_at <= t then 'expired' else 'suspended' end as why into refused;
+  if not found then
+    update x3sproxy.spent_registrations r set refusal_noted_at = t
+    where r.hash = registration_hash and coalesce(r.refusal_noted_at, '-infinity') < t - interval '1 hour'
+    returning r.id, r.workspace_id, r.agent_id, r.created_by, 'spent' as why into refused;
+  end if;
+  if not found then return; end if;
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_id, actor_name, address, method, action, target_kind, target_id, target_name, result)
+  values (refused.workspace_id, 'link', refused.id, 'registration by ' || left(refused.created_by, 284), left(from_address, 100),
+    'registration', 'registration.trade_refused', 'agent', refused.agent_id,
+    coalesce((select a.name from x3sproxy.agents a where a.id = refused.agent_id), ''), refused.why);
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.prune_activity()
  RETURNS bigint
@@ -1244,6 +1355,81 @@ begin
   end loop;
   return gone;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.record_cuts(cuts jsonb, process text, again boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ STRICT SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare cut record;
+begin
+  perform x3sproxy.check_process(process);
+  if jsonb_typeof(cuts) <> 'array' or jsonb_array_length(cuts) > 500 then
+    raise exception 'a batch is an array of up to 500 cuts' using errcode = '22023';
+  end if;
+  for cut in
+    select c.*, format('{"count":%s,"process":"%s","sweep":%s}', c.count, process, c.sweep) as detail
+    from jsonb_to_recordset(cuts)
+      as c ("workspaceId" uuid, "agentId" uuid, "agentName" text, reason text, count integer, sweep integer)
+  loop
+    if cut.reason !~ '^[a-z_]{1,40}$' or cut."agentName" !~ '^[a-z0-9][a-z0-9._-]{0,62}$' or cut.count < 1 then
+      raise exception 'a cut is out of bounds' using errcode = '22023';
+    end if;
+    continue when not exists (select from x3sproxy.workspaces w where w.id = cut."workspaceId")
+      and not exists (select from x3sproxy.audit_events e where e.workspace_id = cut."workspaceId");
+    continue when again and exists (
+      select from x3sproxy.audit_events e
+      where e.workspace_id = cut."workspaceId" and e.action = 'stream.cut' and e.created_at > now() - interval '1 hour'
+        and e.target_id = cut."agentId"::text and e.result = cut.reason and e.detail = cut.detail);
+    insert into x3sproxy.audit_events
+      (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
+    values (cut."workspaceId", 'service', 'x3sproxy', 'service', 'stream.cut', 'agent', cut."agentId", cut."agentName", cut.reason,
+      cut.detail);
+  end loop;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.record_expired_tokens()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  ended integer := 0;
+  token record;
+begin
+  if not pg_try_advisory_xact_lock(7233014) then return 0; end if;
+  for token in
+    select t.id, t.deployment, t.expires_at, a.id as agent_id, a.name, a.workspace_id
+    from x3sproxy.proxy_tokens t join x3sproxy.agents a on a.id = t.agent_id
+    where t.kind = 'deployment' and not t.end_recorded and t.expires_at <= now()
+    order by t.expires_at limit 500
+    for update of t skip locked
+  loop
+    update x3sproxy.proxy_tokens t set end_recorded = true where t.id = token.id;
+    perform x3sproxy.add_expiry(token.workspace_id, token.agent_id, token.name, token.deployment, token.expires_at);
+    ended := ended + 1;
+  end loop;
+  delete from x3sproxy.spent_registrations where hash in (
+    select s.hash from x3sproxy.spent_registrations s where s.spent_at < now() - interval '30 days' limit 500);
+  return ended;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.record_migrations()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare home_id uuid := (select w.id from x3sproxy.workspaces w where w.home);
+begin
+  if home_id is null then return; end if;
+  with applied as (
+    update x3sproxy.schema_migrations set recorded = true where not recorded returning name
+  )
+  insert into x3sproxy.audit_events
+    (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
+  select home_id, 'service', 'x3sproxy', 'service', 'maintenance.migrate', 'database', 'schema', 'schema', 'done',
+    format('{"count":%s,"first":"%s","last":"%s"}', count(*), min(name), max(name))
+  from applied having count(*) > 0;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.redeem_invitation(link_hash bytea)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, role text, agents text[])
  LANGUAGE sql
@@ -1270,6 +1456,51 @@ CREATE OR REPLACE FUNCTION x3sproxy.redeem_setup_link(link_hash bytea)
 AS $function$
   delete from x3sproxy.setup_links where hash = link_hash and expires_at > now() returning workspace_id
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.release_secret(token_hash bytea, secret_id uuid, secret_version integer, process text, from_address text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare found_one record;
+begin
+  select a.workspace_id, a.id as agent_id, a.name, t.deployment, s.provider, s.environment into found_one
+  from x3sproxy.proxy_tokens t
+  join x3sproxy.agents a on a.id = t.agent_id and a.workspace_id = t.workspace_id
+  join x3sproxy.workspaces w on w.id = a.workspace_id
+  join x3sproxy.secrets s on s.workspace_id = a.workspace_id and s.environment = a.environment
+  where t.hash = token_hash and s.id = release_secret.secret_id and s.active_version = secret_version
+    and (a.providers is null or s.provider = any (a.providers))
+    and a.suspended_at is null and w.agents_suspended_at is null;
+  if not found then return false; end if;
+  perform x3sproxy.check_process(process);
+  perform x3sproxy.add_release(found_one.workspace_id, found_one.agent_id, found_one.name, found_one.deployment, secret_id,
+    found_one.provider, found_one.environment, secret_version, process, from_address);
+  return true;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.renew_grant(token_hash bytea, in_use uuid[], process text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  found_grant jsonb := x3sproxy.resolve_token(token_hash);
+  secret jsonb;
+  released jsonb := '[]';
+begin
+  if found_grant is null or (found_grant ->> 'suspended')::boolean then return found_grant; end if;
+  perform x3sproxy.check_process(process);
+  for secret in
+    select s.value from jsonb_array_elements(found_grant -> 'secrets') s where (s.value ->> 'secretId')::uuid = any (in_use)
+  loop
+    perform x3sproxy.add_release((found_grant ->> 'workspaceId')::uuid, (found_grant ->> 'agentId')::uuid,
+      found_grant ->> 'agentName', (found_grant ->> 'deployment')::integer, (secret ->> 'secretId')::uuid,
+      secret ->> 'provider', found_grant ->> 'environment', (secret ->> 'version')::integer, process, null);
+    released := released || jsonb_build_array(secret -> 'secretId');
+  end loop;
+  return found_grant || jsonb_build_object('released', released);
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.renew_setup_link(of_workspace uuid, link_hash bytea)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1369,11 +1600,15 @@ begin
   from x3sproxy.agents a join x3sproxy.workspaces w on w.id = a.workspace_id
   where a.id = wanted and a.suspended_at is null and w.agents_suspended_at is null
   for update of a;
-  if not found then return null; end if;
-  delete from x3sproxy.registrations r
-  where r.hash = registration_hash and r.agent_id = agent.id and r.expires_at > clock_timestamp()
-  returning * into registration;
-  if not found then return null; end if;
+  if found then
+    delete from x3sproxy.registrations r
+    where r.hash = registration_hash and r.agent_id = agent.id and r.expires_at > clock_timestamp()
+    returning * into registration;
+  end if;
+  if not found then
+    perform x3sproxy.note_refused_trade(registration_hash, from_address);
+    return null;
+  end if;
 
   select t.ttl_ms into life_ms from x3sproxy.proxy_tokens t where t.agent_id = agent.id and t.kind = 'deployment';
   delete from x3sproxy.proxy_tokens t where t.agent_id = agent.id;
@@ -1415,10 +1650,13 @@ AS $function$
 $function$;
 
 CREATE TRIGGER announce AFTER DELETE OR UPDATE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent_row();
+CREATE TRIGGER record_end BEFORE DELETE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.expire_agents_token();
 CREATE TRIGGER await_sealing AFTER INSERT ON x3sproxy.audit_events FOR EACH ROW EXECUTE FUNCTION x3sproxy.await_sealing();
 CREATE TRIGGER note_audit_retention BEFORE UPDATE OF days ON x3sproxy.audit_retentions FOR EACH ROW EXECUTE FUNCTION x3sproxy.note_audit_retention();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
-CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_token();
+CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE OF hash, workspace_id, agent_id, deployment, expires_at, kind ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_token();
+CREATE TRIGGER record_end BEFORE DELETE ON x3sproxy.proxy_tokens FOR EACH ROW WHEN (((old.kind = 'deployment'::text) AND (NOT old.end_recorded) AND (old.expires_at <= now()))) EXECUTE FUNCTION x3sproxy.expire_deleted_token();
+CREATE TRIGGER keep_spent AFTER DELETE ON x3sproxy.registrations FOR EACH ROW EXECUTE FUNCTION x3sproxy.keep_spent_registration();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
@@ -1450,6 +1688,7 @@ policy own_workspace on x3sproxy.second_factors PERMISSIVE for ALL to x3sproxy_c
 policy own_workspace on x3sproxy.secret_versions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.secrets PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.sessions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.spent_registrations PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.users PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.workspaces PERMISSIVE for ALL to x3sproxy_control using ((id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 
@@ -1469,9 +1708,13 @@ grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
 grant execute on function x3sproxy.prune_audit() to x3sproxy_control;
+grant execute on function x3sproxy.record_cuts(jsonb,text,boolean) to x3sproxy_proxy;
+grant execute on function x3sproxy.record_expired_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.redeem_invitation(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_reset(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_setup_link(bytea) to x3sproxy_control;
+grant execute on function x3sproxy.release_secret(bytea,uuid,integer,text,text) to x3sproxy_proxy;
+grant execute on function x3sproxy.renew_grant(bytea,uuid[],text) to x3sproxy_proxy;
 grant execute on function x3sproxy.renew_setup_link(uuid,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
 grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
@@ -1506,5 +1749,6 @@ grant delete, insert, select on table x3sproxy.second_factors to x3sproxy_contro
 grant delete, insert, select on table x3sproxy.secret_versions to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.secrets to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.sessions to x3sproxy_control;
+grant select on table x3sproxy.spent_registrations to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.users to x3sproxy_control;
 grant select on table x3sproxy.workspaces to x3sproxy_control;

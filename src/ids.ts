@@ -32,6 +32,11 @@ export function newId(): string {
   return randomUUID();
 }
 
+/** Names a process of the service among all, those before it included: 12 hex digits. */
+export function newProcessId(): string {
+  return randomBytes(6).toString("hex");
+}
+
 /** `prefix` and 32 characters of A–Z a–z 0–9 (190 bits), from the system's cryptographic source, without modulo bias. */
 export function newBearer(prefix: string): string {
   return bearerOf(prefix, randomBytes);

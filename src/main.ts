@@ -1,12 +1,13 @@
 // The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
 import { existsSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   createAccess,
   createAgents,
   createCustomProviders,
   createEnvironments,
+  createExpiredTokens,
   createLeases,
   createLimiter,
   createRegistrations,
@@ -26,6 +27,9 @@ import {
   createAuditRetention,
   createErasures,
   createSequencer,
+  createSequencer,
+  createServiceEvents,
+  recordMigrations,
 } from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
@@ -34,6 +38,7 @@ import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from
 import { ConfigError } from "./errors.ts";
 import { createHealth } from "./health.ts";
 import { bootstrap, createIdentity } from "./identity/index.ts";
+import { newProcessId } from "./ids.ts";
 import { errorFields, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { builtInProviders } from "./providers/index.ts";
@@ -106,12 +111,19 @@ async function build(
   const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
   const logSigner = await openLogSigner(ownerUrl, masterKey);
   const setup = await bootstrapFiles(config, ownerUrl);
+  await recordMigrations(ownerUrl);
+  const processId = newProcessId();
 
   const controlPool = createPool(logins.controlUrl);
   closers.push(() => controlPool.close());
   const sequencer = createSequencer({ pool: controlPool, signer: logSigner, log });
   closers.push(() => sequencer.close());
   sequencer.start();
+  const serviceEvents = createServiceEvents({
+    ...{ pool: controlPool, workspaceId: setup.workspaceId, processId, version: await version() },
+  });
+  await serviceEvents.start();
+  closers.push(() => serviceEvents.stop());
   const proxyPool = createPool(logins.proxyUrl);
   closers.push(() => proxyPool.close());
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
@@ -119,7 +131,7 @@ async function build(
 
   const { redeployGraceMs } = config;
   const access = createAccess({
-    ...{ pool: proxyPool, changes, vault, redeployGraceMs, clock, log, metrics },
+    ...{ pool: proxyPool, changes, vault, redeployGraceMs, processId, clock, log, metrics },
   });
   closers.push(() => access.close());
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
@@ -137,6 +149,9 @@ async function build(
   const auditRetention = createAuditRetention({ pool: controlPool, log });
   closers.push(() => auditRetention.close());
   auditRetention.start();
+  const expiredTokens = createExpiredTokens({ pool: controlPool, log });
+  closers.push(() => expiredTokens.close());
+  expiredTokens.start();
   const probe = createProbe(config);
   closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
@@ -168,6 +183,7 @@ async function build(
       pool: controlPool,
       vault,
       clock,
+      processId,
       callProvider: (call) => probe.call(call),
     }),
     log,
@@ -177,7 +193,7 @@ async function build(
   const health = createHealth({ metrics, pool: proxyPool });
   closers.push(() => health.close());
   const proxy = createProxy({
-    ...{ config, access, limiter, vault, certificate, clock, log, metrics },
+    ...{ config, access, limiter, vault, certificate, clock, log, metrics, processId },
     onEnded: (ended) => recorder.add(ended),
   });
   closers.push(() => proxy.drain());
@@ -223,7 +239,10 @@ export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
   try {
     // The embedded default has its key before its database, so that a lost key is noticed.
     await loadMasterKey(config, { mayCreate: !hasCluster(config) });
-    return await migrate(config.databaseUrl ?? (await startOwnDatabase(config, log, closers)));
+    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+    const applied = await migrate(ownerUrl);
+    await recordMigrations(ownerUrl);
+    return applied;
   } finally {
     for (const close of closers.reverse()) await close();
   }
@@ -237,6 +256,11 @@ function checkOverrides(config: Config): void {
       `${setting}: there is no built-in provider "${name}"; known are ${[...builtInProviders.keys()].join(", ")}`,
     );
   }
+}
+
+async function version(): Promise<string> {
+  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 function hasCluster(config: Config): boolean {
@@ -253,16 +277,16 @@ async function startOwnDatabase(config: Config, log: Log, closers: Close[]): Pro
 async function bootstrapFiles(
   config: Config,
   ownerUrl: string,
-): Promise<{ setupToken: string | undefined }> {
+): Promise<{ workspaceId: string; setupToken: string | undefined }> {
   const path = join(config.dataDir, "admin-api-key");
-  const { apiKey, setupToken } = await bootstrap(ownerUrl, {
+  const { workspaceId, apiKey, setupToken } = await bootstrap(ownerUrl, {
     makeApiKey: config.databaseUrl === undefined && !existsSync(path),
   });
   if (apiKey !== undefined) {
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
     await writePrivateFile(path, `${apiKey}\n`);
   }
-  return { setupToken };
+  return { workspaceId, setupToken };
 }
 
 async function writePrivateFile(path: string, text: string): Promise<void> {

@@ -84,6 +84,11 @@ export function createMetrics() {
       labelNames: ["kind"],
       registers,
     }),
+    cutRecordsLost: new Counter({
+      name: "x3sproxy_cut_records_lost_total",
+      help: "Events of cut calls that are missing from the audit: the database was away for too long.",
+      registers,
+    }),
     notificationsHealthy: new Gauge({
       name: "x3sproxy_notifications_healthy",
       help: "1 while database notifications arrive in time, 0 otherwise.",

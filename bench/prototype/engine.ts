@@ -7,7 +7,7 @@ import { createAccess, type Access } from "../../src/access/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import type { Sql } from "../../src/db/index.ts";
-import { hashBearer } from "../../src/ids.ts";
+import { hashBearer, newProcessId } from "../../src/ids.ts";
 import { listen } from "../../src/listen.ts";
 import { createLog, type Log } from "../../src/log.ts";
 import { createMetrics, type Metrics } from "../../src/metrics.ts";
@@ -30,10 +30,11 @@ function accessTo(
 ): Access {
   const tokenHash = hashBearer(TOKEN);
   const answer = (_statement: unknown, hash: Buffer): Promise<unknown> =>
-    Promise.resolve([{ row: hash.toString("hex") === tokenHash ? row : null }]);
+    Promise.resolve([{ row: hash.toString("hex") === tokenHash ? row : null, released: true }]);
   return createAccess({
     ...o,
     redeployGraceMs: 60_000,
+    processId: newProcessId(),
     pool: {
       query: (ask) => ask(answer as unknown as Sql),
       inWorkspace: () => Promise.reject(new Error("there is no database")),

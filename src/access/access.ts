@@ -6,15 +6,19 @@ import type { RefusalReason } from "../errors.ts";
 import { hashBearer, isProxyToken } from "../ids.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Vault } from "../vault/index.ts";
+import type { HeldSecret, Vault } from "../vault/index.ts";
+import { createCutRecords, type Sweep } from "./cut-records.ts";
 import { parseGrant, type Grant } from "./grant.ts";
 import { admissionOf, refusalOf, type CallFacts } from "./scope.ts";
 import { createLookUps, type LookUp } from "./look-ups.ts";
 import { createOpenCalls, type AgentState, type EachOpenCall } from "./open-calls.ts";
+import { createReleases } from "./releases.ts";
 import { createTokenCache } from "./token-cache.ts";
 import { createTrade, type Trade } from "./trade.ts";
 
 const TICK_MS = 1_000;
+// With the pool's deadline of 4 s: a call waits no longer than 6 s for its grant and the release of its secret.
+const RELEASE_WITHIN_MS = 2_000;
 
 export interface Access {
   /**
@@ -27,6 +31,16 @@ export interface Access {
    * ended, or the address is not one of its own.
    */
   admit(grant: Grant, address: string | undefined): RefusalReason | undefined;
+  /**
+   * Has the release of one of the grant's secrets written to the audit, for a call from `address` (undefined: unknown) that began at
+   * `startMs` (monotonic). Resolves to why it may not be used, or undefined: then the grant has to be resolved and looked at again,
+   * since it may have been overtaken. Never rejects.
+   */
+  release(
+    grant: Grant,
+    secret: HeldSecret,
+    call: { readonly address: string | undefined; readonly startMs: number },
+  ): Promise<RefusalReason | undefined>;
   /** Why a grant that is admitted does not allow this call, or undefined. */
   decide(grant: Grant, call: CallFacts): RefusalReason | undefined;
   /**
@@ -34,43 +48,53 @@ export interface Access {
    * their token has been replaced or past its end for the grace time, or when it was not confirmed within 60 s.
    */
   watchOpen(each: EachOpenCall): void;
+  /** For who cuts calls by itself, as at the end of the service: has it written to the audit. */
+  beginCutting(): Sweep;
   /** Trades a registration for a new deployment of its agent. */
   trade: Trade;
-  /** Forgets every grant and stops watching. */
-  close(): void;
+  /** Forgets every grant and stops watching. What still waits for the audit is tried once more. */
+  close(): Promise<void>;
 }
 
 /**
- * `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to and what became of its agent, and trade a
- * registration's. `redeployGraceMs`: how long calls may go on whose token was replaced or has expired.
+ * `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to and what became of its agent, trade a
+ * registration's, and add events of releases and cuts to the audit. `redeployGraceMs`: how long calls may go on whose token was
+ * replaced or has expired. `processId`: of this process, for events.
  */
 export function createAccess(o: {
   pool: Pool;
   changes: Changes;
   vault: Pick<Vault, "hold">;
   redeployGraceMs: number;
+  processId: string;
   clock: Clock;
   log: Log;
   metrics: Metrics;
 }): Access {
-  const { pool, changes, vault, clock } = o;
+  const { pool, changes, vault, processId, clock } = o;
   const cache = createTokenCache();
   const lookUps = createLookUps({
     ...o,
     cache,
-    query: async (tokenHash) => {
+    query: async (tokenHash, inUse) => {
       const hash = Buffer.from(tokenHash, "hex");
-      const rows = await pool.query(
-        (sql) => sql<{ row: unknown }[]>`select x3sproxy.resolve_token(${hash}) as row`,
+      const rows = await pool.query((sql) =>
+        inUse.length === 0
+          ? sql<{ row: unknown }[]>`select x3sproxy.resolve_token(${hash}) as row`
+          : sql<{ row: unknown }[]>`
+              select x3sproxy.renew_grant(${hash}, ${`{${inUse.join(",")}}`}::uuid[], ${processId}) as row`,
       );
       return rows[0]?.row ?? null;
     },
     parse: (row, of) => parseGrant(row, { ...of, vault }),
   });
+  const releases = createReleases(o);
+  const records = createCutRecords(o);
   const openCalls = createOpenCalls({
     ...o,
     cache,
     lookUps,
+    records,
     graceMs: o.redeployGraceMs,
     agentState: async (agentId) => {
       const rows = await pool.query(
@@ -110,12 +134,22 @@ export function createAccess(o: {
       suspended ? "agent_suspended" : admissionOf(scope, address, clock.nowMs()),
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
+    async release(grant, secret, { address, startMs }) {
+      if (clock.monotonicMs() - startMs >= RELEASE_WITHIN_MS) return "store_unavailable";
+      const written = await releases.write(grant, secret, address);
+      if (written === "released") return undefined;
+      if (written !== "stale") return written;
+      await lookUps.load(grant.tokenHash);
+      return undefined;
+    },
     watchOpen: (each) => openCalls.watch(each),
+    beginCutting: () => records.begin(),
     trade: createTrade(o),
     close() {
       clearInterval(timer);
       openCalls.close();
       cache.forgetAll();
+      return records.close();
     },
   };
 }

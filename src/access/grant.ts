@@ -82,14 +82,18 @@ const Row = z.object({
       ciphertext: bytes,
     }),
   ),
+  /** Ids of the secrets whose release is on record already. */
+  released: z.array(z.guid()).optional(),
 });
 
-/** Reads what `x3sproxy.resolve_token` returned for `tokenHash`. Throws a ZodError when it has another shape. */
+/** Reads what `x3sproxy.resolve_token` or `renew_grant` returned for `tokenHash`. Throws a ZodError when it has another shape. */
 export function parseGrant(
   row: unknown,
   o: { tokenHash: TokenHash; loadedAtMs: number; vault: Pick<Vault, "hold"> },
 ): Grant {
-  const { scope, customProviders, secrets, expiresAtMs, ...rest } = Row.parse(row);
+  const { scope, customProviders, secrets, released, expiresAtMs, ...rest } = Row.parse(row);
+  const held = new Map(secrets.map((sealed) => [sealed.provider, o.vault.hold(sealed)]));
+  for (const secret of held.values()) if (released?.includes(secret.secretId)) secret.release();
   return {
     ...rest,
     tokenHash: o.tokenHash,
@@ -105,8 +109,13 @@ export function parseGrant(
         { name, origin, credential: { header, scheme } },
       ]),
     ),
-    secrets: new Map(secrets.map((sealed) => [sealed.provider, o.vault.hold(sealed)])),
+    secrets: held,
   };
+}
+
+/** Ids of the secrets of a grant that were opened: they are in use. */
+export function openedOf(grant: Pick<Grant, "secrets">): string[] {
+  return [...grant.secrets.values()].filter(({ opened }) => opened).map((it) => it.secretId);
 }
 
 /** Zeroes the opened secrets of a grant. It can't be used for a call afterwards. */

@@ -18,4 +18,5 @@ export { createScopeTrials, type RememberedCall, type ScopeTrials } from "./scop
 export { createLeases, type Leases } from "./leases.ts";
 export { createRegistrations, type Registrations } from "./registrations.ts";
 export type { Traded } from "./trade.ts";
+export { createExpiredTokens } from "./expired-tokens.ts";
 export { createUnusedTokens } from "./unused-tokens.ts";

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { TokenHash } from "../ids.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { wipeGrant, type Grant } from "./grant.ts";
+import { openedOf, wipeGrant, type Grant } from "./grant.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 
 const REFRESH_AFTER_MS = 45_000;
@@ -26,8 +26,11 @@ export interface LookUps {
 
 export function createLookUps(o: {
   cache: TokenCache;
-  /** What the database says of a token: null when there is none. A rejection means that the database failed. */
-  query: (tokenHash: TokenHash) => Promise<unknown>;
+  /**
+   * What the database says of a token: null when there is none. `inUse`: ids of the secrets that the grant before it has open, to be
+   * released with the new one. A rejection means that the database failed.
+   */
+  query: (tokenHash: TokenHash, inUse: readonly string[]) => Promise<unknown>;
   parse: (row: unknown, of: { tokenHash: TokenHash; loadedAtMs: number }) => Grant;
   clock: Clock;
   log: Log;
@@ -126,7 +129,8 @@ export function createLookUps(o: {
   /** The database's row, null for none, undefined when the database failed. */
   async function answer(tokenHash: TokenHash): Promise<unknown> {
     try {
-      const row = await o.query(tokenHash);
+      const known = cache.get(tokenHash, clock.monotonicMs());
+      const row = await o.query(tokenHash, known === undefined ? [] : openedOf(known));
       if (failedAtMs !== undefined) log.info("token look-ups work again");
       failedAtMs = undefined;
       return row;

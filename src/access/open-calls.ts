@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { TokenHash } from "../ids.ts";
 import type { Log } from "../log.ts";
+import type { CutRecords, Sweep } from "./cut-records.ts";
 import type { Grant } from "./grant.ts";
 import type { LookUps } from "./look-ups.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
@@ -73,6 +74,7 @@ export function createOpenCalls(o: {
   agentState: (agentId: string) => Promise<AgentState>;
   /** How long calls may go on whose token was replaced or has expired, milliseconds. */
   graceMs: number;
+  records: CutRecords;
   clock: Clock;
   log: Log;
 }): OpenCalls {
@@ -88,6 +90,8 @@ export function createOpenCalls(o: {
   let queue: Standing[] = [];
   let next = 0;
   let checks = 0;
+  // Goes on over the turns of the event loop that a large one needs.
+  let sweep: Sweep | undefined;
 
   function soon(): void {
     timer ??= setTimeout(walk, GATHER_MS).unref();
@@ -218,12 +222,21 @@ export function createOpenCalls(o: {
 
   function cut(): void {
     let left = MAX_CUTS;
+    const current = (sweep ??= o.records.begin());
     each((call) => {
       const reason = standings.get(call.grant.tokenHash)?.cutFor;
       if (reason === undefined || left === 0) return;
-      if (call.cut(reason)) left -= 1;
+      if (!call.cut(reason)) return;
+      left -= 1;
+      current.add(call.grant, reason);
     });
     if (left === 0) immediate = setImmediate(walk);
+    else endSweep();
+  }
+
+  function endSweep(): void {
+    sweep?.end();
+    sweep = undefined;
   }
 
   function enqueue(standing: Standing): void {
@@ -293,6 +306,7 @@ export function createOpenCalls(o: {
     tick: walk,
     close() {
       stopTimers();
+      endSweep();
       each = () => undefined;
       standings.clear();
     },

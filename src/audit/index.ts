@@ -10,6 +10,7 @@ export {
 export { createErasures, type Erasure, type Erasures } from "./erasure.ts";
 export { record, type Action, type Actor, type ChangeEvent } from "./record.ts";
 export { createAuditRetention, type AuditRetention } from "./retention.ts";
+export { createServiceEvents, recordMigrations, type ServiceEvents } from "./service-events.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";
 export type { LogSigner } from "./note.ts";
 export { createAuditProofs, type AuditProofs } from "./proofs.ts";

@@ -32,6 +32,7 @@ export type Action =
   | "registration.create"
   | "registration.revoke"
   | "registration.trade"
+  | "registration.trade_refused"
   | "lease.create"
   | "lease.end"
   | "provider.set"

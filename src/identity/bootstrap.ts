@@ -1,5 +1,6 @@
 // What a new installation needs before anybody can sign in: a workspace, an owner API key, and a link for the first
 // user. Works on an owner connection, at start only; the plain values go to the caller and nowhere else.
+import { record, type Actor } from "../audit/index.ts";
 import { createPool } from "../db/index.ts";
 import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { digest } from "./bearers.ts";
@@ -42,16 +43,32 @@ export async function bootstrap(
         if (workspace === undefined) throw new Error("the first workspace is missing");
         const workspaceId = workspace.id;
 
+        const by: Actor = {
+          workspaceId,
+          kind: "service",
+          id: null,
+          name: "x3sproxy",
+          address: null,
+          method: "service",
+        };
         const key = newBearer(API_KEY_PREFIX);
+        const keyId = newId();
         if (makeApiKey) {
           await tx`
             delete from x3sproxy.api_keys where workspace_id = ${workspaceId} and name = ${KEY_NAME}`;
         }
         const keyMade = await tx`
           insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
-          select ${newId()}, ${workspaceId}, ${KEY_NAME}, ${digest(key)}, 'owner'
+          select ${keyId}, ${workspaceId}, ${KEY_NAME}, ${digest(key)}, 'owner'
           where not exists (select from x3sproxy.api_keys
             where workspace_id = ${workspaceId} and name = ${KEY_NAME})`;
+        if (keyMade.count === 1) {
+          await record(tx, by, {
+            action: "api_key.create",
+            target: { kind: "api_key", id: keyId, name: KEY_NAME },
+            after: { id: keyId, name: KEY_NAME, role: "owner" },
+          });
+        }
 
         const setupToken = newBearer(SETUP_TOKEN_PREFIX);
         await tx`delete from x3sproxy.setup_links where workspace_id = ${workspaceId}`;

@@ -11,7 +11,7 @@ import {
   type CredentialScheme,
   type ErrorShape,
 } from "../providers/index.ts";
-import type { HeldSecret, Injection, Vault } from "../vault/index.ts";
+import type { Injection, ReleasedSecret, Vault } from "../vault/index.ts";
 import { readContext } from "./context.ts";
 import { carriesForeign, findToken, stripQuery } from "./credential-slots.ts";
 import type { Exchange } from "./exchange.ts";
@@ -56,6 +56,15 @@ interface Target {
 }
 
 const UNKNOWN_SHAPE: ErrorShape = "openai";
+// How often a call looks at its grant: once more for each time that a release is recorded, and a change may come in between.
+const MAX_LOOKS = 4;
+
+/** What of a request is known once its token is found. */
+interface Found {
+  readonly token: string;
+  readonly route: Route;
+  readonly canonicalPath: string;
+}
 
 export class Call {
   readonly exchange: Exchange;
@@ -120,14 +129,11 @@ export class Call {
     }
     const { canonicalPath } = route;
     this.#hasContext = found.hasContext;
-    const resolved = this.#context.access.resolve(found.token);
-    if (resolved instanceof Promise) {
-      void resolved
-        .then((grant) => this.#withGrant(grant, route, canonicalPath))
-        .catch(() => refuse("internal_error"))
-        .then(then);
+    const verdict = this.#look({ token: found.token, route, canonicalPath }, MAX_LOOKS);
+    if (verdict instanceof Promise) {
+      void verdict.catch(() => refuse("internal_error")).then(then);
     } else {
-      then(this.#withGrant(resolved, route, canonicalPath));
+      then(verdict);
     }
   }
 
@@ -165,9 +171,22 @@ export class Call {
     };
   }
 
-  #withGrant(resolved: Grant | RefusalReason, route: Route, canonicalPath: string): Verdict {
+  /** Resolves the grant and decides. In one turn of the event loop from there to the injection. */
+  #look(found: Found, left: number): Verdict | Promise<Verdict> {
+    const resolved = this.#context.access.resolve(found.token);
+    return resolved instanceof Promise
+      ? resolved.then((grant) => this.#withGrant(grant, found, left))
+      : this.#withGrant(resolved, found, left);
+  }
+
+  #withGrant(
+    resolved: Grant | RefusalReason,
+    found: Found,
+    left: number,
+  ): Verdict | Promise<Verdict> {
     if (typeof resolved === "string") return refuse(resolved);
     const { exchange } = this;
+    const { route, canonicalPath } = found;
     this.grant = resolved;
     exchange.workspaceId = resolved.workspaceId;
     exchange.agentId = resolved.agentId;
@@ -181,7 +200,7 @@ export class Call {
     const stranger = this.#context.access.admit(resolved, exchange.address);
     if (stranger !== undefined) return refuse(stranger);
     if (route.provider === "") return { kind: "own", path: route.path, grant: resolved };
-    if (this.#target === undefined) {
+    if (!exchange.providerIsBuiltIn) {
       const custom = resolved.customProviders.get(route.provider);
       if (custom === undefined) return refuse("unknown_provider");
       exchange.provider = custom.name;
@@ -192,6 +211,7 @@ export class Call {
       }
     }
     const target = this.#target;
+    if (target === undefined) return refuse("unknown_provider");
     this.#sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, canonicalPath);
     const denied = this.#context.access.decide(resolved, {
       provider: target.name,
@@ -202,8 +222,16 @@ export class Call {
     if (denied !== undefined) return refuse(denied);
     const secret = resolved.secrets.get(target.name);
     if (secret === undefined) return refuse("no_secret");
+    if (secret.origin !== (target.origin ?? secret.origin)) return refuse("origin_changed");
+    const { released } = secret;
+    if (released === undefined) {
+      if (left === 1) return refuse("store_unavailable");
+      return this.#context.access
+        .release(resolved, secret, exchange)
+        .then((reason) => (reason === undefined ? this.#look(found, left - 1) : refuse(reason)));
+    }
     const { models } = resolved.scope;
-    if (models === undefined) return this.#inject(resolved, target, secret, route, undefined);
+    if (models === undefined) return this.#inject(resolved, target, released, route, undefined);
     const model = checkModel({
       request: this.request,
       provider: target.name,
@@ -212,13 +240,13 @@ export class Call {
     });
     return typeof model === "string"
       ? refuse(model)
-      : this.#inject(resolved, target, secret, route, model);
+      : this.#inject(resolved, target, released, route, model);
   }
 
   #inject(
     grant: Grant,
     target: Target,
-    secret: HeldSecret,
+    secret: ReleasedSecret,
     route: Route,
     bodyReader: BodyReader | undefined,
   ): Verdict {
@@ -226,7 +254,6 @@ export class Call {
     exchange.secretId = secret.secretId;
     exchange.secretVersion = secret.version;
     const origin = target.origin ?? secret.origin;
-    if (secret.origin !== origin) return refuse("origin_changed");
     const raw = request.rawHeaders;
     const contentLength = fieldValue(raw, "content-length");
     let injection: Injection;

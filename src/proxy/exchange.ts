@@ -4,10 +4,10 @@
 //
 // Records are emitted in batches: what runs once a request finds the processor's caches cold, which makes it cost several
 // times what it costs in a loop. Emitted one by one, they were a quarter of a request's CPU.
-import { randomBytes } from "node:crypto";
 import type { Admission } from "../access/index.ts";
 import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
+import { newProcessId } from "../ids.ts";
 import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { OpenCounts, type OpenCount } from "./open-counts.ts";
@@ -114,16 +114,17 @@ export interface Exchanges {
 const BATCH_MS = 50;
 const BATCH_RECORDS = 256;
 
-/** Makes the recorder of exchanges; its ids are unique to this process and those before it. */
+/** Makes the recorder of exchanges; their ids begin with the process's, so that they are unique to it and those before it. */
 export function createExchanges(o: {
   clock: Clock;
   log: Log;
   metrics: Metrics;
   onEnded?: ExchangeSink | undefined;
+  processId?: string | undefined;
 }): Exchanges {
   const { clock, log, metrics, onEnded } = o;
   const openCounts = new OpenCounts();
-  const prefix = randomBytes(6).toString("hex");
+  const prefix = o.processId ?? newProcessId();
   let count = 0;
   let open = 0;
   let ended: Exchange[] = [];

@@ -65,6 +65,8 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Of this process, with which exchanges' ids begin. */
+  readonly processId?: string;
   /** Is told of each exchange that has ended. */
   readonly onEnded?: ExchangeSink;
 }
@@ -321,7 +323,11 @@ export function createProxy(o: ProxyOptions): Proxy {
         server.closeIdleConnections();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
-      deadlineClock.each((open) => open.cut("overloaded"));
+      const sweep = access.beginCutting();
+      deadlineClock.each((open) => {
+        if (open.cut("overloaded")) sweep.add(open.grant, "overloaded");
+      });
+      sweep.end();
       await listener.endConnections();
       await closed;
       deadlineClock.close();

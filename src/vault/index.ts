@@ -3,7 +3,7 @@
 export { MasterKey, loadMasterKey } from "./master-key.ts";
 export { verifyMasterKey } from "./master-key-check.ts";
 export { createVault } from "./strongroom.ts";
-export type { HeldSecret, Injection, SealedSecret, Vault } from "./strongroom.ts";
+export type { HeldSecret, Injection, ReleasedSecret, SealedSecret, Vault } from "./strongroom.ts";
 export type { SealedValue } from "./sealing.ts";
 export type { SeedOwner } from "./second-factor.ts";
 export { createSecrets } from "./secrets.ts";

@@ -1,5 +1,6 @@
 // Whether a saved key works: a free call to the provider, to the origin that the key is sealed for and nowhere else. What comes
-// out is a status and a word. Every test is in the audit, and a workspace has few of them a minute.
+// out is a status and a word. Every test is in the audit, its opening of the key before it happens, and a workspace has few of them a
+// minute.
 import { LRUCache } from "lru-cache";
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
@@ -48,6 +49,8 @@ export function createKeyTests(o: {
   vault: Pick<Vault, "hold" | "inject">;
   clock: Clock;
   callProvider: CallProvider;
+  /** Of this process, for events. */
+  processId: string;
 }): KeyTests {
   const { pool, vault, clock } = o;
   const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
@@ -94,15 +97,32 @@ export function createKeyTests(o: {
     return row;
   }
 
-  async function attempt(sealed: Found): Promise<Result> {
+  /** Of an event. */
+  function targetOf({ secretId, provider, environment }: Found) {
+    return { kind: "secret", id: secretId, name: `${provider}/${environment}` };
+  }
+
+  async function attempt(by: Actor, sealed: Found): Promise<Result> {
     const provider = builtInProviders.get(sealed.provider);
     const probe = provider?.probe;
     if (provider === undefined || probe == null) return { status: null, reason: "no_test" };
     const { origin } = sealed;
     const { path, headers } = probe;
+    await pool.inWorkspace(sealed.workspaceId, (sql) =>
+      record(sql, by, {
+        action: "secret.release",
+        target: targetOf(sealed),
+        detail: {
+          process: o.processId,
+          provider: sealed.provider,
+          purpose: "key_test",
+          version: sealed.version,
+        },
+      }),
+    );
     const held = vault.hold(sealed);
     try {
-      const injection = vault.inject(held, origin, provider.credential);
+      const injection = vault.inject(held.release(), origin, provider.credential);
       return judge(probe, await o.callProvider({ origin, path, headers, injection }));
     } catch (error) {
       if (error instanceof SealError) return { status: null, reason: "unexpected" };
@@ -119,11 +139,13 @@ export function createKeyTests(o: {
       claim(workspaceId);
       running++;
       try {
-        const result = await attempt(sealed);
-        const name = `${sealed.provider}/${sealed.environment}`;
-        const target = { kind: "secret", id: sealed.secretId, name };
+        const result = await attempt(by, sealed);
         await pool.inWorkspace(workspaceId, (sql) =>
-          record(sql, by, { action: "secret.test", target, result: result.reason }),
+          record(sql, by, {
+            action: "secret.test",
+            target: targetOf(sealed),
+            result: result.reason,
+          }),
         );
         return {
           ok: result.reason === "accepted",

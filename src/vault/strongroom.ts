@@ -14,13 +14,25 @@ export interface SealedSecret extends Place, SealedValue {
   readonly provider: string;
 }
 
-/** A sealed secret that opens on first use. Prints `[sealed]`. */
+/** A sealed secret that opens on first use, and not before its release is on record. Prints `[sealed]`. */
 export interface HeldSecret {
   readonly secretId: string;
   readonly version: number;
   readonly origin: string;
+  /** What can be injected; undefined before the release. */
+  readonly released: ReleasedSecret | undefined;
+  /** Whether it was opened, and not wiped since. */
+  readonly opened: boolean;
+  /** Says that an event of the release is committed: from now on it may be opened. */
+  release(): ReleasedSecret;
   /** Zeroes what was opened; from then on nothing can be injected. */
   wipe(): void;
+}
+
+declare const onRecord: unique symbol;
+/** A held secret whose release is on record. */
+export interface ReleasedSecret extends HeldSecret {
+  readonly [onRecord]: true;
 }
 
 /** How to set a credential, without showing it. */
@@ -36,7 +48,7 @@ export interface Vault {
   seal(place: Place, value: string): SealedValue;
   hold(sealed: SealedSecret): HeldSecret;
   /** Throws SealError when the row does not open, was sealed for another origin than `origin`, or is wiped. */
-  inject(held: HeldSecret, origin: string, scheme: CredentialScheme): Injection;
+  inject(held: ReleasedSecret, origin: string, scheme: CredentialScheme): Injection;
   /** Seals a user's TOTP seed (base32): nothing opens it for anybody else. */
   sealSeed(owner: SeedOwner, seed: string): SealedValue;
   /**
@@ -97,6 +109,7 @@ class Held implements HeldSecret {
   readonly origin: string;
   readonly #open: () => Buffer;
   #opened: Buffer | undefined;
+  #released = false;
   #wiped = false;
 
   constructor({ secretId, version, origin }: Place, open: () => Buffer) {
@@ -104,6 +117,19 @@ class Held implements HeldSecret {
     this.version = version;
     this.origin = origin;
     this.#open = open;
+  }
+
+  get released(): ReleasedSecret | undefined {
+    return this.#released ? (this as HeldSecret as ReleasedSecret) : undefined;
+  }
+
+  get opened(): boolean {
+    return this.#opened !== undefined;
+  }
+
+  release(): ReleasedSecret {
+    this.#released = true;
+    return this as HeldSecret as ReleasedSecret;
   }
 
   inject(origin: string, { header, scheme }: CredentialScheme): Injection {
@@ -127,6 +153,7 @@ class Held implements HeldSecret {
   }
 
   #value(): Buffer {
+    if (!this.#released) throw new SealError(`the release of ${this.#row()} is not on record`);
     if (this.#wiped) throw new SealError(`${this.#row()} is no longer held`);
     return (this.#opened ??= this.#open());
   }

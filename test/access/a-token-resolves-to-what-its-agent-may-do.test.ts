@@ -55,7 +55,7 @@ test("a grant holds the agent's scope and the secrets of its environment", async
   const held = grant.secrets.get("openai") ?? assert.fail();
   const headers: string[] = [];
   vault
-    .inject(held, "https://api.openai.com", { header: "authorization", scheme: "Bearer" })
+    .inject(held.release(), "https://api.openai.com", { header: "authorization", scheme: "Bearer" })
     .applyTo(headers);
   assert.deepEqual(headers, ["authorization", `Bearer ${FAKE_KEY}`]);
 });

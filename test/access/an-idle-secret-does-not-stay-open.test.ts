@@ -17,7 +17,7 @@ test("a key that was opened is zeroed when its grant's time is over, though nobo
   assert.ok(typeof grant !== "string");
   const held = grant.secrets.get("openai") ?? assert.fail();
   const inject = (): void => {
-    vault.inject(held, origin, { header: "authorization", scheme: "Bearer" }).applyTo([]);
+    vault.inject(held.release(), origin, { header: "authorization", scheme: "Bearer" }).applyTo([]);
   };
   inject();
   clock.advance(59_999);
@@ -44,11 +44,11 @@ test("closing forgets and zeroes every grant", async (t) => {
   const grant = await access.resolve(token);
   assert.ok(typeof grant !== "string");
   const held = grant.secrets.get("openai") ?? assert.fail();
-  access.close();
+  await access.close();
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   assert.throws(
-    () => vault.inject(held, origin, { header: "authorization", scheme: "Bearer" }),
+    () => vault.inject(held.release(), origin, { header: "authorization", scheme: "Bearer" }),
     SealError,
   );
 });

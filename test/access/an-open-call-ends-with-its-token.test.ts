@@ -244,8 +244,11 @@ suite("an open call", { concurrency: true }, () => {
       assert.deepEqual(calls.cuts, []);
       clock.advance(1);
       await eventually(() => calls.cuts.length === 2, 2_000);
-      // Of a token that is gone it is asked, once more, why.
-      assert.equal(pool.count(), end === "destroy" ? 3 : 2);
+      // Of a token that is gone it is asked, once more, why. And the cut is written down.
+      const asked = end === "destroy" ? 3 : 2;
+      await eventually(() => pool.count() > asked, 1_000);
+      await twoTicks();
+      assert.equal(pool.count(), asked + 1);
     }
   });
 
@@ -328,9 +331,10 @@ suite("an open call", { concurrency: true }, () => {
     await eventually(() => calls.cuts.length === 4, 3_000);
     assert.deepEqual(calls.reasons("a7"), ["unknown_token", "unknown_token"]);
     assert.deepEqual(calls.reasons("a30"), ["agent_suspended", "agent_suspended"]);
-    await eventually(() => pool.count() === 81);
+    await eventually(() => pool.count() > 81);
     await twoTicks();
-    assert.equal(pool.count(), 81, "40 look-ups, 40 confirmations, and why one is gone");
+    // 40 look-ups, 40 confirmations, why one is gone, and one or two records of what was cut.
+    assert.ok([82, 83].includes(pool.count()), `${pool.count()} queries`);
   });
 
   test("one of very many is cut a moment later: no turn of the event loop is held up by all of them", async (t) => {

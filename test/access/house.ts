@@ -4,6 +4,7 @@ import {
   createAccess,
   createAgents,
   createCustomProviders,
+  createExpiredTokens,
   createLeases,
   createRegistrations,
   createUnusedTokens,
@@ -11,7 +12,7 @@ import {
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { createChanges, createPool, type Pool } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { newId } from "../../src/ids.ts";
+import { newId, newProcessId } from "../../src/ids.ts";
 import { createLog } from "../../src/log.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import {
@@ -89,6 +90,7 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     agents: createAgents({ pool: control, clock, vault }),
     leases: createLeases({ pool: control, clock }),
     registrations: createRegistrations({ pool: control, clock }),
+    expiredTokens: createExpiredTokens({ pool: control, log: createLog({ level: "silent" }) }),
     unusedTokens: createUnusedTokens({ pool: control, log: createLog({ level: "silent" }) }),
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
@@ -102,9 +104,12 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
       const pool = counting(createPool(url));
       const changes = createChanges(a.changesUrl ?? url, { clock: systemClock, log, metrics });
       const { redeployGraceMs = 60_000 } = a;
-      const access = createAccess({ pool, changes, vault, redeployGraceMs, clock, log, metrics });
+      const processId = newProcessId();
+      const access = createAccess({
+        ...{ pool, changes, vault, redeployGraceMs, processId, clock, log, metrics },
+      });
       t.after(async () => {
-        access.close();
+        await access.close();
         await changes.close();
         await pool.close();
       });

@@ -1,4 +1,5 @@
 // Look-ups over a database that answers when the test says so, to reach the interleavings that a real one hides.
+import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Grant } from "../../src/access/index.ts";
 import { createLookUps, type LookUps } from "../../src/access/look-ups.ts";
@@ -100,6 +101,9 @@ export function createScripted(): Scripted {
       secretId: "s",
       version,
       origin: "https://upstream.example",
+      released: undefined,
+      opened: false,
+      release: () => assert.fail(),
       wipe: () => (wiped = true),
     };
     const grant: ScriptedGrant = {

@@ -17,6 +17,10 @@ async function opened(agents: number) {
   const openCalls = createOpenCalls({
     ...{ cache, lookUps, clock, graceMs: 60_000 },
     agentState: () => Promise.resolve("live"),
+    records: {
+      begin: () => ({ add: () => undefined, end: () => undefined }),
+      close: () => Promise.resolve(),
+    },
     log: createLog({ level: "silent" }),
   });
   const grants: Grant[] = [];

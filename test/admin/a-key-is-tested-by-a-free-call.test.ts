@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { after, afterEach, before, describe, it, type TestContext } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { createAuthority, type Authority } from "../support/authority.ts";
+import { breakAudit } from "../support/broken-audit.ts";
 import { createConnectProxy } from "../support/connect-proxy.ts";
 import { createHttpUpstream } from "../support/http-upstream.ts";
 import { assertHides, openAdmin, stringAt } from "./fixture.ts";
@@ -102,6 +103,37 @@ describe("a key is tested by a free call", () => {
     assertHides(texts.join("\n") + log.join("\n"), FAKE_KEY);
     assert.doesNotMatch(texts.join("\n") + log.join("\n"), /FAKE-body/);
     assert.equal(seen.length, results.length, "one call each, and no redirect followed");
+  });
+
+  it("its release is on record before the provider has the key, and without it there is no test", async (t) => {
+    const { test, id, owner, database } = await open(t);
+    const released = () => owner<Record<string, unknown>[]>`
+      select actor_name, method, target_id, target_name, result, detail from x3sproxy.audit_events
+      where action = 'secret.release' order by id`;
+    let before: unknown[] = [];
+    answer = (response) => {
+      void released().then((rows) => {
+        before = [...rows];
+        response.end();
+      });
+    };
+    assert.equal((await test()).status, 200);
+    assert.partialDeepStrictEqual(before, [
+      {
+        ...{ actor_name: "bootstrap", method: "api_key", result: "done" },
+        ...{ target_id: id, target_name: "openai/production" },
+      },
+    ]);
+    const [first] = await released();
+    assert.partialDeepStrictEqual(JSON.parse(String(first?.["detail"])), {
+      ...{ provider: "openai", purpose: "key_test", version: 1 },
+    });
+    const heal = await breakAudit(database.ownerUrl);
+    seen = [];
+    assert.equal((await test()).status, 500);
+    assert.deepEqual(seen, []);
+    await heal();
+    assert.equal((await test()).status, 200);
   });
 
   it("one GET of the provider's own, with the active version of the key", async (t) => {

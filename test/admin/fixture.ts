@@ -22,7 +22,7 @@ import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
 import { readConfig, type Cidr } from "../../src/config.ts";
 import { createPool } from "../../src/db/index.ts";
-import { API_KEY_PREFIX, hashBearer, newBearer, newId } from "../../src/ids.ts";
+import { API_KEY_PREFIX, hashBearer, newBearer, newId, newProcessId } from "../../src/ids.ts";
 import { bootstrap, createIdentity, type Role } from "../../src/identity/index.ts";
 import { createLog } from "../../src/log.ts";
 import { createProbe } from "../../src/proxy/index.ts";
@@ -129,7 +129,10 @@ export async function openAdmin(
     activity: createActivityViews({ pool, clock }),
     calls: createCallViews({ pool, clock }),
     scopeTrials: createScopeTrials({ pool, clock }),
-    keyTests: createKeyTests({ pool, vault, clock, callProvider: (call) => probe.call(call) }),
+    keyTests: createKeyTests({
+      ...{ pool, vault, clock, processId: newProcessId() },
+      callProvider: (call) => probe.call(call),
+    }),
     log: createLog({ level: "debug", destination: { write: (line) => void log.push(line) } }),
     clock,
     publicUrl: PUBLIC_URL,

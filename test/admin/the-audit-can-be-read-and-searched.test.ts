@@ -32,7 +32,7 @@ it("each change is there, newest first, with who, from where, to what, and no se
   const found = await events();
   assert.deepEqual(
     found.map(({ action }) => action),
-    ["agent.destroy", "agent.deploy", "secret.set"],
+    ["agent.destroy", "agent.deploy", "secret.set", "api_key.create"],
   );
   assert.partialDeepStrictEqual(found, [
     {
@@ -56,8 +56,8 @@ it("the filters narrow it, together", async (t) => {
   const { events, owner } = await openWithEvents(t);
   // A minute apart, the later ids earlier.
   await owner`update x3sproxy.audit_events set created_at = now() - id * interval '1 minute'`;
-  const [destroyed, deployed, saved] = await events();
-  assert.ok(destroyed && deployed && saved);
+  const [destroyed, deployed, saved, begun] = await events();
+  assert.ok(destroyed && deployed && saved && begun);
   const ids = async (query: string) => (await events(query)).map(({ id }) => id);
   assert.deepEqual(await ids("?action=agent.deploy"), [deployed.id]);
   assert.deepEqual(await ids("?actor=operator"), [destroyed.id]);
@@ -66,7 +66,7 @@ it("the filters narrow it, together", async (t) => {
   assert.deepEqual(await ids("?target=coder&actor=operator"), [destroyed.id]);
   assert.deepEqual(await ids("?target=coder&action=secret.set"), []);
   const at = encodeURIComponent(deployed.at);
-  assert.deepEqual(await ids(`?from=${at}`), [deployed.id, saved.id]);
+  assert.deepEqual(await ids(`?from=${at}`), [deployed.id, saved.id, begun.id]);
   assert.ok(!(await ids(`?to=${at}`)).includes(deployed.id), "`to` is exclusive");
   assert.deepEqual(await ids("?actor=%27%20or%201%3D1%20--"), []);
 });

@@ -53,6 +53,8 @@ export async function seedWorkspace(ownerUrl: string, name: string): Promise<See
         values (${seed.tokenHash}, ${workspaceId}, ${agentId}, 1)`;
       await tx`insert into x3sproxy.registrations (id, workspace_id, agent_id, hash, created_by, expires_at)
         values (${randomUUID()}, ${workspaceId}, ${agentId}, ${randomBytes(32)}, 'ci', now() + interval '1 hour')`;
+      await tx`insert into x3sproxy.spent_registrations (hash, id, workspace_id, agent_id, created_by)
+        values (${randomBytes(32)}, ${randomUUID()}, ${workspaceId}, ${agentId}, 'ci')`;
       await tx`insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
         values (${seed.apiKeyId}, ${workspaceId}, 'ci', ${seed.apiKeyHash}, 'owner')`;
       await tx`insert into x3sproxy.users (id, workspace_id, email, password_hash, role)

@@ -42,6 +42,7 @@ const READ_ONLY = [
   "activity_contexts",
   "agent_first_uses",
   "audit_erasures",
+  "spent_registrations",
 ];
 const NOT_INSERTABLE = [...READ_ONLY, "audit_pending", "audit_retentions"];
 const UPDATABLE = ["providers", "secrets", "agents", "api_keys", "users"];

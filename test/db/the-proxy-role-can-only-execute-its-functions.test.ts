@@ -11,6 +11,9 @@ const MAY_EXECUTE = [
   "x3sproxy.add_activity",
   "x3sproxy.add_calls",
   "x3sproxy.trade_registration",
+  "x3sproxy.release_secret",
+  "x3sproxy.renew_grant",
+  "x3sproxy.record_cuts",
 ];
 
 let database: TestDatabase;

@@ -12,7 +12,7 @@ const masterBytes = randomBytes(32);
 const masterKey = await masterKeyOf(masterBytes.toString("base64"));
 const vault = await createVault(masterKey);
 const held = vault.hold(sealSample(vault));
-const injection = vault.inject(held, ORIGIN, BARE);
+const injection = vault.inject(held.release(), ORIGIN, BARE);
 injection.applyTo([]);
 
 function attempt(print: () => string): string {

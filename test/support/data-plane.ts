@@ -16,6 +16,7 @@ import { systemClock, type Clock } from "../../src/clock.ts";
 import { readConfig, type Config } from "../../src/config.ts";
 import { createChanges, createPool } from "../../src/db/index.ts";
 import { bootstrap } from "../../src/identity/index.ts";
+import { newProcessId } from "../../src/ids.ts";
 import { createLog } from "../../src/log.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import { createAddressRule, createProxy } from "../../src/proxy/index.ts";
@@ -100,7 +101,10 @@ export async function openDataPlane(
   const pool = createPool(proxyUrl);
   const changes = createChanges(proxyUrl, { clock, log, metrics });
   const { redeployGraceMs } = config;
-  const access = createAccess({ pool, changes, vault, redeployGraceMs, clock, log, metrics });
+  const processId = newProcessId();
+  const access = createAccess({
+    ...{ pool, changes, vault, redeployGraceMs, processId, clock, log, metrics },
+  });
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => rule.originProblem(origin);
@@ -115,7 +119,7 @@ export async function openDataPlane(
   const activityPool = createPool(proxyUrl, { max: 1 });
   const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
   const proxy = createProxy({
-    ...{ config, access, limiter, vault, certificate, clock, log, metrics },
+    ...{ config, access, limiter, vault, certificate, clock, log, metrics, processId },
     onEnded: (ended) => recorder.add(ended),
   });
   recorder.start(() => {
@@ -130,7 +134,7 @@ export async function openDataPlane(
   t.after(async () => {
     await drain();
     certificate?.close();
-    access.close();
+    await access.close();
     await limiter.close();
     await changes.close();
     await Promise.all([pool.close(), activityPool.close(), control.close()]);

@@ -33,17 +33,17 @@ test("wiping zeroes the opened bytes, and the data key is zeroed at once", (t) =
 
 test("nothing can be injected once it is wiped, not even by an injection made before", () => {
   const held = vault.hold(sealSample(vault));
-  const injection = vault.inject(held, ORIGIN, BARE);
+  const injection = vault.inject(held.release(), ORIGIN, BARE);
   held.wipe();
   held.wipe();
   const headers: string[] = [];
   assert.throws(() => injection.applyTo(headers), SealError);
-  assert.throws(() => vault.inject(held, ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject(held.release(), ORIGIN, BARE), SealError);
   assert.deepEqual(headers, []);
 });
 
 test("a secret that was never opened can be wiped", () => {
   const held = vault.hold(sealSample(vault));
   held.wipe();
-  assert.throws(() => vault.inject(held, ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject(held.release(), ORIGIN, BARE), SealError);
 });

@@ -6,7 +6,7 @@ import { BARE, FAKE_KEY, freshVault, ORIGIN, sealSample } from "./fixture.ts";
 const vault = await freshVault();
 
 test("the bare key, for a provider with a header of its own", () => {
-  const injection = vault.inject(vault.hold(sealSample(vault)), ORIGIN, BARE);
+  const injection = vault.inject(vault.hold(sealSample(vault)).release(), ORIGIN, BARE);
   const headers = ["host", "api.anthropic.com"];
   injection.applyTo(headers);
   assert.deepEqual(headers, ["host", "api.anthropic.com", "x-api-key", FAKE_KEY]);
@@ -16,23 +16,23 @@ test("the bare key, for a provider with a header of its own", () => {
 test("the scheme before the key, for Authorization", () => {
   const scheme = { header: "authorization", scheme: "Token" };
   const headers: string[] = [];
-  vault.inject(vault.hold(sealSample(vault)), ORIGIN, scheme).applyTo(headers);
+  vault.inject(vault.hold(sealSample(vault)).release(), ORIGIN, scheme).applyTo(headers);
   assert.deepEqual(headers, ["authorization", `Token ${FAKE_KEY}`]);
 });
 
 test("not for an origin that the key was not sealed for", () => {
   const held = vault.hold(sealSample(vault));
   for (const origin of ["https://evil.example", "http://api.anthropic.com", `${ORIGIN}:8443`, ""]) {
-    assert.throws(() => vault.inject(held, origin, BARE), SealError, origin);
+    assert.throws(() => vault.inject(held.release(), origin, BARE), SealError, origin);
   }
 });
 
 test("not from a look-alike of a held secret", () => {
   const held = vault.hold(sealSample(vault));
-  assert.throws(() => vault.inject({ ...held, wipe: () => undefined }, ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject({ ...held.release(), wipe: () => undefined }, ORIGIN, BARE), SealError);
 });
 
 test("a row that doesn't open fails before anything is written", () => {
   const held = vault.hold({ ...sealSample(vault), version: 2 });
-  assert.throws(() => vault.inject(held, ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject(held.release(), ORIGIN, BARE), SealError);
 });

@@ -36,6 +36,6 @@ export function sealSample(vault: Vault, value = FAKE_KEY): SealedSecret {
 /** The credential header's value, as it would be sent. */
 export function sent(vault: Vault, held: HeldSecret, scheme = BARE): string | undefined {
   const headers: string[] = [];
-  vault.inject(held, held.origin, scheme).applyTo(headers);
+  vault.inject(held.release(), held.origin, scheme).applyTo(headers);
   return headers[1];
 }
