@@ -1124,6 +1124,34 @@ begin
   end loop;
   return ended;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.figures(new_for interval, ages interval[])
+ RETURNS TABLE(used_tokens integer, unused_tokens integer, new_tokens integer, secrets_by_age jsonb, secrets integer, oldest_secret_s double precision, master_key_s double precision, audit_lag_s double precision)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with token as (
+    select t.created_at >= now() - new_for as is_new, exists (
+      select from x3sproxy.activity_agents u
+      where u.workspace_id = t.workspace_id and u.agent_id = t.agent_id and u.deployment >= t.deployment) as is_used
+    from x3sproxy.proxy_tokens t
+    where t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
+  ), secret as (
+    select v.created_at
+    from x3sproxy.secrets s
+    join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
+  )
+  select
+    (select count(*) filter (where is_used) from token)::integer,
+    (select count(*) filter (where not is_used and not is_new) from token)::integer,
+    (select count(*) filter (where not is_used and is_new) from token)::integer,
+    (select jsonb_agg((select count(*) from secret where created_at >= now() - age) order by place)
+      from unnest(ages) with ordinality each (age, place)),
+    (select count(*) from secret)::integer,
+    coalesce((select extract(epoch from now() - min(created_at)) from secret), 0)::double precision,
+    (select extract(epoch from now() - max(created_at)) from x3sproxy.master_keys)::double precision,
+    coalesce((select greatest(0, extract(epoch from now() - min(created_at))) from x3sproxy.audit_pending), 0)::double precision
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
  RETURNS TABLE(id uuid, workspace_id uuid, email text, password_hash text)
  LANGUAGE sql
@@ -1703,6 +1731,7 @@ grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy
 grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
 grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) to x3sproxy_control;
 grant execute on function x3sproxy.expire_unused_tokens() to x3sproxy_control;
+grant execute on function x3sproxy.figures(interval,interval[]) to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
 grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;

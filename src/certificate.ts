@@ -21,6 +21,8 @@ export interface Certificate {
   keepCurrent(server: Server): void;
   /** Looks at the files now. A pair that can't be used is logged, and the one before stays. Never rejects. */
   look(): Promise<void>;
+  /** When the certificate ends, wall clock. */
+  validUntilMs(): number;
   close(): void;
 }
 
@@ -67,6 +69,7 @@ export async function openCertificate(
     },
     keepCurrent: (server) => void servers.push(server),
     look,
+    validUntilMs: () => Date.parse(new X509Certificate(current.cert).validTo),
     close: () => clearInterval(timer),
   };
 }

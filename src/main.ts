@@ -1,6 +1,6 @@
 // The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
-import { existsSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   createAccess,
@@ -27,7 +27,6 @@ import {
   createAuditRetention,
   createErasures,
   createSequencer,
-  createSequencer,
   createServiceEvents,
   recordMigrations,
 } from "./audit/index.ts";
@@ -36,6 +35,7 @@ import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
 import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from "./db/index.ts";
 import { ConfigError } from "./errors.ts";
+import { createFigures } from "./figures.ts";
 import { createHealth } from "./health.ts";
 import { bootstrap, createIdentity } from "./identity/index.ts";
 import { newProcessId } from "./ids.ts";
@@ -102,6 +102,10 @@ async function build(
   const metrics = createMetrics();
   const certificate = config.tls && (await openCertificate(config.tls, { log, clock }));
   closers.push(() => certificate?.close());
+  metrics.buildInfo.set({ version: productVersion(), node: process.version.slice(1) }, 1);
+  if (certificate !== undefined) {
+    metrics.beforeScrape(() => metrics.certificateExpiry.set(certificate.validUntilMs() / 1000));
+  }
   const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
   if (masterKey.warning !== undefined) log.warn(masterKey.warning);
   const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
@@ -114,17 +118,17 @@ async function build(
   await recordMigrations(ownerUrl);
   const processId = newProcessId();
 
-  const controlPool = createPool(logins.controlUrl);
+  const controlPool = createPool(logins.controlUrl, { measured: { metrics, as: "control" } });
   closers.push(() => controlPool.close());
   const sequencer = createSequencer({ pool: controlPool, signer: logSigner, log });
   closers.push(() => sequencer.close());
   sequencer.start();
   const serviceEvents = createServiceEvents({
-    ...{ pool: controlPool, workspaceId: setup.workspaceId, processId, version: await version() },
+    ...{ pool: controlPool, workspaceId: setup.workspaceId, processId, version: productVersion() },
   });
   await serviceEvents.start();
   closers.push(() => serviceEvents.stop());
-  const proxyPool = createPool(logins.proxyUrl);
+  const proxyPool = createPool(logins.proxyUrl, { measured: { metrics, as: "proxy" } });
   closers.push(() => proxyPool.close());
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
   closers.push(() => changes.close());
@@ -136,7 +140,10 @@ async function build(
   closers.push(() => access.close());
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
   closers.push(() => limiter.close());
-  const activityPool = createPool(logins.proxyUrl, ACTIVITY_POOL);
+  const activityPool = createPool(logins.proxyUrl, {
+    ...ACTIVITY_POOL,
+    measured: { metrics, as: "activity" },
+  });
   closers.push(() => activityPool.close());
   const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
   closers.push(() => recorder.close());
@@ -152,6 +159,9 @@ async function build(
   const expiredTokens = createExpiredTokens({ pool: controlPool, log });
   closers.push(() => expiredTokens.close());
   expiredTokens.start();
+  const figures = createFigures({ pool: controlPool, clock, log, metrics });
+  closers.push(() => figures.close());
+  figures.start();
   const probe = createProbe(config);
   closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
@@ -187,6 +197,7 @@ async function build(
       callProvider: (call) => probe.call(call),
     }),
     log,
+    metrics,
     clock,
   });
   closers.push(() => admin.close());
@@ -258,9 +269,9 @@ function checkOverrides(config: Config): void {
   }
 }
 
-async function version(): Promise<string> {
-  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+function productVersion(): string {
+  const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 function hasCluster(config: Config): boolean {

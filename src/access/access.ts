@@ -5,6 +5,7 @@ import type { Changes, Pool } from "../db/index.ts";
 import type { RefusalReason } from "../errors.ts";
 import { hashBearer, isProxyToken } from "../ids.ts";
 import type { Log } from "../log.ts";
+import { EVICTION_REASONS } from "../metric-labels.ts";
 import type { Metrics } from "../metrics.ts";
 import type { HeldSecret, Vault } from "../vault/index.ts";
 import { createCutRecords, type Sweep } from "./cut-records.ts";
@@ -13,7 +14,7 @@ import { admissionOf, refusalOf, type CallFacts } from "./scope.ts";
 import { createLookUps, type LookUp } from "./look-ups.ts";
 import { createOpenCalls, type AgentState, type EachOpenCall } from "./open-calls.ts";
 import { createReleases } from "./releases.ts";
-import { createTokenCache } from "./token-cache.ts";
+import { createTokenCache, type TokenCache } from "./token-cache.ts";
 import { createTrade, type Trade } from "./trade.ts";
 
 const TICK_MS = 1_000;
@@ -104,6 +105,7 @@ export function createAccess(o: {
     },
   });
 
+  measureCache(o.metrics, cache);
   changes.onChange((change) => {
     const id = "agentId" in change ? change.agentId : change.workspaceId;
     cache.forget(id);
@@ -152,4 +154,17 @@ export function createAccess(o: {
       return records.close();
     },
   };
+}
+
+function measureCache(metrics: Metrics, cache: TokenCache): void {
+  const counted = { change: 0, expiry: 0, room: 0 };
+  metrics.beforeScrape(() => {
+    const { grants, unknown, evicted } = cache.state();
+    metrics.cacheEntries.set({ kind: "grant" }, grants);
+    metrics.cacheEntries.set({ kind: "unknown" }, unknown);
+    for (const reason of EVICTION_REASONS) {
+      metrics.cacheEvictions.inc({ reason }, evicted[reason] - counted[reason]);
+      counted[reason] = evicted[reason];
+    }
+  });
 }

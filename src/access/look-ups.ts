@@ -42,6 +42,7 @@ export function createLookUps(o: {
     o.metrics.cacheLookups.inc({ result: "hit" }, hits);
     hits = 0;
   });
+  const ages = o.metrics.cacheAgeSeconds.of("");
   const negatives = o.metrics.cacheLookups.labels("negative");
   const misses = o.metrics.cacheLookups.labels("miss");
   const underWay = new Map<TokenHash, Promise<LookUp>>();
@@ -54,7 +55,9 @@ export function createLookUps(o: {
     const grant = cache.get(tokenHash, nowMs);
     if (grant !== undefined) {
       hits += 1;
-      if (nowMs - grant.loadedAtMs >= REFRESH_AFTER_MS) refresh(tokenHash);
+      const ageMs = nowMs - grant.loadedAtMs;
+      ages.observe(ageMs / 1000);
+      if (ageMs >= REFRESH_AFTER_MS) refresh(tokenHash);
       return grant;
     }
     if (cache.isUnknown(tokenHash, nowMs)) {

@@ -11,6 +11,12 @@ const MAX_GRANTS = 20_000;
 const MAX_UNKNOWN = 5_000;
 const MAX_REMEMBERED_CHANGES = 10_000;
 
+export interface CacheState {
+  readonly grants: number;
+  readonly unknown: number;
+  readonly evicted: Readonly<Record<"change" | "expiry" | "room", number>>;
+}
+
 export interface TokenCache {
   /** A grant that is still good at `nowMs` (monotonic), or undefined. */
   get(tokenHash: TokenHash, nowMs: number): Grant | undefined;
@@ -27,6 +33,8 @@ export interface TokenCache {
   sweep(nowMs: number): void;
   /** Counts changes. A look-up notes it at its start and asks `changedSince` at its end. */
   generation(): number;
+  /** How full it is, and how many grants have left it since it was made, and why. */
+  state(): CacheState;
   /** Whether what a look-up found may have changed since that generation. Not found: whether anything has. */
   changedSince(generation: number, found: Grant | undefined): boolean;
 }
@@ -38,10 +46,12 @@ export function createTokenCache(): TokenCache {
   let changedAllAt = 0;
   const hashesOf = new Map<string, Set<TokenHash>>();
   let leaving: Grant[] = [];
+  const evicted = { change: 0, expiry: 0, room: 0 };
 
   const grants = new LRUCache<TokenHash, Grant>({
     max: MAX_GRANTS,
-    dispose: (grant) => {
+    dispose: (grant, _tokenHash, why) => {
+      if (why === "evict") evicted.room++;
       for (const id of [grant.agentId, grant.workspaceId]) unlink(id, grant.tokenHash);
       retire(grant);
     },
@@ -73,11 +83,15 @@ export function createTokenCache(): TokenCache {
     });
   }
 
+  function remove(tokenHash: TokenHash, why: "change" | "expiry"): void {
+    if (grants.delete(tokenHash)) evicted[why]++;
+  }
+
   return {
     get(tokenHash, nowMs) {
       const grant = grants.get(tokenHash);
       if (grant === undefined || nowMs - grant.loadedAtMs < GRANT_TTL_MS) return grant;
-      grants.delete(tokenHash);
+      remove(tokenHash, "expiry");
       return undefined;
     },
     isUnknown(tokenHash, nowMs) {
@@ -89,7 +103,7 @@ export function createTokenCache(): TokenCache {
       for (const id of [grant.agentId, grant.workspaceId]) link(id, grant.tokenHash);
     },
     putUnknown(tokenHash, askedAtMs) {
-      grants.delete(tokenHash);
+      remove(tokenHash, "change");
       unknown.set(tokenHash, { untilMs: askedAtMs + UNKNOWN_TTL_MS, generation });
     },
     forget(id) {
@@ -99,19 +113,21 @@ export function createTokenCache(): TokenCache {
         changedAllAt = generation;
       }
       changedAt.set(id, generation);
-      for (const tokenHash of [...(hashesOf.get(id) ?? [])]) grants.delete(tokenHash);
+      for (const tokenHash of [...(hashesOf.get(id) ?? [])]) remove(tokenHash, "change");
     },
     forgetAll() {
       generation += 1;
       changedAt.clear();
       changedAllAt = generation;
+      evicted.change += grants.size;
       grants.clear();
       unknown.clear();
     },
     sweep(nowMs) {
       const past = [...grants.values()].filter((each) => nowMs - each.loadedAtMs >= GRANT_TTL_MS);
-      for (const grant of past) grants.delete(grant.tokenHash);
+      for (const grant of past) remove(grant.tokenHash, "expiry");
     },
+    state: () => ({ grants: grants.size, unknown: unknown.size, evicted: { ...evicted } }),
     generation: () => generation,
     changedSince(since, found) {
       if (changedAllAt > since) return true;

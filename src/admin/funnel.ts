@@ -9,6 +9,7 @@ import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person } from "../identity/index.ts";
 import { errorFields, type Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { securityHeaders, sendProblem } from "./answers.ts";
 import { createAttempts } from "./attempts.ts";
@@ -20,6 +21,7 @@ import {
 } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
+import { countPeople } from "./people-meter.ts";
 import { problem, problemOf } from "./problem.ts";
 
 declare module "fastify" {
@@ -40,6 +42,7 @@ declare module "fastify" {
 interface FunnelOptions {
   readonly identity: Pick<Identity, "authenticateApiKey" | "authenticateSession">;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly dashboardUrl: string;
   readonly listening: () => ListenAddress | undefined;
@@ -56,6 +59,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
 
   app.decorateRequest("caller", undefined);
   app.decorateRequest("sessionValue", undefined);
+  countPeople(app, options.metrics);
 
   app.addHook("onRoute", ({ method, url, config }) => {
     if (config?.permission === undefined) {
@@ -91,6 +95,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
 
   app.setErrorHandler((error, request, reply) => {
     const known = problemOf(error);
+    request.problemCode = known?.code;
     const retryAfterS = error instanceof RequestError ? error.retryAfterS : undefined;
     if (known !== undefined) return sendProblem(reply, known, retryAfterS);
     const errorId = newId();

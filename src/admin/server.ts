@@ -19,6 +19,7 @@ import type { Clock } from "../clock.ts";
 import type { Cidr, ListenAddress } from "../config.ts";
 import type { Identity } from "../identity/index.ts";
 import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
 import type { KeyTests, Secrets } from "../vault/index.ts";
 import { addActivityRoutes } from "./activity.ts";
 import { addAgentTokenRoutes } from "./agent-tokens.ts";
@@ -57,6 +58,7 @@ export interface AdminOptions {
   readonly scopeTrials: ScopeTrials;
   readonly keyTests: KeyTests;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   /** As agents reach the data plane; no trailing slash. */
   readonly publicUrl: string;

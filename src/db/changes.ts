@@ -35,7 +35,7 @@ export function createChanges(
   { clock, log, metrics }: { clock: Clock; log: Log; metrics: Metrics },
 ): Changes {
   const ownId = randomBytes(8).toString("hex");
-  const pool = createPool(url, { max: 1 });
+  const pool = createPool(url, { max: 1, measured: { metrics, as: "notifications" } });
   const closing = new AbortController();
   const changeListeners: ((change: Change) => void)[] = [];
   const gapListeners: (() => void)[] = [];
@@ -43,15 +43,35 @@ export function createChanges(
   let listening = false;
   let beating = false;
   let unheardSinceMs: number | undefined;
+  let heardMs = clock.monotonicMs();
+  let roundTripMs = 0;
+  let healthy = false;
   let sleptMs = clock.nowMs() - clock.monotonicMs();
 
-  const gap = (): void => gapListeners.forEach((listener) => listener());
+  const gap = (): void => {
+    metrics.notificationGaps.inc();
+    gapListeners.forEach((listener) => listener());
+  };
+
+  function setHealthy(now: boolean): void {
+    healthy = now;
+    metrics.notificationsHealthy.set(now ? 1 : 0);
+  }
+
+  metrics.beforeScrape(() => {
+    const nowMs = clock.monotonicMs();
+    const waitedMs = unheardSinceMs === undefined ? 0 : nowMs - unheardSinceMs;
+    const lagMs = healthy ? Math.max(roundTripMs, waitedMs) : nowMs - heardMs;
+    metrics.notificationLagSeconds.set(lagMs / 1000);
+  });
 
   function hear(channel: string, payload: string): void {
     if (channel === "x3sproxy_heartbeat") {
       if (payload !== ownId) return;
+      heardMs = clock.monotonicMs();
+      roundTripMs = heardMs - (unheardSinceMs ?? heardMs);
       unheardSinceMs = undefined;
-      metrics.notificationsHealthy.set(1);
+      setHealthy(true);
       return;
     }
     const [kind, id = ""] = payload.split(" ", 2);
@@ -75,7 +95,7 @@ export function createChanges(
     } catch (error) {
       // Away: nothing that we could have missed is known to be missing.
       unheardSinceMs = undefined;
-      metrics.notificationsHealthy.set(0);
+      setHealthy(false);
       log.debug("the heartbeat through the database failed", errorFields(error));
     } finally {
       beating = false;
@@ -118,7 +138,7 @@ export function createChanges(
     } finally {
       if (listening && !closing.signal.aborted) log.warn("database notifications are interrupted");
       listening = false;
-      metrics.notificationsHealthy.set(0);
+      setHealthy(false);
       client.destroy();
     }
   }
@@ -132,7 +152,6 @@ export function createChanges(
     }
   }
 
-  metrics.notificationsHealthy.set(0);
   const listener = listenForEver();
   const heartbeat = setInterval(() => void beat(), HEARTBEAT_MS);
   return {

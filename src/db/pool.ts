@@ -1,6 +1,8 @@
 // The way to the database for everything that runs: no caller ever waits longer than the deadline, and a client that
 // has stopped answering is thrown away for a new one. Must never retry by itself: a write might happen twice.
 import { StoreUnavailableError } from "../errors.ts";
+import type { PoolName } from "../metric-labels.ts";
+import type { Metrics } from "../metrics.ts";
 import {
   asUnavailable,
   codeOf,
@@ -10,6 +12,7 @@ import {
   type Sql,
   type TransactionSql,
 } from "./connection.ts";
+import { createPoolMeter } from "./pool-meter.ts";
 
 /** Every wait has a deadline of ours: past it, or when the server is away, rejects with StoreUnavailableError. */
 export interface Pool {
@@ -26,8 +29,16 @@ const DEFAULT_DEADLINE_MS = 4000;
 // which the package may have a connection that it never uses again.
 const NEEDS_NEW_CLIENT = new Set(["25006", "CONNECT_TIMEOUT"]);
 
-/** Connects on first use. `max` connections; `deadlineMs` bounds each call, waiting for a connection included. */
-export function createPool(url: string, o: { max?: number; deadlineMs?: number } = {}): Pool {
+/**
+ * Connects on first use. `max` connections; `deadlineMs` bounds each call, waiting for a connection included. `measured`: where, and
+ * as what, it is in the metrics.
+ */
+export function createPool(
+  url: string,
+  o: { max?: number; deadlineMs?: number; measured?: { metrics: Metrics; as: PoolName } } = {},
+): Pool {
+  const max = o.max ?? DEFAULT_MAX;
+  const meter = o.measured && createPoolMeter(o.measured.metrics, o.measured.as, max);
   const deadlineMs = o.deadlineMs ?? DEFAULT_DEADLINE_MS;
   // A little earlier than ours, so that a statement that is merely slow ends by itself and keeps its connection.
   const statementTimeoutMs = Math.ceil(deadlineMs * 0.9);
@@ -49,20 +60,24 @@ export function createPool(url: string, o: { max?: number; deadlineMs?: number }
   async function run<T>(work: (sql: Sql, late: Promise<never>) => Promise<T>): Promise<T> {
     if (closed) throw new StoreUnavailableError("the database pool is closed");
     const client = (current ??= {
-      ...openClient(url, { max: o.max ?? DEFAULT_MAX, statementTimeoutMs }),
+      ...openClient(url, { max, statementTimeoutMs }),
       answers: 0,
     });
     const answersBefore = client.answers;
+    const begunMs = meter?.begun() ?? 0;
     try {
       const result = await withDeadline(deadlineMs, (late) => work(client.sql, late));
       client.answers++;
+      meter?.ended(begunMs, "answered");
       return result;
     } catch (error) {
       const unavailable = asUnavailable(error);
       if (unavailable === undefined) {
         client.answers++;
+        meter?.ended(begunMs, "answered", error);
         throw error;
       }
+      meter?.ended(begunMs, unavailable === error ? "late" : "unavailable");
       const silent = unavailable === error && client.answers === answersBefore;
       if (silent || NEEDS_NEW_CLIENT.has(codeOf(error) ?? "")) retire(client);
       throw unavailable;

@@ -31,7 +31,13 @@ export interface AnswerHead {
   readonly date: string | undefined;
 }
 
+/** Is told once when the beginning of a relayed answer has been handed to the socket. */
+export interface AnswerWatcher {
+  answerBegan(): void;
+}
+
 export class Answer extends ServerResponse {
+  watcher: AnswerWatcher | undefined;
   #begun = false;
   #ended = false;
   #delivered = false;
@@ -135,6 +141,11 @@ export class Answer extends ServerResponse {
   send(): void {
     this.#sendsSoon = false;
     this.flush();
+    const { watcher } = this;
+    if (watcher !== undefined) {
+      this.watcher = undefined;
+      watcher.answerBegan();
+    }
     if (!this.#ended) return;
     const { socket } = this;
     if (socket === null || socket.destroyed) return;

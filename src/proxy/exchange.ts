@@ -12,6 +12,7 @@ import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { OpenCounts, type OpenCount } from "./open-counts.ts";
 import type { CallContextFields } from "./context.ts";
+import { createExchangeMeter } from "./exchange-meter.ts";
 import { loggedPath, recordedPath } from "./path.ts";
 
 /** How an exchange ended. */
@@ -63,6 +64,10 @@ export class Exchange {
   admission: Admission | undefined;
   requestBytes = 0;
   responseBytes = 0;
+  /** How much of its time so far was spent by us, and not waiting for others. */
+  ownMs = 0;
+  /** Since when it is we who spend it; below 0: it isn't. */
+  #ownSinceMs: number;
   /** Set at its end, as the next three. */
   outcome: Outcome | undefined;
   reason: RefusalReason | undefined;
@@ -73,6 +78,23 @@ export class Exchange {
     this.id = id;
     this.method = method;
     this.startMs = startMs;
+    this.#ownSinceMs = startMs;
+  }
+
+  /** Whether we are at it now. */
+  get isOwnTime(): boolean {
+    return this.#ownSinceMs >= 0;
+  }
+
+  /** From now on others spend its time: the client, the upstream, the network between. */
+  pauseOwnTime(nowMs: number): void {
+    if (this.#ownSinceMs < 0) return;
+    this.ownMs += nowMs - this.#ownSinceMs;
+    this.#ownSinceMs = -1;
+  }
+
+  resumeOwnTime(nowMs: number): void {
+    if (this.#ownSinceMs < 0) this.#ownSinceMs = nowMs;
   }
 
   /** Whether the upstream had the call: it was forwarded, and its answer or its breaking off is no refusal of ours. */
@@ -99,8 +121,12 @@ export interface Exchanges {
   begin(method: string): Exchange;
   /** Counts it as under way with its agent's provider until it ends. */
   countOpen(exchange: Exchange): void;
-  /** Notes the time to the first byte of the answer. */
+  /** Notes the time to the first byte of the answer. From then on it is we who spend the exchange's time. */
   firstByte(exchange: Exchange): void;
+  /** From now on somebody else spends its time. */
+  pauseOwnTime(exchange: Exchange): void;
+  /** From now on we do. */
+  resumeOwnTime(exchange: Exchange): void;
   /** Ends it: its record is emitted soon. Later calls for the same exchange do nothing. */
   end(exchange: Exchange, outcome: Outcome, reason?: RefusalReason): void;
   /** Emits what waits. */
@@ -124,9 +150,11 @@ export function createExchanges(o: {
 }): Exchanges {
   const { clock, log, metrics, onEnded } = o;
   const openCounts = new OpenCounts();
+  const measure = createExchangeMeter(metrics);
   const prefix = o.processId ?? newProcessId();
   let count = 0;
   let open = 0;
+  let openWebsockets = 0;
   let ended: Exchange[] = [];
   let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
@@ -135,7 +163,7 @@ export function createExchanges(o: {
     const batch = ended;
     ended = [];
     for (const exchange of batch) {
-      measure(metrics, exchange);
+      measure(exchange);
       log.info("exchange", fields(exchange), exchange.endedAtMs);
     }
     if (batch.length > 0) onEnded?.(batch);
@@ -143,6 +171,7 @@ export function createExchanges(o: {
   metrics.beforeScrape(() => {
     flush();
     metrics.openExchanges.set(open);
+    metrics.openWebsockets.set(openWebsockets);
   });
   return {
     get open() {
@@ -154,14 +183,22 @@ export function createExchanges(o: {
     },
     countOpen(exchange) {
       exchange.openCount = openCounts.enter(exchange);
+      if (exchange.websocket) openWebsockets++;
     },
     firstByte(exchange) {
-      exchange.firstByteMs ??= clock.monotonicMs() - exchange.startMs;
+      const nowMs = clock.monotonicMs();
+      exchange.firstByteMs ??= nowMs - exchange.startMs;
+      exchange.resumeOwnTime(nowMs);
     },
+    pauseOwnTime: (exchange) => exchange.pauseOwnTime(clock.monotonicMs()),
+    resumeOwnTime: (exchange) => exchange.resumeOwnTime(clock.monotonicMs()),
     end(exchange, outcome, reason) {
       if (exchange.outcome !== undefined) return;
       open--;
-      if (exchange.openCount !== undefined) openCounts.leave(exchange.openCount);
+      if (exchange.openCount !== undefined) {
+        openCounts.leave(exchange.openCount);
+        if (exchange.websocket) openWebsockets--;
+      }
       exchange.admission?.end();
       exchange.outcome = outcome;
       exchange.reason = reason;
@@ -173,23 +210,6 @@ export function createExchanges(o: {
     flush,
     takeOpenCounts: () => openCounts.take(),
   };
-}
-
-function measure(metrics: Metrics, exchange: Exchange): void {
-  const { status, outcome, reason, firstByteMs } = exchange;
-  let provider = "none";
-  if (exchange.provider !== undefined) {
-    provider = exchange.providerIsBuiltIn ? exchange.provider : "custom";
-  }
-  metrics.exchanges.inc({
-    provider,
-    status_class: status === undefined ? "none" : `${Math.floor(status / 100)}xx`,
-    outcome: String(outcome),
-  });
-  if (reason !== undefined) metrics.refusals.inc({ reason });
-  else if (firstByteMs !== undefined) {
-    metrics.firstByteSeconds.observe({ provider }, firstByteMs / 1000);
-  }
 }
 
 function fields(exchange: Exchange): LogFields {

@@ -5,7 +5,7 @@ import type { Dispatcher } from "undici";
 import type { Grant, OpenCall } from "../access/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer, AnswerWatcher } from "./answer.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
@@ -44,7 +44,7 @@ export type Refuse = (reason: RefusalReason) => void;
 const RETRY_WITHIN_MS = 1_000;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
-export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
+export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher {
   connection: Connection | undefined;
   waitingAt = -1;
   readonly grant: Grant;
@@ -103,8 +103,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
       this.send();
     } else if (!chunked && contentLength !== undefined && contentLength <= GATHERED_BYTES) {
       this.#gathering = true;
+      this.context.exchanges.pauseOwnTime(this.exchange);
       gatherBody(this.request, contentLength, this.#bodyProgress, (body) => {
         this.#gathering = false;
+        this.context.exchanges.resumeOwnTime(this.exchange);
         this.#body = body;
         if (this.over) return;
         const { bodyReader } = this.plan;
@@ -133,6 +135,13 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
       },
       this,
     );
+    // With an idle connection it has been written to it by now; without one, what follows is connecting.
+    this.context.exchanges.pauseOwnTime(this.exchange);
+  }
+
+  /** The beginning of the answer has been handed to the client's socket. */
+  answerBegan(): void {
+    this.context.exchanges.pauseOwnTime(this.exchange);
   }
 
   /** Ends both sides at once. False: it was over. */
@@ -185,6 +194,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
     // Its end is the connection's end, there and here: we can't vouch for more than the upstream did.
     this.#closeDelimited = withBody && !isChunked && !hasLength;
     const hasTrailers = withBody && isChunked && !isOld;
+    response.watcher = this;
     response.relayHead({
       status,
       phrase: statusPhrase(statusText),
@@ -244,6 +254,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall {
     const code = codeOf(error);
     if (!this.#answered && this.#mayRetry(code)) {
       this.#controller = undefined;
+      this.context.exchanges.resumeOwnTime(this.exchange);
       this.send();
       return;
     }

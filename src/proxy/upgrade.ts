@@ -89,6 +89,7 @@ export class Tunnel extends Forwarding {
     for (const event of ["data", "end"]) client.removeAllListeners(event);
     client.setNoDelay(true);
     client.write(this.#head(controller.rawHeaders as Buffer[]), "latin1");
+    this.answerBegan();
     const nowMs = (): number => context.deadlineClock.nowMs();
     const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes));
     const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n));

@@ -25,6 +25,7 @@ import { createPool } from "../../src/db/index.ts";
 import { API_KEY_PREFIX, hashBearer, newBearer, newId, newProcessId } from "../../src/ids.ts";
 import { bootstrap, createIdentity, type Role } from "../../src/identity/index.ts";
 import { createLog } from "../../src/log.ts";
+import { createMetrics } from "../../src/metrics.ts";
 import { createProbe } from "../../src/proxy/index.ts";
 import {
   createKeyTests,
@@ -133,6 +134,7 @@ export async function openAdmin(
       ...{ pool, vault, clock, processId: newProcessId() },
       callProvider: (call) => probe.call(call),
     }),
+    metrics: createMetrics(),
     log: createLog({ level: "debug", destination: { write: (line) => void log.push(line) } }),
     clock,
     publicUrl: PUBLIC_URL,
@@ -197,6 +199,7 @@ export async function openAdmin(
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
   return {
+    metrics: settings.metrics,
     ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log },
     ...{ routes: admin.routes, sequencer, signer },
     ...{ addKey, addWorkspace, send, call, openAnother },

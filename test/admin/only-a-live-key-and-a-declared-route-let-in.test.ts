@@ -4,6 +4,7 @@ import { fastify } from "fastify";
 import { installFunnel } from "../../src/admin/funnel.ts";
 import { systemClock } from "../../src/clock.ts";
 import { createLog } from "../../src/log.ts";
+import { createMetrics } from "../../src/metrics.ts";
 import { openAdmin } from "./fixture.ts";
 
 it("an expired key is an unknown key", async (t) => {
@@ -22,6 +23,7 @@ it("a route without a permission can't be added", () => {
       authenticateSession: () => Promise.resolve(undefined),
     },
     log: createLog({ level: "error" }),
+    metrics: createMetrics(),
     clock: systemClock,
     dashboardUrl: "http://localhost",
     listening: () => undefined,

@@ -95,7 +95,7 @@ test(
     }
     assert.match(
       metrics.toString(),
-      /x3sproxy_refusals_total\{reason="foreign_credential"\} [1-9]/,
+      /x3sproxy_refusals_total\{reason="foreign_credential",kind="credential"\} [1-9]/,
     );
     assert.match(crashed.output.stderr, /unexpected Error/);
     // Upstream, the real keys and no token of ours.

@@ -1,0 +1,77 @@
+// What comes of signing in, of proving it again and of API keys, in the metrics. Sees only which route it was, the status and the
+// problem's code: never who or from where.
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { ProblemCode } from "../errors.ts";
+import type { ApiKeyRefusal, SignInResult } from "../metric-labels.ts";
+import type { Metrics } from "../metrics.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** What was answered instead of what was asked for. */
+    problemCode: ProblemCode | undefined;
+  }
+}
+
+type Results<Result> = Partial<Record<ProblemCode, Result>>;
+
+const PREFIX = "/api/v1";
+const PASSWORD = `POST ${PREFIX}/sign-in`;
+const LINKS: ReadonlySet<string> = new Set(
+  ["setup", "invitations/accept", "resets/accept"].map((path) => `POST ${PREFIX}/${path}`),
+);
+const PROOF = `POST ${PREFIX}/me/proof`;
+
+// Any other code is not about who it is.
+const SIGN_IN_RESULTS: Results<SignInResult> = {
+  sign_in_refused: "refused",
+  link_invalid: "refused",
+  setup_link_invalid: "refused",
+  proof_refused: "refused",
+  second_factor_needed: "code_needed",
+  too_many_attempts: "limited",
+};
+const API_KEY_RESULTS: Results<ApiKeyRefusal> = {
+  unauthenticated: "unknown",
+  address_not_allowed: "address",
+  too_many_requests: "limited",
+  too_many_attempts: "limited",
+};
+
+/** Counts each answer of `app`. */
+export function countPeople(app: FastifyInstance, metrics: Metrics): void {
+  app.decorateRequest("problemCode", undefined);
+  app.addHook("onResponse", async (request, reply) => {
+    const { statusCode } = reply;
+    metrics.adminRequests.inc({ status_class: `${Math.floor(statusCode / 100)}xx` });
+    const route = `${request.method} ${request.routeOptions.url ?? ""}`;
+    const succeeded = statusCode < 400;
+    if (route === PASSWORD || LINKS.has(route)) {
+      const result = succeeded
+        ? "succeeded"
+        : request.problemCode && SIGN_IN_RESULTS[request.problemCode];
+      const method = route === PASSWORD ? "password" : "link";
+      if (result !== undefined) metrics.signIns.inc({ method, result });
+    } else {
+      const result = route === PROOF && succeeded ? "succeeded" : proofResult(request);
+      if (result !== undefined) metrics.proofs.inc({ result });
+    }
+    const refused = apiKeyRefusal(request);
+    if (refused !== undefined) metrics.apiKeyRefusals.inc({ reason: refused });
+  });
+}
+
+/** A proof is asked for by more than one route: its refusals are known by their code, and that somebody is signed in. */
+function proofResult({ problemCode, caller }: FastifyRequest): "refused" | "limited" | undefined {
+  if (problemCode === "proof_refused") return "refused";
+  return problemCode === "too_many_attempts" && caller?.kind === "user" ? "limited" : undefined;
+}
+
+/** Why the API key of a request was not let in; undefined if it was, or if there was none. */
+function apiKeyRefusal({
+  headers,
+  caller,
+  problemCode,
+}: FastifyRequest): ApiKeyRefusal | undefined {
+  if (headers.authorization === undefined || caller !== undefined) return undefined;
+  return problemCode && API_KEY_RESULTS[problemCode];
+}

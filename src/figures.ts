@@ -1,0 +1,105 @@
+// What the metrics say of the database as a whole: tokens, keys, the audit. Asked for in the background, so that reading the metrics
+// never waits for the database; a figure that could not be renewed shows its age.
+import type { Clock } from "./clock.ts";
+import type { Pool } from "./db/index.ts";
+import { errorFields, type Log } from "./log.ts";
+import { SECRET_AGES } from "./metric-labels.ts";
+import type { Metrics } from "./metrics.ts";
+
+const EVERY_MS = 20_000;
+const NEW_FOR = "1 day";
+
+export interface Figures {
+  /** Renews them now, and every 20 s until `close`. */
+  start(): void;
+  /** Renews them now. Never rejects. */
+  renew(): Promise<void>;
+  close(): void;
+}
+
+interface Row {
+  used: number;
+  unused: number;
+  new: number;
+  byAge: number[];
+  secrets: number;
+  oldestS: number;
+  masterKeyS: number | null;
+  auditLagS: number;
+}
+
+/** `pool`: the control role's. */
+export function createFigures(o: {
+  pool: Pool;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+}): Figures {
+  const { pool, clock, log, metrics } = o;
+  const ages = SECRET_AGES.filter((age) => age !== "+Inf").map((days) => `${days} days`);
+  let renewedMs: number | undefined;
+  let isAway = false;
+  let timer: NodeJS.Timeout | undefined;
+  let isAsking = false;
+  let isClosed = false;
+
+  metrics.beforeScrape(() => {
+    if (renewedMs === undefined) return;
+    metrics.figuresAgeSeconds.set((clock.monotonicMs() - renewedMs) / 1000);
+  });
+
+  async function ask(): Promise<void> {
+    const [row] = await pool.query(
+      (sql) => sql<Row[]>`
+        select used_tokens as used, unused_tokens as unused, new_tokens as new, secrets_by_age as "byAge", secrets,
+          oldest_secret_s as "oldestS", master_key_s as "masterKeyS", audit_lag_s as "auditLagS"
+        from x3sproxy.figures(${NEW_FOR}::interval, ${ages}::text[]::interval[])`,
+    );
+    if (row === undefined) throw new Error("figures gave no row");
+    show(metrics, row);
+    renewedMs = clock.monotonicMs();
+  }
+
+  async function renew(): Promise<void> {
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      await ask();
+      isAway = false;
+    } catch (error) {
+      if (!isAway && !isClosed) log.warn("figures not renewed", errorFields(error));
+      isAway = true;
+    } finally {
+      isAsking = false;
+      metrics.databaseUp.set(isAway ? 0 : 1);
+    }
+  }
+
+  return {
+    renew,
+    start() {
+      void renew();
+      timer = setInterval(() => void renew(), EVERY_MS).unref();
+    },
+    close() {
+      isClosed = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+function show(metrics: Metrics, row: Row): void {
+  const { used, unused } = row;
+  const all = used + unused + row.new;
+  metrics.tokens.set({ use: "used" }, used);
+  metrics.tokens.set({ use: "unused" }, unused);
+  metrics.tokens.set({ use: "new" }, row.new);
+  metrics.unusedTokenRatio.set(all === 0 ? 0 : unused / all);
+  const counts = [...row.byAge, row.secrets];
+  SECRET_AGES.forEach((max_age_days, i) => {
+    metrics.activeSecrets.set({ max_age_days }, counts[i] ?? 0);
+  });
+  metrics.oldestSecretSeconds.set(row.oldestS);
+  metrics.auditLagSeconds.set(row.auditLagS);
+  if (row.masterKeyS !== null) metrics.masterKeySeconds.set(row.masterKeyS);
+}
