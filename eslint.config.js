@@ -11,6 +11,8 @@ const FLOORS = [
     "errors",
     "ids",
     "log",
+      "log-output",
+      "trace",
     "metrics",
     "metric-labels",
     "histogram",

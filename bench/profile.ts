@@ -37,7 +37,7 @@ const STEPS: readonly (readonly [RegExp, string])[] = [
   [/^\(idle\)/, "idle"],
   [/^\(garbage/, "garbage collector"],
   [/^\(program\)/, "event loop and system calls outside of JavaScript"],
-  [/sonic-boom\/|src\/log/, "log line"],
+  [/src\/log/, "log line"],
   [/prom-client\//, "metrics"],
   [/src\/proxy\/exchange/, "record of the exchange"],
   [/src\/proxy\/(route|path)/, "route, canonical path"],

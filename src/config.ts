@@ -48,6 +48,8 @@ export interface Config {
   /** How long open calls may go on whose token was replaced by a redeployment or has expired, in milliseconds. */
   readonly redeployGraceMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** `stdout`, `stderr`, or the absolute path of a file. */
+  readonly logFile: string;
 }
 
 /** All in milliseconds. */
@@ -64,6 +66,8 @@ export interface Deadlines {
   readonly clientIdleMs: number;
   /** From SIGTERM until open exchanges are cut. */
   readonly drainMs: number;
+  /** Of it, for how long new connections are still accepted, so that whoever sends them notices. */
+  readonly drainDelayMs: number;
 }
 
 /** The settings that a CLI command needs to reach the admin API. */
@@ -144,6 +148,7 @@ export function readConfig(env: Environment = process.env): Config {
   if (logLevel !== "debug" && logLevel !== "info" && logLevel !== "warn" && logLevel !== "error") {
     throw new ConfigError("X3SPROXY_LOG_LEVEL: give debug, info, warn or error");
   }
+  const logFile = get("X3SPROXY_LOG_FILE") ?? "stdout";
   return Object.freeze({
     databaseUrl,
     redisUrl,
@@ -178,9 +183,12 @@ export function readConfig(env: Environment = process.env): Config {
       clientStallMs: duration("X3SPROXY_CLIENT_STALL_TIMEOUT", "5m"),
       clientIdleMs: duration("X3SPROXY_CLIENT_IDLE_TIMEOUT", "5m"),
       drainMs: duration("X3SPROXY_DRAIN_TIMEOUT", "30s"),
+      // With a database of its own it is alone.
+      drainDelayMs: duration("X3SPROXY_DRAIN_DELAY", databaseUrl === undefined ? "0s" : "5s", "0s"),
     }),
     redeployGraceMs: duration("X3SPROXY_REDEPLOY_GRACE", "60s", "0s"),
     logLevel,
+    logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
   });
 }
 

@@ -39,6 +39,7 @@ export type RefusalReason =
   | "secret_unreadable"
   | "store_unavailable"
   | "overloaded"
+  | "stopping"
   | "internal_error"
   // the upstream
   | "upstream_address_refused"

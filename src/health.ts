@@ -1,49 +1,65 @@
 // Metrics and health, on a listener of their own: nothing here needs a credential, so nothing here may tell a secret.
 import { createServer } from "node:http";
+import type { Clock } from "./clock.ts";
 import type { ListenAddress } from "./config.ts";
 import type { Pool } from "./db/index.ts";
 import { listen } from "./listen.ts";
 import type { Metrics } from "./metrics.ts";
 
-const READY_CHECK_MS = 2000;
+/** Why the process should be given no work. */
+export type NotReady =
+  /** It has not begun to listen for any. */
+  | "starting"
+  /** It is about to end. */
+  | "draining"
+  /** The database does not answer. */
+  | "database_unavailable";
 
 export interface Health {
   listen(address: ListenAddress): Promise<ListenAddress>;
+  /** From now on ready as long as the database answers. */
+  begin(pool: Pool): void;
   /** From now on not ready. */
   drain(): void;
   close(): Promise<void>;
 }
 
-/** `/metrics`, `/healthz` (this process lives) and `/readyz` (it can do its work: the database answers). */
-export function createHealth({ metrics, pool }: { metrics: Metrics; pool: Pool }): Health {
+const CHECK_WITHIN_MS = 2000;
+// However often it is asked, the database is asked once in this time.
+const FRESH_MS = 300;
+
+/** `/metrics`, `/healthz` (this process lives) and `/readyz` (it can do its work). */
+export function createHealth({ metrics, clock }: { metrics: Metrics; clock: Clock }): Health {
+  let databaseAnswers: (() => Promise<boolean>) | undefined;
   let draining = false;
-  const isReady = async (): Promise<boolean> => {
-    if (draining) return false;
-    const late = new Promise<boolean>((resolve) => {
-      setTimeout(() => resolve(false), READY_CHECK_MS).unref();
-    });
-    const answers = pool
-      .query((sql) => sql`select 1`)
-      .then(
-        () => true,
-        () => false,
-      );
-    return Promise.race([answers, late]);
+  const problem = async (): Promise<NotReady | undefined> => {
+    if (draining) return "draining";
+    if (databaseAnswers === undefined) return "starting";
+    const answers = await databaseAnswers();
+    if (isDraining()) return "draining";
+    return answers ? undefined : "database_unavailable";
   };
+  // It may have changed while the database was asked.
+  const isDraining = (): boolean => draining;
   const server = createServer((request, response) => {
     const send = (status: number, text: string, type = "text/plain; charset=utf-8"): void => {
       response.writeHead(status, { "content-type": type, "cache-control": "no-store" }).end(text);
     };
+    const sendState = (status: number, state: { status: string; reason?: NotReady }): void =>
+      send(status, `${JSON.stringify(state)}\n`, "application/json");
     if (request.method !== "GET" && request.method !== "HEAD") {
       send(405, "only GET\n");
       return;
     }
     switch (request.url ?? "") {
       case "/healthz":
-        send(200, "ok\n");
+        sendState(200, { status: "ok" });
         break;
       case "/readyz":
-        void isReady().then((ready) => (ready ? send(200, "ready\n") : send(503, "not ready\n")));
+        void problem().then((reason) => {
+          if (reason === undefined) sendState(200, { status: "ready" });
+          else sendState(503, { status: "not ready", reason });
+        });
         break;
       case "/metrics":
         void metrics.text().then(
@@ -57,11 +73,38 @@ export function createHealth({ metrics, pool }: { metrics: Metrics; pool: Pool }
   });
   return {
     listen: (address) => listen(server, address),
+    begin: (pool) => void (databaseAnswers = createDatabaseCheck(pool, clock)),
     drain: () => void (draining = true),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+/**
+ * Whether the database answers within 2 s. All who ask share one query, and its answer for a moment: with the database away, a
+ * query can wait for longer than those who ask.
+ */
+function createDatabaseCheck(pool: Pool, clock: Clock): () => Promise<boolean> {
+  let current: Promise<boolean> | undefined;
+  let endedMs: number | undefined;
+  return () => {
+    if (endedMs !== undefined && clock.monotonicMs() - endedMs > FRESH_MS) current = undefined;
+    if (current !== undefined) return current;
+    endedMs = undefined;
+    const answers = pool
+      .query((sql) => sql`select 1`)
+      .then(
+        () => true,
+        () => false,
+      );
+    void answers.then(() => (endedMs = clock.monotonicMs()));
+    const late = new Promise<boolean>((resolve) => {
+      setTimeout(() => resolve(false), CHECK_WITHIN_MS).unref();
+    });
+    current = Promise.race([answers, late]);
+    return current;
   };
 }

@@ -100,6 +100,11 @@ async function build(
   checkOverrides(config);
   const clock = systemClock;
   const metrics = createMetrics();
+  let droppedLines = 0;
+  metrics.beforeScrape(() => {
+    metrics.logLinesDropped.inc(log.droppedLines() - droppedLines);
+    droppedLines = log.droppedLines();
+  });
   const certificate = config.tls && (await openCertificate(config.tls, { log, clock }));
   closers.push(() => certificate?.close());
   metrics.buildInfo.set({ version: productVersion(), node: process.version.slice(1) }, 1);
@@ -109,6 +114,9 @@ async function build(
   const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
   if (masterKey.warning !== undefined) log.warn(masterKey.warning);
   const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+  const health = createHealth({ metrics, clock });
+  closers.push(() => health.close());
+  const metricsAddress = await health.listen(config.metricsAddress);
   await migrate(ownerUrl);
   await verifyMasterKey(ownerUrl, masterKey);
   const vault = await createVault(masterKey);
@@ -201,8 +209,6 @@ async function build(
     clock,
   });
   closers.push(() => admin.close());
-  const health = createHealth({ metrics, pool: proxyPool });
-  closers.push(() => health.close());
   const proxy = createProxy({
     ...{ config, access, limiter, vault, certificate, clock, log, metrics, processId },
     onEnded: (ended) => recorder.add(ended),
@@ -216,7 +222,7 @@ async function build(
 
   const proxyAddress = await proxy.listen(config.proxyAddress);
   const adminAddress = await admin.listen(config.adminAddress);
-  const metricsAddress = await health.listen(config.metricsAddress);
+  health.begin(proxyPool);
   const listening = { proxy: proxyAddress, admin: adminAddress, metrics: metricsAddress };
   for (const [route, { host, port }] of Object.entries(listening)) {
     log.info("listening", { route, address: `${host}:${port}` });

@@ -213,6 +213,12 @@ export function createMetrics() {
       ["pool", "reason"],
     ),
 
+    // The log.
+    logLinesDropped: counter(
+      "log_lines_dropped_total",
+      "Lines missing from the log: nobody took them, and there was no more room for them to wait.",
+    ),
+
     // People.
     signIns: counter("sign_ins_total", "Attempts to sign in, by method and result.", [
       "method",

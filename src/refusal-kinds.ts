@@ -51,6 +51,7 @@ export const REFUSAL_KINDS: Readonly<Record<RefusalReason, RefusalKind>> = {
   secret_unreadable: "service",
   store_unavailable: "service",
   overloaded: "service",
+  stopping: "service",
   internal_error: "service",
   upstream_address_refused: "upstream",
   upstream_unreachable: "upstream",

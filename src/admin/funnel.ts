@@ -10,6 +10,7 @@ import { newId } from "../ids.ts";
 import type { Caller, Identity, Person } from "../identity/index.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { securityHeaders, sendProblem } from "./answers.ts";
 import { createAttempts } from "./attempts.ts";
@@ -116,6 +117,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime),
       remoteAddress: clientNetwork(request.ip),
+      ...readTraceparent(request.headers["traceparent"]),
       ...(caller && {
         [caller.kind === "user" ? "userId" : "apiKeyId"]: caller.id,
         workspaceId: caller.workspaceId,

@@ -41,6 +41,7 @@ import { addSecretRoutes } from "./secrets.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;
+const CLOSE_WITHIN_MS = 10_000;
 
 export interface AdminOptions {
   readonly identity: Identity;
@@ -74,7 +75,7 @@ export interface AdminOptions {
 export interface Admin {
   /** Starts listening; answers the address that it got (port 0 picks one). */
   listen(address: ListenAddress): Promise<ListenAddress>;
-  /** Stops accepting, lets open requests end, closes. */
+  /** Stops accepting, lets open requests end for 10 s, closes. */
   close(): Promise<void>;
   readonly routes: readonly RouteDeclaration[];
 }
@@ -126,7 +127,11 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
       listening = { host: bound.address, port: bound.port };
       return listening;
     },
-    close: () => app.close(),
+    async close() {
+      const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_WITHIN_MS);
+      await app.close();
+      clearTimeout(late);
+    },
     routes: app.declaredRoutes,
   };
 }

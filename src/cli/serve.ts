@@ -1,10 +1,11 @@
-// x3sproxy serve: runs the service until a signal ends it. The log goes to standard output, one JSON object a line; what
-// is for people goes to standard error.
+// x3sproxy serve: runs the service until a signal ends it. The log goes to standard output or where the settings say, one JSON
+// object a line; what is for people goes to standard error.
 import type { Command } from "commander";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.ts";
 import { readConfig } from "../config.ts";
 import { createLog, errorFields, type Log } from "../log.ts";
+import { openLogOutput } from "../log-output.ts";
 import type { Service } from "../main.ts";
 import { examples } from "./command.ts";
 import { describeError, Failure } from "./failure.ts";
@@ -28,7 +29,7 @@ export function addServeCommand(program: Command): void {
 
 async function serve(): Promise<void> {
   const config = readConfig();
-  const log = createLog({ level: config.logLevel });
+  const log = createLog({ level: config.logLevel, destination: openLogOutput(config.logFile) });
   process.once("uncaughtException", (error) => crash(error, log));
   const asked = firstSignal(log);
   // V8 learns where objects are made that live long, and makes them among the old ones from then on. Streams teach it that of a

@@ -21,6 +21,7 @@ import { checkModel } from "./model-check.ts";
 import type { BodyReader } from "./model-judge.ts";
 import { REGISTER_PATH } from "./registration.ts";
 import type { RefusalContext } from "./refusal.ts";
+import { noteRequestIds } from "./request-ids.ts";
 import { findRoute, type Route } from "./route.ts";
 
 export interface CallContext {
@@ -129,6 +130,7 @@ export class Call {
     }
     const { canonicalPath } = route;
     this.#hasContext = found.hasContext;
+    if (found.hasIds) noteRequestIds(exchange, request.rawHeaders);
     const verdict = this.#look({ token: found.token, route, canonicalPath }, MAX_LOOKS);
     if (verdict instanceof Promise) {
       void verdict.catch(() => refuse("internal_error")).then(then);
@@ -259,7 +261,7 @@ export class Call {
     let injection: Injection;
     try {
       injection = this.#context.vault.inject(secret, origin, target.credential);
-      const { headers, subprotocolScheme } = requestHeaders(
+      const { headers, injectedFrom, subprotocolScheme } = requestHeaders(
         raw,
         injection,
         request.httpVersion,
@@ -274,6 +276,7 @@ export class Call {
           origin,
           target: query === undefined ? route.path : `${route.path}?${query}`,
           headers,
+          injectedFrom,
           contentLength: contentLength === undefined ? undefined : Number(contentLength),
           chunked: hasHeader(raw, "transfer-encoding"),
           bodyReader,

@@ -27,7 +27,8 @@ export function readContext(rawHeaders: readonly string[]): CallContextFields | 
   return context;
 }
 
-function holdsCredential(text: string): boolean {
+/** Whether a credential might be in it, of ours or of a provider's. */
+export function holdsCredential(text: string): boolean {
   const parts = [...text.split(/\s+/), ...text.split(AROUND_A_KEY)];
   return mightBeBearer(text) || parts.some(looksLikeKey);
 }

@@ -57,13 +57,15 @@ export function carriesForeign(rawHeaders: readonly string[], name: string): boo
 export function findToken(
   rawHeaders: readonly string[],
   query: string | undefined,
-): { token: string; hasContext: boolean } | RefusalReason {
+): Found | RefusalReason {
   const finder = new TokenFinder();
   let hasContext = false;
+  let hasIds = false;
   const subprotocols: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const field = fieldName(rawHeaders[i] ?? "");
     const value = rawHeaders[i + 1] ?? "";
+    hasIds ||= field.isIdentifying;
     if (field.comparable === "sec-websocket-protocol") {
       subprotocols.push(value);
     } else if (field.contextName !== undefined) {
@@ -82,7 +84,7 @@ export function findToken(
   if (query !== undefined) {
     for (const parameter of query.split(SEPARATOR)) finder.offer(credentialOf(parameter) ?? "");
   }
-  return finder.result(hasContext);
+  return finder.result(hasContext, hasIds);
 }
 
 /** The query without the parameters that are slots; the others stay byte for byte. Undefined when nothing is left. */
@@ -116,6 +118,13 @@ export function stripSubprotocols(values: readonly string[]): {
   return { kept, scheme };
 }
 
+interface Found {
+  readonly token: string;
+  readonly hasContext: boolean;
+  /** Whether there are headers that name the request. */
+  readonly hasIds: boolean;
+}
+
 class TokenFinder {
   #token: string | undefined;
   #refusal: RefusalReason | undefined;
@@ -130,9 +139,9 @@ class TokenFinder {
     else this.#token = text;
   }
 
-  result(hasContext: boolean): { token: string; hasContext: boolean } | RefusalReason {
+  result(hasContext: boolean, hasIds: boolean): Found | RefusalReason {
     if (this.#refusal !== undefined) return this.#refusal;
-    return this.#token === undefined ? "missing_token" : { token: this.#token, hasContext };
+    return this.#token === undefined ? "missing_token" : { token: this.#token, hasContext, hasIds };
   }
 }
 

@@ -59,6 +59,11 @@ export function discardRest(request: IncomingMessage): void {
   request.once("close", () => clearTimeout(timer));
 }
 
+/** Has `linger` end a connection whenever it would be ended: its client is still sending, and unread bytes would cost it the answer. */
+export function endByLinger(socket: Socket): void {
+  socket.destroySoon = () => linger(socket);
+}
+
 /** Ends a connection whose last bytes are written: waits a moment for the client's end, and takes nothing more from it. */
 export function linger(socket: Socket): void {
   socket.end();

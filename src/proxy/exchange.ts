@@ -1,6 +1,6 @@
 // The record of one request and its answer: allow-listed fields, emitted once after it ends. Log line, metrics and roll-ups
-// all read it here and nowhere else. Never holds a header but the context's, a query,
-// a body or an error's message.
+// all read it here and nowhere else. Never holds a header but the context's and those that name the request, a query, a body
+// or an error's message.
 //
 // Records are emitted in batches: what runs once a request finds the processor's caches cold, which makes it cost several
 // times what it costs in a loop. Emitted one by one, they were a quarter of a request's CPU.
@@ -10,10 +10,12 @@ import type { RefusalReason } from "../errors.ts";
 import { newProcessId } from "../ids.ts";
 import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { readTraceparent } from "../trace.ts";
 import { OpenCounts, type OpenCount } from "./open-counts.ts";
 import type { CallContextFields } from "./context.ts";
 import { createExchangeMeter } from "./exchange-meter.ts";
 import { loggedPath, recordedPath } from "./path.ts";
+import { loggedId } from "./request-ids.ts";
 
 /** How an exchange ended. */
 export type Outcome =
@@ -48,6 +50,10 @@ export class Exchange {
   canonicalPath: string | undefined;
   /** On whose behalf, as the agent says; undefined: it says nothing. */
   context: CallContextFields | undefined;
+  /** As the client sent it: not checked, as the next two. */
+  traceparent: string | undefined;
+  clientRequestId: string | undefined;
+  upstreamRequestId: string | undefined;
   workspaceId: string | undefined;
   agentId: string | undefined;
   agent: string | undefined;
@@ -68,9 +74,11 @@ export class Exchange {
   ownMs = 0;
   /** Since when it is we who spend it; below 0: it isn't. */
   #ownSinceMs: number;
-  /** Set at its end, as the next three. */
+  /** Set at its end, as the next four. */
   outcome: Outcome | undefined;
   reason: RefusalReason | undefined;
+  /** Of one that was cut: by what. */
+  cutBy: RefusalReason | undefined;
   endedAtMs = 0;
   totalMs = 0;
 
@@ -214,11 +222,13 @@ export function createExchanges(o: {
 
 function fields(exchange: Exchange): LogFields {
   const { path, firstByteMs } = exchange;
+  const trace = readTraceparent(exchange.traceparent);
   return {
     exchangeId: exchange.id,
     method: exchange.method,
     outcome: exchange.outcome,
     reason: exchange.reason,
+    cutBy: exchange.cutBy,
     provider: exchange.provider,
     path: path === undefined ? undefined : loggedPath(path),
     status: exchange.status,
@@ -235,6 +245,10 @@ function fields(exchange: Exchange): LogFields {
     secretVersion: exchange.secretVersion,
     websocket: exchange.websocket ? true : undefined,
     errorCode: exchange.errorCode,
+    traceId: trace?.traceId,
+    spanId: trace?.spanId,
+    clientRequestId: loggedId(exchange.clientRequestId),
+    upstreamRequestId: loggedId(exchange.upstreamRequestId),
     context: exchange.context,
   };
 }

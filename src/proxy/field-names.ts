@@ -46,6 +46,25 @@ const TELLING: ReadonlySet<string> = new Set([
   "transfer-encoding",
 ]);
 
+/** By what a call is found in the log of whoever made or answered it; of several, the last of these counts. */
+const REQUEST_IDS: readonly string[] = [
+  "cf-ray", // of Cloudflare, before many providers
+  "x-correlation-id",
+  "mistral-correlation-id",
+  "x-debug-trace-id", // Cohere
+  "x-ds-trace-id", // DeepSeek
+  "x-client-request-id", // a client's
+  "x-fal-request-id",
+  "x-generation-id", // OpenRouter
+  "x-goog-request-id",
+  "apim-request-id", // Azure
+  "x-ms-request-id",
+  "x-amzn-requestid", // Bedrock
+  "x-request-id", // OpenAI, Groq, xAI and most others
+  "openai-request-id",
+  "request-id", // Anthropic
+];
+
 /** A credential whatever they hold. */
 const SLOTS: ReadonlySet<string> = new Set([
   "authorization",
@@ -83,6 +102,10 @@ export interface FieldName {
   readonly isResponseDropped: boolean;
   /** Whether a response's field tells more than what is passed on. */
   readonly isTelling: boolean;
+  /** How much a request's id counts that stands in it; 0: there is none in it. */
+  readonly requestIdRank: number;
+  /** Whether a request's field names it: by an id or a trace. */
+  readonly isIdentifying: boolean;
   readonly isSlot: boolean;
   readonly isUnread: boolean;
   /** Of a context header: what stands behind the prefix; empty when that can't be a name. Undefined for any other header. */
@@ -123,6 +146,8 @@ function classify(name: string): FieldName {
     isResponseDropped:
       isHopByHop || RESPONSE_DROPPED.has(comparable) || comparable.startsWith(OWN_PREFIX),
     isTelling: TELLING.has(comparable),
+    requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
+    isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),
     isSlot: SLOTS.has(comparable),
     isUnread: UNREAD.has(comparable),
     contextName: contextNameOf(comparable),

@@ -11,6 +11,7 @@ import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
 import { responseSection, withoutField } from "./headers.ts";
 import type { BodyReader } from "./model-judge.ts";
+import { reflectsCredential } from "./request-ids.ts";
 import { GATHERED_BYTES, gatherBody, StreamedBody, type BodyCheck } from "./request-body.ts";
 import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
@@ -30,6 +31,8 @@ export interface Plan {
   /** Path and query, raw. */
   readonly target: string;
   readonly headers: string[];
+  /** Where in them the credential begins. */
+  readonly injectedFrom: number;
   /** The checked Content-Length, in bytes; undefined when there is none. */
   readonly contentLength: number | undefined;
   readonly chunked: boolean;
@@ -147,8 +150,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   /** Ends both sides at once. False: it was over. */
   cut(reason: RefusalReason): boolean {
     if (this.over && this.#outcome !== "completed") return false;
-    if (this.#answered) this.#breakOff("cut");
-    else this.#giveUp(reason);
+    if (this.#answered) {
+      this.exchange.cutBy = reason;
+      this.#breakOff("cut");
+    } else this.#giveUp(reason);
     return true;
   }
 
@@ -188,6 +193,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     if (this.connection !== undefined) this.connection.answers++;
     this.#progressMs = this.context.deadlineClock.nowMs();
     this.exchange.status = status;
+    this.noteAnswerId(section.requestId);
     this.context.exchanges.firstByte(this.exchange);
     const { isChunked, hasLength } = section;
     const withBody = hasBody(this.exchange.method, status);
@@ -261,6 +267,14 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.exchange.errorCode = code;
     if (this.#answered) this.#breakOff("upstream_broke");
     else this.#giveUp(reasonOf(error, this.#heard));
+  }
+
+  /** Notes the upstream's own id of the request, unless it is, or holds, the key that we sent. */
+  protected noteAnswerId(id: string | undefined): void {
+    const { headers, injectedFrom } = this.plan;
+    if (id !== undefined && !reflectsCredential(id, headers, injectedFrom)) {
+      this.exchange.upstreamRequestId = id;
+    }
   }
 
   overdue(nowMs: number): void {

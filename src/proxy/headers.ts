@@ -8,6 +8,8 @@ const PSEUDONYM = "x3sproxy";
 
 export interface RequestHeaders {
   readonly headers: string[];
+  /** Where in them what was injected begins; it goes to the end. */
+  readonly injectedFrom: number;
   /** The scheme name of a credential that stood among the WebSocket subprotocols, if one did. */
   readonly subprotocolScheme: string | undefined;
 }
@@ -48,8 +50,9 @@ export function requestHeaders(
   if (kept.length > 0) headers.push("sec-websocket-protocol", kept.join(", "));
   headers.push("via", `${via}${httpVersion} ${PSEUDONYM}`);
   if (contentLength !== undefined) headers.push("content-length", contentLength);
+  const injectedFrom = headers.length;
   injection.applyTo(headers);
-  return { headers, subprotocolScheme: scheme };
+  return { headers, injectedFrom, subprotocolScheme: scheme };
 }
 
 /** What an upstream's header section comes to. */
@@ -64,6 +67,8 @@ export interface ResponseSection {
   readonly hasLength: boolean;
   readonly hasDate: boolean;
   readonly hasTrailer: boolean;
+  /** The upstream's own id of the request, whatever it holds. */
+  readonly requestId: string | undefined;
 }
 
 /** Reads a header (or trailer) section, as bytes (RFC 9110, 5.5), for the client. */
@@ -75,6 +80,8 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
   let hasLength = false;
   let hasDate = false;
   let hasTrailer = false;
+  let idRank = 0;
+  let idAt = 0;
   let named: Set<string> | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = text[i] ?? "";
@@ -90,6 +97,10 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
       else if (comparable === "date") hasDate = true;
       else if (comparable === "trailer") hasTrailer = true;
     }
+    if (field.requestIdRank > idRank) {
+      idRank = field.requestIdRank;
+      idAt = i + 1;
+    }
     if (!field.isResponseDropped) headers.push(name, value);
   }
   if (named !== undefined) {
@@ -102,7 +113,9 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
     headers = withoutField(headers, "content-length");
     hasLength = false;
   }
-  return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer };
+  // A copy: a part of the text would keep all of it for as long as the answer lasts.
+  const requestId = idAt === 0 ? undefined : raw[idAt]?.toString("latin1");
+  return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer, requestId };
 }
 
 /** Names and values as text, a character a byte. Mostly they are parts of one read, which is then decoded once and cut. */

@@ -12,6 +12,8 @@ type Server = http.Server<typeof IncomingMessage, typeof Answer>;
 
 export interface Listener {
   readonly server: Server;
+  /** Shows each connection that requests may come on to `visit`. */
+  each(visit: (socket: Socket) => void): void;
   /** Ends every connection when what was written to it is out, and resolves when there is none. */
   endConnections(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export function createListener(options: Options, certificate: Certificate | unde
   server.on("connection", (connection: Socket) => track(connections, connection));
   return {
     server,
+    each: (visit) => (certificate === undefined ? connections : secured).forEach(visit),
     async endConnections() {
       await endAll(secured);
       // Those of a TLS socket are gone; what is left over TLS is in its handshake, and has nothing written to it.

@@ -187,6 +187,12 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
         message: "x3sproxy is busy. Try again shortly.",
         headers: [["retry-after", "1"]],
       };
+    case "stopping":
+      return {
+        status: 503,
+        message: "x3sproxy is being stopped here. Try again: another process answers.",
+        headers: [["retry-after", "1"]],
+      };
     case "internal_error":
       return { status: 500, message: "x3sproxy failed to handle this request." };
     case "upstream_address_refused":

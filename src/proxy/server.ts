@@ -2,6 +2,7 @@
 // forwarded that did not come down this line.
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Access, Grant, Limiter, OpenCall } from "../access/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
@@ -17,12 +18,13 @@ import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
 import { createDeadlineClock, type Waiting } from "./deadlines.ts";
 import { createExchanges, type ExchangeSink } from "./exchange.ts";
-import { discardRest, linger, reset } from "./endings.ts";
+import { discardRest, endByLinger, linger, reset } from "./endings.ts";
 import { Forwarding, type ForwardContext } from "./forward.ts";
 import { fieldValue } from "./headers.ts";
 import { createListener } from "./listener.ts";
 import type { OpenCount } from "./open-counts.ts";
 import { answerOwn } from "./own-endpoints.ts";
+import { noteRequestIds } from "./request-ids.ts";
 import { rawRefusal, sendRefusal, type RefusalContext } from "./refusal.ts";
 import { providerHostSuffix } from "./route.ts";
 import { beginHandshake, Tunnel } from "./upgrade.ts";
@@ -34,11 +36,18 @@ const HEADERS_TIMEOUT_MS = 30_000;
 // After which idle time the system asks a client whether it is still there: nobody else would notice one that vanished.
 const PROBE_AFTER_MS = 60_000;
 const DRAIN_POLL_MS = 50;
+// A connection that was told, before the drain, that it is kept: for so long after its answer the next request may come on it.
+const KEPT_MS = 1000;
+// How long what was cut may take to say goodbye.
+const CUT_WITHIN_MS = 2000;
 
 export interface Proxy {
   /** Begins to listen; resolves to the address that it got. */
   listen(address: ListenAddress): Promise<ListenAddress>;
-  /** Takes no new work, lets what is open end within the drain deadline, then cuts it. */
+  /**
+   * Ends each connection with its next answer, after the drain delay takes no new ones, lets what is open end within the drain
+   * deadline, then cuts it.
+   */
   drain(): Promise<void>;
   /** Emits the records that wait; for a process that ends without a drain. */
   flush(): void;
@@ -96,6 +105,9 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
   const registering = createRegistering({ access, clock, publicUrl: config.publicUrl });
   const answers = new WeakMap<Duplex, Answer>();
+  /** Of connections with pipelined requests, the answer to the last one; and the answers that others are to follow. */
+  const lastOf = new WeakMap<Duplex, Answer>();
+  const followed = new WeakSet<Answer>();
   let draining = false;
 
   /** Down the line; `forward` is the one step in which HTTP and WebSocket differ. */
@@ -123,6 +135,7 @@ export function createProxy(o: ProxyOptions): Proxy {
               answer(call, response, 200);
               break;
             case "register":
+              noteRequestIds(exchange, request.rawHeaders);
               registering.answer(call, response, (reason) => {
                 if (response.destroyed) exchanges.end(exchange, "client_left");
                 else if (reason === undefined) exchanges.end(exchange, "completed");
@@ -184,6 +197,7 @@ export function createProxy(o: ProxyOptions): Proxy {
 
   const answer = (call: Call, response: Answer, status: number): void => {
     call.exchange.status = status;
+    noteRequestIds(call.exchange, call.request.rawHeaders);
     response.writeHead(status, ["cache-control", "no-store"]);
     response.end();
     exchanges.end(call.exchange, "completed");
@@ -191,6 +205,8 @@ export function createProxy(o: ProxyOptions): Proxy {
 
   const refuse = (call: Call, response: Answer, reason: RefusalReason): void => {
     const { exchange, request } = call;
+    // What was refused before its token was looked for.
+    if (exchange.agentId === undefined) noteRequestIds(exchange, request.rawHeaders);
     if (response.begun || response.destroyed) {
       response.destroy();
     } else {
@@ -201,19 +217,38 @@ export function createProxy(o: ProxyOptions): Proxy {
         reason === "bad_request" ||
         fieldValue(request.rawHeaders, "expect") !== undefined;
       exchange.status = sendRefusal(response, reason, call.refusalContext(), ends);
-      if (!request.complete) discardRest(request);
+      if (!request.complete) {
+        discardRest(request);
+        if (draining) endByLinger(request.socket);
+      }
     }
     exchanges.end(exchange, "refused", reason);
+  };
+
+  /** Its connection ends with it, unless it is to carry another answer that is already asked for. */
+  const endConnectionWith = (response: Answer): void => {
+    response.shouldKeepAlive = followed.has(response);
+  };
+
+  /** Notes that a request has come behind another one. */
+  const follow = (socket: Socket, response: Answer): void => {
+    const last = lastOf.get(socket);
+    const before = last === undefined || last.closed ? answers.get(socket) : last;
+    lastOf.set(socket, response);
+    if (before === undefined) return;
+    followed.add(before);
+    if (draining && !before.begun) endConnectionWith(before);
   };
 
   const serve = (request: IncomingMessage, response: Answer, waits: boolean): void => {
     // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): few have safe methods.
     if (response.socket === null) {
+      follow(request.socket, response);
       response.once("socket", () => serve(request, response, waits));
       return;
     }
     answers.set(response.socket, response);
-    if (draining) response.shouldKeepAlive = false;
+    if (draining) endConnectionWith(response);
     handle(request, response, false, (call, { plan, grant }) => {
       if (waits) response.writeContinue();
       new Forwarding(forwarding, grant, call.exchange, request, response, plan, (reason) =>
@@ -273,6 +308,18 @@ export function createProxy(o: ProxyOptions): Proxy {
     return false;
   };
 
+  /** Has each connection end with its answer; gives those of the answers for which it is too late, since they have begun. */
+  const endKeptConnections = (): Answer[] => {
+    const begun: Answer[] = [];
+    listener.each((socket) => {
+      const current = answers.get(socket);
+      if (current === undefined || current.closed) return;
+      if (current.begun) begun.push(current);
+      else endConnectionWith(current);
+    });
+    return begun;
+  };
+
   const headersTimeoutMs = Math.min(HEADERS_TIMEOUT_MS, config.deadlines.clientIdleMs);
   const options = {
     ServerResponse: Answer,
@@ -316,18 +363,30 @@ export function createProxy(o: ProxyOptions): Proxy {
   return {
     listen: (address) => listen(server, address),
     async drain() {
-      const until = clock.monotonicMs() + config.deadlines.drainMs;
+      const { drainMs, drainDelayMs } = config.deadlines;
+      const untilMs = clock.monotonicMs() + drainMs;
       draining = true;
+      let kept = endKeptConnections();
+      await delay(Math.min(drainDelayMs, drainMs));
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      while (exchanges.open > 0 && clock.monotonicMs() < until) {
-        server.closeIdleConnections();
-        await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+      const keptMs = drainDelayMs === 0 ? 0 : KEPT_MS;
+      let keptUntilMs = 0;
+      for (;;) {
+        const nowMs = clock.monotonicMs();
+        const open = kept.filter((answer) => !answer.closed);
+        if (open.length < kept.length) keptUntilMs = nowMs + keptMs;
+        kept = open;
+        if (nowMs >= untilMs || (exchanges.open === 0 && nowMs >= keptUntilMs)) break;
+        if (nowMs >= keptUntilMs) server.closeIdleConnections();
+        await delay(DRAIN_POLL_MS);
       }
       const sweep = access.beginCutting();
       deadlineClock.each((open) => {
-        if (open.cut("overloaded")) sweep.add(open.grant, "overloaded");
+        if (open.cut("stopping")) sweep.add(open.grant, "stopping");
       });
       sweep.end();
+      const goneMs = clock.monotonicMs() + CUT_WITHIN_MS;
+      while (exchanges.open > 0 && clock.monotonicMs() < goneMs) await delay(DRAIN_POLL_MS);
       await listener.endConnections();
       await closed;
       deadlineClock.close();

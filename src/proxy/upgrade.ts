@@ -7,12 +7,16 @@ import type { Grant } from "../access/index.ts";
 import type { RefusalReason } from "../errors.ts";
 import { Answer } from "./answer.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
+import { linger } from "./endings.ts";
+import { FrameTracker, GOING_AWAY_FRAME } from "./frames.ts";
 import { Forwarding, type ForwardContext, type Plan, type Refuse } from "./forward.ts";
 import { hasHeader, responseSection } from "./headers.ts";
 import { rawHead } from "./upstream-answer.ts";
 
 // A client has nothing to say before the handshake is done; what it says nevertheless is kept up to about here.
 const EARLY_BYTES = 64 * 1024;
+// How long a frame that is under way may take to its end, before which no other may begin.
+const FRAME_MS = 1000;
 
 /** The client's side of an upgrade until it is granted: a plain HTTP answer, and what the client has sent early. */
 export interface Handshake {
@@ -46,6 +50,7 @@ export class Tunnel extends Forwarding {
   readonly #client: Socket;
   #directions: readonly Direction[] = [];
   #outcome: Outcome = "completed";
+  #isGoingAway = false;
 
   /** `subprotocolScheme`: the subprotocol to name when the client's credential stood among its subprotocols and the upstream names none. */
   constructor(
@@ -92,7 +97,7 @@ export class Tunnel extends Forwarding {
     this.answerBegan();
     const nowMs = (): number => context.deadlineClock.nowMs();
     const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes));
-    const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n));
+    const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n), true);
     this.#directions = [up, down];
     for (const chunk of this.#early) up.pass(chunk);
     client.once("close", () => this.#closed());
@@ -110,12 +115,15 @@ export class Tunnel extends Forwarding {
   override cut(reason: RefusalReason): boolean {
     if (this.#directions.length === 0) return super.cut(reason);
     if (this.#outcome !== "completed") return false;
-    this.#close("cut");
+    this.exchange.cutBy = reason;
+    if (reason === "stopping") this.#goAway();
+    else this.#close("cut");
     return true;
   }
 
   #head(raw: readonly Buffer[]): string {
-    const { headers } = responseSection(raw);
+    const { headers, requestId } = responseSection(raw);
+    this.noteAnswerId(requestId);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
     const subprotocolScheme = this.#subprotocolScheme;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {
@@ -124,12 +132,26 @@ export class Tunnel extends Forwarding {
     return rawHead(101, headers);
   }
 
+  /** Takes leave of the client as WebSockets do. */
+  #goAway(): void {
+    this.#outcome = "cut";
+    this.#isGoingAway = true;
+    const client = this.#client;
+    const late = setTimeout(() => client.destroy(), FRAME_MS);
+    this.#directions[1]?.endWith(GOING_AWAY_FRAME, () => {
+      clearTimeout(late);
+      client.removeAllListeners("data");
+      linger(client);
+    });
+  }
+
   #close(outcome: Outcome): void {
     this.#outcome = outcome;
     for (const { to } of this.#directions) to.destroy();
   }
 
   #closed(): void {
+    if (this.#isGoingAway && !this.#client.closed) return;
     this.context.deadlineClock.delete(this);
     for (const { to } of this.#directions) to.destroySoon();
     this.context.exchanges.end(this.exchange, this.#outcome);
@@ -144,8 +166,18 @@ class Direction {
   readonly #from: Socket;
   readonly #nowMs: () => number;
   readonly #count: (bytes: number) => void;
+  readonly #frames: FrameTracker | undefined;
+  #last: { readonly frame: Buffer; readonly then: () => void } | undefined;
 
-  constructor(from: Socket, to: Socket, nowMs: () => number, count: (bytes: number) => void) {
+  /** `framed`: it can be ended by a frame. */
+  constructor(
+    from: Socket,
+    to: Socket,
+    nowMs: () => number,
+    count: (bytes: number) => void,
+    framed = false,
+  ) {
+    this.#frames = framed ? new FrameTracker() : undefined;
     this.#from = from;
     this.to = to;
     this.#nowMs = nowMs;
@@ -163,7 +195,29 @@ class Direction {
     from.resume();
   }
 
+  /** Passes nothing more but the rest of the frame that is under way, and then `frame`. */
+  endWith(frame: Buffer, then: () => void): void {
+    this.#last = { frame, then };
+    this.#endBetweenFrames();
+  }
+
+  #endBetweenFrames(): void {
+    if (this.#last === undefined || this.#frames?.isBetweenFrames !== true) return;
+    this.#from.removeAllListeners("data");
+    this.#from.pause();
+    this.to.write(this.#last.frame);
+    this.#last.then();
+  }
+
   pass(chunk: Buffer): void {
+    if (this.#last !== undefined) {
+      const rest = this.#frames?.followToEnd(chunk) ?? 0;
+      this.#count(rest);
+      this.to.write(chunk.subarray(0, rest));
+      this.#endBetweenFrames();
+      return;
+    }
+    this.#frames?.follow(chunk);
     this.#count(chunk.length);
     if (this.to.write(chunk)) return;
     this.stuckMs ??= this.#nowMs();

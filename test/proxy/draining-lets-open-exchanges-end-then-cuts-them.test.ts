@@ -92,16 +92,17 @@ describe("draining lets open exchanges end, then cuts them", () => {
     const handshaking = await openWireClient(plane.port);
     handshaking.send(webSocketHead(plane.token, "/openai/v1/silent"));
     await eventually(() => upstream.connections.length === 3);
-    const closed = once(webSocket, "close");
+    const closed = once(webSocket, "close") as Promise<[number]>;
 
     await plane.drain();
 
     await assert.rejects(streaming.answer());
-    await closed;
+    assert.equal((await closed)[0], 1001);
     for (const client of [waiting, handshaking]) {
       const answer = await client.answer();
       assert.equal(answer.status, 503);
-      assert.equal(answer.header("x3sproxy-refusal"), "overloaded");
+      assert.equal(answer.header("x3sproxy-refusal"), "stopping");
+      assert.equal(answer.header("connection"), "close");
       await client.ended();
     }
     await eventually(() => upstream.connections.every(({ socket }) => socket.destroyed));

@@ -39,6 +39,7 @@ const STATUSES: Record<RefusalReason, number> = {
   secret_unreadable: 503,
   store_unavailable: 503,
   overloaded: 503,
+  stopping: 503,
   internal_error: 500,
   upstream_address_refused: 403,
   upstream_unreachable: 502,

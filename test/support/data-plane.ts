@@ -78,6 +78,7 @@ export async function openDataPlane(
     X3SPROXY_PROXY_ADDR: "127.0.0.1:0",
     X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8,::1/128",
     X3SPROXY_DRAIN_TIMEOUT: "1s",
+    X3SPROXY_DRAIN_DELAY: "0s",
     ...o.env,
   });
   const lines: Record<string, unknown>[] = [];

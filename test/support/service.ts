@@ -55,6 +55,8 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The owner's API key, where an earlier service on this database was given it. */
   readonly apiKey?: string;
+  /** Where `env` has it listen for metrics. */
+  readonly metricsUrl?: string;
 }
 
 /** Starts the service on free ports and waits until it is ready. */
@@ -70,6 +72,7 @@ export async function runService(options: ServiceOptions = {}): Promise<RunningS
     X3SPROXY_PROXY_ADDR: `127.0.0.1:${proxyPort}`,
     X3SPROXY_ADMIN_ADDR: `127.0.0.1:${adminPort}`,
     X3SPROXY_METRICS_ADDR: `127.0.0.1:${metricsPort}`,
+    X3SPROXY_DRAIN_DELAY: "0s",
     ...(database === undefined
       ? {}
       : { DATABASE_URL: database.ownerUrl, X3SPROXY_MASTER_KEY: database.masterKey }),
@@ -86,7 +89,7 @@ export async function runService(options: ServiceOptions = {}): Promise<RunningS
   process.once("exit", killWithUs);
   void exited.then(() => process.off("exit", killWithUs));
 
-  const metricsUrl = `http://127.0.0.1:${metricsPort}`;
+  const metricsUrl = options.metricsUrl ?? `http://127.0.0.1:${metricsPort}`;
   try {
     await untilReady(`${metricsUrl}/readyz`, child, output);
   } catch (error) {

@@ -1,0 +1,59 @@
+// Where the frames of a WebSocket begin and end in the bytes of one direction (RFC 6455, 5.2). Looks at their heads alone.
+
+const GOING_AWAY = 1001;
+
+/** The frame by which a server that goes down ends a WebSocket (RFC 6455, 5.5.1, 7.4.1). */
+export const GOING_AWAY_FRAME = Buffer.from([0x88, 2, GOING_AWAY >> 8, GOING_AWAY & 0xff]);
+
+export class FrameTracker {
+  /** Bytes of the frame's payload that are yet to come. */
+  #payloadLeft = 0;
+  /** Bytes of its head that have come. */
+  #headRead = 0;
+  #lengthBytes = 0;
+  #headLength = 2;
+  #length = 0;
+
+  /** Whether the last frame is whole, so that another may begin. */
+  get isBetweenFrames(): boolean {
+    return this.#payloadLeft === 0 && this.#headRead === 0;
+  }
+
+  /** Takes the next bytes. */
+  follow(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length;) at = this.#step(chunk, at);
+  }
+
+  /** Takes the next bytes up to the end of the frame under way; returns how many these are. */
+  followToEnd(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && !this.isBetweenFrames) at = this.#step(chunk, at);
+    return at;
+  }
+
+  #step(chunk: Buffer, at: number): number {
+    if (this.#payloadLeft > 0) {
+      const taken = Math.min(this.#payloadLeft, chunk.length - at);
+      this.#payloadLeft -= taken;
+      return at + taken;
+    }
+    this.#takeHeadByte(chunk[at] ?? 0);
+    return at + 1;
+  }
+
+  #takeHeadByte(byte: number): void {
+    const index = this.#headRead++;
+    if (index === 1) {
+      const short = byte & 0x7f;
+      this.#lengthBytes = short === 127 ? 8 : short === 126 ? 2 : 0;
+      this.#headLength = 2 + this.#lengthBytes + ((byte & 0x80) === 0 ? 0 : 4);
+      this.#length = short < 126 ? short : 0;
+    } else if (index > 1 && index < 2 + this.#lengthBytes) {
+      this.#length = this.#length * 256 + byte;
+    }
+    if (this.#headRead < 2 || this.#headRead < this.#headLength) return;
+    this.#payloadLeft = this.#length;
+    this.#headRead = 0;
+    this.#headLength = 2;
+  }
+}
