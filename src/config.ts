@@ -1,6 +1,7 @@
 // The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
 // since some are secrets.
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import ipaddr from "ipaddr.js";
 import { ConfigError } from "./errors.ts";
@@ -50,6 +51,8 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** `stdout`, `stderr`, or the absolute path of a file. */
   readonly logFile: string;
+  /** How many processes serve; 1: this one, and no other. */
+  readonly workers: number;
 }
 
 /** All in milliseconds. */
@@ -90,6 +93,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_WORKERS = 128;
 
 /** Reads `12h`, `90s`, `250ms`, `7d`, `10m` into milliseconds; undefined when `text` is none of these. */
 export function parseDuration(text: string): number | undefined {
@@ -114,11 +118,11 @@ export function readConfig(env: Environment = process.env): Config {
     get("X3SPROXY_METRICS_ADDR") ?? "127.0.0.1:9464",
   );
   const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
-  const databaseUrl = get("DATABASE_URL");
+  const databaseUrl = secret("DATABASE_URL", get);
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new ConfigError("DATABASE_URL: give a URL that begins with postgres://");
   }
-  const redisUrl = get("REDIS_URL");
+  const redisUrl = secret("REDIS_URL", get);
   if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
     throw new ConfigError(
       "REDIS_URL: give a URL as in redis://host:6379 or rediss://user:password@host:6379/0",
@@ -189,6 +193,7 @@ export function readConfig(env: Environment = process.env): Config {
     redeployGraceMs: duration("X3SPROXY_REDEPLOY_GRACE", "60s", "0s"),
     logLevel,
     logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
+    workers: workerCount(get("X3SPROXY_WORKERS") ?? "1"),
   });
 }
 
@@ -246,6 +251,33 @@ function address(name: string, text: string): ListenAddress {
     throw new ConfigError(`${name}: give host:port, as in 127.0.0.1:8787 or [::1]:8787`);
   }
   return Object.freeze({ host: match[1] ?? (match[2] || "0.0.0.0"), port });
+}
+
+/** A setting whose value may also stand in a file, named by the setting with `_FILE` behind its name. */
+function secret(name: string, get: (name: string) => string | undefined): string | undefined {
+  const value = get(name);
+  const file = get(`${name}_FILE`);
+  if (file === undefined) return value;
+  if (value !== undefined) throw new ConfigError(`set ${name} or ${name}_FILE, not both`);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8").trim();
+  } catch (error) {
+    // The path is not quoted: it may be a URL that was put into the wrong variable.
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`${name}_FILE: can't read the file (${code})`);
+  }
+  if (text === "") throw new ConfigError(`${name}_FILE: the file is empty`);
+  return text;
+}
+
+function workerCount(text: string): number {
+  if (text === "auto") return availableParallelism();
+  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_WORKERS) {
+    throw new ConfigError(`X3SPROXY_WORKERS: give a number from 1 to ${MAX_WORKERS}, or auto`);
+  }
+  return count;
 }
 
 function isRedisUrl(text: string): boolean {

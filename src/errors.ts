@@ -48,6 +48,17 @@ export type RefusalReason =
   | "upstream_first_byte_timeout"
   | "upstream_protocol_error";
 
+/** One of several processes that serve could not start. The message is for people. */
+export class WorkerFailure extends Error {
+  override name = "WorkerFailure";
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** The service can't start as it is configured. The message says what to do; it is printed without a stack. */
 export class ConfigError extends Error {
   override name = "ConfigError";

@@ -1,4 +1,5 @@
 // Metrics and health, on a listener of their own: nothing here needs a credential, so nothing here may tell a secret.
+// With workers it belongs to the first process, which asks them.
 import { createServer } from "node:http";
 import type { Clock } from "./clock.ts";
 import type { ListenAddress } from "./config.ts";
@@ -13,12 +14,14 @@ export type NotReady =
   /** It is about to end. */
   | "draining"
   /** The database does not answer. */
-  | "database_unavailable";
+  | "database_unavailable"
+  /** More than half of the workers can't do their work. */
+  | "workers_unavailable";
 
 export interface Health {
   listen(address: ListenAddress): Promise<ListenAddress>;
-  /** From now on ready as long as the database answers. */
-  begin(pool: Pool): void;
+  /** From now on ready as long as `look` finds nothing. */
+  begin(look: () => Promise<NotReady | undefined>): void;
   /** From now on not ready. */
   drain(): void;
   close(): Promise<void>;
@@ -28,18 +31,21 @@ const CHECK_WITHIN_MS = 2000;
 // However often it is asked, the database is asked once in this time.
 const FRESH_MS = 300;
 
-/** `/metrics`, `/healthz` (this process lives) and `/readyz` (it can do its work). */
-export function createHealth({ metrics, clock }: { metrics: Metrics; clock: Clock }): Health {
-  let databaseAnswers: (() => Promise<boolean>) | undefined;
+/** `/metrics`, `/healthz` (this process lives) and `/readyz` (what it speaks for can do its work). */
+export function createHealth({
+  metrics,
+}: {
+  metrics: Pick<Metrics, "text" | "contentType">;
+}): Health {
+  let look: (() => Promise<NotReady | undefined>) | undefined;
   let draining = false;
   const problem = async (): Promise<NotReady | undefined> => {
     if (draining) return "draining";
-    if (databaseAnswers === undefined) return "starting";
-    const answers = await databaseAnswers();
-    if (isDraining()) return "draining";
-    return answers ? undefined : "database_unavailable";
+    if (look === undefined) return "starting";
+    const found = await look();
+    return isDraining() ? "draining" : found;
   };
-  // It may have changed while the database was asked.
+  // It may have changed while others were asked.
   const isDraining = (): boolean => draining;
   const server = createServer((request, response) => {
     const send = (status: number, text: string, type = "text/plain; charset=utf-8"): void => {
@@ -73,7 +79,7 @@ export function createHealth({ metrics, clock }: { metrics: Metrics; clock: Cloc
   });
   return {
     listen: (address) => listen(server, address),
-    begin: (pool) => void (databaseAnswers = createDatabaseCheck(pool, clock)),
+    begin: (given) => void (look = given),
     drain: () => void (draining = true),
     close: () =>
       new Promise((resolve) => {
@@ -87,7 +93,7 @@ export function createHealth({ metrics, clock }: { metrics: Metrics; clock: Cloc
  * Whether the database answers within 2 s. All who ask share one query, and its answer for a moment: with the database away, a
  * query can wait for longer than those who ask.
  */
-function createDatabaseCheck(pool: Pool, clock: Clock): () => Promise<boolean> {
+export function createDatabaseCheck(pool: Pool, clock: Clock): () => Promise<boolean> {
   let current: Promise<boolean> | undefined;
   let endedMs: number | undefined;
   return () => {

@@ -43,6 +43,8 @@ export interface LogFields {
   count?: number | undefined;
   durationMs?: number | undefined;
   signal?: string | undefined;
+  /** Of the line's subject; a worker's own lines have its number anyway. */
+  worker?: number | undefined;
   /** On whose behalf a call was made, by names that the agent gives. */
   context?: Readonly<Record<string, string>> | undefined;
 }
@@ -64,14 +66,22 @@ export interface Log {
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 };
 type Level = keyof typeof LEVELS;
 
-/** Makes a log that writes one JSON object a line to `destination` (standard output by default). */
-export function createLog(o: { level: Level | "silent"; destination?: LogDestination }): Log {
+/**
+ * Makes a log that writes one JSON object a line to `destination` (standard output by default). `worker`: each line has this
+ * number.
+ */
+export function createLog(o: {
+  level: Level | "silent";
+  destination?: LogDestination;
+  worker?: number;
+}): Log {
   if (o.level === "silent") {
     const nothing = { flush: () => Promise.resolve(), droppedLines: () => 0 };
     return { debug: drop, info: drop, warn: drop, error: drop, ...nothing };
   }
   const destination = o.destination ?? openLogOutput("stdout");
   const least = LEVELS[o.level];
+  const origin = o.worker === undefined ? "" : `"worker":${o.worker},`;
   let stampedMs = 0;
   let stamp = "";
   const writeAt =
@@ -84,7 +94,7 @@ export function createLog(o: { level: Level | "silent"; destination?: LogDestina
       const rest = JSON.stringify(fields).slice(1);
       const comma = rest === "}" ? "" : ",";
       destination.write(
-        `{"level":${number},"time":"${stamp}","msg":${JSON.stringify(message)}${comma}${rest}\n`,
+        `{"level":${number},"time":"${stamp}",${origin}"msg":${JSON.stringify(message)}${comma}${rest}\n`,
       );
     };
   const at = (level: Level): Write => (LEVELS[level] < least ? drop : writeAt(LEVELS[level]));

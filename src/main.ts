@@ -36,9 +36,10 @@ import type { Config, ListenAddress } from "./config.ts";
 import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from "./db/index.ts";
 import { ConfigError } from "./errors.ts";
 import { createFigures } from "./figures.ts";
-import { createHealth } from "./health.ts";
+import { createDatabaseCheck, createHealth } from "./health.ts";
 import { bootstrap, createIdentity } from "./identity/index.ts";
 import { newProcessId } from "./ids.ts";
+import { findFree } from "./listen.ts";
 import { errorFields, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { builtInProviders } from "./providers/index.ts";
@@ -50,7 +51,15 @@ import {
   loadMasterKey,
   openLogSigner,
   verifyMasterKey,
+  type MasterKey,
 } from "./vault/index.ts";
+import {
+  createPrimaryMetrics,
+  createSupervisor,
+  type Supervisor,
+  type Task,
+  type WorkerAnswers,
+} from "./workers/index.ts";
 
 /** The running service. URLs are those that it listens on, not those that others may reach it by. */
 export interface Service {
@@ -68,12 +77,98 @@ export interface Service {
   stop(): Promise<void>;
 }
 
+/** One of several processes that serve; the first one of them speaks for all. */
+export interface WorkerService extends WorkerAnswers {
+  readonly proxyUrl: string;
+  readonly adminUrl: string;
+  /** As a Service does. */
+  stop(): Promise<void>;
+  /** Cuts what is open, at once. */
+  cut(): void;
+}
+
 type Close = () => Promise<void> | void;
 
+const POOL_MAX = 4;
 const ACTIVITY_POOL = { max: 1, deadlineMs: 3000 };
+// A worker's: of the two pools, the activity, the notifications and their heartbeat, and one to start by.
+const CONNECTIONS_EACH = 8;
+// For what a worker does after its drain, before it is killed.
+const WORKER_CLOSE_MS = 15_000;
 
 /** Starts everything and listens. Throws ConfigError where the operator has to change something; then nothing is left running. */
-export async function startService(config: Config, log: Log): Promise<Service> {
+export function startService(config: Config, log: Log): Promise<Service> {
+  return starting(log, (closers, closeAll) => build(config, log, closers, closeAll));
+}
+
+/** The same in one of several processes: the first one has the task's database ready. */
+export function startWorker(config: Config, log: Log, task: Task): Promise<WorkerService> {
+  const own = { ...config, ...task };
+  return starting(log, (closers, closeAll) => build(own, log, closers, closeAll, task));
+}
+
+/**
+ * Starts everything that serves in processes of its own, `config.workers` of them. `relay` takes lines of their logs, `complain` what
+ * people should read. Throws as `startService` does, and WorkerFailure.
+ */
+export function startWorkers(
+  config: Config,
+  log: Log,
+  talk: { relay: (lines: string) => void; complain: (text: string) => void },
+): Promise<Service> {
+  return starting(log, async (closers, closeAll) => {
+    const metrics = createPrimaryMetrics();
+    let workers: Supervisor | undefined;
+    const health = createHealth({
+      metrics: {
+        contentType: metrics.contentType,
+        text: () => workers?.metricsText() ?? Promise.resolve(""),
+      },
+    });
+    closers.push(() => health.close());
+    const metricsAddress = await health.listen(config.metricsAddress);
+    const { masterKey, ownerUrl } = await prepare(config, log, closers);
+    const setup = await bootstrapFiles(config, ownerUrl);
+    if (masterKey.warning !== undefined) log.warn(masterKey.warning);
+    const task: Task = {
+      ownerUrl,
+      workspaceId: setup.workspaceId,
+      proxyAddress: await findFree(config.proxyAddress),
+      adminAddress: await findFree(config.adminAddress),
+    };
+    const supervisor = createSupervisor({
+      ...{ count: config.workers, task, ...talk, clock: systemClock, log, metrics },
+    });
+    workers = supervisor;
+    closers.push(() => supervisor.stop(config.deadlines.drainMs + WORKER_CLOSE_MS));
+    const urls = await supervisor.start();
+    health.begin(async () => ((await supervisor.isReady()) ? undefined : "workers_unavailable"));
+    log.info("workers serve", { count: config.workers });
+    if (config.redisUrl === undefined) {
+      log.warn(
+        "limits hold for each worker by itself: agents may use this many times theirs; set REDIS_URL to share",
+        {
+          count: config.workers,
+        },
+      );
+    }
+    return {
+      ...urls,
+      ...described(config, log, setup),
+      metricsUrl: urlOf(metricsAddress),
+      async stop() {
+        health.drain();
+        await closeAll();
+        log.info("stopped");
+      },
+    };
+  });
+}
+
+async function starting<T>(
+  log: Log,
+  start: (closers: Close[], closeAll: () => Promise<void>) => Promise<T>,
+): Promise<T> {
   const closers: Close[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) {
@@ -84,11 +179,35 @@ export async function startService(config: Config, log: Log): Promise<Service> {
     }
   };
   try {
-    return await build(config, log, closers, closeAll);
+    return await start(closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
   }
+}
+
+/** The database as this version needs it, and the key that it was sealed under. */
+async function prepare(
+  config: Config,
+  log: Log,
+  closers: Close[],
+): Promise<{ masterKey: MasterKey; ownerUrl: string }> {
+  checkOverrides(config);
+  const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
+  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+  await migrate(ownerUrl);
+  await verifyMasterKey(ownerUrl, masterKey);
+  return { masterKey, ownerUrl };
+}
+
+/** A worker reads the key by itself, so that it goes over no channel; and it may differ by now. */
+async function prepareWorker(
+  config: Config,
+  ownerUrl: string,
+): Promise<{ masterKey: MasterKey; ownerUrl: string }> {
+  const masterKey = await loadMasterKey(config, { mayCreate: false });
+  await verifyMasterKey(ownerUrl, masterKey);
+  return { masterKey, ownerUrl };
 }
 
 async function build(
@@ -96,8 +215,8 @@ async function build(
   log: Log,
   closers: Close[],
   closeAll: () => Promise<void>,
-): Promise<Service> {
-  checkOverrides(config);
+  worker?: Task,
+): Promise<Service & WorkerService> {
   const clock = systemClock;
   const metrics = createMetrics();
   let droppedLines = 0;
@@ -111,22 +230,27 @@ async function build(
   if (certificate !== undefined) {
     metrics.beforeScrape(() => metrics.certificateExpiry.set(certificate.validUntilMs() / 1000));
   }
-  const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
-  if (masterKey.warning !== undefined) log.warn(masterKey.warning);
-  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
-  const health = createHealth({ metrics, clock });
-  closers.push(() => health.close());
-  const metricsAddress = await health.listen(config.metricsAddress);
-  await migrate(ownerUrl);
-  await verifyMasterKey(ownerUrl, masterKey);
+  // With workers it is the first process that tells how all are.
+  const health = worker === undefined ? createHealth({ metrics }) : undefined;
+  closers.push(() => health?.close());
+  const metricsAddress = await health?.listen(config.metricsAddress);
+  const { masterKey, ownerUrl } =
+    worker === undefined
+      ? await prepare(config, log, closers)
+      : await prepareWorker(config, worker.ownerUrl);
+  // With workers, the first process says it once for all.
+  if (masterKey.warning !== undefined && worker === undefined) log.warn(masterKey.warning);
   const vault = await createVault(masterKey);
   const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
   const logSigner = await openLogSigner(ownerUrl, masterKey);
-  const setup = await bootstrapFiles(config, ownerUrl);
-  await recordMigrations(ownerUrl);
+  const setup =
+    worker === undefined
+      ? await bootstrapFiles(config, ownerUrl)
+      : { ...worker, setupToken: undefined };
   const processId = newProcessId();
 
-  const controlPool = createPool(logins.controlUrl, { measured: { metrics, as: "control" } });
+  const max = Math.max(2, Math.ceil(POOL_MAX / config.workers));
+  const controlPool = createPool(logins.controlUrl, { max, measured: { metrics, as: "control" } });
   closers.push(() => controlPool.close());
   const sequencer = createSequencer({ pool: controlPool, signer: logSigner, log });
   closers.push(() => sequencer.close());
@@ -136,7 +260,7 @@ async function build(
   });
   await serviceEvents.start();
   closers.push(() => serviceEvents.stop());
-  const proxyPool = createPool(logins.proxyUrl, { measured: { metrics, as: "proxy" } });
+  const proxyPool = createPool(logins.proxyUrl, { max, measured: { metrics, as: "proxy" } });
   closers.push(() => proxyPool.close());
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
   closers.push(() => changes.close());
@@ -222,31 +346,45 @@ async function build(
 
   const proxyAddress = await proxy.listen(config.proxyAddress);
   const adminAddress = await admin.listen(config.adminAddress);
-  health.begin(proxyPool);
+  const databaseAnswers = createDatabaseCheck(proxyPool, clock);
+  health?.begin(async () => ((await databaseAnswers()) ? undefined : "database_unavailable"));
   const listening = { proxy: proxyAddress, admin: adminAddress, metrics: metricsAddress };
-  for (const [route, { host, port }] of Object.entries(listening)) {
-    log.info("listening", { route, address: `${host}:${port}` });
-  }
-  const httpsNeeded = plainOverNetwork(config.dashboardUrl);
-  if (httpsNeeded) {
-    log.warn("nobody can sign in: X3SPROXY_DASHBOARD_URL is plain http over a network");
+  for (const [route, address] of Object.entries(listening)) {
+    if (address === undefined) continue;
+    log.info("listening", { route, address: `${address.host}:${address.port}` });
   }
   return {
-    httpsNeeded,
+    ...described(config, log, worker === undefined && setup),
     proxyUrl: urlOf(proxyAddress, certificate && "https"),
     adminUrl: urlOf(adminAddress, certificate && "https"),
-    metricsUrl: urlOf(metricsAddress),
-    dataDir: config.dataDir,
-    embedded: config.databaseUrl === undefined,
-    setupUrl:
-      setup.setupToken === undefined
-        ? undefined
-        : `${config.dashboardUrl}/setup#token=${setup.setupToken}`,
+    metricsUrl: urlOf(metricsAddress ?? config.metricsAddress),
+    isReady: databaseAnswers,
+    figures: () => metrics.figures(),
+    cut: () => proxy.cut(),
     async stop() {
-      health.drain();
+      health?.drain();
       await closeAll();
       log.info("stopped");
     },
+  };
+}
+
+/** What the first process tells of a service. `setup`: false in a worker, which has nothing to tell. */
+function described(
+  config: Config,
+  log: Log,
+  setup: { setupToken: string | undefined } | false,
+): Pick<Service, "httpsNeeded" | "dataDir" | "embedded" | "setupUrl"> {
+  const httpsNeeded = plainOverNetwork(config.dashboardUrl);
+  if (httpsNeeded && setup !== false) {
+    log.warn("nobody can sign in: X3SPROXY_DASHBOARD_URL is plain http over a network");
+  }
+  const token = setup === false ? undefined : setup.setupToken;
+  return {
+    httpsNeeded,
+    dataDir: config.dataDir,
+    embedded: config.databaseUrl === undefined,
+    setupUrl: token === undefined ? undefined : `${config.dashboardUrl}/setup#token=${token}`,
   };
 }
 
@@ -285,7 +423,9 @@ function hasCluster(config: Config): boolean {
 }
 
 async function startOwnDatabase(config: Config, log: Log, closers: Close[]): Promise<string> {
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log });
+  const settings: Record<string, string> =
+    config.workers === 1 ? {} : { max_connections: String(50 + CONNECTIONS_EACH * config.workers) };
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log, settings });
   closers.push(() => embedded.stop());
   return embedded.ownerUrl;
 }
@@ -303,6 +443,7 @@ async function bootstrapFiles(
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
     await writePrivateFile(path, `${apiKey}\n`);
   }
+  await recordMigrations(ownerUrl);
   return { workspaceId, setupToken };
 }
 

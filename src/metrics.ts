@@ -1,10 +1,14 @@
 // The metrics registry and every metric's name. Label values come from fixed sets only, never from a client:
-// a provider label is a built-in name or "custom". docs/monitoring.md explains each metric.
+// a provider label is a built-in name or "custom". A gauge says by its aggregator how several workers' make
+// one, if not as their sum. docs/monitoring.md explains each metric.
 import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import { Histogram } from "./histogram.ts";
 import { startAtZero } from "./metric-labels.ts";
 
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+/** How several processes' values of a gauge make one. */
+type Aggregator = "sum" | "first" | "min" | "max";
+
 const TOTAL_SECONDS = [0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 const ADDED_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
@@ -42,10 +46,11 @@ export function createMetrics() {
     name: string,
     help: string,
     labelNames: readonly L[] = [],
-  ) => new Gauge<L>({ name: `x3sproxy_${name}`, help, labelNames, registers, collect });
+    aggregator: Aggregator = "sum",
+  ) => new Gauge<L>({ name: `x3sproxy_${name}`, help, labelNames, aggregator, registers, collect });
   /** A gauge that has no value before there is one: 0 would be taken for one. */
-  const unknownGauge = (name: string, help: string): Gauge => {
-    const made = gauge(name, help);
+  const unknownGauge = (name: string, help: string, aggregator: Aggregator = "max"): Gauge => {
+    const made = gauge(name, help, [], aggregator);
     made.set(NaN);
     return made;
   };
@@ -61,7 +66,14 @@ export function createMetrics() {
     contentType: registry.contentType,
     /** The Prometheus text. */
     text: (): Promise<string> => registry.metrics(),
-    buildInfo: gauge("build_info", "1; which x3sproxy and Node this is.", ["version", "node"]),
+    /** The same as data, for a process that adds up several. */
+    figures: () => registry.getMetricsAsJSON(),
+    buildInfo: gauge(
+      "build_info",
+      "1; which x3sproxy and Node this is.",
+      ["version", "node"],
+      "first",
+    ),
 
     // Traffic.
     exchanges: counter(
@@ -127,10 +139,14 @@ export function createMetrics() {
     notificationsHealthy: gauge(
       "notifications_healthy",
       "1 while database notifications arrive in time, 0 otherwise.",
+      [],
+      "min",
     ),
     notificationLagSeconds: gauge(
       "notification_lag_seconds",
       "The last heartbeat's way through the database and back; while none comes back, how long that has been so.",
+      [],
+      "max",
     ),
     notificationGaps: counter(
       "notification_gaps_total",
@@ -140,14 +156,18 @@ export function createMetrics() {
       "tokens",
       "Live tokens of deployments: used; unused for a day and more; new, younger and not used yet.",
       ["use"],
+      "max",
     ),
     unusedTokenRatio: unknownGauge(
       "unused_token_ratio",
       "The share of live tokens that nobody has used though they are older than a day.",
     ),
-    activeSecrets: gauge("active_secrets", "Active versions of keys up to an age in days.", [
-      "max_age_days",
-    ]),
+    activeSecrets: gauge(
+      "active_secrets",
+      "Active versions of keys up to an age in days.",
+      ["max_age_days"],
+      "max",
+    ),
     oldestSecretSeconds: unknownGauge(
       "oldest_active_secret_age_seconds",
       "Age of the oldest active version of a key; 0 without any.",
@@ -166,6 +186,8 @@ export function createMetrics() {
     limitsShared: gauge(
       "limits_shared",
       "1 while limits are counted over all processes, through Redis; 0 while this process counts for itself.",
+      [],
+      "min",
     ),
     limitsFallbacks: counter(
       "limits_fallbacks_total",
@@ -183,12 +205,15 @@ export function createMetrics() {
     activityLagSeconds: gauge(
       "activity_lag_seconds",
       "For how long the oldest activity has been waiting to be written.",
+      [],
+      "max",
     ),
 
     // The database.
     databaseUp: unknownGauge(
       "database_up",
       "1 if the last look at the database's figures succeeded, 0 otherwise.",
+      "min",
     ),
     figuresAgeSeconds: unknownGauge(
       "figures_age_seconds",
@@ -246,6 +271,7 @@ export function createMetrics() {
     certificateExpiry: unknownGauge(
       "certificate_expiry_timestamp_seconds",
       "When our certificate ends, Unix time.",
+      "min",
     ),
   };
   startAtZero(metrics);

@@ -81,7 +81,8 @@ export function createCutRecords(o: {
         const kept = waiting.filter(({ sinceMs }) => nowMs - sinceMs < KEPT_MS);
         lose(waiting.length - kept.length);
         waiting = kept;
-        if (kept.length > 0 && !closed) timer ??= setTimeout(() => void write(), TRY_AGAIN_MS).unref();
+        if (kept.length > 0 && !closed)
+          timer ??= setTimeout(() => void write(), TRY_AGAIN_MS).unref();
         return;
       }
     }

@@ -18,6 +18,7 @@ import type { ActivityViews, CallViews } from "../activity/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Cidr, ListenAddress } from "../config.ts";
 import type { Identity } from "../identity/index.ts";
+import { SHARING } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { KeyTests, Secrets } from "../vault/index.ts";
@@ -122,7 +123,8 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     async listen({ host, port }) {
       // Of localhost's addresses Fastify would listen on each by a server of its own, which has neither a renewed certificate nor our
       // answers to what is not HTTP.
-      await app.listen({ host: host === "localhost" ? (await lookup(host)).address : host, port });
+      const at = host === "localhost" ? (await lookup(host)).address : host;
+      await app.listen({ host: at, port, ...SHARING });
       const bound = app.server.address() as AddressInfo;
       listening = { host: bound.address, port: bound.port };
       return listening;

@@ -47,7 +47,9 @@ export function addAuditCommands(program: Command): void {
     const options = exporting.opts<ExportOptions & Partial<Record<string, string>>>();
     const { format, output, json } = options;
     if (json === true && output === undefined) {
-      exporting.error("error: --json needs --output: the export itself goes there.", { exitCode: 2 });
+      exporting.error("error: --json needs --output: the export itself goes there.", {
+        exitCode: 2,
+      });
     }
     const query = new URLSearchParams({ format });
     for (const name of FILTERS) {

@@ -1,7 +1,10 @@
 // How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
-import { ConfigError, StoreUnavailableError } from "../errors.ts";
-import { errorFields } from "../log.ts";
+import { ConfigError, StoreUnavailableError, WorkerFailure } from "../errors.ts";
+import { errorFields, type Log } from "../log.ts";
 import { looksLikeKey } from "../providers/index.ts";
+
+/** What Node gives when it can't listen. */
+type ListenError = NodeJS.ErrnoException & { address: string; port: number };
 
 /** A command did not do what it was asked: exit status 1. The message says what to do next. */
 export class Failure extends Error {
@@ -47,4 +50,23 @@ export function maskArguments(text: string): string {
     .replace(/'([^'=\n]*)((?:=[^'\n]*)?)'/g, (_quoted, head: string, rest: string) =>
       head.length > 20 ? "'…'" : rest === "" ? `'${head}'` : `'${head}=…'`,
     );
+}
+
+/** Throws what `error`, met while starting, means to people. */
+export function explainStart(error: unknown): never {
+  if (error instanceof WorkerFailure) throw new Failure(error.code, error.message);
+  const { code, syscall, address, port } = error as Partial<ListenError>;
+  if (syscall !== "listen") throw error;
+  throw new Failure(
+    "address_unavailable",
+    `Can't listen on ${address ?? "?"}:${port ?? "?"} (${code ?? "?"}). Is the service running already? ` +
+      "Other addresses: X3SPROXY_PROXY_ADDR, X3SPROXY_ADMIN_ADDR, X3SPROXY_METRICS_ADDR.",
+  );
+}
+
+/** Node would print the error's message, and a library's message can quote a key. */
+export function crash(error: unknown, log: Log): never {
+  log.error("crashed", errorFields(error));
+  process.stderr.write(`x3sproxy: ${describeError(error)}\n`);
+  process.exit(1);
 }

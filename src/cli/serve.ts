@@ -1,17 +1,15 @@
 // x3sproxy serve: runs the service until a signal ends it. The log goes to standard output or where the settings say, one JSON
 // object a line; what is for people goes to standard error.
 import type { Command } from "commander";
+import cluster from "node:cluster";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.ts";
 import { readConfig } from "../config.ts";
-import { createLog, errorFields, type Log } from "../log.ts";
+import { createLog, type Log } from "../log.ts";
 import { openLogOutput } from "../log-output.ts";
 import type { Service } from "../main.ts";
 import { examples } from "./command.ts";
-import { describeError, Failure } from "./failure.ts";
-
-/** What Node gives when it can't listen. */
-type ListenError = NodeJS.ErrnoException & { address: string; port: number };
+import { crash, explainStart } from "./failure.ts";
 
 const SAME_SIGNAL_MS = 1000;
 
@@ -28,16 +26,25 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(): Promise<void> {
+  if (cluster.isWorker) return (await import("./worker.ts")).serveAsWorker();
   const config = readConfig();
-  const log = createLog({ level: config.logLevel, destination: openLogOutput(config.logFile) });
+  const destination = openLogOutput(config.logFile);
+  const log = createLog({ level: config.logLevel, destination });
   process.once("uncaughtException", (error) => crash(error, log));
   const asked = firstSignal(log);
   // V8 learns where objects are made that live long, and makes them among the old ones from then on. Streams teach it that of a
   // request's own objects. After that every short request leaves its garbage there, and costs up to twice as much.
   setFlagsFromString("--no-allocation-site-pretenuring");
   // Here and not above: the other commands don't need to load the service.
-  const { startService } = await import("../main.ts");
-  const service = await startService(config, log).catch(explainStart);
+  const { startService, startWorkers } = await import("../main.ts");
+  const relay = (lines: string): void => {
+    for (const line of lines.split(/(?<=\n)/)) destination.write(line);
+  };
+  const starting =
+    config.workers === 1
+      ? startService(config, log)
+      : startWorkers(config, log, { relay, complain });
+  const service = await starting.catch(explainStart);
   process.stderr.write(banner(service, config.publicUrl));
   await asked;
   await service.stop();
@@ -67,21 +74,8 @@ function firstSignal(log: Log): Promise<void> {
   });
 }
 
-/** Node would print the error's message, and a library's message can quote a key. */
-function crash(error: unknown, log: Log): never {
-  log.error("crashed", errorFields(error));
-  process.stderr.write(`x3sproxy: ${describeError(error)}\n`);
-  process.exit(1);
-}
-
-function explainStart(error: unknown): never {
-  const { code, syscall, address, port } = error as Partial<ListenError>;
-  if (syscall !== "listen") throw error;
-  throw new Failure(
-    "address_unavailable",
-    `Can't listen on ${address ?? "?"}:${port ?? "?"} (${code ?? "?"}). Is the service running already? ` +
-      "Other addresses: X3SPROXY_PROXY_ADDR, X3SPROXY_ADMIN_ADDR, X3SPROXY_METRICS_ADDR.",
-  );
+function complain(text: string): void {
+  process.stderr.write(`x3sproxy: ${text}\n`);
 }
 
 function banner(service: Service, publicUrl: string): string {

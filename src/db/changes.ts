@@ -8,6 +8,7 @@ import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { openClient, withDeadline } from "./connection.ts";
 import { createPool } from "./pool.ts";
+import { createServers } from "./servers.ts";
 
 export type Change = { agentId: string } | { workspaceId: string };
 
@@ -40,6 +41,7 @@ export function createChanges(
   const changeListeners: ((change: Change) => void)[] = [];
   const gapListeners: (() => void)[] = [];
   let giveUp: () => void = () => undefined;
+  const servers = createServers();
   let listening = false;
   let beating = false;
   let unheardSinceMs: number | undefined;
@@ -119,6 +121,7 @@ export function createChanges(
     const client = openClient(url, {
       max: 1,
       statementTimeoutMs: 0,
+      servers,
       recycle: false,
       onNotify: hear,
       onClose: giveUp,

@@ -6,6 +6,7 @@ import { Duplex } from "node:stream";
 import postgres from "postgres";
 import { ConfigError, StoreUnavailableError } from "../errors.ts";
 import { dial, tlsOf } from "./dial.ts";
+import { createServers, type Servers } from "./servers.ts";
 import { textArray } from "./text-array.ts";
 
 export type Sql = postgres.Sql;
@@ -23,6 +24,8 @@ export interface ClientOptions {
   readonly statementTimeoutMs: number;
   /** Whether connections that nobody uses are closed after a while. A listener's must not be. */
   readonly recycle?: boolean;
+  /** Of the clients that this one is one of. */
+  readonly servers?: Servers;
   readonly onNotify?: (channel: string, payload: string) => void;
   readonly onClose?: () => void;
 }
@@ -35,19 +38,24 @@ const OWNER_CONNECT_MS = 10_000;
 
 /** Opens nothing yet: connections are made when they are first needed. */
 export function openClient(url: string, o: ClientOptions): Client {
-  const { plainUrl, tls } = tlsOf(url);
+  const { plainUrl, tls } = tlsOf(withoutAttributes(url));
+  const servers = o.servers ?? createServers();
   const ending = new AbortController();
   const sockets = new Set<Socket>();
-  let attempts = 0;
 
   async function socket({ host, port }: { host: string[]; port: number[] }): Promise<Duplex> {
-    const at = attempts++ % host.length;
+    const at = await servers.next(host.length, ending.signal);
     try {
       const made = await dial({ host: host[at] ?? "", port: port[at] ?? 5432, tls }, ending.signal);
       sockets.add(made);
-      made.once("close", () => sockets.delete(made));
+      const ended = servers.connected(at);
+      made.once("close", () => {
+        sockets.delete(made);
+        ended();
+      });
       return made;
     } catch (error) {
+      servers.failed(at);
       return stillborn(error as Error);
     }
   }
@@ -59,6 +67,8 @@ export function openClient(url: string, o: ClientOptions): Client {
     types: { textArray } as Record<string, postgres.PostgresType>,
     connect_timeout: STARTUP_TIMEOUT_S,
     ssl: false,
+    // A standby is a little behind, so that what was ended might still be allowed there. (The package's "read-write" takes one.)
+    target_session_attrs: "primary" as const,
     idle_timeout: o.recycle === false ? 0 : IDLE_S,
     max_lifetime: o.recycle === false ? 0 : LIFETIME_S,
     backoff: (retries: number) => Math.min(0.02 * 2 ** retries, MAX_BACKOFF_S),
@@ -83,6 +93,18 @@ export function openClient(url: string, o: ClientOptions): Client {
       for (const open of sockets) open.destroy();
     },
   };
+}
+
+/** Takes out which kind of server is wanted: there is one answer to that. Throws ConfigError for another. */
+function withoutAttributes(url: string): string {
+  const wanted = /[?&]target_session_attrs=([^&]*)/.exec(url)?.[1];
+  if (wanted === undefined) return url;
+  if (wanted !== "read-write" && wanted !== "primary") {
+    throw new ConfigError(
+      "DATABASE_URL: target_session_attrs: the service works on a primary alone. Leave it out, or give read-write",
+    );
+  }
+  return url.replace(/([?&])target_session_attrs=[^&]*&?/, "$1").replace(/[?&]$/, "");
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   type TransactionSql,
 } from "./connection.ts";
 import { createPoolMeter } from "./pool-meter.ts";
+import { createServers } from "./servers.ts";
 
 /** Every wait has a deadline of ours: past it, or when the server is away, rejects with StoreUnavailableError. */
 export interface Pool {
@@ -44,6 +45,7 @@ export function createPool(
   const statementTimeoutMs = Math.ceil(deadlineMs * 0.9);
   let current: (Client & { answers: number }) | undefined;
   const retired = new Set<Client>();
+  const servers = createServers();
   let closed = false;
 
   /** Takes a new client for new calls. By the time the old one is destroyed, each call on it has met its own deadline. */
@@ -60,7 +62,7 @@ export function createPool(
   async function run<T>(work: (sql: Sql, late: Promise<never>) => Promise<T>): Promise<T> {
     if (closed) throw new StoreUnavailableError("the database pool is closed");
     const client = (current ??= {
-      ...openClient(url, { max, statementTimeoutMs }),
+      ...openClient(url, { max, statementTimeoutMs, servers }),
       answers: 0,
     });
     const answersBefore = client.answers;

@@ -49,6 +49,8 @@ export interface Proxy {
    * deadline, then cuts it.
    */
   drain(): Promise<void>;
+  /** Cuts what is open, at once and so that nothing looks whole; for a process that may not drain. */
+  cut(): void;
   /** Emits the records that wait; for a process that ends without a drain. */
   flush(): void;
   /** The most calls that were under way at once since this was last asked, by agent and provider. */
@@ -393,6 +395,7 @@ export function createProxy(o: ProxyOptions): Proxy {
       await upstreams.destroy();
       exchanges.flush();
     },
+    cut: () => deadlineClock.each((open) => open.cut("overloaded")),
     flush: () => exchanges.flush(),
     takeOpenCounts: () => exchanges.takeOpenCounts(),
   };

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { createHealth } from "../../src/health.ts";
+import { createDatabaseCheck, createHealth } from "../../src/health.ts";
 import { startEmbedded, type Pool } from "../../src/db/index.ts";
 import { createLog } from "../../src/log.ts";
 import { createMetrics } from "../../src/metrics.ts";
@@ -107,16 +107,19 @@ async function openHealth(t: TestContext) {
     },
   } as unknown as Pool;
   const clock = { nowMs: () => 0, monotonicMs: () => clock.ms, ms: 1000 };
-  const health = createHealth({ metrics: createMetrics(), clock });
+  const health = createHealth({ metrics: createMetrics() });
   const { port } = await health.listen({ host: "127.0.0.1", port: 0 });
   t.after(() => health.close());
   const url = `http://127.0.0.1:${port}/readyz`;
-  return { health, pool, url, waiting, clock, queries: () => queries };
+  const answers = createDatabaseCheck(pool, clock);
+  const begin = (): void =>
+    health.begin(async () => ((await answers()) ? undefined : "database_unavailable"));
+  return { health, begin, url, waiting, clock, queries: () => queries };
 }
 
 test("however many ask, the database is asked by one query at a time", async (t) => {
-  const { health, pool, url, waiting, clock, queries } = await openHealth(t);
-  health.begin(pool);
+  const { begin, url, waiting, clock, queries } = await openHealth(t);
+  begin();
   const ask = async (): Promise<number> => (await fetch(url)).status;
   const first = Array.from({ length: 50 }, ask);
   await eventually(() => waiting.length > 0);
@@ -143,8 +146,8 @@ test("however many ask, the database is asked by one query at a time", async (t)
 });
 
 test("once it drains it is not ready, also when it was being asked", async (t) => {
-  const { health, pool, url, waiting } = await openHealth(t);
-  health.begin(pool);
+  const { health, begin, url, waiting } = await openHealth(t);
+  begin();
   const asked = fetch(url);
   await eventually(() => waiting.length > 0);
   health.drain();

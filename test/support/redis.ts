@@ -1,19 +1,15 @@
 // A Redis or Valkey of a test's own: Debian's, installed where that can be done, on a free port of loopback, without persistence.
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { tmpdir } from "node:os";
 import type { TestContext } from "node:test";
 import { createClient } from "@redis/client";
+import { findProgram } from "./debian-program.ts";
 import { eventually } from "./eventually.ts";
 import { freePorts } from "./service.ts";
-
-const PROGRAMS = ["valkey-server", "redis-server"];
-const COMMAND = "sudo apt-get install -y redis-server";
-const INSTALL = "apt-get -qq update && apt-get -qq install -y --no-install-recommends redis-server";
 
 export interface TestRedis {
   readonly url: string;
@@ -34,7 +30,7 @@ export async function startRedis(
   t: TestContext,
   o: { password?: string; port?: number; isCluster?: boolean } = {},
 ): Promise<TestRedis> {
-  const program = findProgram();
+  const program = findProgram(["valkey-server", "redis-server"], "redis-server");
   const port = o.port ?? (await freePorts(1))[0] ?? 0;
   const url = `redis://${o.password === undefined ? "" : `:${encodeURIComponent(o.password)}@`}127.0.0.1:${port}`;
   const folder = await mkdtemp(join(tmpdir(), "x3sproxy-redis-"));
@@ -108,26 +104,4 @@ async function answers(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-function findProgram(): string {
-  const found = find();
-  if (found !== undefined) return found;
-  if (existsSync("/etc/debian_version") && process.getuid?.() === 0) {
-    // One after the other: two test files may find it missing at once.
-    execFileSync("flock", ["/tmp/x3sproxy-redis.lock", "sh", "-c", INSTALL], {
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    const installed = find();
-    if (installed !== undefined) return installed;
-  }
-  throw new Error(`The tests of shared limits need Redis or Valkey. Install it: ${COMMAND}`);
-}
-
-function find(): string | undefined {
-  const { PATH = "" } = process.env;
-  return PROGRAMS.flatMap((program) =>
-    PATH.split(delimiter).map((folder) => join(folder, program)),
-  ).find((path) => existsSync(path));
 }

@@ -1,0 +1,32 @@
+// x3sproxy serve, in a process that the first one has started: it serves, and leaves signals and the terminal to that one.
+import { setFlagsFromString } from "node:v8";
+import { readConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { openLink } from "../workers/index.ts";
+import { crash, describeError, explainStart, Failure } from "./failure.ts";
+
+/** Serves until the first process says stop, or is gone. */
+export async function serveAsWorker(): Promise<void> {
+  // A terminal or a supervisor may signal all processes; when to end is the first one's decision.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => undefined);
+  const link = openLink();
+  const { number, ...task } = await link.begun;
+  const config = readConfig();
+  const log = createLog({ level: config.logLevel, worker: number });
+  process.once("uncaughtException", (error) => crash(error, log));
+  setFlagsFromString("--no-allocation-site-pretenuring"); // as in serve.ts
+  try {
+    const { startWorker } = await import("../main.ts");
+    const service = await startWorker(config, log, task).catch(explainStart);
+    const { proxyUrl, adminUrl } = service;
+    link.serve({ proxyUrl, adminUrl }, service, () => service.cut());
+    await link.asked;
+    await service.stop();
+  } catch (error) {
+    await link.fail(error instanceof Failure ? error.code : "failed", describeError(error));
+    await log.flush();
+    process.exit(1);
+  }
+  await log.flush();
+  process.exit(0);
+}
