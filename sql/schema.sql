@@ -950,7 +950,7 @@ CREATE OR REPLACE FUNCTION x3sproxy.erase_person(subject text, by_kind text, by_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  most constant integer := 5000;
+  most constant integer := 1000;
   nobody constant text := 'an erased person';
   here uuid := nullif(current_setting('x3sproxy.workspace', true), '')::uuid;
   emails text[];
@@ -959,6 +959,8 @@ declare
   event_id bigint;
   indexes bigint[];
   which text[];
+  of_actors bigint[];
+  of_targets bigint[];
   changed bigint;
 begin
   if here is null then raise exception 'a workspace is needed' using errcode = '22023'; end if;
@@ -1005,28 +1007,23 @@ begin
           and (e.actor_kind = 'user' and e.actor_id::text = any (ids) or coalesce(e.actor_name ~* pattern, false)) as actor,
         e.target_salt is not null
           and (e.target_kind = 'user' and e.target_id = any (ids) or coalesce(e.target_name ~* pattern, false)) as target
-      from x3sproxy.audit_events e left join x3sproxy.audit_leaves l on l.event_id = e.id
+      from x3sproxy.audit_events e
+      left join lateral (select p.leaf_index from x3sproxy.audit_leaves p where p.event_id = e.id limit 1) l on true
       where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')) h
     where h.actor or h.target
-  ), done as (
-    update x3sproxy.audit_events e set
-      actor_salt = case when h.actor then null else e.actor_salt end,
-      actor_id = case when h.actor then null else e.actor_id end,
-      actor_name = case when h.actor then '' else e.actor_name end,
-      address = case when h.actor then null else e.address end,
-      target_salt = case when h.target then null else e.target_salt end,
-      target_id = case when h.target then '' else e.target_id end,
-      target_name = case when h.target then '' else e.target_name end
-    from hit h where e.id = h.id and h.now
-    returning h.leaf_index, h.actor, h.target
   ), list as (
-    select d.leaf_index, 'actor' as part from done d where d.actor
+    select h.leaf_index, 'actor' as part, h.id from hit h where h.actor and h.now
     union all
-    select d.leaf_index, 'target' from done d where d.target
+    select h.leaf_index, 'target', h.id from hit h where h.target and h.now
   )
   select coalesce(array_agg(l.leaf_index order by l.leaf_index, l.part), '{}'), array_agg(l.part order by l.leaf_index, l.part),
+    array_agg(l.id) filter (where l.part = 'actor'), array_agg(l.id) filter (where l.part = 'target'),
     (select coalesce(sum(h.actor::integer + h.target::integer), 0) from hit h where not h.now)
-    into indexes, which, waiting from list l;
+    into indexes, which, of_actors, of_targets, waiting from list l;
+  update x3sproxy.audit_events e set actor_salt = null, actor_id = null, actor_name = '', address = null
+    where e.id = any (of_actors);
+  update x3sproxy.audit_events e set target_salt = null, target_id = '', target_name = ''
+    where e.id = any (of_targets);
   parts := cardinality(indexes);
 
   if pattern is not null then
@@ -1180,6 +1177,23 @@ begin
   on conflict do nothing;
   return null;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.latest_checkpoints()
+ RETURNS TABLE(workspace_id uuid, size bigint, note text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive logs (id) as (
+    (select c.workspace_id from x3sproxy.audit_checkpoints c order by c.workspace_id limit 1)
+    union all
+    select (select c.workspace_id from x3sproxy.audit_checkpoints c where c.workspace_id > l.id order by c.workspace_id limit 1)
+    from logs l where l.id is not null
+  )
+  select l.id, last.size, last.note
+  from logs l cross join lateral (
+    select c.size, c.note from x3sproxy.audit_checkpoints c where c.workspace_id = l.id order by c.size desc limit 1
+  ) last
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces()
  RETURNS TABLE(id uuid, name text, home boolean, created_at timestamp with time zone, users bigint, agents bigint, secrets bigint, setup_ends_at timestamp with time zone)
  LANGUAGE sql
@@ -1310,12 +1324,14 @@ CREATE OR REPLACE FUNCTION x3sproxy.prune_audit()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  most constant bigint := 5000;
+  most constant bigint := 1000;
   checkpoints_until constant timestamptz := date_trunc('day', now() - interval '30 days', 'UTC');
   rule x3sproxy.audit_retentions;
   in_force integer;
   events_until timestamptz;
   new_before bigint;
+  thinned bigint;
+  due bigint[];
   pruned bigint;
   gone bigint := 0;
 begin
@@ -1326,27 +1342,25 @@ begin
     in_force := x3sproxy.audit_days_in_force(rule.days, rule.days_before, rule.changed_at);
     if in_force is not null then
       events_until := date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * in_force);
+      -- One after the other by their keys, here and below: no plan may come to read a whole table.
       with part as (
-        select l.leaf_index, e.created_at
-        from x3sproxy.audit_leaves l
-        left join x3sproxy.audit_events e on e.id = l.event_id and e.workspace_id = l.workspace_id
-        where l.workspace_id = rule.workspace_id and l.leaf_index >= rule.pruned_before
-        order by l.leaf_index limit most - gone
+        select l.leaf_index, e.id, e.created_at
+        from (
+          select p.leaf_index, p.event_id from x3sproxy.audit_leaves p
+          where p.workspace_id = rule.workspace_id and p.leaf_index >= rule.pruned_before
+          order by p.leaf_index limit most - gone) l
+        left join lateral (
+          select a.id, a.created_at from x3sproxy.audit_events a
+          where a.id = l.event_id and a.workspace_id = rule.workspace_id limit 1) e on true
       ), young as (
         select min(p.leaf_index) as first from part p where p.created_at >= events_until
       )
-      select max(p.leaf_index) + 1 into new_before from part p, young y
+      select max(p.leaf_index) + 1, array_agg(p.id) into new_before, due from part p, young y
       where p.created_at < events_until and (y.first is null or p.leaf_index < y.first);
       if new_before is not null then
-        with dropped as (
-          delete from x3sproxy.audit_events e using x3sproxy.audit_leaves l
-          where l.workspace_id = rule.workspace_id and l.leaf_index >= rule.pruned_before and l.leaf_index < new_before
-            and e.id = l.event_id and e.workspace_id = l.workspace_id and e.created_at < events_until
-          returning e.id
-        ), lists as (
-          delete from x3sproxy.audit_erasures x using dropped d where x.erasure_event_id = d.id
-        )
-        select count(*) into pruned from dropped;
+        delete from x3sproxy.audit_erasures x where x.erasure_event_id = any (due);
+        delete from x3sproxy.audit_events e where e.id = any (due);
+        get diagnostics pruned = row_count;
         gone := gone + pruned;
         update x3sproxy.audit_retentions
           set pruned_before = new_before, pruned_until = events_until, pruned_days = in_force
@@ -1366,24 +1380,20 @@ begin
         select c.size, c.created_at from x3sproxy.audit_checkpoints c
         where c.workspace_id = rule.workspace_id and c.size > rule.thinned_size
         order by c.size limit most - gone) p
-    ), settled as (
-      select p.size, date_trunc('day', p.created_at, 'UTC') = date_trunc('day', p.next_at, 'UTC') as needless
-      from part p where p.created_at < checkpoints_until and p.next_at is not null
-    ), dropped as (
-      delete from x3sproxy.audit_checkpoints c using settled s
-      where c.workspace_id = rule.workspace_id and c.size = s.size and s.needless
-      returning 1
-    ), noted as (
-      update x3sproxy.audit_retentions r set thinned_size = s.size
-      from (select max(size) as size from settled) s
-      where r.workspace_id = rule.workspace_id and s.size is not null
     )
-    select count(*) into pruned from dropped;
+    select max(p.size), array_agg(p.size) filter (
+        where date_trunc('day', p.created_at, 'UTC') = date_trunc('day', p.next_at, 'UTC'))
+      into thinned, due
+      from part p where p.created_at < checkpoints_until and p.next_at is not null;
+    continue when thinned is null;
+    delete from x3sproxy.audit_checkpoints c where c.workspace_id = rule.workspace_id and c.size = any (due);
+    get diagnostics pruned = row_count;
+    update x3sproxy.audit_retentions set thinned_size = thinned where workspace_id = rule.workspace_id;
     gone := gone + pruned;
   end loop;
   return gone;
 end $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.record_cuts(cuts jsonb, process text, again boolean)
+CREATE OR REPLACE FUNCTION x3sproxy.record_cuts(from_writer uuid, batch_number bigint, cuts jsonb, process text)
  RETURNS void
  LANGUAGE plpgsql
  STRICT SECURITY DEFINER
@@ -1395,24 +1405,22 @@ begin
   if jsonb_typeof(cuts) <> 'array' or jsonb_array_length(cuts) > 500 then
     raise exception 'a batch is an array of up to 500 cuts' using errcode = '22023';
   end if;
+  insert into x3sproxy.activity_writers as w (writer, batch) values (from_writer, batch_number)
+  on conflict (writer) do update set batch = excluded.batch, wrote_at = now() where w.batch < excluded.batch;
+  if not found then return; end if;
   for cut in
-    select c.*, format('{"count":%s,"process":"%s","sweep":%s}', c.count, process, c.sweep) as detail
-    from jsonb_to_recordset(cuts)
-      as c ("workspaceId" uuid, "agentId" uuid, "agentName" text, reason text, count integer, sweep integer)
+    select * from jsonb_to_recordset(cuts)
+      as c ("workspaceId" uuid, "agentId" uuid, "agentName" text, reason text, count integer)
   loop
     if cut.reason !~ '^[a-z_]{1,40}$' or cut."agentName" !~ '^[a-z0-9][a-z0-9._-]{0,62}$' or cut.count < 1 then
       raise exception 'a cut is out of bounds' using errcode = '22023';
     end if;
     continue when not exists (select from x3sproxy.workspaces w where w.id = cut."workspaceId")
       and not exists (select from x3sproxy.audit_events e where e.workspace_id = cut."workspaceId");
-    continue when again and exists (
-      select from x3sproxy.audit_events e
-      where e.workspace_id = cut."workspaceId" and e.action = 'stream.cut' and e.created_at > now() - interval '1 hour'
-        and e.target_id = cut."agentId"::text and e.result = cut.reason and e.detail = cut.detail);
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
     values (cut."workspaceId", 'service', 'x3sproxy', 'service', 'stream.cut', 'agent', cut."agentId", cut."agentName", cut.reason,
-      cut.detail);
+      format('{"count":%s,"process":"%s"}', cut.count, process));
   end loop;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.record_expired_tokens()
@@ -1733,11 +1741,12 @@ grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) t
 grant execute on function x3sproxy.expire_unused_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.figures(interval,interval[]) to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
+grant execute on function x3sproxy.latest_checkpoints() to x3sproxy_control;
 grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
 grant execute on function x3sproxy.prune_audit() to x3sproxy_control;
-grant execute on function x3sproxy.record_cuts(jsonb,text,boolean) to x3sproxy_proxy;
+grant execute on function x3sproxy.record_cuts(uuid,bigint,jsonb,text) to x3sproxy_proxy;
 grant execute on function x3sproxy.record_expired_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.redeem_invitation(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.redeem_reset(bytea) to x3sproxy_control;

@@ -48,11 +48,27 @@ export interface Config {
   readonly deadlines: Deadlines;
   /** How long open calls may go on whose token was replaced by a redeployment or has expired, in milliseconds. */
   readonly redeployGraceMs: number;
+  /** Where the audit's checkpoints are sent. */
+  readonly checkpoints: CheckpointSettings;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** `stdout`, `stderr`, or the absolute path of a file. */
   readonly logFile: string;
   /** How many processes serve; 1: this one, and no other. */
   readonly workers: number;
+}
+
+export interface CheckpointSettings {
+  /** A file that each new one is appended to. */
+  readonly file: string | undefined;
+  /** https, or http on this machine; may have a user and a password. */
+  readonly url: string | undefined;
+  readonly syslog: SyslogAddress | undefined;
+  /** How often at most, in milliseconds. */
+  readonly intervalMs: number;
+}
+
+export interface SyslogAddress extends ListenAddress {
+  readonly protocol: "udp" | "tcp" | "tls";
 }
 
 /** All in milliseconds. */
@@ -191,6 +207,12 @@ export function readConfig(env: Environment = process.env): Config {
       drainDelayMs: duration("X3SPROXY_DRAIN_DELAY", databaseUrl === undefined ? "0s" : "5s", "0s"),
     }),
     redeployGraceMs: duration("X3SPROXY_REDEPLOY_GRACE", "60s", "0s"),
+    checkpoints: Object.freeze({
+      file: get("X3SPROXY_CHECKPOINT_FILE"),
+      url: checkpointUrl(get("X3SPROXY_CHECKPOINT_URL")),
+      syslog: syslogAddress(get("X3SPROXY_CHECKPOINT_SYSLOG")),
+      intervalMs: duration("X3SPROXY_CHECKPOINT_INTERVAL", "60s", "1s"),
+    }),
     logLevel,
     logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
     workers: workerCount(get("X3SPROXY_WORKERS") ?? "1"),
@@ -289,6 +311,40 @@ function isRedisUrl(text: string): boolean {
     return false;
   }
   return /^(\/\d*)?$/.test(url.pathname) && url.search === "" && url.hash === "";
+}
+
+function checkpointUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(text);
+  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? "");
+  if (url?.protocol !== "https:" && !(url?.protocol === "http:" && isHere)) {
+    throw new ConfigError(
+      "X3SPROXY_CHECKPOINT_URL: give an https URL; plain http only reaches this machine",
+    );
+  }
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    throw new ConfigError("X3SPROXY_CHECKPOINT_URL: write a % in the user or password as %25");
+  }
+  return url.href;
+}
+
+const SYSLOG_PORTS = { udp: 514, tcp: 514, tls: 6514 } as const;
+
+function syslogAddress(text: string | undefined): SyslogAddress | undefined {
+  if (text === undefined) return undefined;
+  const [, name, bracketed, plain, digits] =
+    /^(udp|tcp|tls):\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
+  const protocol = name as SyslogAddress["protocol"] | undefined;
+  const host = bracketed ?? plain;
+  const port = Number(digits ?? (protocol && SYSLOG_PORTS[protocol]));
+  if (protocol === undefined || host === undefined || port < 1 || port > 65_535) {
+    throw new ConfigError(
+      "X3SPROXY_CHECKPOINT_SYSLOG: give udp://host:514, tcp://host:514 or tls://host:6514",
+    );
+  }
+  return Object.freeze({ protocol, host, port });
 }
 
 function tlsFiles(certFile: string | undefined, keyFile: string | undefined): TlsFiles | undefined {

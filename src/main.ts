@@ -28,6 +28,8 @@ import {
   createErasures,
   createSequencer,
   createServiceEvents,
+  createCheckpointSending,
+  destinationsOf,
   recordMigrations,
 } from "./audit/index.ts";
 import { openCertificate } from "./certificate.ts";
@@ -56,7 +58,6 @@ import {
 import {
   createPrimaryMetrics,
   createSupervisor,
-  type Supervisor,
   type Task,
   type WorkerAnswers,
 } from "./workers/index.ts";
@@ -94,7 +95,7 @@ const ACTIVITY_POOL = { max: 1, deadlineMs: 3000 };
 // A worker's: of the two pools, the activity, the notifications and their heartbeat, and one to start by.
 const CONNECTIONS_EACH = 8;
 // For what a worker does after its drain, before it is killed.
-const WORKER_CLOSE_MS = 15_000;
+const WORKER_CLOSE_MS = 20_000;
 
 /** Starts everything and listens. Throws ConfigError where the operator has to change something; then nothing is left running. */
 export function startService(config: Config, log: Log): Promise<Service> {
@@ -118,13 +119,11 @@ export function startWorkers(
 ): Promise<Service> {
   return starting(log, async (closers, closeAll) => {
     const metrics = createPrimaryMetrics();
-    let workers: Supervisor | undefined;
-    const health = createHealth({
-      metrics: {
-        contentType: metrics.contentType,
-        text: () => workers?.metricsText() ?? Promise.resolve(""),
-      },
+    const supervisor = createSupervisor({
+      ...{ count: config.workers, ...talk, clock: systemClock, log, metrics },
     });
+    const { contentType } = metrics;
+    const health = createHealth({ metrics: { contentType, text: () => supervisor.metricsText() } });
     closers.push(() => health.close());
     const metricsAddress = await health.listen(config.metricsAddress);
     const { masterKey, ownerUrl } = await prepare(config, log, closers);
@@ -136,12 +135,8 @@ export function startWorkers(
       proxyAddress: await findFree(config.proxyAddress),
       adminAddress: await findFree(config.adminAddress),
     };
-    const supervisor = createSupervisor({
-      ...{ count: config.workers, task, ...talk, clock: systemClock, log, metrics },
-    });
-    workers = supervisor;
     closers.push(() => supervisor.stop(config.deadlines.drainMs + WORKER_CLOSE_MS));
-    const urls = await supervisor.start();
+    const urls = await supervisor.start(task);
     health.begin(async () => ((await supervisor.isReady()) ? undefined : "workers_unavailable"));
     log.info("workers serve", { count: config.workers });
     if (config.redisUrl === undefined) {
@@ -252,6 +247,12 @@ async function build(
   const max = Math.max(2, Math.ceil(POOL_MAX / config.workers));
   const controlPool = createPool(logins.controlUrl, { max, measured: { metrics, as: "control" } });
   closers.push(() => controlPool.close());
+  const checkpointSending = createCheckpointSending({
+    ...{ pool: controlPool, destinations: destinationsOf(config.checkpoints), log, metrics },
+    intervalMs: config.checkpoints.intervalMs,
+  });
+  closers.push(() => checkpointSending.close());
+  checkpointSending.start();
   const sequencer = createSequencer({ pool: controlPool, signer: logSigner, log });
   closers.push(() => sequencer.close());
   sequencer.start();

@@ -1,14 +1,11 @@
 // The metrics registry and every metric's name. Label values come from fixed sets only, never from a client:
-// a provider label is a built-in name or "custom". A gauge says by its aggregator how several workers' make
-// one, if not as their sum. docs/monitoring.md explains each metric.
-import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
+// a provider label is a built-in name or "custom". A gauge says how those of several processes make one, if not as their
+// sum. docs/monitoring.md explains each metric.
+import { Counter, Gauge, Registry, collectDefaultMetrics, type Aggregator } from "prom-client";
 import { Histogram } from "./histogram.ts";
 import { startAtZero } from "./metric-labels.ts";
 
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
-/** How several processes' values of a gauge make one. */
-type Aggregator = "sum" | "first" | "min" | "max";
-
 const TOTAL_SECONDS = [0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 const ADDED_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
@@ -48,10 +45,10 @@ export function createMetrics() {
     labelNames: readonly L[] = [],
     aggregator: Aggregator = "sum",
   ) => new Gauge<L>({ name: `x3sproxy_${name}`, help, labelNames, aggregator, registers, collect });
-  /** A gauge that has no value before there is one: 0 would be taken for one. */
-  const unknownGauge = (name: string, help: string, aggregator: Aggregator = "max"): Gauge => {
+  /** A gauge that is not there before it is known: 0 would be taken for a value. */
+  const unknownGauge = (name: string, help: string, aggregator: Aggregator): Gauge => {
     const made = gauge(name, help, [], aggregator);
-    made.set(NaN);
+    made.remove();
     return made;
   };
   const histogram = (name: string, help: string, bounds: readonly number[], label?: string) =>
@@ -74,6 +71,7 @@ export function createMetrics() {
       ["version", "node"],
       "first",
     ),
+    processes: gauge("processes", "Processes that these metrics are of, added up."),
 
     // Traffic.
     exchanges: counter(
@@ -161,6 +159,7 @@ export function createMetrics() {
     unusedTokenRatio: unknownGauge(
       "unused_token_ratio",
       "The share of live tokens that nobody has used though they are older than a day.",
+      "max",
     ),
     activeSecrets: gauge(
       "active_secrets",
@@ -171,13 +170,24 @@ export function createMetrics() {
     oldestSecretSeconds: unknownGauge(
       "oldest_active_secret_age_seconds",
       "Age of the oldest active version of a key; 0 without any.",
+      "max",
     ),
-    masterKeySeconds: unknownGauge("master_key_age_seconds", "Age of the newest master key."),
+    masterKeySeconds: unknownGauge(
+      "master_key_age_seconds",
+      "Age of the newest master key.",
+      "max",
+    ),
 
     // Limits, activity, audit.
     auditLagSeconds: unknownGauge(
       "audit_lag_seconds",
       "Age of the oldest event of the audit that has yet to be sealed; 0 without any.",
+      "max",
+    ),
+    checkpointsSent: counter(
+      "checkpoints_sent_total",
+      "Checkpoints of the audit sent to destinations of the settings, by destination and result.",
+      ["destination", "result"],
     ),
     cutRecordsLost: counter(
       "cut_records_lost_total",
@@ -218,6 +228,7 @@ export function createMetrics() {
     figuresAgeSeconds: unknownGauge(
       "figures_age_seconds",
       "Since when the figures from the database have not been renewed: tokens, keys, audit.",
+      "max",
     ),
     poolSize: gauge("database_pool_size", "Connections that a pool may have.", ["pool"]),
     poolInUse: gauge("database_pool_in_use", "Connections of a pool that are at work.", ["pool"]),
@@ -275,6 +286,7 @@ export function createMetrics() {
     ),
   };
   startAtZero(metrics);
+  metrics.processes.set(1);
   publishers.push(publishLoop(metrics.loopActiveSeconds));
   return metrics;
 }

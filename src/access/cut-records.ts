@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Pool } from "../db/index.ts";
 import type { RefusalReason } from "../errors.ts";
+import { newId } from "../ids.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Grant } from "./grant.ts";
@@ -17,8 +18,13 @@ interface Cut {
   readonly agentId: string;
   readonly agentName: string;
   readonly reason: RefusalReason;
-  readonly sweep: number;
   count: number;
+}
+
+interface Waiting {
+  readonly cut: Cut;
+  /** Monotonic. */
+  readonly sinceMs: number;
 }
 
 /** One go at open calls. */
@@ -44,9 +50,12 @@ export function createCutRecords(o: {
   metrics: Metrics;
 }): CutRecords {
   const { pool, clock, log, metrics } = o;
-  let waiting: { cut: Cut; sinceMs: number }[] = [];
-  let sweeps = 0;
-  let again = false;
+  const writer = newId();
+  let waiting: Waiting[] = [];
+  // What was sent and may have been written: the same again until it is known to be.
+  let batch: Waiting[] = [];
+  let batches = 0;
+  let failing = false;
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> | undefined;
   let closed = false;
@@ -57,6 +66,14 @@ export function createCutRecords(o: {
     log.error("cuts are missing from the audit", { count });
   }
 
+  /** Lets go of what has waited for too long. */
+  function kept(of: Waiting[]): Waiting[] {
+    const nowMs = clock.monotonicMs();
+    const left = of.filter(({ sinceMs }) => nowMs - sinceMs < KEPT_MS);
+    lose(of.length - left.length);
+    return left;
+  }
+
   function write(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
@@ -64,25 +81,27 @@ export function createCutRecords(o: {
   }
 
   async function writeAll(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, BATCH);
+    for (;;) {
+      if (batch.length === 0) {
+        batch = waiting.splice(0, BATCH);
+        batches++;
+      }
+      if (batch.length === 0) return;
       const cuts = JSON.stringify(batch.map(({ cut }) => cut));
       try {
         await pool.query(
-          (sql) => sql`
-            select x3sproxy.record_cuts(${cuts}::text::jsonb, ${o.processId}, ${again})`,
+          (sql) =>
+            sql`select x3sproxy.record_cuts(${writer}, ${batches}, ${cuts}::text::jsonb, ${o.processId})`,
         );
-        waiting.splice(0, batch.length);
-        again = false;
+        batch = [];
+        failing = false;
       } catch (error) {
-        if (!again) log.warn("cuts can't be recorded", errorFields(error));
-        again = true;
-        const nowMs = clock.monotonicMs();
-        const kept = waiting.filter(({ sinceMs }) => nowMs - sinceMs < KEPT_MS);
-        lose(waiting.length - kept.length);
-        waiting = kept;
-        if (kept.length > 0 && !closed)
-          timer ??= setTimeout(() => void write(), TRY_AGAIN_MS).unref();
+        if (!failing) log.warn("cuts can't be recorded", errorFields(error));
+        failing = true;
+        batch = kept(batch);
+        waiting = kept(waiting);
+        const left = batch.length + waiting.length;
+        if (left > 0 && !closed) timer ??= setTimeout(() => void write(), TRY_AGAIN_MS).unref();
         return;
       }
     }
@@ -97,12 +116,11 @@ export function createCutRecords(o: {
           const cut = cuts.get(key);
           if (cut !== undefined) cut.count++;
           else {
-            cuts.set(key, { workspaceId, agentId, agentName, reason, sweep: sweeps, count: 1 });
+            cuts.set(key, { workspaceId, agentId, agentName, reason, count: 1 });
           }
         },
         end() {
           if (cuts.size === 0) return;
-          sweeps++;
           const sinceMs = clock.monotonicMs();
           const room = Math.max(0, MAX_WAITING - waiting.length);
           const added = [...cuts.values()].slice(0, room);
@@ -117,7 +135,8 @@ export function createCutRecords(o: {
       closed = true;
       await writing;
       await write();
-      lose(waiting.length);
+      lose(batch.length + waiting.length);
+      batch = [];
       waiting = [];
     },
   };

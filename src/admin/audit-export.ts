@@ -38,6 +38,7 @@ export function addAuditExport(
       format: z.enum(["jsonl", "csv"]).default("jsonl"),
     }),
     streams: Object.values(TYPES).map((type) => type.replace(/;.*/, "")),
+    success: [200],
     async handle({ query, request, reply }) {
       if (open.size + asked >= MAX_OPEN) {
         throw new RequestError(
@@ -46,20 +47,18 @@ export function addAuditExport(
           "Other exports are under way. Try again when they have ended.",
         );
       }
+      const { format, ...filter } = query;
       asked += 1;
-      try {
-        const { format, ...filter } = query;
-        const { at, bytes } = await auditProofs.export(actorOf(request), format, filter);
-        const stream = Readable.from(bytes, { objectMode: false });
-        open.add(stream);
-        stream.once("close", () => open.delete(stream));
-        reply.raw.setTimeout(STALLED_MS, () => reply.raw.destroy());
-        const name = `x3sproxy-audit-${at.toISOString().replace(/[-:]|\.\d+/g, "")}.${format}`;
-        reply.type(TYPES[format]).header("content-disposition", `attachment; filename="${name}"`);
-        return await reply.send(stream);
-      } finally {
-        asked -= 1;
-      }
+      const { at, bytes } = await auditProofs
+        .export(actorOf(request), format, filter)
+        .finally(() => (asked -= 1));
+      const stream = Readable.from(bytes, { objectMode: false });
+      open.add(stream);
+      stream.once("close", () => open.delete(stream));
+      reply.raw.setTimeout(STALLED_MS, () => reply.raw.destroy());
+      const name = `x3sproxy-audit-${at.toISOString().replace(/[-:]|\.\d+/g, "")}.${format}`;
+      reply.type(TYPES[format]).header("content-disposition", `attachment; filename="${name}"`);
+      return reply.send(stream);
     },
   });
 }

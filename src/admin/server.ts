@@ -43,6 +43,7 @@ import { addSecretRoutes } from "./secrets.ts";
 const BODY_LIMIT_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;
 const CLOSE_WITHIN_MS = 10_000;
+const CLOSE_POLL_MS = 50;
 
 export interface AdminOptions {
   readonly identity: Identity;
@@ -104,6 +105,10 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   // JSON is the only body there is; the parser refuses `__proto__` and `constructor.prototype`.
   app.removeContentTypeParser("text/plain");
   let listening: ListenAddress | undefined;
+  let isClosing = false;
+  app.addHook("onSend", async (_request, reply) => {
+    if (isClosing) reply.header("connection", "close");
+  });
   installFunnel(app, { ...options, listening: () => listening });
   addIdentityRoutes(app, options);
   addSecretRoutes(app, options);
@@ -130,8 +135,11 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
       return listening;
     },
     async close() {
+      isClosing = true;
+      const idle = setInterval(() => app.server.closeIdleConnections(), CLOSE_POLL_MS);
       const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_WITHIN_MS);
       await app.close();
+      clearInterval(idle);
       clearTimeout(late);
     },
     routes: app.declaredRoutes,

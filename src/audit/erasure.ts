@@ -67,6 +67,7 @@ export function createErasures(o: { pool: Pool; sequencer: Sequencer }): Erasure
         total.others += row.others;
         total.waiting = row.waiting;
         if (row.waiting === 0 || pass === MOST_PASSES) return total;
+        if (o.sequencer.isDamaged(by.workspaceId)) return total;
         // Another process is sealing them, or they are more than one transaction takes.
         if (row.parts === 0) await delay(PAUSE_MS);
       }

@@ -59,7 +59,10 @@ export async function readLeaves(
       order by leaf_index limit ${o.limit})
     select p.leaf_index, p.event_id, p.leaf_hash, p.actor_commitment, p.target_commitment,
       e.*, to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at,
-      a.erasure_event_id as erased_actor, t.erasure_event_id as erased_target
+      (select erasure_event_id from x3sproxy.audit_erasures
+       where workspace_id = ${workspaceId} and leaf_index = p.leaf_index and part = 'actor') as erased_actor,
+      (select erasure_event_id from x3sproxy.audit_erasures
+       where workspace_id = ${workspaceId} and leaf_index = p.leaf_index and part = 'target') as erased_target
     from page p
     left join x3sproxy.audit_events e on e.id = p.event_id and e.workspace_id = ${workspaceId}
       ${action === undefined ? sql`` : sql`and e.action = ${action}`}
@@ -67,10 +70,6 @@ export async function readLeaves(
       ${target === undefined ? sql`` : sql`and (e.target_name = ${target} or e.target_id = ${target})`}
       ${from === undefined ? sql`` : sql`and e.created_at >= ${from}`}
       ${to === undefined ? sql`` : sql`and e.created_at < ${to}`}
-    left join x3sproxy.audit_erasures a
-      on a.workspace_id = ${workspaceId} and a.leaf_index = p.leaf_index and a.part = 'actor'
-    left join x3sproxy.audit_erasures t
-      on t.workspace_id = ${workspaceId} and t.leaf_index = p.leaf_index and t.part = 'target'
     order by p.leaf_index`;
   return rows.map(lineOf);
 }

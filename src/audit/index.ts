@@ -22,3 +22,4 @@ export {
 } from "./verify.ts";
 export { readKeptCheckpoints } from "./kept-checkpoints.ts";
 export { isVerifierKey } from "./note.ts";
+export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";

@@ -11,7 +11,10 @@ export interface ExecEnvironment {
 
 /** What opens the service itself, or leads to what does. That it is left out goes without saying. */
 const OURS = "X3SPROXY_";
-const STORES: ReadonlySet<string> = new Set(["DATABASE_URL", "REDIS_URL"]);
+const STORES: ReadonlySet<string> = new Set([
+  ...["DATABASE_URL", "DATABASE_URL_FILE"],
+  ...["REDIS_URL", "REDIS_URL_FILE"],
+]);
 
 /** Other names than the table of providers has, under which clients look for a key. */
 const OTHER_KEYS: ReadonlySet<string> = new Set([

@@ -99,6 +99,10 @@ const workspace = z.object({
   idleDays: count,
   /** Tokens that are not used for so long end by themselves; null: never. */
   unusedDays: maybeCount,
+  /** For how many days the audit is kept; null: for ever. */
+  auditRetentionDays: maybeCount,
+  /** From when that counts, after it was made shorter; null: it does. */
+  auditRetentionFrom: maybeText,
   /** Of all agents together. */
   limits: z.object({
     requestsPerMinute: maybeCount,
@@ -318,7 +322,7 @@ export type CallContext = z.infer<typeof callContext>;
 
 const party = z.object({ kind: maybeText, id: maybeText, name: maybeText });
 const event = z.object({
-  id: z.union([text, count]),
+  id: text,
   at: text,
   actor: party,
   address: maybeText,
@@ -328,8 +332,33 @@ const event = z.object({
   beforeHash: maybeText,
   afterHash: maybeText,
   result: text,
+  /** JSON. */
+  detail: maybeText,
+  /** Its place in the signed log; null: not sealed yet. */
+  index: maybeCount,
+  erased: texts,
 });
 export type AuditEvent = z.infer<typeof event>;
+
+const prunedBefore = z.nullable(z.object({ index: count, at: text, days: count }));
+export type PrunedBefore = NonNullable<z.infer<typeof prunedBefore>>;
+
+const checkpoint = z.object({
+  verifierKey: text,
+  checkpoint: maybeText,
+  size: count,
+  waiting: count,
+});
+
+const proof = z.object({
+  event: z.record(text, z.unknown()),
+  index: count,
+  size: count,
+  checkpoint: text,
+  verifierKey: text,
+});
+
+const erasure = z.object({ parts: count, waiting: count, others: count });
 
 function field(body: unknown, name: string): unknown {
   return typeof body === "object" && body !== null && name in body
@@ -381,6 +410,12 @@ export const read = {
   providers: page("providers", provider),
   overview: one("overview", overview),
   activity: page("activity", activity),
-  events: page("events", event),
+  events: (body: unknown) => ({
+    ...page("events", event)(body),
+    prunedBefore: prunedBefore.parse(field(body, "prunedBefore")),
+  }),
+  checkpoint: (body: unknown) => checkpoint.parse(body),
+  proof: (body: unknown) => proof.parse(body),
+  erasure: one("erasure", erasure),
   contexts: page("contexts", callContext),
 } as const;

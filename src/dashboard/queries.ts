@@ -34,12 +34,12 @@ interface ListOptions {
   readonly refresh?: boolean;
 }
 
-function useRows<T>(
+function useRows<T, P extends Page<T> = Page<T>>(
   key: string,
   path: string,
-  answer: Read<Page<T>>,
+  answer: Read<P & Page<T>>,
   o: ListOptions = {},
-): Rows<T> {
+): Rows<T> & { readonly first: P | undefined } {
   const call = useCall();
   const interval = useRefreshInterval();
   const query = useInfiniteQuery({
@@ -56,6 +56,7 @@ function useRows<T>(
     refetchInterval: o.refresh === true ? interval : false,
   });
   return {
+    first: query.data?.pages[0],
     rows: query.data?.pages.flatMap((page) => page.items) ?? [],
     loading: query.isPending,
     error: query.error,
@@ -135,7 +136,8 @@ export type Resource =
   | "sessions"
   | "workspace"
   | "workspaces"
-  | "environments";
+  | "environments"
+  | "audit";
 
 /** Loads anew what has changed, and the overview, which counts all of it. */
 export function useRefresh(): (...changed: Resource[]) => Promise<void> {

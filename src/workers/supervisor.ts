@@ -13,10 +13,13 @@ const MAX_BACKOFF_MS = 10_000;
 // A worker that lived this long had a good start: the next one is not held back.
 const STEADY_MS = 60_000;
 const ANSWER_WITHIN_MS = 2500;
+// One that answers nothing for so many times in a row is stuck, and keeps the connections that are dealt out to it waiting.
+const WATCH_EVERY_MS = 10_000;
+const MAX_SILENCES = 3;
 
 export interface Supervisor {
   /** Starts them; resolves when all listen. Rejects with WorkerFailure when one ends before that. */
-  start(): Promise<WorkerUrls>;
+  start(task: Task): Promise<WorkerUrls>;
   /** Whether at least half of them can do their work. */
   isReady(): Promise<boolean>;
   /** The metrics of all as one, in Prometheus' text. */
@@ -32,12 +35,13 @@ interface Seat {
   startedMs: number;
   /** Ends in a row without a steady life between them. */
   failures: number;
+  /** Questions in a row that it did not answer. */
+  silences: number;
   timer: NodeJS.Timeout | undefined;
 }
 
 export function createSupervisor(o: {
   readonly count: number;
-  readonly task: Task;
   /** Takes whole lines of a worker's log. */
   readonly relay: (lines: string) => void;
   /** Tells people why a worker could not be started again. */
@@ -50,7 +54,7 @@ export function createSupervisor(o: {
   const seats = Array.from({ length: o.count }, (_, index): Seat => {
     return {
       ...{ number: index + 1, worker: undefined, listening: false },
-      ...{ startedMs: 0, failures: 0, timer: undefined },
+      ...{ startedMs: 0, failures: 0, silences: 0, timer: undefined },
     };
   });
   const sums = createSums();
@@ -61,17 +65,18 @@ export function createSupervisor(o: {
   let onListening: (urls: WorkerUrls) => void = () => undefined;
   let onFailure: ((failure: WorkerFailure) => void) | undefined;
 
-  function fork(seat: Seat): void {
+  function fork(seat: Seat, task: Task): void {
     const worker = cluster.fork();
     seat.worker = worker;
     seat.listening = false;
+    seat.silences = 0;
     seat.startedMs = clock.monotonicMs();
     alive.add(worker);
     let failure: WorkerFailure | undefined;
     worker.on("message", (message: FromWorker) => {
       switch (message.kind) {
         case "hello":
-          tell(worker, { kind: "begin", number: seat.number, ...o.task });
+          tell(worker, { kind: "begin", number: seat.number, ...task });
           break;
         case "listening":
           seat.listening = true;
@@ -96,15 +101,22 @@ export function createSupervisor(o: {
       seat.worker = undefined;
       seat.listening = false;
       countListening();
-      if (!stopping) replace(seat, code, signal, failure);
+      if (!stopping) replace(seat, task, { code, signal, failure });
     });
   }
 
   function replace(
     seat: Seat,
-    code: number | null,
-    signal: NodeJS.Signals | null,
-    failure: WorkerFailure | undefined,
+    task: Task,
+    {
+      code,
+      signal,
+      failure,
+    }: {
+      code: number | null;
+      signal: NodeJS.Signals | null;
+      failure: WorkerFailure | undefined;
+    },
   ): void {
     const how = { worker: seat.number, ...(signal === null ? { status: code ?? 0 } : { signal }) };
     if (onFailure !== undefined) {
@@ -116,7 +128,7 @@ export function createSupervisor(o: {
     log.error("a worker ended by itself and is started again", { ...how, durationMs: backoffMs });
     if (failure !== undefined) o.complain(failure.message);
     metrics.restarts.inc();
-    seat.timer = setTimeout(() => fork(seat), backoffMs);
+    seat.timer = setTimeout(() => fork(seat, task), backoffMs);
   }
 
   const countListening = (): void =>
@@ -143,8 +155,21 @@ export function createSupervisor(o: {
     return answers.flat();
   }
 
+  async function watch(): Promise<void> {
+    const asked = seats.filter(({ listening }) => listening);
+    const answered = new Set((await ask("ready")).map(({ from }) => from));
+    for (const seat of asked) {
+      if (seat.worker === undefined || !seat.listening) continue;
+      seat.silences = answered.has(seat.worker) ? 0 : seat.silences + 1;
+      if (seat.silences < MAX_SILENCES) continue;
+      log.error("a worker answers nothing and is killed", { worker: seat.number });
+      seat.worker.process.kill("SIGKILL");
+    }
+  }
+
+  let watching: NodeJS.Timeout | undefined;
   return {
-    async start() {
+    async start(task) {
       // Not through this process: it would keep open what it had passed to a worker that died before it took it.
       cluster.schedulingPolicy = cluster.SCHED_NONE;
       cluster.setupPrimary({
@@ -158,9 +183,10 @@ export function createSupervisor(o: {
           if (seats.every((seat) => seat.listening)) resolve(urls);
         };
       });
-      for (const seat of seats) fork(seat);
+      for (const seat of seats) fork(seat, task);
       const urls = await Promise.race([listening, failed]);
       onFailure = undefined;
+      watching = setInterval(() => void watch(), WATCH_EVERY_MS);
       return urls;
     },
     async isReady() {
@@ -181,6 +207,7 @@ export function createSupervisor(o: {
     },
     async stop(withinMs) {
       stopping = true;
+      clearInterval(watching);
       onFailure = undefined;
       for (const { timer } of seats) clearTimeout(timer);
       const ended = [...alive].map((worker) => once(worker.process, "close"));

@@ -1,9 +1,10 @@
 // Every route that changes something, once with an audit that takes nothing: the database stays as it is, in each of its tables. And
-// once more with a sound one, where each does something: else the first would show nothing.
+// once more with a sound one, where each does something: else the first would show nothing. Then no event holds any of the secrets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openClient } from "../../src/db/connection.ts";
 import { newBearer, hashBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { findLeaks } from "../e2e/leaks.ts";
 import { breakAudit } from "../support/broken-audit.ts";
 import { stringAt } from "./fixture.ts";
 import { createPhone, openPeople, PASSWORD, tokenOf, type Browser } from "./people.ts";
@@ -31,9 +32,16 @@ interface Change {
 test("each changing route, and the trade of a registration", async (t) => {
   const people = await openPeople(t);
   const { first, browse, join, enrol, nextCode, owner, database, routes, ageProofs } = people;
+  const secrets = new Set([FAKE_KEY, PASSWORD, NEW_PASSWORD, people.apiKey, people.setupToken]);
+  const keepSecrets = (text: string): void => {
+    for (const [bearer] of text.matchAll(/x3s[a-z]+_[\w-]{32,}/g)) {
+      secrets.add(bearer).add(hashBearer(bearer));
+    }
+  };
   const post = async (path: string, body: object = {}) => {
     const answer = await first.call("POST", path, body);
     assert.ok(answer.status < 300, `${path}: ${answer.text}`);
+    keepSecrets(answer.text);
     return answer;
   };
   const put = async (path: string, body: object) => {
@@ -55,7 +63,8 @@ test("each changing route, and the trade of a registration", async (t) => {
   const lease = await post("/agents/a/leases");
   const plain = await join("plain@example.test", "operator");
   const enrolled = await join("enrolled@example.test", "operator");
-  await enrol(enrolled.browser);
+  const { phone, recoveryCodes } = await enrol(enrolled.browser);
+  for (const text of [phone.seed, ...recoveryCodes]) secrets.add(text);
   const other = browse();
   await other.signIn("plain@example.test");
   const sessions = (await plain.browser.call("GET", "/me/sessions")).body["sessions"] as {
@@ -79,6 +88,7 @@ test("each changing route, and the trade of a registration", async (t) => {
   const setup = /#token=(\w+)/.exec(stringAt(second, "url"))?.[1] ?? "";
   const third = stringAt(await post("/workspaces", { name: "third" }), "workspace", "id");
   const newPhone = createPhone();
+  secrets.add(newPhone.seed);
 
   const changes: readonly Change[] = [
     { route: "PUT /secrets", body: () => secret },
@@ -202,7 +212,9 @@ test("each changing route, and the trade of a registration", async (t) => {
     const [method = "", path = ""] = route.split(" ");
     const left = [...names];
     const named = path.replace(/:[a-z]+/g, () => left.shift() ?? assert.fail(route));
-    return by.call(method, named, body?.());
+    const answer = await by.call(method, named, body?.());
+    keepSecrets(answer.text + (by.cookie() ?? ""));
+    return answer;
   };
 
   const heal = await breakAudit(database.ownerUrl);
@@ -253,4 +265,17 @@ test("each changing route, and the trade of a registration", async (t) => {
     assert.ok(names.includes("audit_events"), `${change.route}: ${names.join(", ")}`);
     assert.ok(names.length > 2 || change.route === "POST /secrets/:id/test", change.route);
   }
+
+  const events = await owner<{ text: string }[]>`
+    select e::text as text from x3sproxy.audit_events e`;
+  assert.ok(
+    events.length > 60 && secrets.size > 40,
+    `${events.length} events, ${secrets.size} secrets`,
+  );
+  const bytes = Buffer.from(events.map(({ text }) => text).join("\n"));
+  const watched = [...secrets].map((text, i) => ({ name: `secret ${i}`, text }));
+  assert.deepEqual(findLeaks([{ place: "the audit", bytes }], watched), []);
+  // It finds what is there.
+  const there = [{ name: "a name", text: "leaver@example.test" }];
+  assert.notDeepEqual(findLeaks([{ place: "the audit", bytes }], there), []);
 });

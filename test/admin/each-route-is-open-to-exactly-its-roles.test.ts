@@ -148,10 +148,14 @@ const NOTHING: Names = {
   environment: "no-such-environment",
   registration: "00000000-0000-4000-8000-000000000000",
   lease: "00000000-0000-4000-8000-000000000000",
+  event: "999999999",
 };
 
 /** Makes one of everything that a path can name. */
-async function fill({ call }: Pick<Awaited<ReturnType<typeof openAdmin>>, "call">): Promise<Names> {
+async function fill({
+  call,
+  sequencer,
+}: Pick<Awaited<ReturnType<typeof openAdmin>>, "call" | "sequencer">): Promise<Names> {
   const secret = await call("PUT", "/api/v1/secrets", { provider: "openai", value: FAKE_KEY });
   await call("POST", "/api/v1/agents/ours/deployments", { environment: "ours" });
   await call("PUT", "/api/v1/providers/ours", { origin: "https://ours.example" });
@@ -165,7 +169,10 @@ async function fill({ call }: Pick<Awaited<ReturnType<typeof openAdmin>>, "call"
   const workspace = await call("POST", "/api/v1/workspaces", { name: "second" });
   const registration = await call("POST", "/api/v1/agents/ours/registrations", {});
   const lease = await call("POST", "/api/v1/agents/ours/leases", {});
+  await sequencer.run();
+  const events = await call("GET", "/api/v1/audit");
   return {
+    event: (events.body["events"] as { id: string }[])[0]?.id ?? "",
     registration: stringAt(registration, "registration", "id"),
     lease: stringAt(lease, "lease", "id"),
     session: NOTHING["session"] ?? "",

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import test from "node:test";
 import { createAuditRetention, createErasures } from "../../src/audit/index.ts";
 import { createLog } from "../../src/log.ts";
+import { actorIn } from "./log-fixture.ts";
 import { openSealedLog, verify } from "./sealed-log.ts";
 
 test("an export of a log that was pruned and erased from verifies, and says how much", async (t) => {
@@ -32,7 +33,7 @@ test("an export of a log that was pruned and erased from verifies, and says how 
   // Erased first, and then partly pruned: the list stays with the erasure's event. Times are part of a leaf, so that only what goes
   // may be made older.
   await log.makeEvents(workspaceId, 30);
-  const by = { ...log.actorOf(workspaceId), name: "owner@example.com" };
+  const by = actorIn(workspaceId);
   assert.deepEqual(await erasures.erase(by, "ada@example.com"), {
     ...{ parts: 20, waiting: 0, others: 0 },
   });

@@ -90,6 +90,9 @@ test(
     for (const place of ["the log of the service", "the dump", "file data/postgres/"]) {
       assert.notDeepEqual(traced(artefacts.filter((it) => it.place.startsWith(place))), [], place);
     }
+    for (const action of ["secret.release", "registration.create", "service.start"]) {
+      assert.ok(dump.bytes.includes(action), `the dump has a ${action}`);
+    }
     for (const word of ["x3sproxy.js", "--providers", "X3SPROXY_DATA_DIR=", "listen_addresses"]) {
       assert.ok(processes.seen().bytes.includes(word), word);
     }

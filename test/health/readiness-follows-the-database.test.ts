@@ -62,7 +62,7 @@ test("alive with and without a database, ready only with it, from its start on",
     metricsUrl,
   });
   t.after(async () => (await starting).remove());
-  await eventually(async () => (await stateAt(`${metricsUrl}/healthz`)) !== undefined);
+  await eventually(async () => (await stateAt(`${metricsUrl}/healthz`)) !== undefined, 60_000);
   assert.deepEqual(await stateAt(`${metricsUrl}/healthz`), OK);
   assert.deepEqual(await stateAt(`${metricsUrl}/readyz`), notReady("starting"));
   relay.release();

@@ -1,13 +1,15 @@
 // Rules, dashboard and documentation against the metrics of a real service, as far as promtool and we can tell.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
-import { createHttpUpstream, type HttpUpstream } from "../support/http-upstream.ts";
-import { findPromtool, type Promtool } from "../support/promtool.ts";
-import { runService, type RunningService } from "../support/service.ts";
+import { createHttpUpstream } from "../support/http-upstream.ts";
+import { findPromtool, type Promtool, type PromtoolResult } from "../support/promtool.ts";
+import { runService } from "../support/service.ts";
 import { readFamilies, readSamples, valueOf } from "./exposition.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -35,28 +37,28 @@ interface Dashboard {
 }
 
 let promtool: Promtool;
-let database: TestDatabase;
-let upstream: HttpUpstream;
-let service: RunningService;
 let text: string;
 let rules: string;
 let dashboard: Dashboard;
+const closers: (() => Promise<unknown>)[] = [];
 
 before(async () => {
-  [promtool, database, upstream] = await Promise.all([
-    findPromtool(),
-    createTestDatabase(),
-    createHttpUpstream(
-      (request, response) => void request.resume().on("end", () => response.end()),
-    ),
-  ]);
-  service = await runService({
+  promtool = await findPromtool();
+  closers.push(() => promtool.close());
+  const database = await createTestDatabase();
+  closers.push(() => database.drop());
+  const upstream = await createHttpUpstream(
+    (request, response) => void request.resume().on("end", () => response.end()),
+  );
+  closers.push(() => upstream.close());
+  const service = await runService({
     database,
     env: {
       X3SPROXY_ORIGIN_OPENAI: upstream.origin,
       X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8",
     },
   });
+  closers.push(() => service.remove());
   await service.setSecret("openai", KEY);
   const authorization = `Bearer ${await service.deploy("agent")}`;
   const call = await fetch(`${service.proxyUrl}/openai/v1/responses`, {
@@ -68,21 +70,27 @@ before(async () => {
     assert.equal(answer.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     const read = await answer.text();
     // The call ends when its client has all of it, a moment after that knows so.
-    return valueOf(read, "x3sproxy_exchanges_total") === 1 && read;
+    const isOver = valueOf(read, "x3sproxy_exchanges_total") === 1;
+    return isOver && valueOf(read, "x3sproxy_database_up") === 1 && read;
   });
   rules = await readFile(RULES, "utf8");
   dashboard = JSON.parse(await readFile(`${ROOT}ops/grafana/dashboard.json`, "utf8")) as Dashboard;
 });
 
 after(async () => {
-  await service.remove();
-  await upstream.close();
-  await database.drop();
-  await promtool.close();
+  for (const close of closers.reverse()) await close();
 });
 
+/** Every name that a sample has or could have: what is not known yet has none. */
 function exposed(): Set<string> {
-  return new Set(readSamples(text).map(({ name }) => name));
+  const suffixes = ["_bucket", "_sum", "_count"];
+  const names = readFamilies(text).flatMap(({ name, type }) =>
+    type === "histogram" ? suffixes.map((suffix) => name + suffix) : [name],
+  );
+  for (const { name } of readSamples(text)) {
+    assert.ok(names.includes(name) || !name.startsWith("x3sproxy_"), name);
+  }
+  return new Set([...names, ...readSamples(text).map(({ name }) => name)]);
 }
 
 /** The metrics that an expression names, and ours of them that are not there. */
@@ -195,6 +203,24 @@ describe("what ops/ holds fits the metrics", () => {
     }
   });
 
+  test("promtool takes the dashboard's expressions", async (t) => {
+    const expressions = [
+      ...dashboard.annotations.list.map(({ expr }) => expr),
+      ...dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ].map((expr) => expr.replaceAll("$__rate_interval", "1m"));
+    const rules = expressions.map((expr, i) => ({ record: `x${i}`, expr }));
+    const folder = await mkdtemp(join(tmpdir(), "x3sproxy-dashboard-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const check = async (all: object[]): Promise<PromtoolResult> => {
+      const file = join(folder, "rules.yaml");
+      await writeFile(file, JSON.stringify({ groups: [{ name: "dashboard", rules: all }] }));
+      return promtool.run(["check", "rules", file]);
+    };
+    const { status, output } = await check(rules);
+    assert.equal(status, 0, output);
+    assert.notEqual((await check([{ record: "x", expr: "sum by (" }])).status, 0);
+  });
+
   test("each metric of ours is in the documentation with its type and labels, and no other is", async () => {
     const docs = await readFile(`${ROOT}docs/monitoring.md`, "utf8");
     const rows = [...docs.matchAll(/^\| `(x3sproxy_\w+)` \| (\w+) \| ([^|]*)\|/gm)].map(
@@ -211,12 +237,14 @@ describe("what ops/ holds fits the metrics", () => {
       rows.map(({ name, type }) => `${name} ${type}`).sort(),
       families.map(({ name, type }) => `${name} ${type}`).sort(),
     );
+    const absent: string[] = [];
     for (const { name, labels } of rows) {
       const found = samples.find(
         (sample) => sample.name === name || sample.name === `${name}_count`,
       );
-      assert.ok(found !== undefined, `${name} is there from the start`);
-      assert.deepEqual(labels, Object.keys(found.labels).sort(), name);
+      if (found === undefined) absent.push(name);
+      else assert.deepEqual(labels, Object.keys(found.labels).sort(), name);
     }
+    assert.deepEqual(absent, ["x3sproxy_certificate_expiry_timestamp_seconds"]);
   });
 });

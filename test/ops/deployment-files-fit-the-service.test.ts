@@ -161,6 +161,19 @@ test("x3sproxy.yaml: ports, checks, times and confinement", async () => {
   }
 });
 
+test("a URL from a file: the file's, or why not, and never what stands there", () => {
+  const file = join(folder, "database-url");
+  assert.throws(
+    () => configOf({ DATABASE_URL: "postgres://FAKE@a/b", DATABASE_URL_FILE: file }),
+    /not both/,
+  );
+  const none = join(folder, "FAKE-password");
+  assert.throws(
+    () => configOf({ REDIS_URL_FILE: none }),
+    ({ message }: Error) => /^REDIS_URL_FILE: .*ENOENT/.test(message) && !message.includes("FAKE"),
+  );
+});
+
 function configOf(env: Readonly<Record<string, string>>): Config {
   return readConfig(env);
 }

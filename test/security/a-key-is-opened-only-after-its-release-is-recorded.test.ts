@@ -60,12 +60,12 @@ async function open(t: TestContext, answer = OK) {
 
 /** While `act` runs, whoever writes an event waits. */
 function withAuditHeld(ownerUrl: string, act: () => Promise<void>): Promise<void> {
-  return withOwner(ownerUrl, (sql) =>
-    sql.begin(async (tx) => {
+  return withOwner(ownerUrl, async (sql) => {
+    await sql.begin(async (tx) => {
       await tx`lock table x3sproxy.audit_events in exclusive mode`;
       await act();
-    }),
-  ) as Promise<void>;
+    });
+  });
 }
 
 test("one event a grant and secret that is used, and none a call", async (t) => {
@@ -100,7 +100,10 @@ test("one event a grant and secret that is used, and none a call", async (t) => 
   assert.deepEqual(facts, { deployment: 1, provider: "openai", version: 1 });
   assert.match(String(id), /^[0-9a-f]{12}$/);
   const line = await plane.exchange();
-  assert.ok(String(line["exchangeId"]).startsWith(`${String(id)}-`), "the log names the process, too");
+  assert.ok(
+    String(line["exchangeId"]).startsWith(`${String(id)}-`),
+    "the log names the process, too",
+  );
 
   // What is refused opens nothing.
   await plane.agents.changeScope(by, "c", { rules: ["GET /openai/v1/files"] });

@@ -60,6 +60,11 @@ const ROWS: Readonly<Record<string, string>> = {
   audit_pending: "workspace_id = $1",
 };
 
+/** Tables beside the log, and why nothing of a log can be hidden in them. */
+const BESIDE: Readonly<Record<string, string>> = {
+  audit_retentions: "a rule; its changes, and what is pruned by it, are events of the log",
+};
+
 /** Another value that the column takes, where that isn't the usual one of its type. */
 const OTHERS: Readonly<Record<string, string>> = {
   "audit_events.actor_kind": "'service'",
@@ -92,10 +97,11 @@ interface Column {
 }
 
 async function columnsOf(): Promise<Column[]> {
-  const columns = await admin.owner<Column[]>`
+  const found = await admin.owner<Column[]>`
     select table_name as table, column_name as column, udt_name as type, is_nullable = 'YES' as nullable
     from information_schema.columns
     where table_schema = 'x3sproxy' and table_name like 'audit\\_%' order by 1, ordinal_position`;
+  const columns = found.filter(({ table }) => !(table in BESIDE));
   assert.deepEqual(
     [...new Set(columns.map(({ table }) => table))].sort(),
     Object.keys(ROWS).sort(),

@@ -1,10 +1,11 @@
 // promtool, which knows what Prometheus takes: the machine's, or Debian's, fetched and unpacked into a folder of the run's own. Nothing
 // is installed, since Debian's package would start a server.
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
 
 const FETCH = "apt-get -qq download prometheus";
 const UNPACK = `{ ${FETCH} || { apt-get -qq update && ${FETCH}; }; } && dpkg -x prometheus_*.deb .`;
@@ -32,7 +33,7 @@ export async function findPromtool(): Promise<Promtool> {
   const folder = await mkdtemp(join(tmpdir(), "x3sproxy-promtool-"));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
-    execFileSync("sh", ["-c", UNPACK], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    await promisify(execFile)("sh", ["-c", UNPACK], { cwd: folder });
   } catch (error) {
     await remove();
     throw new Error("promtool can't be fetched. Install it: sudo apt-get install prometheus", {

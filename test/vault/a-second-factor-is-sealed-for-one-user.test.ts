@@ -79,7 +79,8 @@ test("a seed is no secret's value, and the other way round", () => {
     origin: "https://api.anthropic.com",
   };
   const held = vault.hold({ ...place, provider: "anthropic", ...sealed });
-  const inject = () => vault.inject(held.release(), place.origin, { header: "x-api-key", scheme: "" });
+  const inject = () =>
+    vault.inject(held.release(), place.origin, { header: "x-api-key", scheme: "" });
   assert.throws(inject, SealError);
   const value = vault.seal(place, SEED);
   assert.throws(

@@ -29,7 +29,10 @@ test("not for an origin that the key was not sealed for", () => {
 
 test("not from a look-alike of a held secret", () => {
   const held = vault.hold(sealSample(vault));
-  assert.throws(() => vault.inject({ ...held.release(), wipe: () => undefined }, ORIGIN, BARE), SealError);
+  assert.throws(
+    () => vault.inject({ ...held.release(), wipe: () => undefined }, ORIGIN, BARE),
+    SealError,
+  );
 });
 
 test("a row that doesn't open fails before anything is written", () => {

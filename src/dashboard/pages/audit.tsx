@@ -2,80 +2,82 @@
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import type { AuditEvent } from "../answers.ts";
+import { EventDialog, Party, ResultBadge } from "../parts/audit-event.tsx";
+import { AuditLogActions, PrunedNote } from "../parts/audit-log.tsx";
 import { AuditSubjects } from "../parts/audit-subjects.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";
 import { Page } from "../parts/page.tsx";
 import { SpanFilter, useSpan } from "../parts/span-filter.tsx";
-import { Badge, EmptyState } from "../parts/states.tsx";
+import { EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useAudit } from "../queries.ts";
 import { exactTime, shortTime } from "../time.ts";
 
 const FILTERS = ["action", "actor", "target"] as const;
 
-const COLUMNS: readonly Column<AuditEvent>[] = [
-  {
-    title: "When",
-    kind: "main",
-    cell: ({ at }) => (
-      <time dateTime={at} title={exactTime(at)}>
-        {shortTime(at)}
-      </time>
-    ),
-  },
-  {
-    title: "Who",
-    kind: "wide",
-    cell: ({ actor, address }) => (
-      <>
-        <span className="break">{actor.name ?? actor.id ?? "nobody"}</span>
-        <div className="muted">
-          {[actor.kind?.replace("_", " "), address].filter(Boolean).join(", ")}
-        </div>
-      </>
-    ),
-  },
-  {
-    title: "Action",
-    cell: ({ action, method }) => (
-      <>
-        <code>{action}</code>
-        {method !== null && <div className="muted">{method}</div>}
-      </>
-    ),
-  },
-  {
-    title: "On what",
-    cell: ({ target }) => (
-      <>
-        <span className="break">{target.name ?? target.id ?? "–"}</span>
-        {target.kind !== null && <div className="muted">{target.kind.replace("_", " ")}</div>}
-      </>
-    ),
-  },
-  {
-    title: "Result",
-    cell: ({ result }) => <Badge tone={isGood(result) ? "good" : "bad"}>{result}</Badge>,
-  },
-  {
-    title: "Before and after",
-    cell: ({ beforeHash, afterHash }) =>
-      beforeHash === null && afterHash === null ? (
-        <span className="muted">–</span>
-      ) : (
-        <details className="hashes">
-          <summary>
-            <code>
-              {beforeHash?.slice(0, 6) ?? "–"} → {afterHash?.slice(0, 6) ?? "–"}
-            </code>
-          </summary>
-          <code className="break">{beforeHash ?? "–"}</code>
-          <code className="break">{afterHash ?? "–"}</code>
-        </details>
+function columnsOf(onDetails: (event: AuditEvent) => void): readonly Column<AuditEvent>[] {
+  return [
+    {
+      title: "When",
+      kind: "main",
+      cell: ({ at, index }) => (
+        <>
+          <time dateTime={at} title={exactTime(at)}>
+            {shortTime(at)}
+          </time>
+          <div className="muted">{index === null ? "not sealed yet" : `sealed, no. ${index}`}</div>
+        </>
       ),
-  },
-];
+    },
+    {
+      title: "Who",
+      kind: "wide",
+      cell: (event) => (
+        <>
+          <Party event={event} part="actor" />
+          <div className="muted">
+            {[event.actor.kind?.replace("_", " "), event.address].filter(Boolean).join(", ")}
+          </div>
+        </>
+      ),
+    },
+    {
+      title: "Action",
+      cell: ({ action, method }) => (
+        <>
+          <code>{action}</code>
+          {method !== null && <div className="muted">{method}</div>}
+        </>
+      ),
+    },
+    {
+      title: "On what",
+      cell: (event) => (
+        <>
+          <Party event={event} part="target" />
+          {event.target.kind !== null && (
+            <div className="muted">{event.target.kind.replace("_", " ")}</div>
+          )}
+        </>
+      ),
+    },
+    { title: "Result", cell: ({ result }) => <ResultBadge result={result} /> },
+    {
+      title: "Actions",
+      kind: "actions",
+      cell: (event) => (
+        <Button
+          small
+          onClick={() => onDetails(event)}
+          aria-label={`Details of ${event.action}, ${exactTime(event.at)}`}
+        >
+          Details
+        </Button>
+      ),
+    },
+  ];
+}
 
 export function AuditPage() {
   const [query, setQuery] = useSearchParams();
@@ -83,9 +85,16 @@ export function AuditPage() {
   const filters = Object.fromEntries(
     FILTERS.map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value !== ""),
   ) as Record<string, string>;
-  const events = useAudit({ ...span, ...filters });
+  const params = { ...span, ...filters };
+  const events = useAudit(params);
+  const [chosen, setChosen] = useState<AuditEvent | undefined>();
+  const pruned = events.first?.prunedBefore ?? null;
   return (
-    <Page title="Audit" intro="Every change, in the order in which it happened, newest first.">
+    <Page
+      title="Audit"
+      intro="Every change, newest first, sealed into a signed log."
+      actions={<AuditLogActions params={params} />}
+    >
       <AuditSubjects />
       <AuditFilters
         key={JSON.stringify(filters)}
@@ -102,14 +111,16 @@ export function AuditPage() {
       <DataTable
         label="Audit events"
         dense
-        columns={COLUMNS}
+        columns={columnsOf(setChosen)}
         list={events}
-        rowKey={({ id }) => String(id)}
+        rowKey={({ id }) => id}
         empty={
           <EmptyState title="No event that fits">Take a filter away, or a longer time.</EmptyState>
         }
         loadingRows={8}
       />
+      {pruned !== null && events.more === undefined && <PrunedNote pruned={pruned} />}
+      <EventDialog event={chosen} onClose={() => setChosen(undefined)} />
     </Page>
   );
 }
@@ -155,5 +166,3 @@ function AuditFilters({ filters, onApply }: AuditFiltersProps) {
     </form>
   );
 }
-
-const isGood = (result: string): boolean => /^(ok|done|success|2\d\d)/.test(result);

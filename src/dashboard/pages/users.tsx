@@ -3,6 +3,7 @@ import { useState } from "react";
 import { read, type Invitation, type User } from "../answers.ts";
 import { Button } from "../parts/button.tsx";
 import { DestructionDialog, useKept } from "../parts/dialog.tsx";
+import { DeletedUsers } from "../parts/erasure.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { RoleText } from "../parts/role-fields.tsx";
@@ -94,6 +95,7 @@ export function UsersPage() {
         empty={<EmptyState title="No users" />}
       />
       <Invitations />
+      <DeletedUsers />
       <InviteDialog open={inviting} onClose={() => setInviting(false)} />
       <RightsDialog user={actingFor("rights")} onClose={done} />
       <ResetDialog user={actingFor("reset")} onClose={done} />
@@ -174,7 +176,7 @@ function DeleteUserDialog(props: { user: User | undefined; onClose: () => void }
         <>
           <p>
             Their sessions end at once, and they can’t sign in any more. Agents and keys that they
-            made stay; what they did stays in the audit.
+            made stay; what they did stays in the audit, until they ask to be erased.
           </p>
           <p>
             {user.lastSignInAt === null ? (

@@ -9,6 +9,12 @@ import { Facts } from "../parts/facts.tsx";
 import { CheckField, Field, FormError } from "../parts/field.tsx";
 import { LimitFields, Limits } from "../parts/limit-fields.tsx";
 import { Section } from "../parts/page.tsx";
+import {
+  daysOf,
+  retentionDraftOf,
+  RetentionField,
+  retentionText,
+} from "../parts/retention-field.tsx";
 import { SettingsPage } from "../parts/settings-page.tsx";
 import { ErrorState, Skeleton } from "../parts/states.tsx";
 import { useSay } from "../parts/toasts.tsx";
@@ -53,6 +59,7 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
   const [rotationDays, setRotationDays] = useState(String(workspace.rotationDays));
   const [idleDays, setIdleDays] = useState(String(workspace.idleDays));
   const [unusedDays, setUnusedDays] = useState(textOf(workspace.unusedDays));
+  const [retention, setRetention] = useState(() => retentionDraftOf(workspace));
   const [limits, setLimits] = useState({
     requestsPerMinute: textOf(workspace.limits.requestsPerMinute),
     openStreams: textOf(workspace.limits.openStreams),
@@ -68,6 +75,7 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
           rotationDays: Number(rotationDays),
           idleDays: Number(idleDays),
           unusedDays: unusedDays.trim() === "" ? null : Number(unusedDays),
+          auditRetentionDays: daysOf(retention),
           limits: limitsOf(limits),
         },
       }),
@@ -116,6 +124,7 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
           value={unusedDays}
           onValue={setUnusedDays}
         />
+        <RetentionField workspace={workspace} draft={retention} onDraft={setRetention} />
         <fieldset className="choices">
           <legend>Limits of all agents together</legend>
           <LimitFields names={LIMITS} values={limits} onValues={setLimits} />
@@ -148,6 +157,7 @@ function Rules({ workspace }: { workspace: Workspace }) {
             "End unused tokens after",
             workspace.unusedDays === null ? "never" : counted(workspace.unusedDays, "day"),
           ],
+          ["Keep the audit for", retentionText(workspace)],
           ["Limits of all agents together", <Limits key="limits" limits={workspace.limits} />],
           ["Second factor", workspace.secondFactorRequired ? "everybody needs one" : "optional"],
         ]}

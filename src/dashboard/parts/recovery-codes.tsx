@@ -2,21 +2,12 @@
 import { Button } from "./button.tsx";
 import { CodeBlock } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
+import { saveFile } from "./save-file.ts";
 
 export function RecoveryCodes({ codes, account }: { codes: readonly string[]; account: string }) {
   const text = codes.join("\n");
-  const save = () => {
-    const file = new Blob([`x3sproxy recovery codes for ${account}\n\n${text}\n`], {
-      type: "text/plain",
-    });
-    const url = URL.createObjectURL(file);
-    const link = Object.assign(document.createElement("a"), {
-      href: url,
-      download: "x3sproxy-recovery-codes.txt",
-    });
-    link.click();
-    URL.revokeObjectURL(url);
-  };
+  const save = () =>
+    saveFile("x3sproxy-recovery-codes.txt", `x3sproxy recovery codes for ${account}\n\n${text}\n`);
   return (
     <div className="recovery-codes">
       <p>

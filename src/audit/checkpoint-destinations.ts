@@ -1,0 +1,72 @@
+// Two of the places that checkpoints are sent to: a file, and a URL.
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import { Agent, request } from "undici";
+import type { Destination } from "./checkpoint-sending.ts";
+
+const WITHIN_MS = 10_000;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+
+/** Appends each to a file of our own (0600), with an empty line after it, and waits until the disk has it. */
+export function fileDestination(path: string): Destination {
+  return {
+    name: "file",
+    async send(notes) {
+      const file = await open(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
+      try {
+        await file.writeFile(notes.map((note) => `${note}\n`).join(""));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+/** The server refused it: which status, in the code. */
+class RefusedError extends Error {
+  override name = "RefusedError";
+  readonly code: string;
+
+  constructor(status: number) {
+    super("the checkpoint was refused");
+    this.code = `HTTP_${status}`;
+  }
+}
+
+/** POSTs each as text/plain. A certificate is always verified, a redirect never followed. */
+export function urlDestination(text: string): Destination {
+  const url = new URL(text);
+  const { username, password } = url;
+  const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization = `Basic ${Buffer.from(user, "utf8").toString("base64")}`;
+  url.username = "";
+  url.password = "";
+  return {
+    name: "url",
+    async send(notes, signal) {
+      const dispatcher = new Agent({
+        connect: { timeout: WITHIN_MS, rejectUnauthorized: true },
+        allowH2: false,
+      });
+      try {
+        for (const note of notes) {
+          const { statusCode, body } = await request(url, {
+            method: "POST",
+            headers: {
+              "content-type": "text/plain; charset=utf-8",
+              ...(user !== ":" && { authorization }),
+            },
+            body: note,
+            dispatcher,
+            signal: AbortSignal.any([signal, AbortSignal.timeout(WITHIN_MS)]),
+          });
+          await body.dump();
+          if (statusCode < 200 || statusCode > 299) throw new RefusedError(statusCode);
+        }
+      } finally {
+        await dispatcher.destroy();
+      }
+    },
+  };
+}

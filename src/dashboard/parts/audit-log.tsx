@@ -1,0 +1,99 @@
+// The signed log as a whole: its last checkpoint, exports, and where it begins.
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { read, type PrunedBefore } from "../answers.ts";
+import { useCall } from "../session.tsx";
+import { counted, exactTime, number } from "../time.ts";
+import { Button } from "./button.tsx";
+import { CodeBlock, CopyLine } from "./copy.tsx";
+import { Modal } from "./dialog.tsx";
+import { describeError } from "./field.tsx";
+import { Icon } from "./icon.tsx";
+import { Note, Skeleton } from "./states.tsx";
+
+/** `params`: the filters that hold on the page. */
+export function AuditLogActions({ params }: { params: Readonly<Record<string, string>> }) {
+  const [open, setOpen] = useState(false);
+  const urlOf = (format: string) =>
+    `/api/v1/audit/export?${new URLSearchParams({ format, ...params }).toString()}`;
+  return (
+    <>
+      <a className="button plain" href={urlOf("jsonl")} download>
+        <Icon name="download" size={16} /> Export JSON Lines
+      </a>
+      <a className="button plain" href={urlOf("csv")} download>
+        <Icon name="download" size={16} /> Export CSV
+      </a>
+      <Button onClick={() => setOpen(true)}>Checkpoint</Button>
+      <Modal
+        open={open}
+        onClose={() => setOpen(false)}
+        size="large"
+        title="The log’s last checkpoint"
+        description="Signed size and root of the log. Kept elsewhere, it shows whether the log was rewritten or cut off later."
+      >
+        <Checkpoint />
+        <div className="dialog-actions">
+          <Button onClick={() => setOpen(false)}>Close</Button>
+        </div>
+      </Modal>
+    </>
+  );
+}
+
+function Checkpoint() {
+  const call = useCall();
+  const { data, error, refetch } = useQuery({
+    queryKey: ["audit-checkpoint"],
+    queryFn: ({ signal }) => call(read.checkpoint, "GET", "/audit/checkpoint", { signal }),
+    gcTime: 0,
+    retry: false,
+  });
+  if (error !== null) {
+    return (
+      <Note tone="bad">
+        <p role="alert">{describeError(error)}</p>
+        <Button small onClick={() => void refetch()}>
+          Try again
+        </Button>
+      </Note>
+    );
+  }
+  if (data === undefined) {
+    return (
+      <p aria-busy="true">
+        <Skeleton width="60%" />
+      </p>
+    );
+  }
+  return (
+    <div className="proof-parts">
+      <p>
+        {counted(data.size, "event")} sealed, {number(data.waiting)} waiting.
+      </p>
+      {data.checkpoint === null ? (
+        <p>Nothing is sealed yet. That takes about a second.</p>
+      ) : (
+        <CodeBlock text={data.checkpoint} what="checkpoint" />
+      )}
+      <p>The key that verifies it. It is no secret; keep it elsewhere, too.</p>
+      <CopyLine text={data.verifierKey} what="verifier key" />
+      <p>To verify an export (JSON Lines) offline, with checkpoints that you kept:</p>
+      <CodeBlock
+        text={`npx x3sproxy audit verify audit.jsonl --checkpoint checkpoints \\\n  --key ${data.verifierKey}`}
+        what="command"
+      />
+    </div>
+  );
+}
+
+/** Below a list that has been read to its end. */
+export function PrunedNote({ pruned }: { pruned: PrunedBefore }) {
+  return (
+    <p className="muted pruned-note">
+      Events before {exactTime(pruned.at)} were pruned under the retention of{" "}
+      {counted(pruned.days, "day")}. Their {counted(pruned.index, "place")} in the signed log{" "}
+      {pruned.index === 1 ? "stays" : "stay"}.
+    </p>
+  );
+}

@@ -1,0 +1,7 @@
+// Gives a text to whoever sits there as a file. It never leaves this machine.
+
+export function saveFile(name: string, text: string, type = "text/plain"): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+}
