@@ -26,8 +26,9 @@ const FLOORS = [
   ["db"],
   ["providers", "audit"],
   ["vault"],
-  ["access", "identity", "activity"],
+  ["access", "identity", "activity", "backup"],
   ["proxy", "admin", "health", "figures", "workers"],
+  ["doctor"],
   ["main"],
   ["cli"],
 ];

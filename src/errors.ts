@@ -178,6 +178,8 @@ export const PROBLEMS = {
   event_not_sealed: [409],
   audit_damaged: [409],
   size_unknown: [422],
+  // backups
+  recipient_invalid: [422],
   // ourselves
   busy: [503],
   store_unavailable: [503],

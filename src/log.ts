@@ -7,6 +7,7 @@ import { openLogOutput, type LogDestination } from "./log-output.ts";
 /** Every field that a log line may have. None of them may ever hold a credential, a body or a query string. */
 export interface LogFields {
   exchangeId?: string | undefined;
+  backupId?: string | undefined;
   workspaceId?: string | undefined;
   agentId?: string | undefined;
   agent?: string | undefined;

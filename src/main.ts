@@ -32,6 +32,16 @@ import {
   destinationsOf,
   recordMigrations,
 } from "./audit/index.ts";
+import {
+  checkBackup,
+  checkHeader,
+  createBackups,
+  lookAtAudit,
+  restore,
+  type AuditState,
+  type OpenBackup,
+  type Restored,
+} from "./backup/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
@@ -299,6 +309,7 @@ async function build(
   closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => addressRule.originProblem(origin);
+  const backups = createBackups({ pool: controlPool, ownerUrl, clock, log, metrics });
   const admin = await createAdmin({
     ...config,
     identity: createIdentity({ pool: controlPool, vault, clock }),
@@ -314,6 +325,7 @@ async function build(
     customProviders: createCustomProviders({ pool: controlPool, originProblem }),
     environments: createEnvironments({ pool: controlPool }),
     audit: createAudit({ pool: controlPool }),
+    backups,
     erasures: createErasures({ pool: controlPool, sequencer }),
     auditProofs: createAuditProofs({
       ...{ pool: controlPool, signer: logSigner, sequencer, clock, log },
@@ -334,6 +346,7 @@ async function build(
     clock,
   });
   closers.push(() => admin.close());
+  closers.push(() => backups.close());
   const proxy = createProxy({
     ...{ config, access, limiter, vault, certificate, clock, log, metrics, processId },
     onEnded: (ended) => recorder.add(ended),
@@ -399,6 +412,30 @@ export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
     const applied = await migrate(ownerUrl);
     await recordMigrations(ownerUrl);
     return applied;
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+/**
+ * Restores a backup into the database of `config`, which has to be empty, and looks at the audit afterwards. Until all of the backup was
+ * read and everything fits, no database is touched. Throws ConfigError, ContainerError, and what `open` throws; then nothing was changed.
+ */
+export async function restoreBackup(
+  config: Config,
+  log: Log,
+  o: { open: OpenBackup; suspendAgents: boolean; onProgress?: (bytes: number) => void },
+): Promise<{ restored: Restored; audit: AuditState }> {
+  const closers: Close[] = [];
+  try {
+    const { header } = await checkBackup(o.open);
+    const masterKey = await loadMasterKey(config, { mayCreate: false });
+    await checkHeader(header, masterKey);
+    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+    const restored = await restore({ ownerUrl, header, ...o });
+    await verifyMasterKey(ownerUrl, masterKey);
+    const { publicKey } = await openLogSigner(ownerUrl, masterKey);
+    return { restored, audit: await lookAtAudit(ownerUrl, publicKey) };
   } finally {
     for (const close of closers.reverse()) await close();
   }

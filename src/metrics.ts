@@ -184,6 +184,11 @@ export function createMetrics() {
       "Age of the oldest event of the audit that has yet to be sealed; 0 without any.",
       "max",
     ),
+    lastBackup: unknownGauge(
+      "last_backup_timestamp_seconds",
+      "When the last backup was made whole, as far as this process knows, Unix time; 0 when there is none.",
+      "max",
+    ),
     checkpointsSent: counter(
       "checkpoints_sent_total",
       "Checkpoints of the audit sent to destinations of the settings, by destination and result.",

@@ -75,6 +75,7 @@ const TAGS: Readonly<Record<string, string>> = {
   resets: "Users",
   "api-keys": "API keys",
   workspace: "Workspace",
+  backups: "Backups",
   "sign-in": "Sign-in",
   "sign-out": "Sign-in",
   setup: "Sign-in",

@@ -13,6 +13,7 @@ import type {
 } from "../access/index.ts";
 import { lies, parseAddress } from "../addresses.ts";
 import type { Audit, AuditProofs, Erasures } from "../audit/index.ts";
+import type { Backups } from "../backup/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { ActivityViews, CallViews } from "../activity/index.ts";
 import type { Clock } from "../clock.ts";
@@ -27,6 +28,7 @@ import { addAgentTokenRoutes } from "./agent-tokens.ts";
 import { addAgentRoutes } from "./agents.ts";
 import { createEarlyAnswers } from "./answers.ts";
 import { addAuditRoutes } from "./audit.ts";
+import { addBackupRoutes } from "./backups.ts";
 import { addDashboard } from "./dashboard.ts";
 import { addDryRunRoute } from "./dry-run.ts";
 import { addEnvironmentRoutes } from "./environments.ts";
@@ -56,6 +58,7 @@ export interface AdminOptions {
   readonly audit: Audit;
   readonly auditProofs: AuditProofs;
   readonly erasures: Erasures;
+  readonly backups: Backups;
   readonly activity: ActivityViews;
   readonly calls: CallViews;
   readonly scopeTrials: ScopeTrials;
@@ -118,6 +121,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addEnvironmentRoutes(app, options);
   addScopeTemplateRoutes(app);
   addAuditRoutes(app, options);
+  addBackupRoutes(app, options);
   addOverviewRoute(app, options);
   addActivityRoutes(app, options);
   addDryRunRoute(app, options);

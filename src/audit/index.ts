@@ -23,3 +23,4 @@ export {
 export { readKeptCheckpoints } from "./kept-checkpoints.ts";
 export { isVerifierKey } from "./note.ts";
 export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";
+export { lookAtTree, type TreeState } from "./whole-tree.ts";

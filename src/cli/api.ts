@@ -5,6 +5,8 @@ import { readClientConfig, type ClientConfig } from "../config.ts";
 import { Failure } from "./failure.ts";
 
 const TIMEOUT_MS = 15_000;
+// What is streamed may need a while to begin.
+const FIRST_BYTE_MS = 60_000;
 const RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 5_000;
 
@@ -208,16 +210,25 @@ export async function call<T>(
 }
 
 /**
- * What a GET answers, as it comes. Throws Failure, also while it comes: what breaks off is not whole. `type`: the media type that it
- * has to have.
+ * What a GET, or with a `body` a POST, answers, as it comes. Throws Failure, also while it comes: what breaks off is not whole. `type`:
+ * the media type that it has to have.
  */
-export async function* download(path: string, type: string): AsyncGenerator<Uint8Array> {
+export async function* download(
+  path: string,
+  type: string,
+  body?: object,
+): AsyncGenerator<Uint8Array> {
   const { apiKey, ...config } = clientConfig();
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => late.abort(), FIRST_BYTE_MS);
   const url = `${config.adminUrl}/api/v1${path}`;
   const response = await fetch(url, {
-    headers: { authorization: `Bearer ${apiKey}` },
+    method: body === undefined ? "GET" : "POST",
+    headers: {
+      authorization: `Bearer ${apiKey}`,
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
     redirect: "manual",
     signal: late.signal,
   })
@@ -225,12 +236,12 @@ export async function* download(path: string, type: string): AsyncGenerator<Uint
       throw unreachable(config, error);
     })
     .finally(() => clearTimeout(timer));
-  const { ok, status, headers, body } = response;
-  if (!ok || body === null || headers.get("content-type")?.startsWith(type) !== true) {
+  const { ok, status, headers, body: stream } = response;
+  if (!ok || stream === null || headers.get("content-type")?.startsWith(type) !== true) {
     throw failureOf(config, { ok, status }, parseJson(await response.text()));
   }
   try {
-    for await (const chunk of body) yield chunk;
+    for await (const chunk of stream) yield chunk;
   } catch {
     throw new Failure(
       "broken_off",

@@ -6,11 +6,14 @@ import { systemClock } from "../clock.ts";
 import { addAgentCommands } from "./agent.ts";
 import { addAuditCommands } from "./audit.ts";
 import { addAuditErasure } from "./audit-erasure.ts";
+import { addBackupCommand } from "./backup.ts";
+import { addDoctorCommand } from "./doctor.ts";
 import { describeError, Failure, maskArguments } from "./failure.ts";
 import { addExecCommand } from "./exec.ts";
 import { addMigrateCommand } from "./migrate.ts";
 import { addProviderCommands } from "./provider.ts";
 import { addRegisterCommand } from "./register.ts";
+import { addRestoreCommand } from "./restore.ts";
 import { addSecretCommands } from "./secret.ts";
 import { addServeCommand } from "./serve.ts";
 import { addUserCommands } from "./user.ts";
@@ -50,6 +53,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   addWorkspaceCommands(program);
   addAuditCommands(program);
   addAuditErasure(program);
+  addBackupCommand(program);
+  addRestoreCommand(program);
+  addDoctorCommand(program, systemClock);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

@@ -51,3 +51,20 @@ async function readAll(): Promise<string> {
   }
   return Buffer.concat(chunks).toString("utf8");
 }
+
+const LEAST_PASSPHRASE = 12;
+
+/** Asks twice for a passphrase that is chosen now; standard input gives it once. */
+export async function readNewPassphrase(): Promise<string> {
+  const passphrase = await readSecret("Passphrase for the backup, not shown: ");
+  if (passphrase.length < LEAST_PASSPHRASE) {
+    throw new Failure(
+      "passphrase_too_short",
+      `The passphrase is too short: take ${LEAST_PASSPHRASE} characters or more. Whoever has the file can try for as long as they like.`,
+    );
+  }
+  if (process.stdin.isTTY && (await readSecret("Once more: ")) !== passphrase) {
+    throw new Failure("passphrases_differ", "The two are not the same. Nothing was done.");
+  }
+  return passphrase;
+}

@@ -1,10 +1,10 @@
 // The way to Postgres: an embedded server when there is no other, the schema, the logins, a pool that never hangs, and
 // the notifications of change. No query of ours lives here: each is beside its use.
-export type { Sql, TransactionSql } from "./connection.ts";
+export { withOwner, type Sql, type TransactionSql } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
 export { LOCK } from "./locks.ts";
 export { prepareLogins } from "./logins.ts";
-export { migrate } from "./migrations.ts";
+export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
 export type { Page } from "./page.ts";
 export { createPool, type Pool } from "./pool.ts";
 export { startEmbedded } from "./embedded.ts";

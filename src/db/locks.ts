@@ -15,4 +15,6 @@ export const LOCK = {
   auditPruning: 7_233_021,
   /** Taken in SQL, by x3sproxy.erase_person. */
   auditErasing: 7_233_022,
+  /** A session's: who makes a backup. */
+  backup: 7_233_080,
 } as const;

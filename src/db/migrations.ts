@@ -3,7 +3,7 @@
 import { hash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
-import { codeOf, withOwner, type Sql } from "./connection.ts";
+import { codeOf, withOwner, type Sql, type TransactionSql } from "./connection.ts";
 import { LOCK } from "./locks.ts";
 import { mayNotMakeRoles } from "./logins.ts";
 
@@ -43,6 +43,47 @@ export function migrate(ownerUrl: string, folder: URL = SQL_FOLDER): Promise<str
   });
 }
 
+/** The migrations of this version, in order. */
+export async function knownMigrations(): Promise<readonly { name: string; sha256: string }[]> {
+  return readMigrations(SQL_FOLDER);
+}
+
+/** Those that a database has had, in order; none when it has no schema of ours. */
+export async function appliedMigrations(sql: Sql): Promise<{ name: string; sha256: string }[]> {
+  const [state] = await sql<[{ there: boolean }]>`
+    select to_regclass('x3sproxy.schema_migrations') is not null as there`;
+  if (!state.there) return [];
+  return [
+    ...(await sql<{ name: string; sha256: string }[]>`
+      select name, sha256 from x3sproxy.schema_migrations order by name`),
+  ];
+}
+
+/**
+ * Applies what is missing, until and with the one that is called `last`, in a transaction of the caller's, who holds the lock of
+ * migrations. Throws ConfigError as `migrate` does.
+ */
+export async function migrateWithin(
+  sql: TransactionSql,
+  last?: string,
+): Promise<readonly string[]> {
+  const migrations = await readMigrations(SQL_FOLDER);
+  await refuseOldServer(sql);
+  try {
+    const missing = missingOf(migrations, await appliedTo(sql)).filter(
+      ({ name }) => last === undefined || name <= last,
+    );
+    for (const migration of missing) await applyWithin(sql, migration);
+    return missing.map(({ name }) => name);
+  } catch (error) {
+    if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    throw new ConfigError(
+      "DATABASE_URL: this user may not make the schema or the database roles of the service. " +
+        "Run `x3sproxy migrate`: it says what an administrator of the server has to run",
+    );
+  }
+}
+
 async function readMigrations(folder: URL): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
   return Promise.all(
@@ -53,7 +94,7 @@ async function readMigrations(folder: URL): Promise<Migration[]> {
   );
 }
 
-async function refuseOldServer(sql: Sql): Promise<void> {
+async function refuseOldServer(sql: Sql | TransactionSql): Promise<void> {
   const [row] = await sql<{ server_version_num: string }[]>`show server_version_num`;
   const major = Math.floor(Number(row?.server_version_num) / 10_000);
   if (major < OLDEST_SERVER) {
@@ -63,7 +104,7 @@ async function refuseOldServer(sql: Sql): Promise<void> {
   }
 }
 
-async function appliedTo(sql: Sql): Promise<Map<string, string>> {
+async function appliedTo(sql: Sql | TransactionSql): Promise<Map<string, string>> {
   await ensureSchema(sql);
   await sql`
     create table if not exists x3sproxy.schema_migrations (
@@ -76,7 +117,7 @@ async function appliedTo(sql: Sql): Promise<Map<string, string>> {
   return new Map(rows.map(({ name, sha256 }) => [name, sha256]));
 }
 
-async function ensureSchema(sql: Sql): Promise<void> {
+async function ensureSchema(sql: Sql | TransactionSql): Promise<void> {
   const [state] = await sql<
     { user: string; database: string; owner: string | null; ours: boolean; may: boolean }[]
   >`
@@ -128,9 +169,11 @@ function missingOf(known: readonly Migration[], applied: ReadonlyMap<string, str
   return known.filter(({ name }) => !applied.has(name));
 }
 
-async function apply(sql: Sql, { name, text, sha256 }: Migration): Promise<void> {
-  await sql.begin(async (transaction) => {
-    await transaction.unsafe(text).simple();
-    await transaction`insert into x3sproxy.schema_migrations (name, sha256) values (${name}, ${sha256})`;
-  });
+async function apply(sql: Sql, migration: Migration): Promise<void> {
+  await sql.begin((transaction) => applyWithin(transaction, migration));
+}
+
+async function applyWithin(sql: TransactionSql, { name, text, sha256 }: Migration): Promise<void> {
+  await sql.unsafe(text).simple();
+  await sql`insert into x3sproxy.schema_migrations (name, sha256) values (${name}, ${sha256})`;
 }

@@ -11,3 +11,4 @@ export type { NewSecret, SecretVersionView, SecretView, Secrets } from "./secret
 export { createKeyTests } from "./key-tests.ts";
 export type { CallProvider, KeyTest, KeyTests } from "./key-tests.ts";
 export { openLogSigner } from "./log-signer.ts";
+export { missingKeys, type NeededKey } from "./needed-keys.ts";

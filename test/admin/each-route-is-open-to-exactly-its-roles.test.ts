@@ -32,6 +32,11 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "GET /whoami": { permission: "self" },
   "POST /setup": { permission: "link" },
   "GET /openapi.json": { permission: "public" },
+  "POST /backups": {
+    permission: "owner",
+    body: { recipients: ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"] },
+    elsewhere: 403,
+  },
   "GET /secrets": { permission: "viewer" },
   "GET /scope-templates": { permission: "viewer" },
   "PUT /secrets": {

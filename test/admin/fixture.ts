@@ -18,6 +18,7 @@ import {
   createErasures,
   createSequencer,
 } from "../../src/audit/index.ts";
+import { createBackups } from "../../src/backup/index.ts";
 import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
 import { readConfig, type Cidr } from "../../src/config.ts";
@@ -104,10 +105,14 @@ export async function openAdmin(
       ...o.env,
     }),
   );
-  const log: string[] = [];
   const sealingLog = createLog({ level: "silent" });
   const signer = await openLogSigner(database.ownerUrl, masterKey);
   const sequencer = createSequencer({ pool, signer, log: sealingLog });
+  const lines: string[] = [];
+  const log = createLog({
+    level: "debug",
+    destination: { write: (line) => void lines.push(line) },
+  });
   const identity = createIdentity({ pool, vault, clock });
   const settings = {
     identity,
@@ -127,6 +132,9 @@ export async function openAdmin(
     auditProofs: createAuditProofs({
       ...{ pool, signer, sequencer, clock, log: sealingLog },
     }),
+    backups: createBackups({
+      ...{ pool, ownerUrl: database.ownerUrl, clock, log, metrics: createMetrics() },
+    }),
     activity: createActivityViews({ pool, clock }),
     calls: createCallViews({ pool, clock }),
     scopeTrials: createScopeTrials({ pool, clock }),
@@ -135,7 +143,7 @@ export async function openAdmin(
       callProvider: (call) => probe.call(call),
     }),
     metrics: createMetrics(),
-    log: createLog({ level: "debug", destination: { write: (line) => void log.push(line) } }),
+    log,
     clock,
     publicUrl: PUBLIC_URL,
     dashboardUrl: o.dashboardUrl ?? DASHBOARD_URL,
@@ -148,6 +156,7 @@ export async function openAdmin(
   const others: (() => Promise<void>)[] = [];
   t.after(async () => {
     for (const close of others) await close();
+    await settings.backups.close();
     await admin.close();
     await probe.destroy();
     await pool.close();
@@ -200,8 +209,9 @@ export async function openAdmin(
     });
   return {
     metrics: settings.metrics,
-    ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log },
     ...{ routes: admin.routes, sequencer, signer },
+    ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log: lines },
+    routes: admin.routes,
     ...{ addKey, addWorkspace, send, call, openAnother },
   };
 }

@@ -1,0 +1,173 @@
+// Backups as the service makes them: for owners of the home workspace, one at a time, each in the audit before its first byte. Holds no
+// passphrase and no secret key: it seals to public keys, and whoever asked has the other half.
+import { Readable } from "node:stream";
+import { record, type Actor, type ChangeEvent } from "../audit/index.ts";
+import type { Clock } from "../clock.ts";
+import { withOwner, type Pool, type Sql, type TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { errorFields, type Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { createPipe } from "./pipe.ts";
+import { isRecipient, sealStream } from "./sealing.ts";
+import { busy, readSnapshot } from "./snapshot.ts";
+
+export interface Backup {
+  readonly id: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** Sealed, in the age format. Breaks off when anything goes wrong; what broke off does not open to its end. */
+  readonly stream: Readable;
+}
+
+export interface Backups {
+  /**
+   * Begins one, sealed to `recipients` (public keys of age). Throws RequestError: 403 `home_workspace_only`, 422
+   * `recipient_invalid`, 503 `busy`. Rejects with StoreUnavailableError.
+   */
+  create(by: Actor, recipients: readonly string[]): Promise<Backup>;
+  /** Breaks off what is under way. */
+  close(): Promise<void>;
+}
+
+// A snapshot keeps the database from cleaning up for as long as it is held.
+const WITHIN_MS = 2 * 60 * 60 * 1000;
+const STALL_MS = 60_000;
+
+/** `pool`: of the control role. `ownerUrl`: of the database, for the snapshot. */
+export function createBackups(o: {
+  pool: Pool;
+  ownerUrl: string;
+  clock: Clock;
+  log: Log;
+  metrics: Pick<Metrics, "lastBackup">;
+  /** How long a reader may take nothing. */
+  stallMs?: number;
+}): Backups {
+  const { pool, ownerUrl, clock, log, metrics, stallMs = STALL_MS } = o;
+  let underWay: { ended: Promise<unknown>; giveUp: AbortController } | undefined;
+  let closed = false;
+
+  void withOwner(ownerUrl, lastBackupAt).then(
+    (at) => at !== undefined && metrics.lastBackup.set(at.getTime() / 1000),
+    () => undefined, // the gauge stays unset until the next one
+  );
+
+  /** Rejects when it doesn't come to a snapshot. */
+  async function begin(by: Actor, recipients: readonly string[], signal: AbortSignal) {
+    const id = newId();
+    const event = (result: string, detail?: ChangeEvent["detail"]): ChangeEvent => ({
+      action: "backup.create",
+      target: { kind: "backup", id, name: id },
+      result,
+      detail,
+    });
+    const write = (result: string, detail?: ChangeEvent["detail"]): Promise<void> =>
+      pool.inWorkspace(by.workspaceId, (sql) => record(sql, by, event(result, detail)));
+    let isRecorded = false;
+    const pipe = createPipe();
+    const began = Promise.withResolvers<string>();
+    const reading = readSnapshot({
+      ...{ ownerUrl, id, signal },
+      async beforeBegin() {
+        await pool.inWorkspace(by.workspaceId, async (sql) => {
+          await refuseElsewhere(sql);
+          await record(sql, by, event("begun", { recipients: recipients.length }));
+        });
+        isRecorded = true;
+      },
+      onBegin: ({ createdAt }) => began.resolve(createdAt),
+      write: (piece) => withinStall(pipe.write(piece), stallMs),
+      beforeEnd: (summary) => write("done", summary),
+    });
+    const ended = reading.then(
+      () => {
+        metrics.lastBackup.set(clock.nowMs() / 1000);
+        pipe.end();
+      },
+      async (error: unknown) => {
+        began.reject(error);
+        pipe.fail(error);
+        if (!isRecorded) return;
+        log.warn("a backup broke off", { backupId: id, ...errorFields(error) });
+        await write("broken_off").catch(() => undefined);
+      },
+    );
+    return { id, createdAt: await began.promise, ended, plain: pipe.readable };
+  }
+
+  return {
+    async create(by, recipients) {
+      if (!recipients.every(isRecipient)) {
+        throw new RequestError(
+          422,
+          "recipient_invalid",
+          "recipients: give public keys of age, as in age1… (age-keygen prints one).",
+        );
+      }
+      if (closed || underWay !== undefined) throw busy();
+      const giveUp = new AbortController();
+      const timer = setTimeout(
+        () => giveUp.abort(new Error("the backup took too long")),
+        WITHIN_MS,
+      );
+      const slot = Promise.withResolvers<undefined>();
+      underWay = { ended: slot.promise, giveUp };
+      const release = (): void => {
+        clearTimeout(timer);
+        underWay = undefined;
+        slot.resolve(undefined);
+      };
+      try {
+        const { id, createdAt, ended, plain } = await begin(by, recipients, giveUp.signal);
+        void ended.then(release);
+        const sealed = await sealStream(plain, { recipients });
+        const stream = Readable.fromWeb(sealed as Parameters<typeof Readable.fromWeb>[0]);
+        // Without this only a write that stands still would tell that nobody reads any more.
+        stream.once("close", () => giveUp.abort(new Error("the reader of the backup has left")));
+        return { id, createdAt, stream };
+      } catch (error) {
+        giveUp.abort(error);
+        release();
+        throw error;
+      }
+    },
+    async close() {
+      closed = true;
+      const current = underWay;
+      current?.giveUp.abort(new Error("the service stops"));
+      await current?.ended;
+    },
+  };
+}
+
+/** When the last whole backup was made. `sql`: the owner's. */
+export async function lastBackupAt(sql: Sql): Promise<Date | undefined> {
+  const [row] = await sql<{ at: Date }[]>`
+    select created_at as at from x3sproxy.audit_events
+    where action = 'backup.create' and result = 'done' order by id desc limit 1`;
+  return row?.at;
+}
+
+async function refuseElsewhere(sql: TransactionSql): Promise<void> {
+  // Row-level security leaves the transaction's own workspace alone.
+  if ((await sql`select from x3sproxy.workspaces where home`).count > 0) return;
+  throw new RequestError(
+    403,
+    "home_workspace_only",
+    "Only owners of the installation's home workspace can do this.",
+  );
+}
+
+async function withinStall<T>(work: Promise<T>, stallMs: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error("the reader of the backup stands still")),
+    stallMs,
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

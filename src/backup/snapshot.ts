@@ -1,0 +1,150 @@
+// Reads the whole database as it is at one moment into a backup, in constant memory. Reads only, on a connection of its own, which is
+// given up the moment that the reading is: the server lets no old rows go for as long as a snapshot is held.
+import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { LOCK, withOwner, type TransactionSql } from "../db/index.ts";
+import { RequestError } from "../errors.ts";
+import { ContainerWriter, FORMAT, VERSION, type Header } from "./container.ts";
+import { keptRows, tablesOf, type Table } from "./tables.ts";
+
+export interface SnapshotOptions {
+  readonly ownerUrl: string;
+  readonly id: string;
+  /** Asked before the snapshot is taken, when no other one is under way: what it writes is in the backup. */
+  readonly beforeBegin: () => Promise<void>;
+  /** Waits for as long as the reader can take no more. */
+  readonly write: (piece: Buffer) => Promise<void>;
+  /** Told when the snapshot is taken: what comes can only fail by breaking off. */
+  readonly onBegin: (header: Header) => void;
+  /** Asked before the last piece is written; when it rejects, the backup stays without its end. */
+  readonly beforeEnd: (summary: { rows: number; sha256: string }) => Promise<void>;
+  /** Gives up at once. */
+  readonly signal: AbortSignal;
+}
+
+const PRODUCT = (
+  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  }
+).version;
+
+/** Rejects with RequestError 503 `busy`, `signal`'s reason, StoreUnavailableError, or what the functions given reject with. */
+export async function readSnapshot(o: SnapshotOptions): Promise<void> {
+  const { promise: given, reject: giveUp } = Promise.withResolvers<never>();
+  const onAbort = (): void => giveUp(o.signal.reason);
+  o.signal.addEventListener("abort", onAbort);
+  given.catch(() => undefined);
+  try {
+    o.signal.throwIfAborted();
+    await withOwner(o.ownerUrl, async (sql) => {
+      // One at a time over all processes: the lock ends with the connection.
+      const [lock] = await sql<[{ mine: boolean }]>`
+        select pg_try_advisory_lock(${LOCK.backup}) as mine`;
+      if (!lock.mine) throw busy();
+      await o.beforeBegin();
+      const reading = sql.begin("isolation level repeatable read, read only", (transaction) =>
+        read(transaction, o).catch((error: unknown) => {
+          giveUp(error);
+          throw error;
+        }),
+      );
+      // What failed is not waited for, since a rollback would wait for all that the server still sends: the connection is closed.
+      reading.catch(() => undefined);
+      await Promise.race([reading, given]);
+    });
+  } finally {
+    o.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+export function busy(): RequestError {
+  return new RequestError(503, "busy", "Another backup is being made. Try again later.", {
+    retryAfterS: 60,
+  });
+}
+
+async function read(sql: TransactionSql, o: SnapshotOptions): Promise<void> {
+  // One text form of each value, whatever the server's settings are.
+  await sql.unsafe(
+    "set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; " +
+      "set local bytea_output = 'hex'; set local extra_float_digits = 1; set local lock_timeout = '10s'; " +
+      "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = '5min'",
+  );
+  const tables = await tablesOf(sql);
+  const header: Header = {
+    format: FORMAT,
+    version: VERSION,
+    id: o.id,
+    ...(await stateOf(sql)),
+    masterKeys: await masterKeysOf(sql, tables),
+    tables: await counted(sql, tables),
+    sequences: await sequencesOf(sql),
+  };
+  o.onBegin(header);
+  const writer = new ContainerWriter(o.write);
+  await writer.header(header);
+  for (const table of tables) await writer.table(table.name, rowsOf(sql, table));
+  await o.beforeEnd(writer.summary());
+  await writer.end();
+}
+
+async function stateOf(sql: TransactionSql) {
+  const migrations = await sql<{ name: string; sha256: string }[]>`
+    select name, sha256 from x3sproxy.schema_migrations order by name`;
+  const [now] = await sql<[{ at: Date }]>`select now() as at`;
+  return {
+    createdAt: now.at.toISOString(),
+    product: PRODUCT,
+    migrations: migrations.map(({ name, sha256 }) => ({ name, sha256 })),
+  };
+}
+
+/** The master keys that something in it is sealed under. */
+async function masterKeysOf(
+  sql: TransactionSql,
+  tables: readonly Table[],
+): Promise<Header["masterKeys"]> {
+  const used = new Set<string>();
+  for (const { name, columns } of tables) {
+    if (name === "master_keys" || !columns.includes("key_id")) continue;
+    const rows = await sql<{ key_id: string }[]>`
+      select distinct key_id from x3sproxy.${sql(name)} where key_id is not null`;
+    for (const { key_id } of rows) used.add(key_id);
+  }
+  const rows = await sql<{ key_id: string; check_value: Buffer }[]>`
+    select key_id, check_value from x3sproxy.master_keys order by created_at, key_id`;
+  return rows
+    .filter(({ key_id }) => used.has(key_id))
+    .map(({ key_id, check_value }) => ({ id: key_id, check: check_value.toString("base64") }));
+}
+
+async function counted(sql: TransactionSql, tables: readonly Table[]): Promise<Header["tables"]> {
+  const result: Header["tables"] = [];
+  for (const { name, columns } of tables) {
+    const [row] = await sql<[{ rows: string }]>`
+      select count(*) as rows from x3sproxy.${sql(name)} where ${sql.unsafe(keptRows(name))}`;
+    result.push({ name, columns: [...columns], rows: Number(row.rows) });
+  }
+  return result;
+}
+
+async function sequencesOf(sql: TransactionSql): Promise<Header["sequences"]> {
+  const names = await sql<{ name: string }[]>`
+    select relname as name from pg_class
+    where relnamespace = 'x3sproxy'::regnamespace and relkind = 'S' order by relname`;
+  const result: Header["sequences"] = [];
+  for (const { name } of names) {
+    const [row] = await sql<[{ last_value: string; is_called: boolean }]>`
+      select last_value, is_called from x3sproxy.${sql(name)}`;
+    result.push({ name, last: row.last_value, used: row.is_called });
+  }
+  return result;
+}
+
+async function* rowsOf(sql: TransactionSql, { name, columns }: Table): AsyncGenerator<Buffer> {
+  // The names are of the database's own catalogue, and small letters all of them.
+  const list = columns.map((column) => `"${column}"`).join(", ");
+  const statement = `copy (select ${list} from x3sproxy."${name}" where ${keptRows(name)}) to stdout`;
+  const stream: Readable = await sql.unsafe(statement).readable();
+  yield* stream as AsyncIterable<Buffer>;
+}

@@ -1,0 +1,78 @@
+// Which tables a backup holds, in which order, and which rows stay out of it. A table is in it unless it is named here, so that a new
+// one can't be forgotten.
+import type { Sql, TransactionSql } from "../db/index.ts";
+
+export interface Table {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+/**
+ * Tables that stay out, each with why. What lets somebody in once or for a while must not come to life again by a restore: it may
+ * have been used, ended or withdrawn since.
+ */
+export const LEFT_OUT: Readonly<Record<string, string>> = {
+  schema_migrations: "the header has it",
+  sessions: "everybody signs in again",
+  setup_links: "good once; a start makes one where it is needed",
+  invitations: "good once; invite again",
+  resets: "good once; make another link",
+  registrations: "good once, for an hour; make another",
+  deployment_requests: "whoever repeats a request gets the token again",
+  account_attempts: "counts of wrong tries, which end by themselves",
+  network_attempts: "counts of wrong tries, which end by themselves",
+  activity_writers: "which process has written what; processes are new after a restore",
+};
+
+/** Rows of a table that is in it that stay out: conditions of SQL that hold for those that are kept. */
+const KEPT_ROWS: Readonly<Record<string, string>> = {
+  // A lease ends with its command.
+  proxy_tokens: "kind <> 'lease'",
+};
+
+/** The tables of a backup in an order that foreign keys allow, but for those that are checked at the end of a transaction. */
+export async function tablesOf(sql: Sql | TransactionSql): Promise<Table[]> {
+  const columns = await sql<{ table: string; column: string }[]>`
+    select c.relname as table, a.attname as column
+    from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.relnamespace = 'x3sproxy'::regnamespace and c.relkind = 'r'
+      and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    order by c.relname, a.attnum`;
+  const references = await sql<{ table: string; needs: string }[]>`
+    select t.relname as table, n.relname as needs
+    from pg_constraint f join pg_class t on t.oid = f.conrelid join pg_class n on n.oid = f.confrelid
+    where f.contype = 'f' and not f.condeferred and t.relnamespace = 'x3sproxy'::regnamespace and t.oid <> n.oid`;
+  const byName = new Map<string, string[]>();
+  for (const { table, column } of columns) {
+    if (table in LEFT_OUT) continue;
+    byName.set(table, [...(byName.get(table) ?? []), column]);
+  }
+  return inOrder([...byName.keys()], references).map((name) => ({
+    name,
+    columns: byName.get(name) ?? [],
+  }));
+}
+
+/** The condition for a table's rows that are kept, as SQL. */
+export function keptRows(table: string): string {
+  return KEPT_ROWS[table] ?? "true";
+}
+
+function inOrder(
+  names: readonly string[],
+  references: readonly { table: string; needs: string }[],
+): string[] {
+  const ordered: string[] = [];
+  const waiting = new Set(names);
+  while (waiting.size > 0) {
+    const free = [...waiting].filter(
+      (name) => !references.some(({ table, needs }) => table === name && waiting.has(needs)),
+    );
+    if (free.length === 0) throw new Error("tables refer to each other in a circle");
+    for (const name of free) {
+      ordered.push(name);
+      waiting.delete(name);
+    }
+  }
+  return ordered;
+}

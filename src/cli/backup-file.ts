@@ -1,0 +1,140 @@
+// What `x3sproxy backup` does. The service seals to a key that lives for this command alone; here the backup
+// is opened, verified to its end, and sealed again to whom it is for, so that the service never sees a passphrase. A file appears only
+// when all of it is there.
+import { open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import {
+  ContainerError,
+  isRecipient,
+  newIdentity,
+  openStream,
+  readContainer,
+  SealedError,
+  sealStream,
+  type Contents,
+  type SealedTo,
+} from "../backup/index.ts";
+import { download } from "./api.ts";
+import type { Outcome } from "./command.ts";
+import { Failure } from "./failure.ts";
+import { createProgress } from "./progress.ts";
+import { readNewPassphrase } from "./prompt.ts";
+
+export interface BackupOptions {
+  readonly output: string;
+  readonly recipient?: string[];
+  readonly passphrase?: true;
+}
+
+/** Saves a backup. Throws Failure; then no file is left. */
+export async function makeBackup(options: BackupOptions): Promise<Outcome> {
+  const sealedTo = await whoFor(options);
+  const output = resolve(options.output);
+  const { header, rows, sha256, bytes } = await save(output, sealedTo);
+  const masterKeys = header.masterKeys.map(({ id }) => id);
+  const { id, createdAt } = header;
+  const text =
+    `Saved ${output}: ${rows} rows as they were at ${createdAt}, ${bytes} bytes, verified to the end.\n` +
+    `The master key is not in it. To restore, ${masterKeys.join(", ") || "the service's"} is needed: keep it elsewhere.`;
+  return { json: { id, file: output, createdAt, rows, sha256, bytes, masterKeys }, text };
+}
+
+async function whoFor({ recipient = [], passphrase }: BackupOptions): Promise<SealedTo> {
+  if (passphrase === true) {
+    if (recipient.length === 0) return { passphrase: await readNewPassphrase() };
+    throw new Failure("usage", "Give --recipient or --passphrase, not both.");
+  }
+  if (recipient.length === 0) {
+    throw new Failure(
+      "usage",
+      "Say who can open it: --recipient age1… (age-keygen makes a key), or --passphrase.",
+    );
+  }
+  if (!recipient.every(isRecipient)) {
+    throw new Failure("recipient_invalid", "--recipient: give public keys of age, as in age1….");
+  }
+  return { recipients: recipient };
+}
+
+async function save(output: string, sealedTo: SealedTo): Promise<Contents & { bytes: number }> {
+  const temporary = join(dirname(output), `.${basename(output)}.${process.pid}`);
+  const { identity, recipient } = await newIdentity();
+  const file = await open(temporary, "wx", 0o600).catch((error: unknown) => {
+    throw cannotWrite(error);
+  });
+  const progress = createProgress("megabytes backed up");
+  try {
+    const answer = download("/backups", "application/octet-stream", {
+      recipients: [recipient],
+    });
+    const plain = openStream(answer, { identities: [identity] });
+    // Two readers of one stream: one looks that all of it is there, one seals it again, each as fast as the slower.
+    const toSeal = new TransformStream<Uint8Array, Uint8Array>();
+    const reading = readVerified(plain, toSeal.writable.getWriter());
+    let bytes = 0;
+    const writing = (async () => {
+      const sealed = await sealStream(toSeal.readable, sealedTo);
+      for await (const piece of sealed as unknown as AsyncIterable<Uint8Array>) {
+        await file.write(piece).catch((error: unknown) => {
+          throw cannotWrite(error);
+        });
+        bytes += piece.length;
+        progress.report(Math.floor(bytes / 1_000_000));
+      }
+    })();
+    const [read, written] = await Promise.allSettled([reading, writing]);
+    // Each fails with the other: a file that can't be written is why the reading broke off.
+    if (written.status === "rejected" && written.reason instanceof Failure) throw written.reason;
+    if (read.status === "rejected") throw read.reason;
+    if (written.status === "rejected") throw written.reason;
+    const contents = read.value;
+    await file.sync();
+    await file.close();
+    await rename(temporary, output);
+    await syncFolder(dirname(output));
+    return { ...contents, bytes };
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true });
+    if (error instanceof SealedError || error instanceof ContainerError) {
+      throw new Failure(
+        "broken_off",
+        "The backup broke off: nothing was saved. The service's log says why.",
+      );
+    }
+    throw error;
+  }
+}
+
+async function readVerified(
+  plain: AsyncIterable<Uint8Array>,
+  sink: WritableStreamDefaultWriter<Uint8Array>,
+): Promise<Contents> {
+  async function* passedOn(): AsyncGenerator<Uint8Array> {
+    for await (const piece of plain) {
+      await sink.write(piece);
+      yield piece;
+    }
+  }
+  try {
+    const contents = await readContainer(passedOn(), {});
+    await sink.close();
+    return contents;
+  } catch (error) {
+    await sink.abort(error).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  await folder
+    .sync()
+    .catch(() => undefined) // not every file system can
+    .finally(() => folder.close());
+}
+
+function cannotWrite(error: unknown): Failure {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return new Failure("not_written", `--output: the file can't be written (${code ?? "?"}).`);
+}

@@ -1,0 +1,83 @@
+// What the settings alone tell.
+import type { Config, Cidr } from "../config.ts";
+import { parseAddress } from "../addresses.ts";
+import type { Findings } from "./finding.ts";
+
+const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;
+
+export function checkSettings(config: Config, findings: Findings): void {
+  checkUrls(config, findings);
+  checkBlocks(config, findings);
+  checkMetricsAddress(config, findings);
+  checkMasterKeyPlace(config, findings);
+}
+
+function checkUrls(config: Config, findings: Findings): void {
+  const urls = [
+    ["dashboard-https", "X3SPROXY_DASHBOARD_URL", config.dashboardUrl, config.adminAddress.host],
+    ["public-https", "X3SPROXY_PUBLIC_URL", config.publicUrl, config.proxyAddress.host],
+  ] as const;
+  for (const [id, setting, text, listenHost] of urls) {
+    const url = new URL(text);
+    const isLocal = isLoopback(url.hostname) && isLoopback(listenHost);
+    if (url.protocol === "https:") findings.ok("TLS", id, `${setting} is https.`);
+    else if (isLocal) findings.ok("TLS", id, `${setting} is plain http on this machine alone.`);
+    else {
+      findings.add("TLS", "critical", id, {
+        what: `${setting} is plain http, and the listener can be reached over a network.`,
+        why: "Tokens, keys and prompts cross that network in the open, and nobody can sign in.",
+        fix: `Set X3SPROXY_TLS_CERT_FILE and X3SPROXY_TLS_KEY_FILE, or put a TLS proxy in front, and ${setting}=https://…`,
+      });
+    }
+  }
+}
+
+function checkBlocks(config: Config, findings: Findings): void {
+  const isWide = ([block, bits]: Cidr): boolean => bits < LEAST_BITS[block.kind()];
+  if (config.allowPrivateUpstreams.some(isWide)) {
+    findings.add("Network", "critical", "private-upstreams", {
+      what: "X3SPROXY_ALLOW_PRIVATE_UPSTREAMS allows nearly every address.",
+      why: "Whoever may add a provider reaches the whole network inside, cloud metadata too, and plain http sends keys in the open.",
+      fix: "List the addresses of your gateways alone: X3SPROXY_ALLOW_PRIVATE_UPSTREAMS=10.1.2.3/32",
+    });
+  } else findings.ok("Network", "private-upstreams", "Private upstreams are few or none.");
+  if (config.trustedProxies.some(isWide)) {
+    findings.add("Network", "critical", "trusted-proxies", {
+      what: "X3SPROXY_TRUSTED_PROXIES trusts nearly every address.",
+      why: "Anybody can say what address they come from, past address lists and limits on guessing.",
+      fix: "List the addresses of your load balancers alone: X3SPROXY_TRUSTED_PROXIES=10.0.0.5/32",
+    });
+  } else findings.ok("Network", "trusted-proxies", "Few proxies or none are trusted.");
+}
+
+function checkMetricsAddress({ metricsAddress }: Config, findings: Findings): void {
+  const range = parseAddress(metricsAddress.host)?.range();
+  if (range === "unspecified" || range === "unicast") {
+    findings.add("Network", "warning", "metrics-exposed", {
+      what: `The metrics listen on ${metricsAddress.host}, which can be a public address.`,
+      why: "They ask for no credential and show how much is called, and how it goes.",
+      fix: "X3SPROXY_METRICS_ADDR=127.0.0.1:9464, or a private address, or a firewall",
+    });
+  } else findings.ok("Network", "metrics-exposed", "The metrics listen on a private address.");
+}
+
+function checkMasterKeyPlace(config: Config, findings: Findings): void {
+  if (config.masterKey === undefined) {
+    findings.add("Files", "warning", "master-key-apart", {
+      what: "The master key lies in the same folder as the database.",
+      why: "Whoever gets that folder, or a copy of it, has every key.",
+      fix: `Move it elsewhere and name it: X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy (now ${config.dataDir}/master.key)`,
+    });
+  } else if ("file" in config.masterKey && config.masterKey.file.startsWith(`${config.dataDir}/`)) {
+    findings.add("Files", "warning", "master-key-apart", {
+      what: "The master key's file lies in the data folder.",
+      why: "Whoever gets a copy of that folder has the key, too.",
+      fix: "Move it to another volume, and name it: X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy",
+    });
+  } else findings.ok("Files", "master-key-apart", "The master key lies apart from the data.");
+}
+
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[|\]$/g, "");
+  return name === "localhost" || parseAddress(name)?.range() === "loopback";
+}
