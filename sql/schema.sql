@@ -284,7 +284,13 @@ table x3sproxy.master_keys (
   key_id text not null,
   check_value bytea not null,
   created_at timestamp with time zone not null default now(),
-  constraint master_keys_pkey PRIMARY KEY (key_id)
+  active boolean not null default false,
+  activated_at timestamp with time zone,
+  rotated_at timestamp with time zone,
+  rewrapped bigint not null default 0,
+  unreadable bigint not null default 0,
+  constraint master_keys_pkey PRIMARY KEY (key_id),
+  CREATE UNIQUE INDEX master_keys_active ON x3sproxy.master_keys USING btree (active) WHERE active
 );
 table x3sproxy.network_attempts (
   network bytea not null,
@@ -293,6 +299,16 @@ table x3sproxy.network_attempts (
   constraint network_attempts_network_check CHECK ((octet_length(network) = 32)),
   constraint network_attempts_pkey PRIMARY KEY (network),
   CREATE INDEX network_attempts_touched ON x3sproxy.network_attempts USING btree (touched_at)
+);
+table x3sproxy.process_keys (
+  process text not null,
+  key_ids text[] not null,
+  seals_with text not null,
+  started_at timestamp with time zone not null default now(),
+  seen_at timestamp with time zone not null default now(),
+  constraint process_keys_key_ids_check CHECK (((cardinality(key_ids) >= 1) AND (cardinality(key_ids) <= 100))),
+  constraint process_keys_pkey PRIMARY KEY (process),
+  constraint process_keys_process_check CHECK ((process ~ '^[0-9a-f]{12}$'::text))
 );
 table x3sproxy.providers (
   workspace_id uuid not null,
@@ -391,7 +407,8 @@ table x3sproxy.second_factors (
   created_at timestamp with time zone not null default now(),
   constraint second_factors_key_id_fkey FOREIGN KEY (key_id) REFERENCES x3sproxy.master_keys(key_id),
   constraint second_factors_pkey PRIMARY KEY (user_id),
-  constraint second_factors_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE
+  constraint second_factors_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE,
+  CREATE INDEX second_factors_key ON x3sproxy.second_factors USING btree (key_id, user_id)
 ) with row level security;
 table x3sproxy.secret_versions (
   secret_id uuid not null,
@@ -407,7 +424,8 @@ table x3sproxy.secret_versions (
   constraint secret_versions_mask_check CHECK ((length(mask) <= 16)),
   constraint secret_versions_pkey PRIMARY KEY (secret_id, version),
   constraint secret_versions_secret_id_workspace_id_fkey FOREIGN KEY (secret_id, workspace_id) REFERENCES x3sproxy.secrets(id, workspace_id) ON DELETE CASCADE,
-  constraint secret_versions_version_check CHECK ((version > 0))
+  constraint secret_versions_version_check CHECK ((version > 0)),
+  CREATE INDEX secret_versions_key ON x3sproxy.secret_versions USING btree (key_id, secret_id, version)
 ) with row level security;
 table x3sproxy.secrets (
   id uuid not null,
@@ -511,6 +529,25 @@ table x3sproxy.workspaces (
   CREATE UNIQUE INDEX workspaces_home ON x3sproxy.workspaces USING btree (home) WHERE home
 ) with row level security;
 
+CREATE OR REPLACE FUNCTION x3sproxy.activate_master_key(to_key text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not x3sproxy.at_home() then return 'home_workspace_only'; end if;
+  lock table x3sproxy.master_keys in share row exclusive mode;
+  if not exists (select from x3sproxy.master_keys where key_id = to_key) then return 'unknown'; end if;
+  if exists (select from x3sproxy.master_keys where key_id = to_key and active) then return 'active'; end if;
+  if exists (select from x3sproxy.process_keys where seen_at > now() - interval '1 minute' and not to_key = any (key_ids)) then
+    return 'not_held';
+  end if;
+  update x3sproxy.master_keys set active = false where active;
+  update x3sproxy.master_keys
+    set active = true, activated_at = now(), rotated_at = null, rewrapped = 0, unreadable = 0 where key_id = to_key;
+  return 'done';
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.add_activity(from_writer uuid, batch_number bigint, sums jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -1157,6 +1194,14 @@ CREATE OR REPLACE FUNCTION x3sproxy.find_user(user_email text)
 AS $function$
   select u.id, u.workspace_id, u.email, u.password_hash from x3sproxy.users u where lower(u.email) = user_email
 $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.forget_process(of_process text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from x3sproxy.process_keys where process = of_process
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.json_time(at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -1193,6 +1238,28 @@ AS $function$
   from logs l cross join lateral (
     select c.size, c.note from x3sproxy.audit_checkpoints c where c.workspace_id = l.id order by c.size desc limit 1
   ) last
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.list_master_keys()
+ RETURNS TABLE(key_id text, active boolean, created_at timestamp with time zone, activated_at timestamp with time zone, rotated_at timestamp with time zone, rewrapped bigint, unreadable bigint, sealed bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select k.key_id, k.active, k.created_at, k.activated_at, k.rotated_at, k.rewrapped, k.unreadable,
+    (select count(*) from x3sproxy.secret_versions v where v.key_id = k.key_id)
+    + (select count(*) from x3sproxy.second_factors f where f.key_id = k.key_id)
+    + (select count(*) from x3sproxy.sealed_keys s where s.key_id = k.key_id)
+  from x3sproxy.master_keys k where x3sproxy.at_home() order by k.created_at, k.key_id
+$function$;
+CREATE OR REPLACE FUNCTION x3sproxy.list_process_keys()
+ RETURNS TABLE(process text, key_ids text[], seals_with text, started_at timestamp with time zone, seen_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select p.process, p.key_ids, p.seals_with, p.started_at, p.seen_at
+  from x3sproxy.process_keys p
+  where x3sproxy.at_home() and p.seen_at > now() - interval '1 minute' order by p.started_at, p.process
 $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces()
  RETURNS TABLE(id uuid, name text, home boolean, created_at timestamp with time zone, users bigint, agents bigint, secrets bigint, setup_ends_at timestamp with time zone)
@@ -1554,6 +1621,27 @@ begin
   insert into x3sproxy.setup_links (hash, workspace_id, expires_at) values (link_hash, of_workspace, ends_at);
   return ends_at;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.report_keys(of_process text, held text[], sealing_with text)
+ RETURNS TABLE(active_key text, rotating boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into x3sproxy.process_keys as p (process, key_ids, seals_with) values (of_process, held, sealing_with)
+    on conflict (process) do update set key_ids = excluded.key_ids, seals_with = excluded.seals_with, seen_at = now()
+    where p.seen_at < now() - interval '10 seconds' or (p.key_ids, p.seals_with) is distinct from (excluded.key_ids, excluded.seals_with);
+  if found then
+    delete from x3sproxy.process_keys p where p.seen_at < now() - interval '1 hour';
+  end if;
+  return query
+    -- The least and the greatest come straight from the ends of an index, however many rows there are.
+    select k.key_id, k.rotated_at is null
+      or (select min(v.key_id) <> k.key_id or max(v.key_id) <> k.key_id from x3sproxy.secret_versions v) is true
+      or (select min(f.key_id) <> k.key_id or max(f.key_id) <> k.key_id from x3sproxy.second_factors f) is true
+      or (select min(s.key_id) <> k.key_id or max(s.key_id) <> k.key_id from x3sproxy.sealed_keys s) is true
+    from x3sproxy.master_keys k where k.active;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.resolve_token(token_hash bytea)
  RETURNS jsonb
  LANGUAGE sql
@@ -1693,7 +1781,8 @@ CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.providers F
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE OF hash, workspace_id, agent_id, deployment, expires_at, kind ON x3sproxy.proxy_tokens FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_token();
 CREATE TRIGGER record_end BEFORE DELETE ON x3sproxy.proxy_tokens FOR EACH ROW WHEN (((old.kind = 'deployment'::text) AND (NOT old.end_recorded) AND (old.expires_at <= now()))) EXECUTE FUNCTION x3sproxy.expire_deleted_token();
 CREATE TRIGGER keep_spent AFTER DELETE ON x3sproxy.registrations FOR EACH ROW EXECUTE FUNCTION x3sproxy.keep_spent_registration();
-CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
+CREATE TRIGGER announce AFTER INSERT OR DELETE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
+CREATE TRIGGER announce_update AFTER UPDATE ON x3sproxy.secret_versions FOR EACH ROW WHEN (((new.key_id = old.key_id) OR ((((new.secret_id IS DISTINCT FROM old.secret_id) OR (new.workspace_id IS DISTINCT FROM old.workspace_id)) OR (new.version IS DISTINCT FROM old.version)) OR (new.origin IS DISTINCT FROM old.origin)))) EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
 CREATE TRIGGER begin_audit_retention AFTER INSERT ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.begin_audit_retention();
@@ -1728,6 +1817,7 @@ policy own_workspace on x3sproxy.spent_registrations PERMISSIVE for ALL to x3spr
 policy own_workspace on x3sproxy.users PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.workspaces PERMISSIVE for ALL to x3sproxy_control using ((id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 
+grant execute on function x3sproxy.activate_master_key(text) to x3sproxy_control;
 grant execute on function x3sproxy.add_activity(uuid,bigint,jsonb) to x3sproxy_proxy;
 grant execute on function x3sproxy.add_calls(uuid,bigint,jsonb,jsonb,jsonb) to x3sproxy_proxy;
 grant execute on function x3sproxy.agent_state(uuid) to x3sproxy_proxy;
@@ -1741,7 +1831,10 @@ grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) t
 grant execute on function x3sproxy.expire_unused_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.figures(interval,interval[]) to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
+grant execute on function x3sproxy.forget_process(text) to x3sproxy_control;
 grant execute on function x3sproxy.latest_checkpoints() to x3sproxy_control;
+grant execute on function x3sproxy.list_master_keys() to x3sproxy_control;
+grant execute on function x3sproxy.list_process_keys() to x3sproxy_control;
 grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
@@ -1754,6 +1847,7 @@ grant execute on function x3sproxy.redeem_setup_link(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.release_secret(bytea,uuid,integer,text,text) to x3sproxy_proxy;
 grant execute on function x3sproxy.renew_grant(bytea,uuid[],text) to x3sproxy_proxy;
 grant execute on function x3sproxy.renew_setup_link(uuid,bytea) to x3sproxy_control;
+grant execute on function x3sproxy.report_keys(text,text[],text) to x3sproxy_control;
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
 grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
 grant execute on function x3sproxy.trade_registration(bytea,bytea,text) to x3sproxy_proxy;

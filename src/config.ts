@@ -26,8 +26,8 @@ export interface Config {
   /** Redis or Valkey, by which processes share what their agents use of their limits; undefined: each counts for itself. */
   readonly redisUrl: string | undefined;
   readonly dataDir: string;
-  /** Where the master key comes from; undefined only with the embedded default, which keeps its own file. */
-  readonly masterKey: { readonly file: string } | { readonly value: string } | undefined;
+  /** Where the master keys come from; undefined only with the embedded default, which keeps its own file. */
+  readonly masterKey: MasterKeySource | undefined;
   readonly proxyAddress: ListenAddress;
   readonly adminAddress: ListenAddress;
   readonly metricsAddress: ListenAddress;
@@ -69,6 +69,31 @@ export interface CheckpointSettings {
 
 export interface SyslogAddress extends ListenAddress {
   readonly protocol: "udp" | "tcp" | "tls";
+}
+
+/** A file, the keys themselves, a command that prints them, or a file of what AWS KMS has sealed. */
+export type MasterKeySource =
+  | { readonly file: string }
+  | { readonly value: string }
+  | { readonly command: string }
+  | { readonly kmsFile: string; readonly aws: AwsSettings };
+
+/** How AWS is reached, and where credentials for it come from; as AWS's own SDKs have it. */
+export interface AwsSettings {
+  readonly region: string | undefined;
+  /** In place of the region's own. */
+  readonly kmsEndpoint: string | undefined;
+  readonly stsEndpoint: string | undefined;
+  readonly accessKeyId: string | undefined;
+  readonly secretAccessKey: string | undefined;
+  readonly sessionToken: string | undefined;
+  readonly webIdentityTokenFile: string | undefined;
+  readonly roleArn: string | undefined;
+  readonly containerCredentialsUrl: string | undefined;
+  readonly containerToken: string | undefined;
+  readonly containerTokenFile: string | undefined;
+  /** Of the instance's metadata service; undefined: it is not to be asked. */
+  readonly metadataEndpoint: string | undefined;
 }
 
 /** All in milliseconds. */
@@ -144,17 +169,7 @@ export function readConfig(env: Environment = process.env): Config {
       "REDIS_URL: give a URL as in redis://host:6379 or rediss://user:password@host:6379/0",
     );
   }
-  const keyFile = get("X3SPROXY_MASTER_KEY_FILE");
-  const keyValue = get("X3SPROXY_MASTER_KEY");
-  if (keyFile !== undefined && keyValue !== undefined) {
-    throw new ConfigError("set X3SPROXY_MASTER_KEY_FILE or X3SPROXY_MASTER_KEY, not both");
-  }
-  const masterKey =
-    keyFile !== undefined
-      ? { file: keyFile }
-      : keyValue !== undefined
-        ? { value: keyValue }
-        : undefined;
+  const masterKey = masterKeySource(env);
   const duration = (name: string, fallback: string, least = "1ms"): number => {
     const ms = parseDuration(get(name) ?? fallback);
     if (ms === undefined || ms < (parseDuration(least) ?? 0) || ms > MAX_TIMER_MS) {
@@ -192,10 +207,7 @@ export function readConfig(env: Environment = process.env): Config {
       get("X3SPROXY_ALLOW_PRIVATE_UPSTREAMS"),
     ),
     trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
-    upstreamProxy: Object.freeze({
-      httpsProxy: get("https_proxy") ?? get("HTTPS_PROXY"),
-      noProxy: get("no_proxy") ?? get("NO_PROXY"),
-    }),
+    upstreamProxy: readUpstreamProxy(env),
     deadlines: Object.freeze({
       connectMs: duration("X3SPROXY_CONNECT_TIMEOUT", "10s"),
       firstByteMs: duration("X3SPROXY_FIRST_BYTE_TIMEOUT", "10m"),
@@ -219,9 +231,80 @@ export function readConfig(env: Environment = process.env): Config {
   });
 }
 
+/** The operator's forward proxy, by the names that other programs read, too. */
+export function readUpstreamProxy(env: Environment = process.env): Config["upstreamProxy"] {
+  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
+  return Object.freeze({
+    httpsProxy: get("https_proxy") ?? get("HTTPS_PROXY"),
+    noProxy: get("no_proxy") ?? get("NO_PROXY"),
+  });
+}
+
 /** All of the environment, for a process that is started with it. */
 export function environment(): NodeJS.ProcessEnv {
   return process.env;
+}
+
+/** The environment without what opens the service itself: for a command that prints master keys. */
+export function commandEnvironment(env: Environment = process.env): NodeJS.ProcessEnv {
+  const stores = new Set(["DATABASE_URL", "REDIS_URL", "PGPASSWORD"]);
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !name.startsWith("X3SPROXY_") && !stores.has(name)),
+  );
+}
+
+/** Builds the settings of AWS from the environment. Throws ConfigError naming the setting and what it wants. */
+export function readAwsSettings(env: Environment = process.env): AwsSettings {
+  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
+  const endpoint = (service: string): string | undefined => {
+    const name = `AWS_ENDPOINT_URL_${service}`;
+    const own = get(name);
+    const url = own ?? get("AWS_ENDPOINT_URL");
+    return url === undefined
+      ? undefined
+      : baseUrl(own === undefined ? "AWS_ENDPOINT_URL" : name, url);
+  };
+  const relative = get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+  const metadataOff = get("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true";
+  return Object.freeze({
+    region: get("AWS_REGION") ?? get("AWS_DEFAULT_REGION"),
+    kmsEndpoint: endpoint("KMS"),
+    stsEndpoint: endpoint("STS"),
+    accessKeyId: get("AWS_ACCESS_KEY_ID"),
+    secretAccessKey: get("AWS_SECRET_ACCESS_KEY"),
+    sessionToken: get("AWS_SESSION_TOKEN"),
+    webIdentityTokenFile: get("AWS_WEB_IDENTITY_TOKEN_FILE"),
+    roleArn: get("AWS_ROLE_ARN"),
+    containerCredentialsUrl:
+      relative === undefined
+        ? get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+        : `http://169.254.170.2${relative}`,
+    containerToken: get("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+    containerTokenFile: get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    metadataEndpoint: metadataOff
+      ? undefined
+      : baseUrl(
+          "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+          get("AWS_EC2_METADATA_SERVICE_ENDPOINT") ?? "http://169.254.169.254",
+        ),
+  });
+}
+
+function masterKeySource(env: Environment): MasterKeySource | undefined {
+  const sources: Readonly<Record<string, (text: string) => MasterKeySource>> = {
+    X3SPROXY_MASTER_KEY_FILE: (file) => ({ file }),
+    X3SPROXY_MASTER_KEY: (value) => ({ value }),
+    X3SPROXY_MASTER_KEY_COMMAND: (command) => ({ command }),
+    X3SPROXY_MASTER_KEY_KMS: (kmsFile) => ({ kmsFile, aws: readAwsSettings(env) }),
+  };
+  const given = Object.keys(sources).filter((name) => (env[name] ?? "").trim() !== "");
+  if (given.length > 1) {
+    throw new ConfigError(
+      `set one of ${given.join(" and ")}, not ${given.length > 2 ? "all" : "both"}`,
+    );
+  }
+  const [name = ""] = given;
+  return sources[name]?.(env[name]?.trim() ?? "");
 }
 
 /** Builds the CLI's settings: where the admin API is, and the key for it. */

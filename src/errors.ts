@@ -180,6 +180,10 @@ export const PROBLEMS = {
   size_unknown: [422],
   // backups
   recipient_invalid: [422],
+  // master keys
+  master_key_not_found: [404],
+  master_key_not_named: [409],
+  master_key_not_held: [409],
   // ourselves
   busy: [503],
   store_unavailable: [503],

@@ -46,6 +46,11 @@ export interface LogFields {
   signal?: string | undefined;
   /** Of the line's subject; a worker's own lines have its number anyway. */
   worker?: number | undefined;
+  /** A master key's id. */
+  masterKey?: string | undefined;
+  rewrapped?: number | undefined;
+  /** Which row of the database, in words. */
+  row?: string | undefined;
   /** On whose behalf a call was made, by names that the agent gives. */
   context?: Readonly<Record<string, string>> | undefined;
 }

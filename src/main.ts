@@ -57,13 +57,16 @@ import { createMetrics } from "./metrics.ts";
 import { builtInProviders } from "./providers/index.ts";
 import { createAddressRule, createProbe, createProxy } from "./proxy/index.ts";
 import {
+  createKeyRotation,
   createKeyTests,
+  createMasterKeys,
   createSecrets,
   createVault,
-  loadMasterKey,
+  loadMasterKeys,
+  openDerivation,
   openLogSigner,
-  verifyMasterKey,
-  type MasterKey,
+  verifyMasterKeys,
+  type KeyRing,
 } from "./vault/index.ts";
 import {
   createPrimaryMetrics,
@@ -136,9 +139,9 @@ export function startWorkers(
     const health = createHealth({ metrics: { contentType, text: () => supervisor.metricsText() } });
     closers.push(() => health.close());
     const metricsAddress = await health.listen(config.metricsAddress);
-    const { masterKey, ownerUrl } = await prepare(config, log, closers);
+    const { masterKeys, ownerUrl } = await prepare(config, log, closers);
     const setup = await bootstrapFiles(config, ownerUrl);
-    if (masterKey.warning !== undefined) log.warn(masterKey.warning);
+    if (masterKeys.warning !== undefined) log.warn(masterKeys.warning);
     const task: Task = {
       ownerUrl,
       workspaceId: setup.workspaceId,
@@ -196,23 +199,13 @@ async function prepare(
   config: Config,
   log: Log,
   closers: Close[],
-): Promise<{ masterKey: MasterKey; ownerUrl: string }> {
+): Promise<{ masterKeys: KeyRing; ownerUrl: string }> {
   checkOverrides(config);
-  const masterKey = await loadMasterKey(config, { mayCreate: !hasCluster(config) });
+  const masterKeys = await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
   const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
   await migrate(ownerUrl);
-  await verifyMasterKey(ownerUrl, masterKey);
-  return { masterKey, ownerUrl };
-}
-
-/** A worker reads the key by itself, so that it goes over no channel; and it may differ by now. */
-async function prepareWorker(
-  config: Config,
-  ownerUrl: string,
-): Promise<{ masterKey: MasterKey; ownerUrl: string }> {
-  const masterKey = await loadMasterKey(config, { mayCreate: false });
-  await verifyMasterKey(ownerUrl, masterKey);
-  return { masterKey, ownerUrl };
+  await verifyMasterKeys(ownerUrl, masterKeys);
+  return { masterKeys, ownerUrl };
 }
 
 async function build(
@@ -239,20 +232,25 @@ async function build(
   const health = worker === undefined ? createHealth({ metrics }) : undefined;
   closers.push(() => health?.close());
   const metricsAddress = await health?.listen(config.metricsAddress);
-  const { masterKey, ownerUrl } =
+  const { masterKeys, ownerUrl } =
     worker === undefined
       ? await prepare(config, log, closers)
-      : await prepareWorker(config, worker.ownerUrl);
+      : {
+          // A worker reads the keys by itself, so that they go over no channel; and they may differ by now.
+          masterKeys: await loadMasterKeys(config, { mayCreate: false }),
+          ownerUrl: worker.ownerUrl,
+        };
+  const processId = newProcessId();
+  await verifyMasterKeys(ownerUrl, masterKeys, { processId });
   // With workers, the first process says it once for all.
-  if (masterKey.warning !== undefined && worker === undefined) log.warn(masterKey.warning);
-  const vault = await createVault(masterKey);
+  if (masterKeys.warning !== undefined && worker === undefined) log.warn(masterKeys.warning);
+  const vault = await createVault(masterKeys, await openDerivation(ownerUrl, masterKeys));
   const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
-  const logSigner = await openLogSigner(ownerUrl, masterKey);
+  const logSigner = await openLogSigner(ownerUrl, masterKeys);
   const setup =
     worker === undefined
       ? await bootstrapFiles(config, ownerUrl)
       : { ...worker, setupToken: undefined };
-  const processId = newProcessId();
 
   const max = Math.max(2, Math.ceil(POOL_MAX / config.workers));
   const controlPool = createPool(logins.controlUrl, { max, measured: { metrics, as: "control" } });
@@ -271,6 +269,12 @@ async function build(
   });
   await serviceEvents.start();
   closers.push(() => serviceEvents.stop());
+  const keyRotation = createKeyRotation({
+    ...{ pool: controlPool, ownerUrl, ring: masterKeys, processId, clock, log },
+    homeId: setup.workspaceId,
+  });
+  closers.push(() => keyRotation.close());
+  keyRotation.start();
   const proxyPool = createPool(logins.proxyUrl, { max, measured: { metrics, as: "proxy" } });
   closers.push(() => proxyPool.close());
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
@@ -341,6 +345,7 @@ async function build(
       processId,
       callProvider: (call) => probe.call(call),
     }),
+    masterKeys: createMasterKeys({ pool: controlPool }),
     log,
     metrics,
     clock,
@@ -407,7 +412,7 @@ export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
   const closers: Close[] = [];
   try {
     // The embedded default has its key before its database, so that a lost key is noticed.
-    await loadMasterKey(config, { mayCreate: !hasCluster(config) });
+    await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
     const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
     const applied = await migrate(ownerUrl);
     await recordMigrations(ownerUrl);
@@ -429,12 +434,12 @@ export async function restoreBackup(
   const closers: Close[] = [];
   try {
     const { header } = await checkBackup(o.open);
-    const masterKey = await loadMasterKey(config, { mayCreate: false });
-    await checkHeader(header, masterKey);
+    const masterKeys = await loadMasterKeys(config, { mayCreate: false });
+    await checkHeader(header, masterKeys);
     const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
     const restored = await restore({ ownerUrl, header, ...o });
-    await verifyMasterKey(ownerUrl, masterKey);
-    const { publicKey } = await openLogSigner(ownerUrl, masterKey);
+    await verifyMasterKeys(ownerUrl, masterKeys);
+    const { publicKey } = await openLogSigner(ownerUrl, masterKeys);
     return { restored, audit: await lookAtAudit(ownerUrl, publicKey) };
   } finally {
     for (const close of closers.reverse()) await close();

@@ -15,7 +15,7 @@ import { createAddressRule } from "../../src/proxy/address-rule.ts";
 import { createDeadlineClock } from "../../src/proxy/deadlines.ts";
 import { createExchanges } from "../../src/proxy/exchange.ts";
 import { providerHostSuffix } from "../../src/proxy/route.ts";
-import { createVault, loadMasterKey, type Vault } from "../../src/vault/index.ts";
+import { createVault, loadMasterKeys, type Vault } from "../../src/vault/index.ts";
 import { ClientConnection, Upstreams, type Engine } from "./connections.ts";
 
 const SWEEP_MS = 1_000;
@@ -93,7 +93,7 @@ const config = readConfig({
 const clock = systemClock;
 const log = createLog({ level: "info" });
 const metrics = createMetrics();
-const vault = await createVault(await loadMasterKey(config, { mayCreate: false }));
+const vault = await createVault(await loadMasterKeys(config, { mayCreate: false }));
 const origin = config.originOverrides.get(PROVIDER) ?? "";
 const engine: Engine = {
   calls: {

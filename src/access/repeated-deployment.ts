@@ -1,5 +1,5 @@
 // Deployments that may be asked for twice: a caller that got no answer sends the same idempotency key again and gets the token of the
-// deployment that was made. No token is kept for that: it is derived anew, one way, from the master key. Of a key and its request only
+// deployment that was made. No token is kept for that: it is derived anew, one way, by the vault. Of a key and its request only
 // hashes are kept, for a day.
 import { hash } from "node:crypto";
 import type { Actor } from "../audit/index.ts";

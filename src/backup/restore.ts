@@ -12,7 +12,7 @@ import {
   type TransactionSql,
 } from "../db/index.ts";
 import { ConfigError } from "../errors.ts";
-import { missingKeys, type MasterKey } from "../vault/index.ts";
+import { missingKeys, type KeyRing } from "../vault/index.ts";
 import { ContainerError, readContainer, type Contents, type Header } from "./container.ts";
 import { LEFT_OUT, tablesOf } from "./tables.ts";
 
@@ -39,10 +39,10 @@ export function checkBackup(open: OpenBackup): Promise<Contents> {
 }
 
 /**
- * What speaks against restoring `header` with this version and `key`, before a database is touched. Throws ContainerError and
+ * What speaks against restoring `header` with this version and these keys, before a database is touched. Throws ContainerError and
  * ConfigError.
  */
-export async function checkHeader(header: Header, key: MasterKey): Promise<void> {
+export async function checkHeader(header: Header, ring: KeyRing): Promise<void> {
   const known = await knownMigrations();
   header.migrations.forEach(({ name, sha256 }, i) => {
     const own = known[i];
@@ -57,10 +57,10 @@ export async function checkHeader(header: Header, key: MasterKey): Promise<void>
     id,
     checkValue: Buffer.from(check, "base64"),
   }));
-  const missing = await missingKeys(key, needed);
+  const missing = await missingKeys(ring, needed);
   if (missing.length === 0) return;
   throw new ConfigError(
-    `wrong master key: the backup needs ${missing.join(", ")}, and the given one is ${key.id}. ` +
+    `wrong master key: the backup needs ${missing.join(", ")}, and given is ${ring.ids.join(", ")}. ` +
       "The master key is not part of a backup: give the one that the service had",
   );
 }

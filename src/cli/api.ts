@@ -120,6 +120,28 @@ const contextView = z.looseObject({
   requests: z.number(),
 });
 
+const masterKeysView = z.object({
+  masterKeys: z.array(
+    z.looseObject({
+      id: z.string(),
+      active: z.boolean(),
+      createdAt: z.string(),
+      activatedAt: z.string().nullable(),
+      sealed: z.number(),
+      heldBy: z.number(),
+    }),
+  ),
+  rotation: z.object({
+    to: z.string(),
+    state: z.enum(["running", "done"]),
+    rewrapped: z.number(),
+    left: z.number(),
+    unreadable: z.number(),
+  }),
+  processes: z.array(z.looseObject({ id: z.string(), masterKeys: z.array(z.string()) })),
+});
+export type MasterKeysView = z.infer<typeof masterKeysView>;
+
 export const answers = {
   secret: z.object({ secret: secretView }),
   agent: z.object({ agent: agentView }),
@@ -163,6 +185,7 @@ export const answers = {
   erasure: z.object({
     erasure: z.looseObject({ parts: z.number(), waiting: z.number(), others: z.number() }),
   }),
+  masterKeys: masterKeysView,
   nothing: z.undefined(),
 };
 

@@ -10,6 +10,7 @@ import { addBackupCommand } from "./backup.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { describeError, Failure, maskArguments } from "./failure.ts";
 import { addExecCommand } from "./exec.ts";
+import { addMasterKeyCommands } from "./master-key.ts";
 import { addMigrateCommand } from "./migrate.ts";
 import { addProviderCommands } from "./provider.ts";
 import { addRegisterCommand } from "./register.ts";
@@ -56,6 +57,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addBackupCommand(program);
   addRestoreCommand(program);
   addDoctorCommand(program, systemClock);
+  addMasterKeyCommands(program);
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

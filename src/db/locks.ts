@@ -17,4 +17,6 @@ export const LOCK = {
   auditErasing: 7_233_022,
   /** A session's: who makes a backup. */
   backup: 7_233_080,
+  /** A transaction's: who rewraps what is sealed under another key than the active one. */
+  masterKeyRotation: 7_233_017,
 } as const;

@@ -1,7 +1,14 @@
 // The vault: seals real keys, keeps them sealed in the database, opens one for as long as it is in use and sets it on a
 // request. No verb of it returns a key in the open.
-export { MasterKey, loadMasterKey } from "./master-key.ts";
-export { verifyMasterKey } from "./master-key-check.ts";
+export { MasterKey } from "./master-key.ts";
+export { KeyRing } from "./key-ring.ts";
+export { loadMasterKeys } from "./key-sources.ts";
+export { generateMasterKey } from "./key-generation.ts";
+export { verifyMasterKeys } from "./key-check.ts";
+export { createKeyRotation, type KeyRotation } from "./rotation.ts";
+export { createMasterKeys } from "./master-keys.ts";
+export type { MasterKeys, MasterKeysView } from "./master-keys.ts";
+export { openDerivation } from "./derivation.ts";
 export { createVault } from "./strongroom.ts";
 export type { HeldSecret, Injection, ReleasedSecret, SealedSecret, Vault } from "./strongroom.ts";
 export type { SealedValue } from "./sealing.ts";

@@ -1,6 +1,6 @@
-// Whether the given master key is one that something was sealed under, told by the check value that lies beside it.
+// Whether the given master keys are those that something was sealed under, told by the check values that lie beside it.
 import sodium from "libsodium-wrappers";
-import type { MasterKey } from "./master-key.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { opensCheckValue } from "./sealing.ts";
 
 /** A master key by its id, and the value that opens under it and no other. */
@@ -11,11 +11,14 @@ export interface NeededKey {
 
 /** The ids of those among `needed` that aren't at hand. */
 export async function missingKeys(
-  key: MasterKey,
+  ring: KeyRing,
   needed: readonly NeededKey[],
 ): Promise<readonly string[]> {
   await sodium.ready;
   return needed
-    .filter(({ id, checkValue }) => id !== key.id || !opensCheckValue(key, checkValue))
+    .filter(({ id, checkValue }) => {
+      const key = ring.get(id);
+      return key === undefined || !opensCheckValue(key, checkValue);
+    })
     .map(({ id }) => id);
 }

@@ -4,9 +4,13 @@
 import { randomBytes } from "node:crypto";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../errors.ts";
+import type { KeyRing } from "./key-ring.ts";
 import type { MasterKey } from "./master-key.ts";
 
-const FORMAT = 1;
+// The first byte of a sealed value. In the first format its additional data has the master key's id, in the second it has not, so that
+// another master key can take the data key over. A wrapped data key is always of the first.
+const FORMATS = [1, 2] as const;
+type Format = (typeof FORMATS)[number];
 const KEY_BYTES = 32;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
@@ -28,7 +32,7 @@ export interface SealedValue {
 
 /** What a sealed value is bound to: it opens for nothing else. */
 export interface Binding {
-  /** What the data key and the value are for, each with the version of its format. */
+  /** What the data key and the value are for; the value's without the version of its format. */
   readonly purposes: { readonly dataKey: string; readonly value: string };
   /** The row, field by field. */
   readonly fields: readonly string[];
@@ -36,60 +40,116 @@ export interface Binding {
   readonly row: string;
 }
 
-/** Seals `value` under a fresh random data key, and that under `key`. libsodium must be ready. */
-export function seal(key: MasterKey, place: Place, value: string): SealedValue {
+/** Seals `value` under a fresh random data key, and that under the active master key. libsodium must be ready. */
+export function seal(ring: KeyRing, place: Place, value: string): SealedValue {
   const plaintext = Buffer.from(value, "utf8");
   try {
-    return sealBytes(key, bindingOf(place), plaintext);
+    return sealBytes(ring.active, secretBinding(place), plaintext);
   } finally {
     zero(plaintext);
   }
 }
 
 /** The plaintext's bytes, which the caller zeroes. Throws SealError when anything differs from what was sealed. */
-export function unseal(key: MasterKey, place: Place, sealed: SealedValue): Buffer {
-  return unsealBytes(key, bindingOf(place), sealed);
+export function unseal(ring: KeyRing, place: Place, sealed: SealedValue): Buffer {
+  return unsealBytes(ring, secretBinding(place), sealed);
 }
 
 /** The same for bytes bound to any row. The caller zeroes `plaintext`. */
 export function sealBytes(key: MasterKey, to: Binding, plaintext: Uint8Array): SealedValue {
   const dataKey = randomBytes(KEY_BYTES);
-  const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
   try {
     return {
       keyId: key.id,
-      wrappedKey: encrypt(wrappingKey, dataKey, bind(to.purposes.dataKey, to, key.id)),
-      ciphertext: encrypt(dataKey, plaintext, bind(to.purposes.value, to, key.id)),
+      wrappedKey: wrap(key, to, dataKey),
+      ciphertext: encrypt(2, dataKey, plaintext, bindValue(2, to, key.id)),
     };
   } finally {
-    zero(dataKey, wrappingKey);
+    zero(dataKey);
   }
 }
 
 /** The plaintext's bytes, which the caller zeroes. Throws SealError when anything differs from what was sealed. */
-export function unsealBytes(key: MasterKey, to: Binding, sealed: SealedValue): Buffer {
-  if (sealed.keyId !== key.id) {
-    throw new SealError(
-      `${to.row} was sealed under master key ${sealed.keyId}, and this is ${key.id}`,
-    );
-  }
-  const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
+export function unsealBytes(ring: KeyRing, to: Binding, sealed: SealedValue): Buffer {
+  const { ciphertext, keyId } = sealed;
   let dataKey: Buffer | undefined;
   try {
-    dataKey = decrypt(wrappingKey, sealed.wrappedKey, bind(to.purposes.dataKey, to, key.id));
-    return decrypt(dataKey, sealed.ciphertext, bind(to.purposes.value, to, key.id));
-  } catch {
-    throw new SealError(`${to.row} does not open: it was moved or edited since it was sealed`);
+    dataKey = unwrap(ring, to, sealed);
+    const format = formatOf(ciphertext);
+    return decrypt(format, dataKey, ciphertext, bindValue(format, to, keyId));
+  } catch (error) {
+    throw asSealError(error, to);
   } finally {
-    zero(wrappingKey, ...(dataKey === undefined ? [] : [dataKey]));
+    if (dataKey !== undefined) zero(dataKey);
   }
+}
+
+/**
+ * The same value under the active master key: only its data key is opened. A value of the first format is itself opened and sealed
+ * anew, this once. Throws SealError when it does not open.
+ */
+export function rewrap(ring: KeyRing, to: Binding, sealed: SealedValue): SealedValue {
+  const { active } = ring;
+  const { ciphertext } = sealed;
+  if (ciphertext[0] === 1) {
+    const plaintext = unsealBytes(ring, to, sealed);
+    try {
+      return sealBytes(active, to, plaintext);
+    } finally {
+      zero(plaintext);
+    }
+  }
+  let dataKey: Buffer | undefined;
+  try {
+    formatOf(ciphertext);
+    dataKey = unwrap(ring, to, sealed);
+    return { keyId: active.id, wrappedKey: wrap(active, to, dataKey), ciphertext };
+  } catch (error) {
+    throw asSealError(error, to);
+  } finally {
+    if (dataKey !== undefined) zero(dataKey);
+  }
+}
+
+function wrap(key: MasterKey, to: Binding, dataKey: Uint8Array): Buffer {
+  const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
+  try {
+    return encrypt(1, wrappingKey, dataKey, bind(to.purposes.dataKey, to, key.id));
+  } finally {
+    zero(wrappingKey);
+  }
+}
+
+function unwrap(ring: KeyRing, to: Binding, { keyId, wrappedKey }: SealedValue): Buffer {
+  const key = ring.get(keyId);
+  if (key === undefined) {
+    const [own, ...more] = ring.ids;
+    const held = more.length === 0 ? `this is ${own ?? ""}` : `these are ${ring.ids.join(", ")}`;
+    throw new SealError(`${to.row} was sealed under master key ${keyId}, and ${held}`);
+  }
+  const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
+  try {
+    return decrypt(1, wrappingKey, wrappedKey, bind(to.purposes.dataKey, to, keyId));
+  } finally {
+    zero(wrappingKey);
+  }
+}
+
+function asSealError(error: unknown, to: Binding): SealError {
+  if (error instanceof SealError && error.message.startsWith(to.row)) return error;
+  return new SealError(`${to.row} does not open: it was moved or edited since it was sealed`);
 }
 
 /** A constant sealed under `key`: what tells the right master key from a wrong one. */
 export function sealCheckValue(key: MasterKey): Uint8Array {
   const checkKey = key.derive("check value", KEY_BYTES);
   try {
-    return encrypt(checkKey, Buffer.from("x3sproxy"), frame(["x3sproxy check value v1", key.id]));
+    return encrypt(
+      1,
+      checkKey,
+      Buffer.from("x3sproxy"),
+      frame(["x3sproxy check value v1", key.id]),
+    );
   } finally {
     zero(checkKey);
   }
@@ -99,7 +159,7 @@ export function sealCheckValue(key: MasterKey): Uint8Array {
 export function opensCheckValue(key: MasterKey, checkValue: Uint8Array): boolean {
   const checkKey = key.derive("check value", KEY_BYTES);
   try {
-    decrypt(checkKey, checkValue, frame(["x3sproxy check value v1", key.id]));
+    decrypt(1, checkKey, checkValue, frame(["x3sproxy check value v1", key.id]));
     return true;
   } catch {
     return false;
@@ -112,9 +172,10 @@ export function zero(...buffers: Uint8Array[]): void {
   for (const buffer of buffers) sodium.memzero(buffer);
 }
 
-function bindingOf({ workspaceId, secretId, version, origin }: Place): Binding {
+/** Of a secret's version. */
+export function secretBinding({ workspaceId, secretId, version, origin }: Place): Binding {
   return {
-    purposes: { dataKey: "x3sproxy data key v1", value: "x3sproxy secret value v1" },
+    purposes: { dataKey: "x3sproxy data key v1", value: "x3sproxy secret value" },
     fields: [workspaceId, secretId, String(version), origin],
     row: `secret ${secretId} version ${version}`,
   };
@@ -122,6 +183,17 @@ function bindingOf({ workspaceId, secretId, version, origin }: Place): Binding {
 
 function bind(purpose: string, { fields }: Binding, keyId: string): Buffer {
   return frame([purpose, ...fields, keyId]);
+}
+
+function bindValue(format: Format, to: Binding, keyId: string): Buffer {
+  const purpose = `${to.purposes.value} v${format}`;
+  return format === 1 ? bind(purpose, to, keyId) : frame([purpose, ...to.fields]);
+}
+
+function formatOf(blob: Uint8Array): Format {
+  const format = FORMATS.find((each) => each === blob[0]);
+  if (format === undefined) throw new SealError("not a sealed value");
+  return format;
 }
 
 /** Joins fields, each after its length in 4 bytes, so that no two different lists give the same bytes. */
@@ -137,17 +209,27 @@ function frame(fields: readonly string[]): Buffer {
 }
 
 /** Format byte ‖ nonce ‖ XChaCha20-Poly1305 (IETF) ciphertext and tag. */
-function encrypt(key: Uint8Array, plaintext: Uint8Array, additionalData: Uint8Array): Buffer {
+function encrypt(
+  format: Format,
+  key: Uint8Array,
+  plaintext: Uint8Array,
+  additionalData: Uint8Array,
+): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   return Buffer.concat([
-    Buffer.of(FORMAT),
+    Buffer.of(format),
     nonce,
     sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, additionalData, null, nonce, key),
   ]);
 }
 
-function decrypt(key: Uint8Array, blob: Uint8Array, additionalData: Uint8Array): Buffer {
-  if (blob.length < 1 + NONCE_BYTES + TAG_BYTES || blob[0] !== FORMAT) {
+function decrypt(
+  format: Format,
+  key: Uint8Array,
+  blob: Uint8Array,
+  additionalData: Uint8Array,
+): Buffer {
+  if (blob.length < 1 + NONCE_BYTES + TAG_BYTES || blob[0] !== format) {
     throw new SealError("not a sealed value");
   }
   const opened = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(

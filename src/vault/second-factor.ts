@@ -1,7 +1,7 @@
 // The seeds of second factors: sealed for one user, opened for as long as it takes to look at one code. No verb returns a seed, nor
 // a code made from it.
 import { Secret, TOTP } from "otpauth";
-import type { MasterKey } from "./master-key.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { sealBytes, unsealBytes, zero, type Binding, type SealedValue } from "./sealing.ts";
 
 /** Whose seed it is. Both fields are authenticated: it opens for nobody else. */
@@ -18,10 +18,10 @@ const WINDOW = 1;
 const CODE = /^[0-9]{6}$/;
 
 /** `seed`: base32 (RFC 4648). */
-export function sealSeed(key: MasterKey, owner: SeedOwner, seed: string): SealedValue {
+export function sealSeed(ring: KeyRing, owner: SeedOwner, seed: string): SealedValue {
   const { bytes } = Secret.fromBase32(seed);
   try {
-    return sealBytes(key, bindingOf(owner), bytes);
+    return sealBytes(ring.active, seedBinding(owner), bytes);
   } finally {
     zero(bytes);
   }
@@ -29,13 +29,13 @@ export function sealSeed(key: MasterKey, owner: SeedOwner, seed: string): Sealed
 
 /** The time step whose code `code` is, of this one, the one before and the one after; undefined when it is of none. */
 export function matchingStep(
-  key: MasterKey,
+  ring: KeyRing,
   owner: SeedOwner,
   sealed: SealedValue,
   { code, nowMs }: { code: string; nowMs: number },
 ): number | undefined {
   if (!CODE.test(code)) return undefined;
-  const seed = unsealBytes(key, bindingOf(owner), sealed);
+  const seed = unsealBytes(ring, seedBinding(owner), sealed);
   try {
     const secret = new Secret({ buffer: Uint8Array.from(seed).buffer });
     const delta = TOTP.validate({ ...KIND, token: code, secret, timestamp: nowMs, window: WINDOW });
@@ -46,11 +46,12 @@ export function matchingStep(
   }
 }
 
-function bindingOf({ workspaceId, userId }: SeedOwner): Binding {
+/** Of a user's seed. */
+export function seedBinding({ workspaceId, userId }: SeedOwner): Binding {
   return {
     purposes: {
       dataKey: "x3sproxy second factor data key v1",
-      value: "x3sproxy second factor seed v1",
+      value: "x3sproxy second factor seed",
     },
     fields: [workspaceId, userId],
     row: `the second factor of user ${userId}`,

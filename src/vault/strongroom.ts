@@ -3,9 +3,9 @@
 import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../errors.ts";
-import { bearerOf } from "../ids.ts";
 import type { CredentialScheme } from "../providers/index.ts";
-import type { MasterKey } from "./master-key.ts";
+import type { Derivation } from "./derivation.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";
 import { matchingStep, sealSeed, type SeedOwner } from "./second-factor.ts";
 
@@ -60,46 +60,33 @@ export interface Vault {
     sealed: SealedValue,
     at: { code: string; nowMs: number },
   ): number | undefined;
-  /** 32 bytes for `purpose`, base64url, from the master key, one way: for the database roles' passwords. */
+  /** 32 bytes for `purpose`, base64url, one way, the same for all processes on a database: for its logins' passwords. */
   derive(purpose: string): string;
   /**
-   * A bearer credential for `purpose`, from the master key, one way: the same each time, for whoever may have it again. The purpose
-   * has to name everything that makes it another one's.
+   * A bearer credential for `purpose`, one way, the same each time on a database: for whoever may have it again. The purpose has to
+   * name everything that makes it another one's.
    */
   deriveBearer(prefix: string, purpose: readonly string[]): string;
 }
 
-/** Readies libsodium and closes the vault over `key`. */
-export async function createVault(key: MasterKey): Promise<Vault> {
+/** Readies libsodium and closes the vault over the keys of `ring`, and over the root of what is derived. */
+export async function createVault(ring: KeyRing, derivation?: Derivation): Promise<Vault> {
   await sodium.ready;
+  const derived = (): Derivation => {
+    if (derivation === undefined) throw new Error("a vault without a root to derive from");
+    return derivation;
+  };
   return {
-    seal: (place, value) => seal(key, place, value),
-    hold: (sealed) => new Held(sealed, () => unseal(key, sealed, sealed)),
+    seal: (place, value) => seal(ring, place, value),
+    hold: (sealed) => new Held(sealed, () => unseal(ring, sealed, sealed)),
     inject: (held, origin, scheme) => {
       if (!(held instanceof Held)) throw new SealError("not a secret that the vault holds");
       return held.inject(origin, scheme);
     },
-    sealSeed: (owner, seed) => sealSeed(key, owner, seed),
-    matchingStep: (owner, sealed, at) => matchingStep(key, owner, sealed, at),
-    derive: (purpose) => {
-      const derived = key.derive(`derived ${purpose}`, 32);
-      const text = derived.toString("base64url");
-      zero(derived);
-      return text;
-    },
-    deriveBearer: (prefix, purpose) => {
-      const blocks: Buffer[] = [];
-      try {
-        return bearerOf(prefix, (lengthBytes) => {
-          const label = JSON.stringify([...purpose, String(blocks.length)]);
-          const block = key.derive(`bearer ${label}`, lengthBytes);
-          blocks.push(block);
-          return block;
-        });
-      } finally {
-        zero(...blocks);
-      }
-    },
+    sealSeed: (owner, seed) => sealSeed(ring, owner, seed),
+    matchingStep: (owner, sealed, at) => matchingStep(ring, owner, sealed, at),
+    derive: (purpose) => derived().derive(purpose),
+    deriveBearer: (prefix, purpose) => derived().deriveBearer(prefix, purpose),
   };
 }
 

@@ -18,8 +18,9 @@ import { createMetrics } from "../../src/metrics.ts";
 import {
   createSecrets,
   createVault,
-  loadMasterKey,
-  verifyMasterKey,
+  loadMasterKeys,
+  openDerivation,
+  verifyMasterKeys,
 } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
@@ -64,12 +65,12 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     await control.close();
     await database.drop();
   });
-  const key = await loadMasterKey(
+  const key = await loadMasterKeys(
     { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
     { mayCreate: false },
   );
-  await verifyMasterKey(database.ownerUrl, key);
-  const vault = await createVault(key);
+  await verifyMasterKeys(database.ownerUrl, key);
+  const vault = await createVault(key, await openDerivation(database.ownerUrl, key));
   const originProblem = (origin: string): string | undefined =>
     origin.startsWith("http:") ? "no plain http here" : undefined;
   const addWorkspace = async (name: string): Promise<string> => {

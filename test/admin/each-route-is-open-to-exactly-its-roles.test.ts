@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { it, type TestContext } from "node:test";
 import type { RouteDeclaration } from "../../src/admin/route.ts";
 import type { Role } from "../../src/identity/index.ts";
-import { FAKE_KEY, OTHER_FAKE_KEY, openAdmin, stringAt, type Answer } from "./fixture.ts";
+import {
+  FAKE_KEY,
+  MASTER_KEY_ID,
+  OTHER_FAKE_KEY,
+  openAdmin,
+  stringAt,
+  type Answer,
+} from "./fixture.ts";
 
 const ROLES: readonly Role[] = ["viewer", "operator", "admin", "owner", "auditor"];
 
@@ -136,6 +143,13 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   },
   "POST /workspace/suspend": { permission: "admin" },
   "POST /workspace/resume": { permission: "admin" },
+  // These two name nothing, and still are for owners of the home workspace alone. The key's id is that of the tests' master key.
+  "GET /master-keys": { permission: "owner", elsewhere: 403 },
+  "POST /master-keys/rotation": {
+    permission: "owner",
+    body: { to: MASTER_KEY_ID },
+    elsewhere: 403,
+  },
 };
 
 /** What stands for each kind of name in a path above. */

@@ -30,16 +30,20 @@ import { createMetrics } from "../../src/metrics.ts";
 import { createProbe } from "../../src/proxy/index.ts";
 import {
   createKeyTests,
+  createMasterKeys,
   createSecrets,
   createVault,
-  loadMasterKey,
+  loadMasterKeys,
+  openDerivation,
   openLogSigner,
-  verifyMasterKey,
+  verifyMasterKeys,
 } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 export const FAKE_KEY = "sk-proj-FAKEadmin4f1Zq0/test+key-wxyz";
 export const OTHER_FAKE_KEY = "sk-proj-FAKEadmin9b7Kk2/other+key-abcd";
+/** Of the master key of every test database. */
+export const MASTER_KEY_ID = "5810f3442de513a0";
 export const PUBLIC_URL = "https://llm.example.test";
 export const DASHBOARD_URL = "https://x3s.example.test";
 
@@ -83,11 +87,11 @@ export async function openAdmin(
   const database = await createTestDatabase();
   const owner = postgres(database.ownerUrl, { max: 2, onnotice: () => undefined });
   const pool = createPool(o.controlUrl ?? database.controlUrl);
-  const masterKey = await loadMasterKey(
+  const masterKey = await loadMasterKeys(
     { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
     { mayCreate: false },
   );
-  await verifyMasterKey(database.ownerUrl, masterKey);
+  await verifyMasterKeys(database.ownerUrl, masterKey);
   const { workspaceId, apiKey, setupToken } = await bootstrap(database.ownerUrl, {
     makeApiKey: true,
   });
@@ -97,7 +101,7 @@ export async function openAdmin(
   const originOverrides = new Map(
     Object.entries({ mistral: "https://gateway.example.test", ...o.origins }),
   );
-  const vault = await createVault(masterKey);
+  const vault = await createVault(masterKey, await openDerivation(database.ownerUrl, masterKey));
   const probe = createProbe(
     readConfig({
       DATABASE_URL: database.ownerUrl,
@@ -142,6 +146,7 @@ export async function openAdmin(
       ...{ pool, vault, clock, processId: newProcessId() },
       callProvider: (call) => probe.call(call),
     }),
+    masterKeys: createMasterKeys({ pool }),
     metrics: createMetrics(),
     log,
     clock,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { unlistedParts } from "../../src/audit/erasure.ts";
-import { openLogSigner, MasterKey } from "../../src/vault/index.ts";
+import { KeyRing, MasterKey, openLogSigner } from "../../src/vault/index.ts";
 import { FAKE_KEY } from "../admin/fixture.ts";
 import { assertRefused, openPeople, OWNER_EMAIL, PASSWORD } from "../admin/people.ts";
 import { lookAt } from "./log-fixture.ts";
@@ -67,7 +67,7 @@ const erase = (people: People, user: string) =>
   people.first.call("POST", "/audit/erasures", { user });
 
 async function look(people: People) {
-  const key = new MasterKey(Buffer.from(people.database.masterKey, "base64"));
+  const key = new KeyRing([new MasterKey(Buffer.from(people.database.masterKey, "base64"))]);
   const signer = await openLogSigner(people.database.ownerUrl, key);
   return lookAt(people.owner, people.workspaceId, signer);
 }

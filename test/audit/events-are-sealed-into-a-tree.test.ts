@@ -8,7 +8,7 @@ import { openCheckpoint, originOfLog, verifierKey, type LogSigner } from "../../
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
 import { createLog } from "../../src/log.ts";
-import { MasterKey, openLogSigner, verifyMasterKey } from "../../src/vault/index.ts";
+import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 const log = createLog({ level: "silent" });
@@ -19,8 +19,8 @@ let signer: LogSigner;
 before(async () => {
   database = await createTestDatabase();
   pool = createPool(database.controlUrl);
-  const key = new MasterKey(Buffer.from(database.masterKey, "base64"));
-  await verifyMasterKey(database.ownerUrl, key);
+  const key = new KeyRing([new MasterKey(Buffer.from(database.masterKey, "base64"))]);
+  await verifyMasterKeys(database.ownerUrl, key);
   signer = await openLogSigner(database.ownerUrl, key);
 });
 after(async () => {
@@ -224,7 +224,7 @@ test("an event that is gone before it was sealed leaves a leaf that says so", as
 });
 
 test("the signing key is the same at the next start, and isn't in the database in the open", async () => {
-  const key = new MasterKey(Buffer.from(database.masterKey, "base64"));
+  const key = new KeyRing([new MasterKey(Buffer.from(database.masterKey, "base64"))]);
   const again = await openLogSigner(database.ownerUrl, key);
   assert.deepEqual(again.publicKey, signer.publicKey);
   const message = Buffer.from("the same message");

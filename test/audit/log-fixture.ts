@@ -17,7 +17,7 @@ import { openCheckpoint, originOfLog, verifierKey, type LogSigner } from "../../
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool, type Pool, type Sql } from "../../src/db/index.ts";
 import { createLog } from "../../src/log.ts";
-import { MasterKey, openLogSigner, verifyMasterKey } from "../../src/vault/index.ts";
+import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 export const DAY_MS = 86_400_000;
@@ -36,8 +36,8 @@ export async function openLogs() {
   const database = await createTestDatabase();
   const log = createLog({ level: "silent" });
   const pool = createPool(database.controlUrl);
-  const key = new MasterKey(Buffer.from(database.masterKey, "base64"));
-  await verifyMasterKey(database.ownerUrl, key);
+  const key = new KeyRing([new MasterKey(Buffer.from(database.masterKey, "base64"))]);
+  await verifyMasterKeys(database.ownerUrl, key);
   const signer: LogSigner = await openLogSigner(database.ownerUrl, key);
   const sequencer: Sequencer = createSequencer({ pool, signer, log });
   const owner = <T>(work: (sql: Sql) => Promise<T>): Promise<T> =>

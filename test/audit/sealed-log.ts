@@ -8,7 +8,7 @@ import { systemClock } from "../../src/clock.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool, type Sql, type TransactionSql } from "../../src/db/index.ts";
 import { createLog } from "../../src/log.ts";
-import { MasterKey, openLogSigner, verifyMasterKey } from "../../src/vault/index.ts";
+import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 /** Somebody in a workspace. */
@@ -38,8 +38,8 @@ export async function writeEvents(
 export async function openSealedLog() {
   const database = await createTestDatabase();
   const pool = createPool(database.controlUrl);
-  const key = new MasterKey(Buffer.from(database.masterKey, "base64"));
-  await verifyMasterKey(database.ownerUrl, key);
+  const key = new KeyRing([new MasterKey(Buffer.from(database.masterKey, "base64"))]);
+  await verifyMasterKeys(database.ownerUrl, key);
   const signer = await openLogSigner(database.ownerUrl, key);
   const log = createLog({ level: "silent" });
   const sequencer = createSequencer({ pool, signer, log });

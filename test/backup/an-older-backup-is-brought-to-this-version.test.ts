@@ -3,7 +3,8 @@ import { it } from "node:test";
 import { newIdentity, openStream, sealStream } from "../../src/backup/index.ts";
 import { readSnapshot } from "../../src/backup/snapshot.ts";
 import { migrateWithin, withOwner } from "../../src/db/index.ts";
-import { loadMasterKey, verifyMasterKey } from "../../src/vault/index.ts";
+import { createVault, loadMasterKeys } from "../../src/vault/index.ts";
+import { sealCheckValue } from "../../src/vault/sealing.ts";
 import { createEmptyDatabase, restoreTo, takeApart } from "./fixture.ts";
 
 const MASTER_KEY = Buffer.alloc(32, "fake").toString("base64");
@@ -12,11 +13,17 @@ const LAST = "0011_calls.sql";
 it("an older version's backup is restored as what it was, then brought to this version", async (t) => {
   const old = await createEmptyDatabase(t);
   await withOwner(old, (sql) => sql.begin((transaction) => migrateWithin(transaction, LAST)));
-  const masterKey = await loadMasterKey(
+  const masterKey = await loadMasterKeys(
     { masterKey: { value: MASTER_KEY }, dataDir: "/nowhere", databaseUrl: undefined },
     { mayCreate: false },
   );
-  await verifyMasterKey(old, masterKey);
+  await createVault(masterKey); // which makes the sealing ready
+  const { active } = masterKey;
+  await withOwner(
+    old,
+    (sql) => sql`
+      insert into x3sproxy.master_keys (key_id, check_value) values (${active.id}, ${sealCheckValue(active)})`,
+  );
   await withOwner(old, (sql) =>
     sql`
       insert into x3sproxy.workspaces (id, name, home) values (gen_random_uuid(), 'default', true);
@@ -50,7 +57,7 @@ end', 'test', 'secret.set', 'secret', 'x', 'x', 'done' from x3sproxy.workspaces;
   assert.equal(header.migrations.at(-1)?.name, LAST);
   assert.deepEqual(
     header.masterKeys.map(({ id }) => id),
-    [masterKey.id],
+    [active.id],
   );
 
   const url = await createEmptyDatabase(t);

@@ -15,6 +15,7 @@ const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = 
   account_attempts: { column: "subject", allowed: [] },
   activity_writers: { column: "writer", allowed: [] },
   sealed_keys: { column: "name", allowed: [] },
+  process_keys: { column: "process", allowed: [] },
 };
 const DELETABLE = [
   "providers",

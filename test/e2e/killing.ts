@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { withOwner } from "../../src/db/connection.ts";
 import type { Sql } from "../../src/db/index.ts";
-import { MasterKey, openLogSigner } from "../../src/vault/index.ts";
+import { KeyRing, MasterKey, openLogSigner } from "../../src/vault/index.ts";
 import { assertSealed } from "../audit/sealed.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
@@ -123,7 +123,7 @@ export async function killAgainAndAgain(
   });
   const signer = await openLogSigner(
     database.ownerUrl,
-    new MasterKey(Buffer.from(database.masterKey, "base64")),
+    new KeyRing([new MasterKey(Buffer.from(database.masterKey, "base64"))]),
   );
   assert.equal(await assertSealed(database.ownerUrl, signer.publicKey), report.events);
   return {

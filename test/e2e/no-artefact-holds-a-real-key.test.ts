@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { createLookAlike } from "../../demo/look-alike/look-alike.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { createVault, loadMasterKey } from "../../src/vault/index.ts";
+import { createVault, loadMasterKeys, openDerivation } from "../../src/vault/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePorts, runService, type RunningService } from "../support/service.ts";
 import { createWireUpstream } from "../support/wire.ts";
@@ -214,12 +214,11 @@ async function crash(
 
 async function watch(service: RunningService, tokens: Tokens): Promise<Watched[]> {
   const masterKey = (await readFile(join(service.dataDir, "master.key"), "utf8")).trim();
-  const vault = await createVault(
-    await loadMasterKey(
-      { masterKey: { value: masterKey }, dataDir: service.dataDir, databaseUrl: undefined },
-      { mayCreate: false },
-    ),
+  const ring = await loadMasterKeys(
+    { masterKey: { value: masterKey }, dataDir: service.dataDir, databaseUrl: undefined },
+    { mayCreate: false },
   );
+  const vault = await createVault(ring, await openDerivation(await ownerUrl(service), ring));
   const setupToken = /#token=(x3ssetup_\w+)/.exec(service.output.stderr)?.[1] ?? "";
   assert.notEqual(setupToken, "");
   return [

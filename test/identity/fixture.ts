@@ -5,7 +5,7 @@ import postgres from "postgres";
 import type { Clock } from "../../src/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { bootstrap, createIdentity, type Client } from "../../src/identity/index.ts";
-import { createVault, loadMasterKey, verifyMasterKey } from "../../src/vault/index.ts";
+import { createVault, loadMasterKeys, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -29,11 +29,11 @@ export async function openIdentity(t: TestContext) {
   });
   const { workspaceId, apiKey, setupToken } = await bootstrap(ownerUrl, { makeApiKey: true });
   assert.ok(apiKey !== undefined && setupToken !== undefined);
-  const masterKey = await loadMasterKey(
+  const masterKey = await loadMasterKeys(
     { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
     { mayCreate: false },
   );
-  await verifyMasterKey(ownerUrl, masterKey);
+  await verifyMasterKeys(ownerUrl, masterKey);
   const vault = await createVault(masterKey);
   const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
   const identity = createIdentity({ pool, vault, clock });

@@ -6,11 +6,13 @@ import test from "node:test";
 import { format, inspect } from "node:util";
 import v8 from "node:v8";
 import { createVault } from "../../src/vault/index.ts";
-import { BARE, FAKE_KEY, masterKeyOf, ORIGIN, sealSample } from "../vault/fixture.ts";
+import { Derivation } from "../../src/vault/derivation.ts";
+import { BARE, FAKE_KEY, ringOf, ORIGIN, sealSample } from "../vault/fixture.ts";
 
 const masterBytes = randomBytes(32);
-const masterKey = await masterKeyOf(masterBytes.toString("base64"));
-const vault = await createVault(masterKey);
+const masterKeys = await ringOf(masterBytes.toString("base64"));
+const derivation = new Derivation(Buffer.from(masterBytes));
+const vault = await createVault(masterKeys, derivation);
 const held = vault.hold(sealSample(vault));
 const injection = vault.inject(held.release(), ORIGIN, BARE);
 injection.applyTo([]);
@@ -102,7 +104,7 @@ test("neither a held secret nor an injection shows the key, however it is printe
 });
 
 test("neither the master key nor the vault shows the master key's bytes", () => {
-  for (const subject of [masterKey, vault, held]) {
+  for (const subject of [masterKeys, masterKeys.active, derivation, vault, held]) {
     const printed = everyPrint(subject);
     for (const form of formsOf(masterBytes)) assert.ok(!printed.includes(form));
   }
@@ -112,8 +114,13 @@ test("what is printed says what it is", () => {
   assert.equal(inspect(held), "[sealed]");
   assert.equal(asText(held), "[sealed]");
   assert.equal(JSON.stringify({ held }), '{"held":"[sealed]"}');
-  assert.equal(inspect(masterKey), `[master key ${masterKey.id}]`);
-  assert.equal(JSON.stringify(masterKey), `"[master key ${masterKey.id}]"`);
+  const { active } = masterKeys;
+  assert.equal(inspect(active), `[master key ${active.id}]`);
+  assert.equal(JSON.stringify(active), `"[master key ${active.id}]"`);
+  assert.equal(inspect(masterKeys), `[master keys ${active.id}]`);
+  assert.equal(JSON.stringify(masterKeys), `"[master keys ${active.id}]"`);
+  assert.equal(inspect(derivation), "[derivation]");
+  assert.equal(JSON.stringify(derivation), '"[derivation]"');
 });
 
 test("the search finds a key that does leak", () => {

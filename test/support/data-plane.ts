@@ -23,8 +23,8 @@ import { createAddressRule, createProxy } from "../../src/proxy/index.ts";
 import {
   createSecrets,
   createVault,
-  loadMasterKey,
-  verifyMasterKey,
+  loadMasterKeys,
+  verifyMasterKeys,
 } from "../../src/vault/index.ts";
 import { eventually } from "./eventually.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
@@ -93,8 +93,8 @@ export async function openDataPlane(
   const log = createLog({ level: "debug", destination: sink });
   const metrics = createMetrics();
   const certificate = config.tls && (await openCertificate(config.tls, { log, clock }));
-  const masterKey = await loadMasterKey(config, { mayCreate: false });
-  await verifyMasterKey(database.ownerUrl, masterKey);
+  const masterKey = await loadMasterKeys(config, { mayCreate: false });
+  await verifyMasterKeys(database.ownerUrl, masterKey);
   const vault = await createVault(masterKey);
   const { workspaceId } = await bootstrap(database.ownerUrl, { makeApiKey: false });
   const control = createPool(database.controlUrl);

@@ -3,10 +3,13 @@ import { randomBytes } from "node:crypto";
 import test from "node:test";
 import { bearerOf, isProxyToken, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
 import { createVault } from "../../src/vault/index.ts";
-import { masterKeyOf } from "./fixture.ts";
+import { Derivation } from "../../src/vault/derivation.ts";
+import { ringOf } from "./fixture.ts";
 
 const bytes = randomBytes(32);
-const vault = await createVault(await masterKeyOf(bytes.toString("base64")));
+const vaultOf = async (root: Buffer) =>
+  createVault(await ringOf(randomBytes(32).toString("base64")), new Derivation(Buffer.from(root)));
+const vault = await vaultOf(bytes);
 const derive = (...purpose: string[]): string => vault.deriveBearer(PROXY_TOKEN_PREFIX, purpose);
 
 const CHARACTERS = 62;
@@ -16,12 +19,12 @@ const MAX_CHI_SQUARE = 140;
 test("the same purpose gives the same token in every process", async () => {
   const token = derive("deployment", "a", "1");
   assert.ok(isProxyToken(token));
-  const again = await createVault(await masterKeyOf(bytes.toString("base64")));
+  const again = await vaultOf(bytes);
   assert.equal(again.deriveBearer(PROXY_TOKEN_PREFIX, ["deployment", "a", "1"]), token);
 });
 
-test("purposes and master keys don't share any, however a purpose is cut", async () => {
-  const other = await createVault(await masterKeyOf(randomBytes(32).toString("base64")));
+test("purposes and roots don't share any, however a purpose is cut", async () => {
+  const other = await vaultOf(randomBytes(32));
   const tokens = [
     derive("a", "b"),
     derive("a,b"),

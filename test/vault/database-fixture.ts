@@ -6,12 +6,12 @@ import { createPool } from "../../src/db/index.ts";
 import {
   createSecrets,
   createVault,
-  verifyMasterKey,
+  verifyMasterKeys,
   type HeldSecret,
   type SealedSecret,
 } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { masterKeyOf } from "./fixture.ts";
+import { ringOf } from "./fixture.ts";
 
 /** A migrated database with a verified master key, one workspace, and its secrets. Gone when the test ends. */
 export async function openSecrets(
@@ -29,8 +29,8 @@ export async function openSecrets(
     await owner.end();
     await database.drop();
   });
-  const key = await masterKeyOf(database.masterKey);
-  await verifyMasterKey(database.ownerUrl, key);
+  const key = await ringOf(database.masterKey);
+  await verifyMasterKeys(database.ownerUrl, key);
   const vault = await createVault(key);
   const secrets = createSecrets({
     pool,

@@ -2,9 +2,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import {
   createVault,
-  loadMasterKey,
+  loadMasterKeys,
   type HeldSecret,
-  type MasterKey,
+  type KeyRing,
   type SealedSecret,
   type Vault,
 } from "../../src/vault/index.ts";
@@ -13,15 +13,16 @@ export const FAKE_KEY = "sk-ant-api03-FAKE-4f1Zq0vault-test-key-wxyz";
 export const ORIGIN = "https://api.anthropic.com";
 export const BARE = { header: "x-api-key", scheme: "" } as const;
 
-export function masterKeyOf(value: string): Promise<MasterKey> {
-  return loadMasterKey(
+/** The ring of what X3SPROXY_MASTER_KEY says. */
+export function ringOf(value: string): Promise<KeyRing> {
+  return loadMasterKeys(
     { masterKey: { value }, dataDir: "/nowhere", databaseUrl: undefined },
     { mayCreate: false },
   );
 }
 
 export async function freshVault(): Promise<Vault> {
-  return createVault(await masterKeyOf(randomBytes(32).toString("base64")));
+  return createVault(await ringOf(randomBytes(32).toString("base64")));
 }
 
 export function samplePlace() {

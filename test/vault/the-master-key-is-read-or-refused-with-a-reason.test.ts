@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { ConfigError } from "../../src/errors.ts";
-import { loadMasterKey } from "../../src/vault/index.ts";
-import { masterKeyOf } from "./fixture.ts";
+import { loadMasterKeys } from "../../src/vault/index.ts";
+import { ringOf } from "./fixture.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "x3sproxy master key "));
 after(() => rm(folder, { recursive: true }));
@@ -14,7 +14,7 @@ let files = 0;
 
 const bytes = randomBytes(32);
 const good = bytes.toString("base64");
-const { id } = await masterKeyOf(good);
+const { id } = (await ringOf(good)).active;
 
 async function fileOf(content: string | Buffer, mode = 0o600): Promise<string> {
   const path = join(folder, `key ${++files}`);
@@ -24,14 +24,14 @@ async function fileOf(content: string | Buffer, mode = 0o600): Promise<string> {
 }
 
 function fromFile(file: string) {
-  return loadMasterKey(
+  return loadMasterKeys(
     { masterKey: { file }, dataDir: folder, databaseUrl: undefined },
     { mayCreate: false },
   );
 }
 
 function fromFolder(dataDir: string, mayCreate: boolean) {
-  return loadMasterKey({ masterKey: undefined, dataDir, databaseUrl: undefined }, { mayCreate });
+  return loadMasterKeys({ masterKey: undefined, dataDir, databaseUrl: undefined }, { mayCreate });
 }
 
 async function refuses(loading: Promise<unknown>, message: RegExp): Promise<void> {
@@ -50,9 +50,9 @@ test("32 bytes of base64 or base64url, with or without padding or a line break, 
     good.replace(/=+$/, ""),
     `${bytes.toString("base64url")}\r\n`,
   ]) {
-    assert.equal((await masterKeyOf(text)).id, id);
+    assert.equal((await ringOf(text)).active.id, id);
     const key = await fromFile(await fileOf(text));
-    assert.equal(key.id, id);
+    assert.equal(key.active.id, id);
     assert.equal(key.warning, undefined);
   }
 });
@@ -60,7 +60,7 @@ test("32 bytes of base64 or base64url, with or without padding or a line break, 
 test("the id tells keys apart and is none of the key", async () => {
   assert.match(id, /^[0-9a-f]{16}$/);
   assert.ok(!bytes.toString("hex").includes(id));
-  assert.notEqual((await masterKeyOf(randomBytes(32).toString("base64"))).id, id);
+  assert.notEqual((await ringOf(randomBytes(32).toString("base64"))).active.id, id);
 });
 
 test("a wrong length is named", async () => {
@@ -72,14 +72,14 @@ test("a wrong length is named", async () => {
   ];
   for (const [length, message] of lengths) {
     const text = randomBytes(length).toString("base64");
-    await refuses(masterKeyOf(text), message);
+    await refuses(ringOf(text), message);
     await refuses(fromFile(await fileOf(text)), message);
   }
 });
 
 test("what is not base64 is named", async () => {
-  await refuses(masterKeyOf("not a key!"), /X3SPROXY_MASTER_KEY is not base64/);
-  await refuses(masterKeyOf(`${good}${good}`), /is not base64/);
+  await refuses(ringOf("not a key!"), /X3SPROXY_MASTER_KEY \(the 3\. value\) is not base64/);
+  await refuses(ringOf(`${good}${good}`), /is not base64/);
   await refuses(
     fromFile(await fileOf(Buffer.alloc(32, 0xfe))),
     /X3SPROXY_MASTER_KEY_FILE is not base64/,
@@ -89,7 +89,7 @@ test("what is not base64 is named", async () => {
 test("a missing key is named, wherever it was to come from", async () => {
   await refuses(fromFile(join(folder, "absent")), /missing: X3SPROXY_MASTER_KEY_FILE/);
   await refuses(
-    loadMasterKey(
+    loadMasterKeys(
       { masterKey: undefined, dataDir: folder, databaseUrl: "postgres://localhost/x" },
       { mayCreate: true },
     ),
@@ -123,7 +123,7 @@ test(
     const path = await fileOf(good, 0o640);
     await chown(path, 12_345, 12_345);
     const key = await fromFile(path);
-    assert.equal(key.id, id);
+    assert.equal(key.active.id, id);
     assert.match(key.warning ?? "", /mode 640/);
   },
 );
@@ -134,19 +134,42 @@ test("the embedded default makes its key once, for its owner only", async () => 
   const path = join(dataDir, "master.key");
   assert.equal((await stat(path)).mode & 0o777, 0o600);
   assert.equal((await stat(dataDir)).mode & 0o777, 0o700);
-  assert.equal((await masterKeyOf(await readFile(path, "utf8"))).id, made.id);
-  assert.equal((await fromFolder(dataDir, true)).id, made.id);
-  assert.equal((await fromFolder(dataDir, false)).id, made.id);
+  assert.equal((await ringOf(await readFile(path, "utf8"))).active.id, made.active.id);
+  assert.equal((await fromFolder(dataDir, true)).active.id, made.active.id);
+  assert.equal((await fromFolder(dataDir, false)).active.id, made.active.id);
 
   await chmod(path, 0o644);
   await refuses(fromFolder(dataDir, false), /open to other users/);
   await chmod(path, 0o600);
   await rm(path);
   await refuses(fromFolder(dataDir, false), /missing/);
-  assert.notEqual((await fromFolder(dataDir, true)).id, made.id);
+  assert.notEqual((await fromFolder(dataDir, true)).active.id, made.active.id);
 });
 
 test("a data folder that can't be written to is named", async () => {
   const dataDir = join(await fileOf("a file"), "data");
   await refuses(fromFolder(dataDir, true), /can't be written to .*master\.key: ENOTDIR/);
+});
+
+test("a file has one key a line, with comments, and the variable several between commas or white space", async () => {
+  const other = randomBytes(32).toString("base64");
+  const otherId = (await ringOf(other)).active.id;
+  const file = await fileOf(`# of 2025\n${good} # the old one\r\n\n  ${other}\n${good}\n`);
+  const ring = await fromFile(file);
+  assert.deepEqual([ring.ids, ring.active.id], [[id, otherId], id]);
+  for (const text of [`${good},${other}`, `${good} ${other}\n`, ` ${good} , ${other},`]) {
+    assert.deepEqual((await ringOf(text)).ids, [id, otherId], text);
+  }
+  assert.deepEqual((await ringOf(`${other} ${good}`)).ids, [otherId, id]);
+  await refuses(
+    fromFile(await fileOf(`${good}\n${other.slice(4)}\n`)),
+    /in X3SPROXY_MASTER_KEY_FILE \(the 2\. value\) has the wrong length: 29 bytes/,
+  );
+  await refuses(fromFile(await fileOf(`${good} ${other}\n`)), /is not base64/);
+  await refuses(ringOf(`${good},${other}x`), /MASTER_KEY \(the 2\. value\) is not base64/);
+  await refuses(fromFile(await fileOf(`${good}\n`.repeat(21))), /more than 20 master keys/);
+  await refuses(
+    fromFile(await fileOf(`#${"x".repeat(16 * 1024)}\n${good}`)),
+    /has more than 16 KiB/,
+  );
 });

@@ -5,7 +5,8 @@ import { hkdfSync } from "node:crypto";
 import test from "node:test";
 import sodium from "libsodium-wrappers";
 import { createVault } from "../../src/vault/index.ts";
-import { FAKE_KEY, masterKeyOf, sent } from "./fixture.ts";
+import { rewrap, secretBinding } from "../../src/vault/sealing.ts";
+import { FAKE_KEY, ringOf, sent } from "./fixture.ts";
 
 const master = Buffer.alloc(32, "fake master key");
 const place = {
@@ -25,8 +26,13 @@ function framed(...fields: string[]): Buffer {
   );
 }
 
-function open(key: Uint8Array, blob: Uint8Array, additionalData: Uint8Array): Uint8Array {
-  assert.equal(blob[0], 1);
+function open(
+  key: Uint8Array,
+  blob: Uint8Array,
+  additionalData: Uint8Array,
+  format = 1,
+): Uint8Array {
+  assert.equal(blob[0], format);
   return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
     null,
     blob.subarray(25),
@@ -37,19 +43,21 @@ function open(key: Uint8Array, blob: Uint8Array, additionalData: Uint8Array): Ui
 }
 
 test("data key under the wrapping key, value under the data key, each bound to its purpose and place", async () => {
-  const vault = await createVault(await masterKeyOf(master.toString("base64")));
+  const vault = await createVault(await ringOf(master.toString("base64")));
   const sealed = vault.seal(place, FAKE_KEY);
   assert.equal(sealed.keyId, derived("key id", 8).toString("hex"));
-  const bound = [place.workspaceId, place.secretId, "7", place.origin, sealed.keyId];
+  const bound = [place.workspaceId, place.secretId, "7", place.origin];
   const wrappingKey = derived("data key wrapping", 32);
-  const dataKey = open(wrappingKey, sealed.wrappedKey, framed("x3sproxy data key v1", ...bound));
+  const toKey = framed("x3sproxy data key v1", ...bound, sealed.keyId);
+  const dataKey = open(wrappingKey, sealed.wrappedKey, toKey);
   assert.equal(dataKey.length, 32);
-  const value = open(dataKey, sealed.ciphertext, framed("x3sproxy secret value v1", ...bound));
+  const toPlace = framed("x3sproxy secret value v2", ...bound);
+  const value = open(dataKey, sealed.ciphertext, toPlace, 2);
   assert.equal(Buffer.from(value).toString(), FAKE_KEY);
 });
 
 test("a value sealed by the first release opens", async () => {
-  const vault = await createVault(await masterKeyOf(master.toString("base64")));
+  const vault = await createVault(await ringOf(master.toString("base64")));
   const sealed = {
     ...place,
     provider: "anthropic",
@@ -64,4 +72,29 @@ test("a value sealed by the first release opens", async () => {
     ),
   };
   assert.equal(sent(vault, vault.hold(sealed)), FAKE_KEY);
+});
+
+test("a value of the second format opens, under the master key that wrapped its data key last", async () => {
+  const sealed = {
+    ...place,
+    provider: "anthropic",
+    keyId: "2b1498fba5b3742f",
+    wrappedKey: Buffer.from(
+      "Aezg0aiCVYNXjYLJmjhhVm/4SDf3acaW5AsfGKwooXnPJU1T0HDS0hgtWl1soxDFdN96EdFJ1SazEJCogHEUSBL3TltVdUVJJw==",
+      "base64",
+    ),
+    ciphertext: Buffer.from(
+      "AoxCT+xP6Kd01mQRnHO+r6j6pWIQRaGkVvpauW/Izld7gLcTsHdg/QqUB52qJs3VO5uj9YJ2KkdWn2mhlYVUp2SdxZEOpsn6YLZwK0t8s/+FwPQ1",
+      "base64",
+    ),
+  };
+  const next = Buffer.alloc(32, "fake second master key").toString("base64");
+  const ring = await ringOf(`${next},${master.toString("base64")}`);
+  const vault = await createVault(ring);
+  assert.equal(sent(vault, vault.hold(sealed)), FAKE_KEY);
+  const moved = { ...sealed, ...rewrap(ring, secretBinding(place), sealed) };
+  assert.notEqual(moved.keyId, sealed.keyId);
+  assert.deepEqual(moved.ciphertext, sealed.ciphertext);
+  const after = await createVault(await ringOf(next));
+  assert.equal(sent(after, after.hold(moved)), FAKE_KEY);
 });

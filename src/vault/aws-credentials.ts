@@ -1,0 +1,169 @@
+// Credentials for AWS, in the order of AWS's own SDKs: the environment, a web identity (EKS), the container's (ECS, EKS), the instance's
+// (IMDSv2). Profiles in files are not read. None is kept or logged.
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import type { AwsSettings } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+}
+
+/** Sends a request over HTTPS, by the forward proxy if there is one. */
+export type Send = (
+  url: string,
+  init: { method: string; headers: Record<string, string>; body?: string },
+) => Promise<{ status: number; text: string }>;
+
+const NEARBY_TIMEOUT_MS = 2000;
+// As the SDKs have it: what is not TLS may only be the machine itself, or the agents of ECS and EKS.
+const NEARBY_HOSTS = new Set([
+  ...["127.0.0.1", "localhost", "[::1]"],
+  ...["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"],
+]);
+
+const container = z.object({
+  AccessKeyId: z.string(),
+  SecretAccessKey: z.string(),
+  Token: z.string().optional(),
+});
+const assumed = z.object({
+  AssumeRoleWithWebIdentityResponse: z.object({
+    AssumeRoleWithWebIdentityResult: z.object({
+      Credentials: z.object({
+        AccessKeyId: z.string(),
+        SecretAccessKey: z.string(),
+        SessionToken: z.string(),
+      }),
+    }),
+  }),
+});
+
+/** The first that there are. Throws ConfigError when there are none, or when those that should be there can't be had. */
+export async function findCredentials(aws: AwsSettings, send: Send): Promise<AwsCredentials> {
+  const { accessKeyId, secretAccessKey, sessionToken } = aws;
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    return { accessKeyId, secretAccessKey, sessionToken };
+  }
+  if (aws.webIdentityTokenFile !== undefined) return ofWebIdentity(aws, send);
+  if (aws.containerCredentialsUrl !== undefined) return ofContainer(aws);
+  const found =
+    aws.metadataEndpoint === undefined ? undefined : await ofInstance(aws.metadataEndpoint);
+  if (found !== undefined) return found;
+  throw new ConfigError(
+    "X3SPROXY_MASTER_KEY_KMS: there are no credentials for AWS: neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
+      "nor a web identity, a container's or an instance's role",
+  );
+}
+
+/** STS AssumeRoleWithWebIdentity, which takes no signature. */
+async function ofWebIdentity(aws: AwsSettings, send: Send): Promise<AwsCredentials> {
+  const { roleArn, region } = aws;
+  if (roleArn === undefined) {
+    throw new ConfigError("set AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE");
+  }
+  const token = await readToken(aws.webIdentityTokenFile ?? "", "AWS_WEB_IDENTITY_TOKEN_FILE");
+  const { status, text } = await send(
+    aws.stsEndpoint ?? `https://sts.${region ?? ""}.amazonaws.com`,
+    {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
+      body: new URLSearchParams({
+        Action: "AssumeRoleWithWebIdentity",
+        Version: "2011-06-15",
+        RoleArn: roleArn,
+        RoleSessionName: "x3sproxy",
+        WebIdentityToken: token,
+      }).toString(),
+    },
+  );
+  const parsed = status === 200 ? assumed.safeParse(parseJson(text)) : undefined;
+  if (parsed?.success !== true) {
+    throw new ConfigError(`AWS STS does not give the role of AWS_ROLE_ARN (status ${status})`);
+  }
+  const it =
+    parsed.data.AssumeRoleWithWebIdentityResponse.AssumeRoleWithWebIdentityResult.Credentials;
+  return {
+    accessKeyId: it.AccessKeyId,
+    secretAccessKey: it.SecretAccessKey,
+    sessionToken: it.SessionToken,
+  };
+}
+
+async function ofContainer(aws: AwsSettings): Promise<AwsCredentials> {
+  const { containerTokenFile } = aws;
+  const url = URL.parse(aws.containerCredentialsUrl ?? "");
+  if (url === null || !(url.protocol === "https:" || NEARBY_HOSTS.has(url.hostname))) {
+    throw new ConfigError(
+      "AWS_CONTAINER_CREDENTIALS_FULL_URI: give an https URL, or one of this machine or of the agents of ECS and EKS",
+    );
+  }
+  const token =
+    containerTokenFile === undefined
+      ? aws.containerToken
+      : await readToken(containerTokenFile, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+  const { status, text } = await ask(url.href, "GET", {
+    ...(token !== undefined && { authorization: token }),
+  });
+  const parsed = status === 200 ? container.safeParse(parseJson(text)) : undefined;
+  if (parsed?.success !== true) {
+    throw new ConfigError(`the container's credentials for AWS can't be had (status ${status})`);
+  }
+  return toCredentials(parsed.data);
+}
+
+/** Undefined when this is no instance, or one without a role. */
+async function ofInstance(endpoint: string): Promise<AwsCredentials | undefined> {
+  const path = `${endpoint}/latest/meta-data/iam/security-credentials/`;
+  try {
+    const seconds = { "x-aws-ec2-metadata-token-ttl-seconds": "60" };
+    const session = await ask(`${endpoint}/latest/api/token`, "PUT", seconds);
+    if (session.status !== 200) return undefined;
+    const headers = { "x-aws-ec2-metadata-token": session.text };
+    const role = await ask(path, "GET", headers);
+    const name = role.text.split("\n")[0]?.trim() ?? "";
+    if (role.status !== 200 || name === "") return undefined;
+    const { text } = await ask(path + encodeURIComponent(name), "GET", headers);
+    const parsed = container.safeParse(parseJson(text));
+    return parsed.success ? toCredentials(parsed.data) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function toCredentials(it: z.infer<typeof container>): AwsCredentials {
+  return {
+    accessKeyId: it.AccessKeyId,
+    secretAccessKey: it.SecretAccessKey,
+    sessionToken: it.Token,
+  };
+}
+
+/** A service of this machine or network: never by a forward proxy. */
+async function ask(url: string, method: string, headers: Record<string, string>) {
+  const signal = AbortSignal.timeout(NEARBY_TIMEOUT_MS);
+  try {
+    const answer = await fetch(url, { method, headers, signal, redirect: "error" });
+    return { status: answer.status, text: await answer.text() };
+  } catch {
+    return { status: 0, text: "" };
+  }
+}
+
+async function readToken(file: string, setting: string): Promise<string> {
+  try {
+    return (await readFile(file, "utf8")).trim();
+  } catch {
+    throw new ConfigError(`${setting}: the file can't be read`);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,161 @@
+// Master keys that AWS KMS keeps sealed: opened at start, made by KMS itself. Each is bound to an encryption context of ours, which KMS
+// asks for again and puts into its own log. Loaded only where it is used. Never logs or repeats what KMS gives.
+import { AwsV4Signer } from "aws4fetch";
+import { EnvHttpProxyAgent, fetch } from "undici";
+import { z } from "zod";
+import type { AwsSettings, Config } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import { findCredentials, type Send } from "./aws-credentials.ts";
+import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
+
+const CONTEXT = { service: "x3sproxy" };
+const TIMEOUT_MS = 10_000;
+const TRIES = 3;
+const SETTING = "X3SPROXY_MASTER_KEY_KMS";
+
+const plaintext = z.object({ Plaintext: z.base64() });
+const ciphertext = z.object({ CiphertextBlob: z.base64() });
+const refusal = z.object({ __type: z.string() });
+
+/** Opens each of `sealed` by KMS. Throws ConfigError with KMS's own word for what is wrong. */
+export async function decryptMasterKeys(
+  sealed: readonly Buffer[],
+  aws: AwsSettings,
+  upstreamProxy?: Config["upstreamProxy"],
+): Promise<MasterKey[]> {
+  const kms = await connect(aws, upstreamProxy);
+  try {
+    const keys = new Map<string, MasterKey>();
+    for (const blob of sealed) {
+      const request = { CiphertextBlob: blob.toString("base64"), EncryptionContext: CONTEXT };
+      const { Plaintext } = await kms.call("Decrypt", request, plaintext);
+      const key = keyOf(Buffer.from(Plaintext, "base64"));
+      keys.set(key.id, key);
+    }
+    return [...keys.values()];
+  } finally {
+    await kms.close();
+  }
+}
+
+/** A new master key that only KMS has seen, sealed by its key `keyId` (id, alias or ARN); base64. Throws ConfigError. */
+export async function generateSealedKey(
+  keyId: string,
+  aws: AwsSettings,
+  upstreamProxy?: Config["upstreamProxy"],
+): Promise<string> {
+  const kms = await connect(aws, upstreamProxy);
+  try {
+    const request = {
+      KeyId: keyId,
+      NumberOfBytes: MASTER_KEY_BYTES,
+      EncryptionContext: CONTEXT,
+    };
+    const made = await kms.call("GenerateDataKeyWithoutPlaintext", request, ciphertext);
+    return made.CiphertextBlob;
+  } finally {
+    await kms.close();
+  }
+}
+
+/** 32 bytes, or their base64: `aws kms encrypt` takes what it is given. */
+function keyOf(bytes: Buffer): MasterKey {
+  if (bytes.length === MASTER_KEY_BYTES) return new MasterKey(bytes);
+  const decoded = Buffer.from(bytes.toString("latin1").trim(), "base64");
+  bytes.fill(0);
+  if (decoded.length === MASTER_KEY_BYTES) return new MasterKey(decoded);
+  throw new ConfigError(
+    `${SETTING}: what KMS opened is no master key of ${MASTER_KEY_BYTES} bytes`,
+  );
+}
+
+async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefined) {
+  const { region } = aws;
+  if (region === undefined || !/^[a-z0-9-]{1,40}$/.test(region)) {
+    throw new ConfigError(
+      `${SETTING}: set AWS_REGION to the region of the key, as in eu-central-1`,
+    );
+  }
+  const url = aws.kmsEndpoint ?? `https://kms.${region}.amazonaws.com`;
+  if (!/^https:|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/.test(`${url}/`)) {
+    throw new ConfigError(
+      "AWS_ENDPOINT_URL_KMS: the master key comes from there, so give an https URL, or one of this machine",
+    );
+  }
+  const dispatcher = new EnvHttpProxyAgent({
+    httpsProxy: withScheme(proxy?.httpsProxy ?? ""),
+    httpProxy: "",
+    noProxy: proxy?.noProxy ?? "",
+  });
+  const send: Send = async (url, { method, headers, body }) => {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const answer = await fetch(url, {
+      ...{ method, headers, dispatcher, signal, redirect: "error" },
+      ...(body !== undefined && { body }),
+    });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const credentials = await findCredentials(aws, send).catch(async (error: unknown) => {
+    await dispatcher.close();
+    throw error instanceof ConfigError ? error : unreachable("AWS STS");
+  });
+
+  const call = async <T>(operation: string, request: object, schema: z.ZodType<T>): Promise<T> => {
+    const body = JSON.stringify(request);
+    for (let tries = 1; ; tries += 1) {
+      const signer = new AwsV4Signer({
+        ...{ url, region, body, method: "POST", service: "kms" },
+        accessKeyId: credentials.accessKeyId,
+        secretAccessKey: credentials.secretAccessKey,
+        ...(credentials.sessionToken !== undefined && { sessionToken: credentials.sessionToken }),
+        headers: {
+          "content-type": "application/x-amz-json-1.1",
+          "x-amz-target": `TrentService.${operation}`,
+        },
+      });
+      const signed = await signer.sign();
+      const headers = Object.fromEntries(signed.headers.entries());
+      const answer = await send(signed.url.href, { method: "POST", headers, body }).catch(
+        () => undefined,
+      );
+      if (answer?.status === 200) {
+        const parsed = schema.safeParse(parseJson(answer.text));
+        if (parsed.success) return parsed.data;
+      }
+      const again = answer === undefined || answer.status >= 500 || answer.status === 429;
+      if (again && tries < TRIES) continue;
+      throw answer === undefined ? unreachable("AWS KMS") : refused(operation, answer);
+    }
+  };
+
+  return { call, close: () => dispatcher.close() };
+}
+
+/** HTTPS_PROXY may be a host and port alone. */
+function withScheme(proxy: string): string {
+  return proxy === "" || proxy.includes("://") ? proxy : `http://${proxy}`;
+}
+
+function unreachable(service: string): ConfigError {
+  return new ConfigError(`${SETTING}: ${service} does not answer`);
+}
+
+/** Of an error's answer only its type is told: a word of AWS's, as in AccessDeniedException. */
+function refused(operation: string, { status, text }: { status: number; text: string }) {
+  const parsed = refusal.safeParse(parseJson(text));
+  const word = parsed.success ? parsed.data.__type.split("#").at(-1) : undefined;
+  const type = word !== undefined && /^\w{1,80}$/.test(word) ? word : "no reason given";
+  const hint =
+    type === "InvalidCiphertextException"
+      ? '. Was it sealed with the encryption context {"service": "x3sproxy"}, and in this region?'
+      : "";
+  return new ConfigError(`${SETTING}: AWS KMS refuses ${operation} (${status}, ${type})${hint}`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

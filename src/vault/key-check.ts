@@ -1,0 +1,87 @@
+// Whether the master keys of this process are those that the database was sealed under: asked once at start, so that a wrong or missing
+// key is a clear refusal to start and never a failed request later. Here a process also says for the first time which keys it holds.
+import sodium from "libsodium-wrappers";
+import { createPool, type TransactionSql } from "../db/index.ts";
+import { ConfigError } from "../errors.ts";
+import type { KeyRing } from "./key-ring.ts";
+import { keysInUse } from "./sealed-tables.ts";
+import { opensCheckValue, sealCheckValue } from "./sealing.ts";
+
+interface Known {
+  readonly keyId: string;
+  readonly checkValue: Buffer;
+  readonly active: boolean;
+}
+
+/**
+ * Holds each key against the check value that the database has of it, and records one for those that it doesn't know. Makes the ring's
+ * active key the database's, on a first start the other way round. `processId`: of a process that goes on to serve. Needs an owner's
+ * connection to a migrated database. Throws ConfigError for keys that are wrong or missing, StoreUnavailableError for a silent database.
+ */
+export async function verifyMasterKeys(
+  ownerUrl: string,
+  ring: KeyRing,
+  { processId }: { processId?: string } = {},
+): Promise<void> {
+  await sodium.ready;
+  const pool = createPool(ownerUrl, { max: 1 });
+  try {
+    const active = await pool.query((sql) =>
+      sql.begin((transaction) => verify(transaction, ring, processId)),
+    );
+    ring.activate(active);
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Gives the id of the database's active key. */
+async function verify(
+  sql: TransactionSql,
+  ring: KeyRing,
+  processId: string | undefined,
+): Promise<string> {
+  // Two first starts at once, with two keys: the second must see the first one's. And no key becomes active while we start without it.
+  await sql`lock table x3sproxy.master_keys in share row exclusive mode`;
+  const known = await sql<Known[]>`
+    select key_id as "keyId", check_value as "checkValue", active from x3sproxy.master_keys order by created_at, key_id`;
+  for (const { keyId, checkValue } of known) {
+    const key = ring.get(keyId);
+    if (key === undefined || opensCheckValue(key, checkValue)) continue;
+    throw new ConfigError(
+      `master key ${keyId} does not open its check value: the row in x3sproxy.master_keys was edited. ` +
+        "Restore the database from your backup",
+    );
+  }
+  const active = known.find((each) => each.active)?.keyId;
+  const needed = new Set([...(active === undefined ? [] : [active]), ...(await keysInUse(sql))]);
+  refuseMissing(ring, [...needed]);
+  for (const id of ring.ids) {
+    const key = ring.get(id);
+    if (key === undefined || known.some(({ keyId }) => keyId === id)) continue;
+    await sql`
+      insert into x3sproxy.master_keys (key_id, check_value) values (${id}, ${sealCheckValue(key)})`;
+  }
+  const now = active ?? ring.active.id;
+  if (active === undefined) {
+    await sql`
+      update x3sproxy.master_keys set active = true, activated_at = now(), rotated_at = now() where key_id = ${now}`;
+  }
+  if (processId !== undefined) {
+    await sql`
+      insert into x3sproxy.process_keys (process, key_ids, seals_with) values (${processId}, ${ring.ids}, ${now})`;
+  }
+  return now;
+}
+
+function refuseMissing(ring: KeyRing, needed: readonly string[]): void {
+  const missing = needed.filter((id) => ring.get(id) === undefined);
+  if (missing.length === 0) return;
+  const given = `the given one${ring.ids.length === 1 ? " is" : "s are"} ${ring.ids.join(", ")}`;
+  throw new ConfigError(
+    missing.length === needed.length
+      ? `wrong master key: this database was sealed under key ${needed.join(", ")}, ${given}`
+      : `a master key is missing: something in this database is still sealed under key ${missing.join(", ")}, ${given}. ` +
+          "Give the missing one as well",
+  );
+}

@@ -1,0 +1,94 @@
+// Files that hold master keys, or their sealed blobs: read when nobody else can read them too, made for their owner alone. Never quotes
+// a path that may be a key itself.
+import { randomBytes } from "node:crypto";
+import { access, constants, mkdir, open, writeFile, type FileHandle } from "node:fs/promises";
+import { ConfigError } from "../errors.ts";
+import { MAX_TEXT_BYTES } from "./key-text.ts";
+import { MASTER_KEY_BYTES } from "./master-key.ts";
+
+/** What a file says, or undefined when there is none. `warning`: its mode is too open, and not ours to set. */
+export interface KeyFile<T> {
+  readonly content: T;
+  readonly warning: string | undefined;
+}
+
+/**
+ * Gives the text of a file to `parse`; undefined when there is no file. `modeMatters`: a file that is open to others is refused where
+ * its mode is ours to set. Throws ConfigError.
+ */
+export async function readKeyFile<T>(
+  path: string,
+  spokenName: string,
+  parse: (text: string) => T,
+  modeMatters: "always" | "where it is ours" | "never",
+): Promise<KeyFile<T> | undefined> {
+  const unreadable = (error: unknown): ConfigError =>
+    new ConfigError(`the master key can't be read from ${spokenName}: ${codeOf(error)}`);
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw unreadable(error);
+  }
+  try {
+    const { mode, uid } = await file.stat();
+    let warning: string | undefined;
+    if ((mode & 0o077) !== 0 && modeMatters !== "never") {
+      const finding = `the master key's file is open to other users (mode ${(mode & 0o777).toString(8)})`;
+      if (modeMatters === "always" || (await maySetMode(path, uid))) {
+        throw new ConfigError(`${finding}. Close it: chmod 600 '${path}'`);
+      }
+      warning = finding;
+    }
+    const content = Buffer.alloc(MAX_TEXT_BYTES + 1);
+    try {
+      const { bytesRead } = await file.read(content, 0, content.length, 0);
+      if (bytesRead > MAX_TEXT_BYTES) {
+        throw new ConfigError(
+          `the master key's file is too long: ${spokenName} has more than 16 KiB`,
+        );
+      }
+      return { content: parse(content.toString("latin1", 0, bytesRead)), warning };
+    } finally {
+      content.fill(0);
+    }
+  } catch (error) {
+    throw error instanceof ConfigError ? error : unreadable(error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes the key's file, durably, unless there is one. */
+export async function createKeyFile(dataDir: string, path: string): Promise<void> {
+  const bytes = randomBytes(MASTER_KEY_BYTES);
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const text = `${bytes.toString("base64")}\n`;
+    await writeFile(path, text, { flag: "wx", mode: 0o600, flush: true });
+    const folder = await open(dataDir, constants.O_RDONLY);
+    await folder.sync().finally(() => folder.close());
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return;
+    throw new ConfigError(`the master key can't be written to ${path}: ${codeOf(error)}`);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+/** Whether we could close the file to others: it is our own, and not on a read-only mount (as Kubernetes secrets are). */
+async function maySetMode(path: string, ownerUid: number): Promise<boolean> {
+  if (ownerUid !== process.getuid?.()) return false;
+  try {
+    await access(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== "EROFS";
+  }
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code ?? "unknown error";
+}
