@@ -21,6 +21,9 @@ export function startAtZero(metrics: Metrics): void {
   }
   for (const reason of EVICTION_REASONS) metrics.cacheEvictions.inc({ reason }, 0);
   for (const result of ["hit", "negative", "miss"]) metrics.cacheLookups.inc({ result }, 0);
+  for (const destination of ["file", "url", "syslog"]) {
+    for (const result of ["ok", "failed"]) metrics.checkpointsSent.inc({ destination, result }, 0);
+  }
   for (const kind of ["provider", "path", "address"]) metrics.unusualUses.inc({ kind }, 0);
   for (const method of SIGN_IN_METHODS) {
     for (const result of SIGN_IN_RESULTS) metrics.signIns.inc({ method, result }, 0);

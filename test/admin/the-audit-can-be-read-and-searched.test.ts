@@ -97,14 +97,14 @@ it("where the audit begins is said, once its oldest events were pruned", async (
   await pool.close();
   await sequencer.run();
   const { body } = await call("GET", "/api/v1/audit");
-  assert.deepEqual(body["prunedBefore"], { index: 2, at: at.toISOString(), days: 365 });
+  assert.deepEqual(body["prunedBefore"], { index: 3, at: at.toISOString(), days: 365 });
   assert.partialDeepStrictEqual(body["events"], [
     {
       action: "audit.prune",
-      index: 3,
-      detail: JSON.stringify({ before: 2, count: 2, days: 365, until: at.toISOString() }),
+      index: 4,
+      detail: JSON.stringify({ before: 3, count: 3, days: 365, until: at.toISOString() }),
       erased: [],
     },
-    { action: "agent.destroy", index: 2, detail: null },
+    { action: "agent.destroy", index: 3, detail: null },
   ]);
 });

@@ -34,7 +34,7 @@ it("an export verifies, is recorded with its filters' names, and has a name of i
   const { body } = await admin.call("GET", "/api/v1/audit?action=audit.export");
   assert.partialDeepStrictEqual(body["events"], [
     {
-      ...{ actor: { name: "bootstrap" }, result: "done", index: 5 },
+      ...{ actor: { name: "bootstrap" }, result: "done", index: 6 },
       ...{ detail: '{"filters":"action,actor","format":"jsonl"}', target: { kind: "audit" } },
     },
   ]);
@@ -48,11 +48,11 @@ it("CSV is what RFC 4180 says, and no formula", async (t) => {
   assert.match(headers.get("content-disposition") ?? "", /\.csv"$/);
   const rows = text.split("\r\n");
   assert.equal(rows.pop(), "");
-  assert.equal(rows.length, 1 + 4 + 1);
+  assert.equal(rows.length, 1 + 1 + 4 + 1);
   assert.match(rows[0] ?? "", /^index,state,id,at,actor_kind,actor_id,actor_name,address,/);
-  assert.match(rows[1] ?? "", /^0,event,\d+,[^,]+Z,user,,'=cmd\(\),,session,secret\.set,secret,/);
-  assert.match(rows[1] ?? "", /,"openai\/é0 ""=1\+1""",/);
-  assert.match(rows[1] ?? "", /,"\{""provider"":""openai"",""version"":0\}",/);
+  assert.match(rows[2] ?? "", /^1,event,\d+,[^,]+Z,user,,'=cmd\(\),,session,secret\.set,secret,/);
+  assert.match(rows[2] ?? "", /,"openai\/é0 ""=1\+1""",/);
+  assert.match(rows[2] ?? "", /,"\{""provider"":""openai"",""version"":0\}",/);
 });
 
 it("an event is proved by itself", async (t) => {
@@ -65,7 +65,7 @@ it("an event is proved by itself", async (t) => {
     const { event, checkpoint, verifierKey, size, ...rest } = answer.body;
     assert.equal(rest["index"], index);
     const { root, size: signed } = openCheckpoint(String(checkpoint), String(verifierKey));
-    assert.deepEqual([size, signed], [300, 300]);
+    assert.deepEqual([size, signed], [301, 301]);
     const line = readLine(JSON.stringify(event));
     assert.ok(line.type === "event" && line.id === id);
     const data = leafData(
@@ -73,7 +73,7 @@ it("an event is proved by itself", async (t) => {
       { actor: line.actor.commitment, target: line.target.commitment },
     );
     const proof = (line.proof ?? []).map((each) => Buffer.from(each, "base64"));
-    assert.ok(provesInclusion({ index, size: 300, leaf: leafHash(data), proof, root }));
+    assert.ok(provesInclusion({ index, size: 301, leaf: leafHash(data), proof, root }));
   }
 });
 
@@ -104,18 +104,18 @@ it("the checkpoint says what waits, and that the log begins with an older one", 
   const old = await admin.call("GET", "/api/v1/audit/checkpoint");
   await fill(admin, 290);
   await admin.owner.begin((sql) => writeEvents(sql, admin.workspaceId, 2));
-  const { body } = await admin.call("GET", "/api/v1/audit/checkpoint?from=3");
-  assert.partialDeepStrictEqual(body, { size: 293, waiting: 2, consistency: { from: 3 } });
+  const { body } = await admin.call("GET", "/api/v1/audit/checkpoint?from=4");
+  assert.partialDeepStrictEqual(body, { size: 294, waiting: 2, consistency: { from: 4 } });
   const key = String(body["verifierKey"]);
   const { proof } = body["consistency"] as { proof: string[] };
   assert.ok(
     provesConsistency({
-      ...{ oldSize: 3, oldRoot: openCheckpoint(String(old.body["checkpoint"]), key).root },
-      ...{ size: 293, root: openCheckpoint(String(body["checkpoint"]), key).root },
+      ...{ oldSize: 4, oldRoot: openCheckpoint(String(old.body["checkpoint"]), key).root },
+      ...{ size: 294, root: openCheckpoint(String(body["checkpoint"]), key).root },
       proof: proof.map((each) => Buffer.from(each, "base64")),
     }),
   );
-  const later = await admin.call("GET", "/api/v1/audit/checkpoint?from=294");
+  const later = await admin.call("GET", "/api/v1/audit/checkpoint?from=295");
   assert.deepEqual([later.status, later.body["code"]], [422, "size_unknown"]);
   assert.equal((await admin.call("GET", "/api/v1/audit/checkpoint?from=0")).status, 422);
 });

@@ -3,10 +3,11 @@ import { spawn, spawnSync } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { after, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
 import { createPool } from "../../src/db/index.ts";
+import { newProcessId } from "../../src/ids.ts";
 import { createLog } from "../../src/log.ts";
 import { createKeyRotation, KeyRing, MasterKey, verifyMasterKeys } from "../../src/vault/index.ts";
 import { FAKE_KEY, MASTER_KEY_ID } from "../admin/fixture.ts";
@@ -107,10 +108,10 @@ it("the keys are listed, and a rotation is waited for", async (t) => {
   const none = await run(["master-key", "rotate"]);
   assert.deepEqual([none.status, none.stdout], [1, ""]);
   assert.match(none.stderr, /There is no new master key/);
-  const processId = randomUUID();
+  const processId = newProcessId();
   await verifyMasterKeys(database.ownerUrl, ring, { processId });
   const before = await run(["master-key", "list"]);
-  assert.match(before.stdout, new RegExp(`${MASTER_KEY_ID}  active {8,}2 `));
+  assert.match(before.stdout, new RegExp(`${MASTER_KEY_ID}  active {8,}3 `));
   assert.match(before.stdout, new RegExp(`${id}  not used yet {2,}0 `));
 
   const pool = createPool(database.controlUrl);
@@ -126,7 +127,7 @@ it("the keys are listed, and a rotation is waited for", async (t) => {
     rotation: object;
   };
   assert.deepEqual(started.rotation, {
-    ...{ to: id, state: "running", rewrapped: 0, left: 2, unreadable: 0 },
+    ...{ to: id, state: "running", rewrapped: 0, left: 3, unreadable: 0 },
   });
   rotation.start();
   const waited = await run(["master-key", "rotate"]); // goes on waiting for the one that runs
@@ -134,7 +135,7 @@ it("the keys are listed, and a rotation is waited for", async (t) => {
   assert.match(waited.stderr, /^\d rewrapped, \d left$/m);
   assert.match(waited.stdout, new RegExp(`Everything is sealed under ${id}\\.\n$`));
   assert.match(waited.stdout, new RegExp(`${MASTER_KEY_ID}  no longer needed {2,}0 `));
-  assert.match(waited.stdout, new RegExp(`${id}  active {8,}2 {2,}.*1 of 1 `));
+  assert.match(waited.stdout, new RegExp(`${id}  active {8,}3 {2,}.*1 of 1 `));
   assert.equal((await run(["master-key", "rotate", "--to", "0123456789abcdef"])).status, 1);
   const [row] =
     await owner`select count(*)::int as n from x3sproxy.secret_versions where key_id = ${id}`;

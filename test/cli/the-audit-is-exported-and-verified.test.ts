@@ -28,7 +28,7 @@ it("an export is a private file, and verifies offline by the kept key and checkp
   await writeFile(path("checkpoints"), checkpoint.stdout);
   const key = /^(x3sproxy\/audit\/\S+\+\S+\+\S+)$/m.exec(checkpoint.stderr)?.[1] ?? "";
   const { verifierKey, size } = (await json(["audit", "checkpoint"])) as Record<string, unknown>;
-  assert.deepEqual([verifierKey, size], [key, 20]);
+  assert.deepEqual([verifierKey, size], [key, 21]);
   await fill(3);
   const output = path("audit.jsonl");
   const made = await json(["audit", "export", "--output", output]);
@@ -45,7 +45,7 @@ it("an export is a private file, and verifies offline by the kept key and checkp
   const pinned = await offline("--key", key, "--checkpoint", path("checkpoints"), "--json");
   assert.equal(pinned.status, 0, pinned.stdout);
   assert.partialDeepStrictEqual(JSON.parse(pinned.stdout), {
-    ...{ verified: true, size: 24, events: 24, checkpoints: 1, keyPinned: true, warnings: [] },
+    ...{ verified: true, size: 25, events: 25, checkpoints: 1, keyPinned: true, warnings: [] },
   });
 
   const text = await readFile(output, "utf8");
@@ -64,7 +64,7 @@ it("an export is a private file, and verifies offline by the kept key and checkp
 
 it("without a file it verifies what the service exports now", async (t) => {
   const { run, json, owner } = await open(t);
-  assert.partialDeepStrictEqual(await json(["audit", "verify"]), { verified: true, events: 21 });
+  assert.partialDeepStrictEqual(await json(["audit", "verify"]), { verified: true, events: 22 });
   await owner`update x3sproxy.audit_events set target_name = 'another' where id = 7`;
   const { status, stdout } = await run(["audit", "verify"]);
   assert.equal(status, 1);

@@ -20,7 +20,9 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), "x3sproxy-codex-"));
   await writeFile(
     join(folder, "config.toml"),
+    // Its sandbox is not what is looked at: with bubblewrap on the machine it needs a program that the package may not bring.
     `model = "gpt-5.1-codex"
+sandbox_mode = "danger-full-access"
 model_provider = "x3sproxy"
 [model_providers.x3sproxy]
 name = "x3sproxy"

@@ -70,7 +70,7 @@ test("why, whose and how many", async (t) => {
   assert.deepEqual(await cuts(), [
     "destroyed unknown_token 3",
     "suspended agent_suspended 2",
-    "other overloaded 1",
+    "other stopping 1",
   ]);
 });
 

@@ -20,6 +20,7 @@ const GAUGES: Readonly<Record<string, string>> = {
   x3sproxy_oldest_active_secret_age_seconds: "max",
   x3sproxy_master_key_age_seconds: "max",
   x3sproxy_audit_lag_seconds: "max",
+  x3sproxy_last_backup_timestamp_seconds: "max",
   x3sproxy_limits_shared: "min",
   x3sproxy_activity_lag_seconds: "max",
   x3sproxy_database_up: "min",
