@@ -29,6 +29,7 @@ const FLOORS = [
   ["access", "identity", "activity", "backup"],
   ["proxy", "admin", "health", "figures", "workers"],
   ["doctor"],
+  ["groundwork"],
   ["main"],
   ["cli"],
 ];

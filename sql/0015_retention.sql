@@ -228,6 +228,9 @@ begin
     update x3sproxy.registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
+    update x3sproxy.spent_registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
+    get diagnostics changed = row_count;
+    others := others + changed;
     update x3sproxy.api_keys k set name = left(regexp_replace(k.name, pattern, nobody, 'gi'), 100)
       where k.workspace_id = here and k.name ~* pattern;
     get diagnostics changed = row_count;

@@ -1,7 +1,5 @@
 // The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import {
   createAccess,
   createAgents,
@@ -30,31 +28,20 @@ import {
   createServiceEvents,
   createCheckpointSending,
   destinationsOf,
-  recordMigrations,
 } from "./audit/index.ts";
-import {
-  checkBackup,
-  checkHeader,
-  createBackups,
-  lookAtAudit,
-  restore,
-  type AuditState,
-  type OpenBackup,
-  type Restored,
-} from "./backup/index.ts";
+import { createBackups } from "./backup/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import type { Config, ListenAddress } from "./config.ts";
-import { createChanges, createPool, migrate, prepareLogins, startEmbedded } from "./db/index.ts";
-import { ConfigError } from "./errors.ts";
+import { createChanges, createPool, prepareLogins } from "./db/index.ts";
 import { createFigures } from "./figures.ts";
+import { bootstrapFiles, prepare, type Close } from "./groundwork.ts";
 import { createDatabaseCheck, createHealth } from "./health.ts";
-import { bootstrap, createIdentity } from "./identity/index.ts";
+import { createIdentity } from "./identity/index.ts";
 import { newProcessId } from "./ids.ts";
 import { findFree } from "./listen.ts";
 import { errorFields, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { builtInProviders } from "./providers/index.ts";
 import { createAddressRule, createProbe, createProxy } from "./proxy/index.ts";
 import {
   createKeyRotation,
@@ -66,7 +53,6 @@ import {
   openDerivation,
   openLogSigner,
   verifyMasterKeys,
-  type KeyRing,
 } from "./vault/index.ts";
 import {
   createPrimaryMetrics,
@@ -101,12 +87,8 @@ export interface WorkerService extends WorkerAnswers {
   cut(): void;
 }
 
-type Close = () => Promise<void> | void;
-
 const POOL_MAX = 4;
 const ACTIVITY_POOL = { max: 1, deadlineMs: 3000 };
-// A worker's: of the two pools, the activity, the notifications and their heartbeat, and one to start by.
-const CONNECTIONS_EACH = 8;
 // For what a worker does after its drain, before it is killed.
 const WORKER_CLOSE_MS = 20_000;
 
@@ -192,20 +174,6 @@ async function starting<T>(
     await closeAll();
     throw error;
   }
-}
-
-/** The database as this version needs it, and the key that it was sealed under. */
-async function prepare(
-  config: Config,
-  log: Log,
-  closers: Close[],
-): Promise<{ masterKeys: KeyRing; ownerUrl: string }> {
-  checkOverrides(config);
-  const masterKeys = await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
-  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
-  await migrate(ownerUrl);
-  await verifyMasterKeys(ownerUrl, masterKeys);
-  return { masterKeys, ownerUrl };
 }
 
 async function build(
@@ -407,101 +375,9 @@ function described(
   };
 }
 
-/** Brings the database to this version without serving; returns the names of the migrations applied. */
-export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
-  const closers: Close[] = [];
-  try {
-    // The embedded default has its key before its database, so that a lost key is noticed.
-    await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
-    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
-    const applied = await migrate(ownerUrl);
-    await recordMigrations(ownerUrl);
-    return applied;
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
-}
-
-/**
- * Restores a backup into the database of `config`, which has to be empty, and looks at the audit afterwards. Until all of the backup was
- * read and everything fits, no database is touched. Throws ConfigError, ContainerError, and what `open` throws; then nothing was changed.
- */
-export async function restoreBackup(
-  config: Config,
-  log: Log,
-  o: { open: OpenBackup; suspendAgents: boolean; onProgress?: (bytes: number) => void },
-): Promise<{ restored: Restored; audit: AuditState }> {
-  const closers: Close[] = [];
-  try {
-    const { header } = await checkBackup(o.open);
-    const masterKeys = await loadMasterKeys(config, { mayCreate: false });
-    await checkHeader(header, masterKeys);
-    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
-    const restored = await restore({ ownerUrl, header, ...o });
-    await verifyMasterKeys(ownerUrl, masterKeys);
-    const { publicKey } = await openLogSigner(ownerUrl, masterKeys);
-    return { restored, audit: await lookAtAudit(ownerUrl, publicKey) };
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
-}
-
-function checkOverrides(config: Config): void {
-  for (const name of config.originOverrides.keys()) {
-    if (builtInProviders.has(name)) continue;
-    const setting = `X3SPROXY_ORIGIN_${name.toUpperCase().replaceAll("-", "_")}`;
-    throw new ConfigError(
-      `${setting}: there is no built-in provider "${name}"; known are ${[...builtInProviders.keys()].join(", ")}`,
-    );
-  }
-}
-
 function productVersion(): string {
   const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");
   return (JSON.parse(manifest) as { version: string }).version;
-}
-
-function hasCluster(config: Config): boolean {
-  return existsSync(join(config.dataDir, "postgres"));
-}
-
-async function startOwnDatabase(config: Config, log: Log, closers: Close[]): Promise<string> {
-  const settings: Record<string, string> =
-    config.workers === 1 ? {} : { max_connections: String(50 + CONNECTIONS_EACH * config.workers) };
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log, settings });
-  closers.push(() => embedded.stop());
-  return embedded.ownerUrl;
-}
-
-/** Makes the workspace and, for the CLI on this machine, the owner API key. */
-async function bootstrapFiles(
-  config: Config,
-  ownerUrl: string,
-): Promise<{ workspaceId: string; setupToken: string | undefined }> {
-  const path = join(config.dataDir, "admin-api-key");
-  const { workspaceId, apiKey, setupToken } = await bootstrap(ownerUrl, {
-    makeApiKey: config.databaseUrl === undefined && !existsSync(path),
-  });
-  if (apiKey !== undefined) {
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-    await writePrivateFile(path, `${apiKey}\n`);
-  }
-  await recordMigrations(ownerUrl);
-  return { workspaceId, setupToken };
-}
-
-async function writePrivateFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}`;
-  // Of a start that broke off: in a container the process id is often the same again.
-  await rm(temporary, { force: true });
-  const file = await open(temporary, "wx", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
 }
 
 function urlOf({ host, port }: ListenAddress, scheme = "http"): string {

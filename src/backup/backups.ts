@@ -49,7 +49,7 @@ export function createBackups(o: {
   let closed = false;
 
   void withOwner(ownerUrl, lastBackupAt).then(
-    (at) => at !== undefined && metrics.lastBackup.set(at.getTime() / 1000),
+    (at) => metrics.lastBackup.set((at?.getTime() ?? 0) / 1000),
     () => undefined, // the gauge stays unset until the next one
   );
 

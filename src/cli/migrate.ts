@@ -14,7 +14,7 @@ export function addMigrateCommand(program: Command): void {
       .addHelpText("after", examples("DATABASE_URL=postgres://owner@db/x3sproxy x3sproxy migrate")),
     async () => {
       const config = readConfig();
-      const { migrateOnly } = await import("../main.ts");
+      const { migrateOnly } = await import("../groundwork.ts");
       const log = createLog({ level: config.logLevel, destination: process.stderr });
       const applied = await migrateOnly(config, log);
       const text = applied.length === 0 ? "Nothing to do." : `Applied ${applied.join(", ")}.`;

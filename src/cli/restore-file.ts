@@ -26,7 +26,7 @@ export interface RestoreOptions {
 export async function restoreFile(path: string, options: RestoreOptions): Promise<Outcome> {
   const config = readConfig();
   const by = await openedBy(options);
-  const { restoreBackup } = await import("../main.ts");
+  const { restoreBackup } = await import("../groundwork.ts");
   const progress = createProgress("megabytes restored");
   const { restored, audit } = await restoreBackup(
     config,
@@ -47,7 +47,7 @@ export async function restoreFile(path: string, options: RestoreOptions): Promis
   return { json: { ...restored, audit }, text: describe(restored, audit) };
 }
 
-type Result = Awaited<ReturnType<(typeof import("../main.ts"))["restoreBackup"]>>;
+type Result = Awaited<ReturnType<(typeof import("../groundwork.ts"))["restoreBackup"]>>;
 
 function describe(it: Result["restored"], audit: Result["audit"]): string {
   const migrated =

@@ -38,6 +38,9 @@ async function letAdaLive(people: People) {
   await browser.call("POST", "/agents/coder/deployments", {});
   const registered = await browser.call("POST", "/agents/coder/registrations", {});
   assert.equal(registered.status, 201, registered.text);
+  const spent = await browser.call("POST", "/agents/coder/registrations", {});
+  const { id: spentId } = spent.body["registration"] as { id: string };
+  await browser.call("DELETE", `/agents/coder/registrations/${spentId}`);
   await browser.call("POST", "/api-keys", { name: `laptop of ${EMAIL}`, role: "viewer" });
   await browser.call("POST", "/invitations", { email: "friend@example.test", role: "viewer" });
   const elsewhere = browse(browser.address);
@@ -78,14 +81,18 @@ test("after an erasure no table holds the person, and the tree is the one that w
   const before = await tablesWith(people, EMAIL);
   assert.deepEqual(before, [
     ...["activity_contexts", "api_keys", "audit_events", "invitations", "registrations"],
-    "secrets",
+    ...["secrets", "spent_registrations"],
   ]);
   const erased = await erase(people, ` ${EMAIL.toUpperCase()}`);
   assert.equal(erased.status, 200, erased.text);
   const { parts, waiting, others } = erased.body["erasure"] as Record<string, number>;
   assert.ok(parts !== undefined && parts > 20, `${parts}`);
   assert.equal(waiting, 0);
-  assert.equal(others, 6, "an invitation, a friend's, a registration, a key, a label, a context");
+  assert.equal(
+    others,
+    7,
+    "an invitation, a friend's, two registrations, a key, a label, a context",
+  );
   // Ada's address stands in longer ones, of others, that have to stay.
   for (const email of OTHERS) {
     assert.ok((await tablesWith(people, email)).includes("invitations"), email);

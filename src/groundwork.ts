@@ -1,0 +1,133 @@
+// What has to be there before anything serves: the master keys, the database as this version needs it, the first files. And what is
+// done to a database without serving: bringing it to this version, and restoring a backup into it.
+import { existsSync } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { recordMigrations } from "./audit/index.ts";
+import {
+  checkBackup,
+  checkHeader,
+  lookAtAudit,
+  restore,
+  type AuditState,
+  type OpenBackup,
+  type Restored,
+} from "./backup/index.ts";
+import type { Config } from "./config.ts";
+import { migrate, startEmbedded } from "./db/index.ts";
+import { ConfigError } from "./errors.ts";
+import { bootstrap } from "./identity/index.ts";
+import type { Log } from "./log.ts";
+import { builtInProviders } from "./providers/index.ts";
+import { loadMasterKeys, openLogSigner, verifyMasterKeys, type KeyRing } from "./vault/index.ts";
+
+export type Close = () => Promise<void> | void;
+
+// A worker's: of the two pools, the activity, the notifications and their heartbeat, and one to start by.
+const CONNECTIONS_EACH = 8;
+
+/** The database as this version needs it, and the key that it was sealed under. */
+export async function prepare(
+  config: Config,
+  log: Log,
+  closers: Close[],
+): Promise<{ masterKeys: KeyRing; ownerUrl: string }> {
+  checkOverrides(config);
+  const masterKeys = await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
+  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+  await migrate(ownerUrl);
+  await verifyMasterKeys(ownerUrl, masterKeys);
+  return { masterKeys, ownerUrl };
+}
+
+/** Brings the database to this version without serving; returns the names of the migrations applied. */
+export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
+  const closers: Close[] = [];
+  try {
+    // The embedded default has its key before its database, so that a lost key is noticed.
+    await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
+    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+    const applied = await migrate(ownerUrl);
+    await recordMigrations(ownerUrl);
+    return applied;
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+/**
+ * Restores a backup into the database of `config`, which has to be empty, and looks at the audit afterwards. Until all of the backup was
+ * read and everything fits, no database is touched. Throws ConfigError, ContainerError, and what `open` throws; then nothing was changed.
+ */
+export async function restoreBackup(
+  config: Config,
+  log: Log,
+  o: { open: OpenBackup; suspendAgents: boolean; onProgress?: (bytes: number) => void },
+): Promise<{ restored: Restored; audit: AuditState }> {
+  const closers: Close[] = [];
+  try {
+    const { header } = await checkBackup(o.open);
+    const masterKeys = await loadMasterKeys(config, { mayCreate: false });
+    await checkHeader(header, masterKeys);
+    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+    const restored = await restore({ ownerUrl, header, ...o });
+    await verifyMasterKeys(ownerUrl, masterKeys);
+    const { publicKey } = await openLogSigner(ownerUrl, masterKeys);
+    return { restored, audit: await lookAtAudit(ownerUrl, publicKey) };
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+function checkOverrides(config: Config): void {
+  for (const name of config.originOverrides.keys()) {
+    if (builtInProviders.has(name)) continue;
+    const setting = `X3SPROXY_ORIGIN_${name.toUpperCase().replaceAll("-", "_")}`;
+    throw new ConfigError(
+      `${setting}: there is no built-in provider "${name}"; known are ${[...builtInProviders.keys()].join(", ")}`,
+    );
+  }
+}
+
+function hasCluster(config: Config): boolean {
+  return existsSync(join(config.dataDir, "postgres"));
+}
+
+async function startOwnDatabase(config: Config, log: Log, closers: Close[]): Promise<string> {
+  const settings: Record<string, string> =
+    config.workers === 1 ? {} : { max_connections: String(50 + CONNECTIONS_EACH * config.workers) };
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log, settings });
+  closers.push(() => embedded.stop());
+  return embedded.ownerUrl;
+}
+
+/** Makes the workspace and, for the CLI on this machine, the owner API key. */
+export async function bootstrapFiles(
+  config: Config,
+  ownerUrl: string,
+): Promise<{ workspaceId: string; setupToken: string | undefined }> {
+  const path = join(config.dataDir, "admin-api-key");
+  const { workspaceId, apiKey, setupToken } = await bootstrap(ownerUrl, {
+    makeApiKey: config.databaseUrl === undefined && !existsSync(path),
+  });
+  if (apiKey !== undefined) {
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    await writePrivateFile(path, `${apiKey}\n`);
+  }
+  await recordMigrations(ownerUrl);
+  return { workspaceId, setupToken };
+}
+
+async function writePrivateFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}`;
+  // Of a start that broke off: in a container the process id is often the same again.
+  await rm(temporary, { force: true });
+  const file = await open(temporary, "wx", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+}
