@@ -18,6 +18,7 @@ const FLOORS = [
     "histogram",
     "refusal-kinds",
     "config",
+    "config-values",
     "clock",
     "listen",
     "certificate",

@@ -1,7 +1,7 @@
 // The providers that a workspace adds beside the built-in ones: where they are and how they take their key.
 // Never accepts a name that routing gives to something else, nor a header that frames or routes a request.
 import { record, type Actor } from "../audit/index.ts";
-import { parseOrigin } from "../config.ts";
+import { parseOrigin } from "../config-values.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError, type ProblemCode } from "../errors.ts";
 import { builtInProviders } from "../providers/index.ts";

@@ -158,7 +158,6 @@ export function createExchanges(o: {
 }): Exchanges {
   const { clock, log, metrics, onEnded } = o;
   const openCounts = new OpenCounts();
-  const measure = createExchangeMeter(metrics);
   const prefix = o.processId ?? newProcessId();
   let count = 0;
   let open = 0;
@@ -181,6 +180,8 @@ export function createExchanges(o: {
     metrics.openExchanges.set(open);
     metrics.openWebsockets.set(openWebsockets);
   });
+  // Behind the flush, so that what that has counted is read with it.
+  const measure = createExchangeMeter(metrics);
   return {
     get open() {
       return open;

@@ -1,6 +1,6 @@
 // Which origin a new key is sealed for: the one place where it may ever be sent. Must never let a caller choose another
 // origin for a provider that has one.
-import { parseOrigin } from "../config.ts";
+import { parseOrigin } from "../config-values.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { builtInProviders } from "../providers/index.ts";

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments } from "yaml";
-import { parseDuration, readConfig, type Config } from "../../src/config.ts";
+import { parseDuration } from "../../src/config-values.ts";
+import { readConfig, type Config } from "../../src/config.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 // What a process does after its drain.

@@ -11,6 +11,7 @@ import { actorIn } from "../support/actor.ts";
 
 const PATH = "/openai/v1/realtime";
 const AT_ONCE_MS = 50;
+const GRACE_MS = 1500;
 const DEATHS: Record<string, (socket: Socket) => void> = {
   "ends its side": (socket) => void socket.end(),
   "is gone": (socket) => void socket.destroy(),
@@ -136,16 +137,20 @@ describe("when one end of a WebSocket dies, so does the other", () => {
     assert.equal(answer.toString(), "still there?");
   });
 
-  test("the agent is deployed again: the old token's WebSocket is closed", async (t) => {
+  test("the agent is deployed again: the old token's WebSocket is closed after the grace time", async (t) => {
     const upstream = await createEcho();
     t.after(() => upstream.close());
-    const plane = await openWithUpstream(t, upstream.origin);
+    const plane = await openWithUpstream(t, upstream.origin, {
+      X3SPROXY_REDEPLOY_GRACE: `${GRACE_MS}ms`,
+    });
     const socket = await openWebSocket(`${plane.url}${PATH}`, {
       headers: { authorization: `Bearer ${plane.token}` },
     });
     const closed = once(socket, "close");
+    const startMs = performance.now();
     await plane.deploy();
     await closed;
+    assert.ok(performance.now() - startMs >= GRACE_MS);
     assert.equal((await plane.exchange())["outcome"], "cut");
   });
 });
