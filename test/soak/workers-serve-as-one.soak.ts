@@ -12,9 +12,9 @@ import { after, before, test } from "node:test";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { runService, type RunningService } from "../support/service.ts";
-import { administer } from "./calls.ts";
-import { endPostgres, processesIn } from "./checkout.ts";
-import { callOnce, keepCalling, openStream, startUpstream, tally } from "./load.ts";
+import { administer } from "../e2e/calls.ts";
+import { endPostgres, processesIn } from "../e2e/checkout.ts";
+import { callOnce, keepCalling, openStream, startUpstream, tally } from "../e2e/load.ts";
 
 const FIRST_KEY = "sk-proj-FAKE-of-several-workers-0000-1111";
 const SECOND_KEY = "sk-proj-FAKE-of-several-workers-0000-2222";
