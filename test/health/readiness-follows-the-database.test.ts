@@ -41,7 +41,13 @@ test("alive with and without a database, ready only with it, from its start on",
     startEmbedded({ dataDir, log: createLog({ level: "error" }), settings: { fsync: "off" } });
   let server = await startServer();
   const relay = await createSlowRelay();
+  let starting: ReturnType<typeof runService> | undefined;
   t.after(async () => {
+    // First: the relay closes only when nobody has a connection to it any more.
+    await starting?.then(
+      (service) => service.remove(),
+      () => undefined,
+    );
     await relay.close();
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });
@@ -56,12 +62,11 @@ test("alive with and without a database, ready only with it, from its start on",
   const metricsUrl = `http://127.0.0.1:${metricsPort}`;
 
   relay.hold();
-  const starting = runService({
+  starting = runService({
     database,
     env: { X3SPROXY_METRICS_ADDR: `127.0.0.1:${metricsPort}` },
     metricsUrl,
   });
-  t.after(async () => (await starting).remove());
   await eventually(async () => (await stateAt(`${metricsUrl}/healthz`)) !== undefined, 60_000);
   assert.deepEqual(await stateAt(`${metricsUrl}/healthz`), OK);
   assert.deepEqual(await stateAt(`${metricsUrl}/readyz`), notReady("starting"));
