@@ -42,13 +42,12 @@ test("alive with and without a database, ready only with it, from its start on",
     startEmbedded({ dataDir, log: createLog({ level: "error" }), settings: { fsync: "off" } });
   let server = await startServer();
   const relay = await createSlowRelay();
-  let starting: ReturnType<typeof runService> | undefined;
+  const started: ReturnType<typeof runService>[] = [];
   t.after(async () => {
     // First: the relay closes only when nobody has a connection to it any more.
-    await starting?.then(
-      (service) => service.remove(),
-      () => undefined,
-    );
+    for (const each of await Promise.allSettled(started)) {
+      if (each.status === "fulfilled") await each.value.remove();
+    }
     await relay.close();
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });
@@ -63,11 +62,12 @@ test("alive with and without a database, ready only with it, from its start on",
   const metricsUrl = `http://127.0.0.1:${metricsPort}`;
 
   relay.hold();
-  starting = runService({
+  const starting = runService({
     database,
     env: { X3SPROXY_METRICS_ADDR: `127.0.0.1:${metricsPort}` },
     metricsUrl,
   });
+  started.push(starting);
   await eventually(async () => (await stateAt(`${metricsUrl}/healthz`)) !== undefined, 60_000);
   assert.deepEqual(await stateAt(`${metricsUrl}/healthz`), OK);
   assert.deepEqual(await stateAt(`${metricsUrl}/readyz`), notReady("starting"));
