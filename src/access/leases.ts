@@ -1,6 +1,6 @@
 // Leases: tokens of an agent beside its deployment's, which live for two minutes and on only while somebody renews them. A lease's
 // token leaves here once; only its SHA-256 is kept.
-import { record, type Actor } from "../audit/index.ts";
+import { record, type Actor, serviceActor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
@@ -123,14 +123,7 @@ async function forgetLapsed(
     delete from x3sproxy.proxy_tokens
     where agent_id = ${agent.id} and kind = 'lease' and expires_at <= ${new Date(nowMs)}
     returning id`;
-  const service: Actor = {
-    workspaceId,
-    kind: "service",
-    id: null,
-    name: "x3sproxy",
-    address: null,
-    method: "service",
-  };
+  const service = serviceActor(workspaceId);
   for (const { id: leaseId } of lapsed) {
     await record(sql, service, {
       action: "lease.end",

@@ -1,5 +1,6 @@
 // Reading the audit. Never changes it.
 import type { Pool } from "../db/index.ts";
+import type { KeptEventRow } from "./event-row.ts";
 
 export interface AuditEventView {
   /** Grows with time; as text, since it may outgrow a number. */
@@ -53,25 +54,9 @@ export interface Audit {
   pruned(workspaceId: string): Promise<PrunedView | null>;
 }
 
-interface EventRow {
-  id: string;
+interface EventRow extends Omit<KeptEventRow, "workspace_id" | "at"> {
   created_at: Date;
-  actor_kind: string;
-  actor_id: string | null;
-  actor_name: string;
-  address: string | null;
-  method: string;
-  action: string;
-  target_kind: string;
-  target_id: string;
-  target_name: string;
-  before_hash: string | null;
-  after_hash: string | null;
-  result: string;
-  detail: string | null;
   leaf_index: string | null;
-  actor_salt: string | null;
-  target_salt: string | null;
 }
 
 /** `pool`: the control role's. */

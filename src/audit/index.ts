@@ -8,7 +8,7 @@ export {
   type PrunedView,
 } from "./audit.ts";
 export { createErasures, type Erasure, type Erasures } from "./erasure.ts";
-export { record, type Action, type Actor, type ChangeEvent } from "./record.ts";
+export { record, serviceActor, type Action, type Actor, type ChangeEvent } from "./record.ts";
 export { createAuditRetention, type AuditRetention } from "./retention.ts";
 export { createServiceEvents, recordMigrations, type ServiceEvents } from "./service-events.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";

@@ -150,24 +150,11 @@ export function provesInclusion(o: {
   readonly root: Uint8Array;
 }): boolean {
   if (!Number.isSafeInteger(o.index) || o.index < 0 || o.index >= o.size) return false;
-  let fn = o.index;
-  let sn = o.size - 1;
   let hash: Buffer = Buffer.from(o.leaf);
-  for (const sibling of o.proof) {
-    if (sn === 0) return false;
-    if (fn % 2 === 1 || fn === sn) {
-      hash = nodeHash(sibling, hash);
-      while (fn % 2 === 0 && fn !== 0) {
-        fn = Math.floor(fn / 2);
-        sn = Math.floor(sn / 2);
-      }
-    } else {
-      hash = nodeHash(hash, sibling);
-    }
-    fn = Math.floor(fn / 2);
-    sn = Math.floor(sn / 2);
-  }
-  return sn === 0 && hash.equals(o.root);
+  const arrives = climb(o.index, o.size - 1, o.proof, (sibling, isLeft) => {
+    hash = isLeft ? nodeHash(sibling, hash) : nodeHash(hash, sibling);
+  });
+  return arrives && hash.equals(o.root);
 }
 
 /** RFC 9162, 2.1.4.2: whether `proof` shows that the tree with `root` begins with the one with `oldRoot`. */
@@ -192,22 +179,35 @@ export function provesConsistency(o: {
   }
   let oldHash: Buffer = Buffer.from(first);
   let hash: Buffer = oldHash;
-  for (const sibling of rest) {
+  const arrives = climb(fn, sn, rest, (sibling, isLeft) => {
+    if (isLeft) oldHash = nodeHash(sibling, oldHash);
+    hash = isLeft ? nodeHash(sibling, hash) : nodeHash(hash, sibling);
+  });
+  return arrives && oldHash.equals(o.oldRoot) && hash.equals(o.root);
+}
+
+/**
+ * The way up that RFC 9162's algorithms share, from the node `fn` of a level whose last one is `sn`. `take` gets each sibling, and
+ * whether it stands on the left. Whether it arrives at the root with the last of them.
+ */
+function climb(
+  fn: number,
+  sn: number,
+  siblings: readonly Uint8Array[],
+  take: (sibling: Uint8Array, isLeft: boolean) => void,
+): boolean {
+  for (const sibling of siblings) {
     if (sn === 0) return false;
-    if (fn % 2 === 1 || fn === sn) {
-      oldHash = nodeHash(sibling, oldHash);
-      hash = nodeHash(sibling, hash);
-      while (fn % 2 === 0 && fn !== 0) {
-        fn = Math.floor(fn / 2);
-        sn = Math.floor(sn / 2);
-      }
-    } else {
-      hash = nodeHash(hash, sibling);
+    const isLeft = fn % 2 === 1 || fn === sn;
+    take(sibling, isLeft);
+    while (isLeft && fn % 2 === 0 && fn !== 0) {
+      fn = Math.floor(fn / 2);
+      sn = Math.floor(sn / 2);
     }
     fn = Math.floor(fn / 2);
     sn = Math.floor(sn / 2);
   }
-  return sn === 0 && oldHash.equals(o.oldRoot) && hash.equals(o.root);
+  return sn === 0;
 }
 
 function largestPowerBelow(n: number): number {

@@ -16,6 +16,18 @@ export interface Actor {
   readonly method: string;
 }
 
+/** The service, for what it does by itself. */
+export function serviceActor(workspaceId: string): Actor {
+  return {
+    workspaceId,
+    kind: "service",
+    id: null,
+    name: "x3sproxy",
+    address: null,
+    method: "service",
+  };
+}
+
 /** What can happen. */
 export type Action =
   | "secret.set"

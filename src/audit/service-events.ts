@@ -1,7 +1,7 @@
 // What the service does by itself, in the home workspace's audit: that it starts and stops, and which migrations it has applied.
 import { hostname } from "node:os";
 import { createPool, type Pool } from "../db/index.ts";
-import { record, type Action, type Actor } from "./record.ts";
+import { record, serviceActor, type Action } from "./record.ts";
 
 export interface ServiceEvents {
   /** Rejects where it can't be written: what can't be in the audit must not run. */
@@ -17,14 +17,7 @@ export function createServiceEvents(o: {
   version: string;
 }): ServiceEvents {
   const { workspaceId, processId } = o;
-  const by: Actor = {
-    workspaceId,
-    kind: "service",
-    id: null,
-    name: "x3sproxy",
-    address: null,
-    method: "service",
-  };
+  const by = serviceActor(workspaceId);
   const write = (action: Action): Promise<void> =>
     o.pool.inWorkspace(workspaceId, (sql) =>
       record(sql, by, {

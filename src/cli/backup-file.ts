@@ -17,6 +17,7 @@ import {
 import { download } from "./api.ts";
 import type { Outcome } from "./command.ts";
 import { Failure } from "./failure.ts";
+import { syncFolder } from "./folder-sync.ts";
 import { createProgress } from "./progress.ts";
 import { readNewPassphrase } from "./prompt.ts";
 
@@ -124,14 +125,6 @@ async function readVerified(
     await sink.abort(error).catch(() => undefined);
     throw error;
   }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  await folder
-    .sync()
-    .catch(() => undefined) // not every file system can
-    .finally(() => folder.close());
 }
 
 function cannotWrite(error: unknown): Failure {

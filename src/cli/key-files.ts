@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { lstat, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
+import { syncFolder } from "./folder-sync.ts";
 
 const NEWLINE = 10;
 
@@ -63,13 +64,6 @@ async function writeWhole(
   } finally {
     await file.close();
   }
-}
-
-/** So that the name outlives a crash, too; not every file system can. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r").catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
 }
 
 function unwritable(path: string, error: unknown): Failure {

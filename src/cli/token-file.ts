@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
+import { syncFolder } from "./folder-sync.ts";
 
 // As long as a token and a line's end, so that a full disk is noticed before there is a token.
 const PLACEHOLDER = Buffer.alloc(64, "\n");
@@ -71,13 +72,6 @@ async function checkPlace(path: string, replace: boolean): Promise<void> {
   if (!replace) {
     throw new Failure("file_exists", `${path} is there already. --replace replaces it.`);
   }
-}
-
-/** So that the name outlives a crash, too; not every file system can. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r").catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
 }
 
 function unwritable(path: string, error: unknown): Failure {

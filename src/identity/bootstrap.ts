@@ -1,6 +1,6 @@
 // What a new installation needs before anybody can sign in: a workspace, an owner API key, and a link for the first
 // user. Works on an owner connection, at start only; the plain values go to the caller and nowhere else.
-import { record, type Actor } from "../audit/index.ts";
+import { record, serviceActor } from "../audit/index.ts";
 import { createPool } from "../db/index.ts";
 import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { digest } from "./bearers.ts";
@@ -43,14 +43,7 @@ export async function bootstrap(
         if (workspace === undefined) throw new Error("the first workspace is missing");
         const workspaceId = workspace.id;
 
-        const by: Actor = {
-          workspaceId,
-          kind: "service",
-          id: null,
-          name: "x3sproxy",
-          address: null,
-          method: "service",
-        };
+        const by = serviceActor(workspaceId);
         const key = newBearer(API_KEY_PREFIX);
         const keyId = newId();
         if (makeApiKey) {

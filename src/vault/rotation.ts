@@ -3,7 +3,7 @@
 // rows a transaction: whoever is killed in the midst of it leaves only rows that open, and the next one goes on. On an owner's connection,
 // which is there only for that long: no other login may change a sealed value. Must never log what it opens.
 import { setTimeout as delay } from "node:timers/promises";
-import { record, type Actor } from "../audit/index.ts";
+import { record, serviceActor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
 import { createPool, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { SealError } from "../errors.ts";
@@ -53,16 +53,7 @@ export function createKeyRotation(o: {
   log: Log;
 }): KeyRotation {
   const { pool, ring, processId, clock, log } = o;
-  const actor: Actor = {
-    ...{
-      workspaceId: o.homeId,
-      kind: "service",
-      id: null,
-      name: "x3sproxy",
-      address: null,
-      method: "service",
-    },
-  };
+  const actor = serviceActor(o.homeId);
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let closed = false;

@@ -7,6 +7,7 @@ import { exactTime } from "../time.ts";
 import { Button } from "./button.tsx";
 import { CodeBlock } from "./copy.tsx";
 import { Modal, useKept } from "./dialog.tsx";
+import { Facts } from "./facts.tsx";
 import { describeError } from "./field.tsx";
 import { Icon } from "./icon.tsx";
 import { saveFile } from "./save-file.ts";
@@ -70,14 +71,7 @@ function Details({ event, focusProof, onProof }: DetailsProps) {
   ];
   return (
     <>
-      <dl className="event-facts">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts className="event-facts" facts={facts} />
       <div className="dialog-actions">
         {index === null ? (
           <p className="muted push-left">A proof can be had once it is sealed, in a second.</p>

@@ -1,13 +1,15 @@
-// A few facts on one thing, name and value.
+// A few facts on one thing, name and value: as a card of their own or, within something else, in its `className`.
 import type { ReactNode } from "react";
 
 export function Facts({
   facts,
+  className = "card facts",
 }: {
+  className?: string;
   facts: readonly (readonly [name: string, value: ReactNode])[];
 }) {
   return (
-    <dl className="card facts">
+    <dl className={className}>
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
