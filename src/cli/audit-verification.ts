@@ -1,0 +1,133 @@
+// What x3sproxy audit verify does: reads an export and the checkpoints kept elsewhere, and tells people what was found.
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import {
+  ExportVerifier,
+  NotAnExportError,
+  readKeptCheckpoints,
+  type GivenCheckpoint,
+  type VerifyReport,
+} from "../audit/index.ts";
+import { Failure, printable } from "./failure.ts";
+import { createProgress } from "./progress.ts";
+
+export { isVerifierKey } from "../audit/index.ts";
+
+export interface Verification {
+  /** A file's path, or an export that is being fetched. */
+  readonly source: string | AsyncIterable<Uint8Array>;
+  /** The verifier key that was kept; undefined: the export's own. */
+  readonly key: string | undefined;
+  readonly checkpointFiles: readonly string[];
+}
+
+/** Throws Failure where a file can't be read, or there is no export or checkpoint in it. */
+export async function verifyExport(given: Verification): Promise<VerifyReport> {
+  const { source, key, checkpointFiles } = given;
+  const { checkpoints, warnings } = await readCheckpoints(checkpointFiles);
+  const verifying = new ExportVerifier({
+    key,
+    ...(checkpointFiles.length > 0 && { checkpoints }),
+  });
+  const found =
+    typeof source === "string"
+      ? await verify(createReadStream(source), verifying).catch((error: unknown) => {
+          throw unreadable(source, error);
+        })
+      : await verify(source, verifying);
+  return { ...found, warnings: [...found.warnings, ...warnings] };
+}
+
+async function verify(
+  chunks: AsyncIterable<Uint8Array>,
+  verifying: ExportVerifier,
+): Promise<VerifyReport> {
+  const progress = createProgress("events looked at");
+  try {
+    for await (const chunk of chunks) {
+      if (!verifying.push(chunk)) break;
+      progress.report(verifying.leaves);
+    }
+    return verifying.end();
+  } catch (error) {
+    if (!(error instanceof NotAnExportError)) throw error;
+    throw new Failure("not_an_export", error.message);
+  }
+}
+
+async function readCheckpoints(
+  files: readonly string[],
+): Promise<{ checkpoints: GivenCheckpoint[]; warnings: string[] }> {
+  const checkpoints: GivenCheckpoint[] = [];
+  const warnings: string[] = [];
+  for (const file of files) {
+    const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+    const kept = await readKeptCheckpoints(lines, file).catch((error: unknown) => {
+      throw unreadable(file, error);
+    });
+    if (kept.checkpoints.length === 0) {
+      throw new Failure("no_checkpoint", `There is no checkpoint in ${file}.`);
+    }
+    checkpoints.push(...kept.checkpoints);
+    if (kept.otherLines > 0) {
+      warnings.push(
+        `${kept.otherLines} lines of ${file} are not of a checkpoint, and were passed over.`,
+      );
+    }
+  }
+  return { checkpoints, warnings };
+}
+
+export function describeReport(report: VerifyReport): string {
+  const { verified, size, root, events, pruned, erased, from, to, checkpoints } = report;
+  const lines: (readonly [string, string])[] = [
+    ["Log", report.origin],
+    ["Key", `${report.verifierKey}${report.keyPinned ? "" : " (the export's own)"}`],
+    ["Exported", report.exportedAt],
+    ["Size", size === null ? "unknown" : `${size} leaves`],
+    ["Root", root ?? "unknown"],
+    ["Events", `${events}${from === null || to === null ? "" : `, ${from} to ${to}`}`],
+    ["Pruned", String(pruned)],
+    ["Erased parts", String(erased)],
+    ["Kept checkpoints", `${checkpoints} agree`],
+  ];
+  const filters = Object.entries(report.filters).flatMap(([name, value]) =>
+    typeof value === "string" ? [`${name} ${value}`] : [],
+  );
+  if (filters.length > 0) lines.splice(3, 0, ["Filters", filters.join(", ")]);
+  const told = [
+    ...report.prunings.map(
+      (it) => `Event ${it.id} (leaf ${it.index}, ${it.at}) pruned all before leaf ${it.before}.`,
+    ),
+    ...report.erasures.map(
+      (it) => `Event ${it.id} (leaf ${it.index}, ${it.at}) erased ${it.parts} parts of events.`,
+    ),
+  ];
+  const findings = report.findings.map((finding) => {
+    const { index, line, what, expected, actual } = finding;
+    const where =
+      index !== undefined ? `leaf ${index}` : line !== undefined ? `line ${line}` : "log";
+    const hashes =
+      expected === undefined ? "" : `\n  expected ${expected}\n  actual   ${actual ?? "none"}`;
+    return `${where}: ${what}${hashes}`;
+  });
+  const more = report.findingsInAll - report.findings.length;
+  const body = [
+    ...lines.map(([label, value]) => `${label.padEnd(18)}${value}`),
+    ...told,
+    ...report.warnings.map((warning) => `Warning: ${warning}`),
+    verified
+      ? "Verified: this is the log that was signed, whole and unaltered."
+      : `NOT VERIFIED: ${report.findingsInAll} findings.`,
+    ...findings,
+    ...(more > 0 ? [`… and ${more} more.`] : []),
+  ];
+  return printable(body.join("\n"));
+}
+
+function unreadable(file: string, error: unknown): unknown {
+  if (error instanceof Failure) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === undefined) return error;
+  return new Failure("file_unreadable", `${file} can't be read (${code}).`);
+}
