@@ -57,7 +57,7 @@ const STEPS: readonly (readonly [RegExp, string])[] = [
   [/node:_http_(incoming|common)|^parserOn/, "node:http: read and parse the request"],
   [/node:_http_server/, "node:http: server"],
   [/src\/proxy\/forward/, "relay: forward.ts"],
-  [/src\/proxy\/server/, "the line: server.ts"],
+  [/src\/proxy\/(?:server|line|connections)/, "the line: line.ts"],
   [/src\//, "the rest of src/"],
   [/node:(net|internal\/stream_base_commons|internal\/streams)/, "node: sockets and streams"],
 ];
