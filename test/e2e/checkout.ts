@@ -7,12 +7,14 @@ import {
   chmod,
   chown,
   copyFile,
+  cp,
   mkdir,
   mkdtemp,
   readdir,
   readFile,
   readlink,
   rm,
+  symlink,
 } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,6 +26,8 @@ import { eventually } from "../support/eventually.ts";
 import { freePorts } from "../support/service.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+const PACKAGES = join(REPOSITORY, "node_modules");
+const NO_PRODUCT = [":!test", ":!bench", ":!docs"];
 const WRITES_WITHIN_MS = 60_000;
 
 /** Whom a program runs as. */
@@ -60,14 +64,22 @@ export interface Checkout {
   ): Promise<{ status: number | null; stdout: string; stderr: string }>;
 }
 
+export interface CopyOptions {
+  readonly name: string;
+  /** Everybody may enter it, and not its owner alone. */
+  readonly open: boolean;
+  /** With the dashboard built, and a link to the packages: for what is not about a first start. */
+  readonly built?: boolean;
+  /** Whom it belongs to. */
+  readonly user?: User;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /**
- * Copies what git tracks, or would, and the packages to a new folder `name`, which only its owner may enter unless it is
- * `open`; ready to listen on free ports, with `settings` in the environment.
+ * Copies what git tracks, or would, of the product and its packages to a new folder `name`; ready to listen on free ports, with
+ * `settings` in the environment.
  */
-export async function copyCheckout(
-  t: TestContext,
-  o: { name: string; open: boolean; user?: User; settings?: Readonly<Record<string, string>> },
-): Promise<Checkout> {
+export async function copyCheckout(t: TestContext, o: CopyOptions): Promise<Checkout> {
   const parent = await mkdtemp(join(tmpdir(), "x3sproxy-checkout-"));
   const programs: ChildProcess[] = [];
   const folder = join(parent, o.name);
@@ -79,6 +91,7 @@ export async function copyCheckout(
   });
   await mkdir(folder);
   await copyFiles(folder);
+  await (o.built === true ? linkBuilt(folder) : copyPackages(folder));
   if (o.open) await chmod(parent, 0o755);
   if (o.user !== undefined) await giveTo(o.user, parent, folder);
 
@@ -144,22 +157,32 @@ function followProgram(child: ChildProcess): Program {
 async function copyFiles(folder: string): Promise<void> {
   const { stdout } = await promisify(execFile)(
     "git",
-    ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+    ["ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ...NO_PRODUCT],
     { cwd: REPOSITORY, maxBuffer: 10_000_000 },
   );
-  for (const file of stdout.split("\0").filter((name) => name !== "")) {
-    await mkdir(dirname(join(folder, file)), { recursive: true });
+  const files = stdout.split("\0").filter((name) => name !== "");
+  for (const place of new Set(files.map((file) => dirname(file)))) {
+    await mkdir(join(folder, place), { recursive: true });
+  }
+  for (const file of files) {
     // Git still lists a file that was deleted and not committed.
     await copyFile(join(REPOSITORY, file), join(folder, file)).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     });
   }
-  const packages = join(REPOSITORY, "node_modules");
+}
+
+async function copyPackages(folder: string): Promise<void> {
   // Hard links are quick; across file systems there are none.
-  await promisify(execFile)("cp", ["-al", packages, folder]).catch(async () => {
+  await promisify(execFile)("cp", ["-al", PACKAGES, folder]).catch(async () => {
     await rm(join(folder, "node_modules"), { recursive: true, force: true });
-    await promisify(execFile)("cp", ["-a", packages, folder]);
+    await promisify(execFile)("cp", ["-a", PACKAGES, folder]);
   });
+}
+
+async function linkBuilt(folder: string): Promise<void> {
+  await symlink(PACKAGES, join(folder, "node_modules"));
+  await cp(join(REPOSITORY, "dist"), join(folder, "dist"), { recursive: true });
 }
 
 /** The packages stay ours: they are the same files as the repository's. */

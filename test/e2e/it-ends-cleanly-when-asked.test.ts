@@ -110,7 +110,7 @@ async function start(t: TestContext, command: readonly [string, ...string[]]): P
   const origin = await lookAlike.listen();
   t.after(() => lookAlike.close());
   const checkout = await copyCheckout(t, {
-    ...{ name: "checkout", open: true },
+    ...{ name: "checkout", open: true, built: true },
     settings: {
       X3SPROXY_ORIGIN_OPENAI: origin,
       X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8",

@@ -17,7 +17,7 @@ const SENTENCES = [
 ];
 
 test("npm run demo tells its story in order, in less than a minute, and leaves nothing behind", async (t) => {
-  const checkout = await copyCheckout(t, { name: "checkout", open: true });
+  const checkout = await copyCheckout(t, { name: "checkout", open: true, built: true });
   const startMs = performance.now();
   const { status, stdout, stderr } = await checkout.run("npm run demo");
   const tookMs = performance.now() - startMs;

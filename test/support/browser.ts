@@ -52,6 +52,7 @@ export async function openBrowser(
     executablePath: findChromium(),
     // Chromium's own sandbox needs rights that root in a container does not have.
     args: [
+      "--disable-gpu",
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
       ...(localName === undefined ? [] : [`--host-resolver-rules=MAP ${localName} 127.0.0.1`]),
     ],
