@@ -12,6 +12,7 @@ import { createLog } from "../../src/log.ts";
 import { createKeyRotation, KeyRing, MasterKey, verifyMasterKeys } from "../../src/vault/index.ts";
 import { FAKE_KEY, MASTER_KEY_ID } from "../admin/fixture.ts";
 import { LAUNCHER, openCli, runCli } from "./fixture.ts";
+import { inherited } from "../support/inherited.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "x3sproxy master key "));
 after(() => rm(folder, { recursive: true }));
@@ -77,7 +78,7 @@ it("to standard output it goes alone; onto a terminal only when that is asked fo
     const onTerminal = async (...args: string[]) => {
       const command = [process.execPath, LAUNCHER, "master-key", "generate", ...args].join(" ");
       const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
-        env: { PATH: process.env["PATH"], TERM: "xterm" },
+        env: { ...inherited(), TERM: "xterm" },
       });
       let screen = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => (screen += text));

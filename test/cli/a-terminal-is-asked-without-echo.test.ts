@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { it } from "node:test";
 import { assertHides, FAKE_KEY } from "../admin/fixture.ts";
 import { LAUNCHER, openCli } from "./fixture.ts";
+import { inherited } from "../support/inherited.ts";
 
 // script(1) of util-linux gives a command a terminal.
 const skip = !String(spawnSync("script", ["--version"]).stdout).includes("util-linux");
@@ -16,7 +17,7 @@ async function typeAt(
 ): Promise<{ status: number | null; screen: string }> {
   const command = [process.execPath, LAUNCHER, ...args].map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
-    env: { PATH: process.env["PATH"], TERM: "xterm", ...environment },
+    env: { ...inherited(), TERM: "xterm", ...environment },
   });
   let screen = "";
   let typed = false;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import { LAUNCHER, openCli } from "./fixture.ts";
+import { inherited } from "../support/inherited.ts";
 
 // script(1) of util-linux gives a command a terminal.
 const skip = !String(spawnSync("script", ["--version"]).stdout).includes("util-linux");
@@ -30,7 +31,7 @@ it("Ctrl-C at a terminal is the command's, which may outlive it", { skip }, asyn
   // In the shell's place: the shell would end by Ctrl-C.
   const args = ["--quiet", "--return", "--command", `exec ${command}`, "/dev/null"];
   const child = spawn("script", args, {
-    env: { PATH: process.env["PATH"], TERM: "xterm", ...environment },
+    env: { ...inherited(), TERM: "xterm", ...environment },
   });
   let screen = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -10,6 +10,7 @@ import { hashBearer } from "../../src/ids.ts";
 import { FAKE_KEY } from "../admin/fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { LAUNCHER, openCli, runCli } from "./fixture.ts";
+import { inherited } from "../support/inherited.ts";
 
 async function open(t: TestContext) {
   const cli = await openCli(t);
@@ -27,7 +28,7 @@ async function open(t: TestContext) {
       process.execPath,
       [LAUNCHER, "exec", ...before, "coder", "--", process.execPath, "-e", script],
       {
-        env: { PATH: process.env["PATH"], ...cli.environment },
+        env: { ...inherited(), ...cli.environment },
         stdio: ["pipe", "pipe", "pipe"],
         detached: true,
       },

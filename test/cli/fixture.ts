@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { TestContext } from "node:test";
 import { openAdmin } from "../admin/fixture.ts";
+import { inherited } from "../support/inherited.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../bin/x3sproxy.js", import.meta.url));
 
@@ -19,7 +20,7 @@ export async function runCli(
   o: { input?: string; environment?: Record<string, string> } = {},
 ): Promise<Run> {
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
-    env: { PATH: process.env["PATH"], X3SPROXY_DATA_DIR: "/nowhere", ...o.environment },
+    env: { ...inherited(), X3SPROXY_DATA_DIR: "/nowhere", ...o.environment },
   });
   child.stdin.on("error", () => undefined); // it may have ended without reading
   child.stdin.end(o.input ?? "");

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import { assertHides, FAKE_KEY } from "../admin/fixture.ts";
+import { inherited } from "../support/inherited.ts";
 import { LAUNCHER, runCli } from "./fixture.ts";
 
 it("starts in an empty folder, says what to do next, serves, and ends cleanly on SIGTERM", async (t) => {
@@ -13,7 +14,7 @@ it("starts in an empty folder, says what to do next, serves, and ends cleanly on
   const dataDir = join(folder, "data");
   const child = spawn(process.execPath, [LAUNCHER, "serve"], {
     env: {
-      PATH: process.env["PATH"],
+      ...inherited(),
       X3SPROXY_DATA_DIR: dataDir,
       X3SPROXY_PROXY_ADDR: "127.0.0.1:0",
       X3SPROXY_ADMIN_ADDR: "127.0.0.1:0",

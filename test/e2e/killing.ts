@@ -18,6 +18,7 @@ import { assertSealed } from "../audit/sealed.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePorts } from "../support/service.ts";
+import { inherited } from "../support/inherited.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/x3sproxy.js", import.meta.url));
 const CALLERS = 4;
@@ -57,12 +58,12 @@ export async function killAgainAndAgain(
     await database.drop();
   });
   const [proxy = 0, admin = 0, metrics = 0] = await freePorts(3);
-  const { PATH = "", HOME = "" } = process.env;
+  const { HOME = "" } = process.env;
   const start = (): ChildProcess => {
     const child = spawn(process.execPath, [LAUNCHER, "serve"], {
       stdio: "ignore",
       env: {
-        PATH,
+        ...inherited(),
         HOME,
         DATABASE_URL: database.ownerUrl,
         X3SPROXY_MASTER_KEY: database.masterKey,

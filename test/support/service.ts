@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { TestDatabase } from "./database.ts";
+import { inherited } from "./inherited.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/x3sproxy.js", import.meta.url));
 const START_DEADLINE_MS = 60_000;
@@ -63,10 +64,10 @@ export interface ServiceOptions {
 export async function runService(options: ServiceOptions = {}): Promise<RunningService> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "x3sproxy-service-")));
   const [proxyPort, adminPort, metricsPort] = await freePorts(3);
-  const { PATH = "", HOME = "" } = process.env;
+  const { HOME = "" } = process.env;
   const { database } = options;
   const env: Record<string, string> = {
-    PATH,
+    ...inherited(),
     HOME,
     X3SPROXY_DATA_DIR: dataDir,
     X3SPROXY_PROXY_ADDR: `127.0.0.1:${proxyPort}`,
