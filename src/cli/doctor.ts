@@ -74,10 +74,9 @@ function linesOf(finding: Finding): string[] {
 /** What wasn't looked at for one reason stands together. */
 function skippedLines(skipped: readonly Skipped[]): string[] {
   const whys = Map.groupBy(skipped, ({ why }) => why);
-  return [...whys].flatMap(([why, each]) => [
-    `  ${oneLine(why)}`,
-    `${MARGIN}${each.map(({ id }) => id).join(", ")}`,
-  ]);
+  return [...whys].map(
+    ([why, each]) => `  ${each.map(({ id }) => id).join(", ")}: ${oneLine(why)}`,
+  );
 }
 
 function oneLine(text: string): string {

@@ -61,7 +61,7 @@ export async function checkDatabase(
       why: "Without it no new token is known and nothing can be changed.",
       fix: isOwn
         ? `Start the service again, as the user who owns ${config.dataDir}; its postgres.log says what is wrong`
-        : "Look at the server of DATABASE_URL, its user and password, and whether something holds its tables",
+        : "Mend DATABASE_URL, or the server that it leads to; when that is only slow, look whether something holds its tables",
     });
   }
   for (const id of INSIDE) {

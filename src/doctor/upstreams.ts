@@ -52,7 +52,10 @@ export async function checkUpstreams(
   findings: Findings,
   nowMs: () => number,
 ): Promise<void> {
-  if (origins.length === 0) findings.skip("providers", "no key of one is saved yet");
+  if (origins.length === 0) {
+    findings.skip("providers", "no key of one is saved yet");
+    return;
+  }
   const offs = await Promise.all(
     origins.map(async (origin) => {
       const date = await checkOne(config, targetOf(origin, proxy), findings);
