@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import { checkDatabase } from "./database.ts";
 import { checkFiles } from "./files.ts";
 import { Findings, type Finding, type Skipped } from "./finding.ts";
+import { checkFront } from "./front.ts";
 import { checkMachine } from "./machine.ts";
 import { checkRedis } from "./redis.ts";
 import { checkSettings } from "./settings.ts";
@@ -33,6 +34,7 @@ export async function examine(
   checkSettings(config, findings);
   await checkCertificate(config, findings, nowMs());
   await checkListeners(config, findings);
+  await checkFront(config, findings);
   await checkFiles(config, findings);
   await checkMachine(findings);
   const withinMs = o.databaseWithinMs ?? DATABASE_WITHIN_MS;

@@ -8,6 +8,7 @@ import { connect } from "node:tls";
 import { certificateProblem } from "../certificate.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import type { Findings } from "./finding.ts";
+import { holdsToHttps } from "./front.ts";
 
 const WITHIN_MS = 5000;
 const SOON_MS = 14 * 86_400_000;
@@ -79,7 +80,7 @@ export async function checkListeners(config: Config, findings: Findings): Promis
   const headers = await headersOf(adminAddress, tls !== undefined);
   if (headers === undefined) {
     findings.skip("hsts", "the admin side gives no answer: is the service running?");
-  } else if (!/max-age=[1-9]\d{6}/.test(headers["strict-transport-security"] ?? "")) {
+  } else if (!holdsToHttps(headers["strict-transport-security"])) {
     findings.add("TLS", "warning", "hsts", {
       what: "The admin side's answers have no Strict-Transport-Security.",
       why: "A browser can be led to plain http. The running service has other settings, or this is another program.",
