@@ -59,9 +59,11 @@ export async function checkDatabase(
     findings.add("Database", "critical", "database", {
       what: isOwn ? said.replace(/^DATABASE_URL: t/, "T") : said,
       why: "Without it no new token is known and nothing can be changed.",
-      fix: isOwn
-        ? `Start the service again, as the user who owns ${config.dataDir}; its postgres.log says what is wrong`
-        : "Mend DATABASE_URL, or the server that it leads to; when that is only slow, look whether something holds its tables",
+      fix: !isOwn
+        ? "Mend DATABASE_URL, or the server that it leads to; when that is only slow, look whether something holds its tables"
+        : /^E(ACCES|PERM)$/.test(codeOf(error))
+          ? `Run doctor as the user that the service runs as: who owns ${config.dataDir}`
+          : `Start the service again; postgres.log in ${config.dataDir} says what is wrong`,
     });
   }
   for (const id of INSIDE) {

@@ -75,7 +75,7 @@ async function checkMode(
     else if (absent === undefined) findings.skip(id, `${what} is not there`);
     else {
       findings.add("Files", "critical", id, {
-        what: `There is no ${what.replace(/^the /, "")}.`,
+        what: `${what.replace(/^t/, "T")} is not there.`,
         why: "The service does not start without it, and what is sealed under it can't be had again.",
         fix: absent,
       });

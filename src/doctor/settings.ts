@@ -77,7 +77,7 @@ function checkMasterKeyPlace(
     });
   } else if (masterKey === undefined) {
     findings.add("Files", "warning", "master-key-apart", {
-      what: "The master key lies in the same folder as the database.",
+      what: "The master key is kept in the same folder as the database.",
       why: "Whoever gets that folder, or a copy of it, has every key.",
       fix: `Move ${dataDir}/master.key elsewhere, and name it: X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy`,
     });

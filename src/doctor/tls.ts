@@ -31,7 +31,7 @@ export async function checkCertificate(
     });
     return;
   }
-  findings.ok("TLS", "certificate", "The certificate and its key are of one another.");
+  findings.ok("TLS", "certificate", "The certificate and its key belong together.");
   const certificate = new X509Certificate(await readFile(tls.certFile));
   const leftMs = Date.parse(certificate.validTo) - nowMs;
   if (nowMs < Date.parse(certificate.validFrom)) {
