@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { hash, randomBytes } from "node:crypto";
 import { it } from "node:test";
 import { LOCK, withOwner } from "../../src/db/index.ts";
+import { runCli } from "../cli/fixture.ts";
 import { serverUrl } from "../support/database.ts";
 import { lookWith, openDatabase, openDeployment, saidOf } from "./fixture.ts";
 
 it("what only the database tells is looked at", async (t) => {
-  const { ownerUrl, expectOnly, inDatabase } = await openDeployment(t);
+  const { ownerUrl, env, expectOnly, inDatabase } = await openDeployment(t);
 
   await t.test("people", async () => {
     await inDatabase(
@@ -121,6 +122,19 @@ it("what only the database tells is looked at", async (t) => {
     const { username, password } = new URL(serverUrl());
     Object.assign(superuser, { username, password });
     await expectOnly({ DATABASE_URL: superuser.href }, { "database-superuser": "warning" });
+  });
+
+  await t.test("names from the database send nothing to a terminal", async () => {
+    const role = `"odd_${randomBytes(4).toString("hex")}\u001b]0;title\u0007"`;
+    await withOwner(ownerUrl, (sql) =>
+      sql.unsafe(`create role ${role}; grant usage on schema x3sproxy to ${role}`).simple(),
+    );
+    const { stdout } = await runCli(["doctor", "--offline"], { environment: env });
+    await withOwner(ownerUrl, (sql) =>
+      sql.unsafe(`revoke all on schema x3sproxy from ${role}; drop role ${role}`).simple(),
+    );
+    assert.match(stdout, /way into the schema: "odd_/);
+    assert.doesNotMatch(stdout, /[^\P{Cc}\n]/u);
   });
 
   await t.test("a schema of another version", async () => {
