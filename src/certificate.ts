@@ -74,6 +74,12 @@ export async function openCertificate(
   };
 }
 
+/** What is wrong with the pair as it is in `files` now, so that no listener can be made with it; undefined when nothing is. */
+export async function certificateProblem(files: TlsFiles): Promise<string | undefined> {
+  const found = await read(files);
+  return typeof found === "string" ? found : undefined;
+}
+
 function optionsOf({ cert, key }: Pair): TlsOptions {
   return {
     cert,

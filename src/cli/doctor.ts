@@ -2,10 +2,13 @@
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { readConfig } from "../config.ts";
-import type { Examination, Finding, Severity } from "../doctor/index.ts";
+import type { Examination, Finding, Severity, Skipped } from "../doctor/index.ts";
 import { examples, reports } from "./command.ts";
+import { printable } from "./failure.ts";
 
 const GROUPS = ["TLS", "Access", "Files", "Database", "Network", "Machine", "Upkeep"] as const;
+const WORST_FIRST = ["critical", "warning", "note", "ok"] as const;
+const MARGIN = " ".repeat(12);
 const COLOURS: Readonly<Record<Severity, string>> = {
   ok: "\u001b[32m",
   note: "\u001b[36m",
@@ -39,26 +42,49 @@ function describe({ findings, skipped }: Examination): string {
     const own = findings.filter((each) => each.group === group);
     if (own.length === 0) continue;
     lines.push(group);
-    for (const each of own) lines.push(...linesOf(each));
+    for (const severity of WORST_FIRST) {
+      for (const each of own) if (each.severity === severity) lines.push(...linesOf(each));
+    }
     lines.push("");
   }
-  if (skipped.length > 0) {
-    lines.push("Not looked at", ...skipped.map(({ id, why }) => `  ${id}: ${why}`), "");
-  }
-  const count = (severity: Severity): number =>
-    findings.filter((each) => each.severity === severity).length;
-  lines.push(
-    `${count("critical")} critical, ${count("warning")} warnings, ${count("note")} notes, ${count("ok")} in order.`,
-  );
+  if (skipped.length > 0) lines.push("Not looked at", ...skippedLines(skipped), "");
+  const count = (severity: Severity, one: string, more: string): string => {
+    const found = findings.filter((each) => each.severity === severity).length;
+    return `${found} ${found === 1 ? one : more}`;
+  };
+  const [critical, warnings, notes, fine] = [
+    count("critical", "critical", "critical"),
+    count("warning", "warning", "warnings"),
+    count("note", "note", "notes"),
+    count("ok", "in order", "in order"),
+  ];
+  lines.push(`${critical}, ${warnings}, ${notes}, ${fine}, ${skipped.length} not looked at.`);
   return lines.join("\n");
 }
 
-function linesOf({ severity, what, why, fix }: Finding): string[] {
+function linesOf(finding: Finding): string[] {
+  const { severity } = finding;
+  // Names, as of database roles, are other people's: no control sequence of theirs may reach a terminal.
+  const [what, why, fix] = [finding.what, finding.why, finding.fix].map(oneLine);
   const mark = coloured(severity, severity.padEnd(9));
   if (severity === "ok") return [`  ${mark} ${what}`];
-  return [`  ${mark} ${what}`, `            ${why}`, `            Fix: ${fix}`];
+  return [`  ${mark} ${what}`, `${MARGIN}${why}`, `${MARGIN}Fix: ${fix}`];
+}
+
+/** What wasn't looked at for one reason stands together. */
+function skippedLines(skipped: readonly Skipped[]): string[] {
+  const whys = Map.groupBy(skipped, ({ why }) => why);
+  return [...whys].map(
+    ([why, each]) => `  ${each.map(({ id }) => id).join(", ")}: ${oneLine(why)}`,
+  );
+}
+
+function oneLine(text: string): string {
+  return printable(text.replaceAll("\n", " "));
 }
 
 function coloured(severity: Severity, text: string): string {
-  return process.stdout.isTTY ? `${COLOURS[severity]}${text}\u001b[0m` : text;
+  return process.stdout.isTTY && process.stdout.hasColors()
+    ? `${COLOURS[severity]}${text}\u001b[0m`
+    : text;
 }

@@ -1,7 +1,8 @@
 // The way to Postgres: an embedded server when there is no other, the schema, the logins, a pool that never hangs, and
 // the notifications of change. No query of ours lives here: each is beside its use.
-export { withOwner, type Sql, type TransactionSql } from "./connection.ts";
+export { withDeadline, withOwner, type Sql, type TransactionSql } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
+export { tlsOf } from "./dial.ts";
 export { LOCK } from "./locks.ts";
 export { prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";

@@ -5,11 +5,12 @@ import type { Config } from "../config.ts";
 import { checkDatabase } from "./database.ts";
 import { checkFiles } from "./files.ts";
 import { Findings, type Finding, type Skipped } from "./finding.ts";
+import { checkFront } from "./front.ts";
 import { checkMachine } from "./machine.ts";
 import { checkRedis } from "./redis.ts";
 import { checkSettings } from "./settings.ts";
 import { checkCertificate, checkListeners } from "./tls.ts";
-import { checkUpstreams } from "./upstreams.ts";
+import { checkForwardProxy, checkUpstreams } from "./upstreams.ts";
 
 export type { Finding, Group, Severity, Skipped } from "./finding.ts";
 
@@ -18,21 +19,32 @@ export interface Examination {
   readonly skipped: readonly Skipped[];
 }
 
-/** `offline`: without the providers. Never rejects for what it finds. */
+const DATABASE_WITHIN_MS = 15_000;
+
+/**
+ * `offline`: without the providers. `databaseWithinMs`: how long the database may take for all that it is asked. Never rejects for
+ * what it finds.
+ */
 export async function examine(
   config: Config,
-  { clock, offline }: { clock: Clock; offline: boolean },
+  o: { clock: Clock; offline: boolean; databaseWithinMs?: number },
 ): Promise<Examination> {
   const findings = new Findings();
+  const nowMs = (): number => o.clock.nowMs();
   checkSettings(config, findings);
-  await checkCertificate(config, findings, clock.nowMs());
+  await checkCertificate(config, findings, nowMs());
   await checkListeners(config, findings);
+  await checkFront(config, findings);
   await checkFiles(config, findings);
   await checkMachine(findings);
-  const origins = await checkDatabase(config, findings, () => clock.nowMs());
+  const withinMs = o.databaseWithinMs ?? DATABASE_WITHIN_MS;
+  const origins = await checkDatabase(config, findings, { nowMs, withinMs });
   await checkRedis(config, findings);
-  if (offline) findings.skip("providers", "--offline");
+  const proxy = checkForwardProxy(config, findings);
+  if (o.offline) findings.skip("providers", "--offline");
   else if (origins === undefined) findings.skip("providers", "which there are is in the database");
-  else await checkUpstreams(config, origins, findings, () => clock.nowMs());
+  else if (proxy === false) findings.skip("providers", "HTTPS_PROXY leads nowhere");
+  else await checkUpstreams(config, { origins, proxy }, findings, nowMs);
+  if (!findings.has("clock-outside")) findings.skip("clock-outside", "no provider was asked");
   return { findings: findings.all, skipped: findings.skipped };
 }

@@ -1,4 +1,6 @@
-// What the settings alone tell.
+// What the settings alone tell; of the disk, only where a name leads.
+import { realpathSync } from "node:fs";
+import { resolve, sep } from "node:path";
 import type { Config, Cidr } from "../config.ts";
 import { parseAddress } from "../addresses.ts";
 import type { Findings } from "./finding.ts";
@@ -50,31 +52,51 @@ function checkBlocks(config: Config, findings: Findings): void {
   } else findings.ok("Network", "trusted-proxies", "Few proxies or none are trusted.");
 }
 
-function checkMetricsAddress({ metricsAddress }: Config, findings: Findings): void {
-  const range = parseAddress(metricsAddress.host)?.range();
-  if (range === "unspecified" || range === "unicast") {
+function checkMetricsAddress({ metricsAddress: { host } }: Config, findings: Findings): void {
+  const range = parseAddress(host)?.range();
+  if (range === undefined && !isLoopback(host)) {
+    findings.skip("metrics-exposed", `the metrics listen at a name (${host}): look where it leads`);
+  } else if (range === "unspecified" || range === "unicast") {
     findings.add("Network", "warning", "metrics-exposed", {
-      what: `The metrics listen on ${metricsAddress.host}, which can be a public address.`,
+      what: `The metrics listen on ${host}, which can be a public address.`,
       why: "They ask for no credential and show how much is called, and how it goes.",
       fix: "X3SPROXY_METRICS_ADDR=127.0.0.1:9464, or a private address, or a firewall",
     });
   } else findings.ok("Network", "metrics-exposed", "The metrics listen on a private address.");
 }
 
-function checkMasterKeyPlace(config: Config, findings: Findings): void {
-  if (config.masterKey === undefined) {
-    findings.add("Files", "warning", "master-key-apart", {
-      what: "The master key lies in the same folder as the database.",
-      why: "Whoever gets that folder, or a copy of it, has every key.",
-      fix: `Move it elsewhere and name it: X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy (now ${config.dataDir}/master.key)`,
+function checkMasterKeyPlace(
+  { masterKey, databaseUrl, dataDir }: Config,
+  findings: Findings,
+): void {
+  if (masterKey === undefined && databaseUrl !== undefined) {
+    findings.add("Files", "critical", "master-key-apart", {
+      what: "There is no master key in the settings.",
+      why: "With DATABASE_URL the service does not start without one.",
+      fix: "X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy (x3sproxy master-key generate makes one)",
     });
-  } else if ("file" in config.masterKey && config.masterKey.file.startsWith(`${config.dataDir}/`)) {
+  } else if (masterKey === undefined) {
+    findings.add("Files", "warning", "master-key-apart", {
+      what: "The master key is kept in the same folder as the database.",
+      why: "Whoever gets that folder, or a copy of it, has every key.",
+      fix: `Move ${dataDir}/master.key elsewhere, and name it: X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy`,
+    });
+  } else if ("file" in masterKey && placeOf(masterKey.file).startsWith(placeOf(dataDir) + sep)) {
     findings.add("Files", "warning", "master-key-apart", {
       what: "The master key's file lies in the data folder.",
       why: "Whoever gets a copy of that folder has the key, too.",
       fix: "Move it to another volume, and name it: X3SPROXY_MASTER_KEY_FILE=/run/secrets/x3sproxy",
     });
   } else findings.ok("Files", "master-key-apart", "The master key lies apart from the data.");
+}
+
+/** Where `path` really is, as far as it is anywhere. */
+function placeOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
 }
 
 export function isLoopback(host: string): boolean {

@@ -3,10 +3,12 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { connect, type TLSSocket } from "node:tls";
 import { isIP } from "node:net";
+import { connect } from "node:tls";
+import { certificateProblem } from "../certificate.ts";
 import type { Config, ListenAddress } from "../config.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import type { Findings } from "./finding.ts";
+import { holdsToHttps } from "./front.ts";
 
 const WITHIN_MS = 5000;
 const SOON_MS = 14 * 86_400_000;
@@ -20,26 +22,34 @@ export async function checkCertificate(
     findings.skip("certificate", "the service has no certificate of its own");
     return;
   }
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(await readFile(tls.certFile));
-  } catch (error) {
+  const problem = await certificateProblem(tls);
+  if (problem !== undefined) {
     findings.add("TLS", "critical", "certificate", {
-      what: `The certificate can't be read (${codeOf(error)}).`,
-      why: "The service does not start without it.",
-      fix: "Give PEM in the file that X3SPROXY_TLS_CERT_FILE names",
+      what: `${problem}.`,
+      why: "The service does not start with it.",
+      fix: "Put the certificate with its chain, and its key without a passphrase, into the two files, in PEM form and readable to the service",
     });
     return;
   }
+  findings.ok("TLS", "certificate", "The certificate and its key belong together.");
+  const certificate = new X509Certificate(await readFile(tls.certFile));
   const leftMs = Date.parse(certificate.validTo) - nowMs;
-  if (leftMs < SOON_MS) {
+  if (nowMs < Date.parse(certificate.validFrom)) {
+    findings.add("TLS", "critical", "certificate-expiry", {
+      what: `The certificate holds only from ${certificate.validFrom}.`,
+      why: "Clients refuse it until then.",
+      fix: "Look at this machine's clock; else get a certificate that holds now",
+    });
+  } else if (leftMs < SOON_MS) {
     findings.add("TLS", leftMs < 0 ? "critical" : "warning", "certificate-expiry", {
       what: `The certificate ${leftMs < 0 ? "ended" : "ends"} on ${certificate.validTo}.`,
       why: "Clients refuse it from then on.",
       fix: "Renew it: the service takes the new files within a minute",
     });
-  } else
-    findings.ok("TLS", "certificate-expiry", `The certificate holds until ${certificate.validTo}.`);
+  } else {
+    const until = `The certificate holds until ${certificate.validTo}.`;
+    findings.ok("TLS", "certificate-expiry", until);
+  }
   for (const [id, setting, text] of [
     ["certificate-name-dashboard", "X3SPROXY_DASHBOARD_URL", dashboardUrl],
     ["certificate-name-public", "X3SPROXY_PUBLIC_URL", publicUrl],
@@ -56,52 +66,64 @@ export async function checkCertificate(
   }
 }
 
-/** Speaks with the listeners. False when the service doesn't run. */
-export async function checkListeners(config: Config, findings: Findings): Promise<boolean> {
+/** Speaks with the listeners. */
+export async function checkListeners(config: Config, findings: Findings): Promise<void> {
   const { tls, adminAddress, proxyAddress, dashboardUrl } = config;
   if (tls !== undefined) {
-    for (const [id, address] of [
-      ["tls-handshake-admin", adminAddress],
-      ["tls-handshake-proxy", proxyAddress],
-    ] as const) {
-      const version = await handshake(address);
-      if (version === undefined) {
-        findings.skip(id, "nothing answers there: is the service running?");
-      } else if (version !== "TLSv1.3") {
-        findings.add("TLS", "critical", id, {
-          what: `The listener at ${address.host}:${address.port} speaks ${version}.`,
-          why: "The service itself speaks TLS 1.3 alone: this is another program, or an old version.",
-          fix: "Look at what listens there, and start the service again",
-        });
-      } else findings.ok("TLS", id, `${address.host}:${address.port} speaks TLS 1.3.`);
-    }
+    await checkHandshake("tls-handshake-admin", adminAddress, findings);
+    await checkHandshake("tls-handshake-proxy", proxyAddress, findings);
+  }
+  if (!dashboardUrl.startsWith("https:")) {
+    findings.skip("hsts", "the dashboard is not https");
+    return;
   }
   const headers = await headersOf(adminAddress, tls !== undefined);
   if (headers === undefined) {
-    findings.skip("hsts", "the admin side doesn't answer: is the service running?");
-    return false;
-  }
-  if (!dashboardUrl.startsWith("https:")) findings.skip("hsts", "the dashboard is not https");
-  else if (!/max-age=[1-9]\d{6}/.test(headers["strict-transport-security"] ?? "")) {
+    findings.skip("hsts", "the admin side gives no answer: is the service running?");
+  } else if (!holdsToHttps(headers["strict-transport-security"])) {
     findings.add("TLS", "warning", "hsts", {
       what: "The admin side's answers have no Strict-Transport-Security.",
-      why: "A browser can be led to plain http. The running service has other settings, or a proxy before it takes the header away.",
+      why: "A browser can be led to plain http. The running service has other settings, or this is another program.",
       fix: "Start the service with X3SPROXY_DASHBOARD_URL=https://…",
     });
   } else findings.ok("TLS", "hsts", "The admin side says Strict-Transport-Security.");
-  return true;
 }
 
-function handshake(address: ListenAddress): Promise<string | undefined> {
+async function checkHandshake(
+  id: string,
+  address: ListenAddress,
+  findings: Findings,
+): Promise<void> {
+  const place = `${address.host}:${address.port}`;
+  const spoken = await handshake(address);
+  if (spoken === "nobody") findings.skip(id, "nothing listens there: is the service running?");
+  else if (spoken === "TLSv1.3") findings.ok("TLS", id, `${place} speaks TLS 1.3.`);
+  else {
+    findings.add("TLS", "critical", id, {
+      what: `The listener at ${place} speaks ${spoken}.`,
+      why: "The service with these settings speaks TLS 1.3 alone: it was started with others, or this is another program.",
+      fix: "Look at what listens there, and start the service again with X3SPROXY_TLS_CERT_FILE and X3SPROXY_TLS_KEY_FILE",
+    });
+  }
+}
+
+/** The version of TLS, or who is there without. */
+function handshake(address: ListenAddress): Promise<string> {
   return new Promise((resolve) => {
+    let isThere = false;
     // Whose certificate it is was judged from its file; here only what is spoken counts.
-    const socket: TLSSocket = connect({ ...reached(address), rejectUnauthorized: false }, () => {
-      resolve(socket.getProtocol() ?? undefined);
+    const socket = connect({ ...reached(address), rejectUnauthorized: false });
+    const timer = setTimeout(() => socket.destroy(), WITHIN_MS);
+    socket.once("connect", () => (isThere = true));
+    socket.once("secureConnect", () => {
+      resolve(socket.getProtocol() ?? "an unknown TLS");
       socket.destroy();
     });
-    socket.setTimeout(WITHIN_MS, () => socket.destroy());
-    socket.once("error", () => resolve(undefined));
-    socket.once("close", () => resolve(undefined));
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      resolve(isThere ? "no TLS" : "nobody");
+    });
   });
 }
 
@@ -110,12 +132,17 @@ function headersOf(
   secure: boolean,
 ): Promise<Record<string, string | undefined> | undefined> {
   return new Promise((resolve) => {
-    const options = { ...reached(address), path: "/api/v1/openapi.json", method: "HEAD" };
+    const options = {
+      ...reached(address),
+      path: "/api/v1/openapi.json",
+      method: "HEAD",
+      agent: false,
+      signal: AbortSignal.timeout(WITHIN_MS),
+    };
     const request = secure
       ? httpsRequest({ ...options, rejectUnauthorized: false })
       : httpRequest(options);
-    request.setTimeout(WITHIN_MS, () => request.destroy());
-    request.once("error", () => resolve(undefined));
+    request.on("error", () => resolve(undefined));
     request.once("response", (response) => {
       response.resume();
       resolve(response.headers as Record<string, string | undefined>);

@@ -4,71 +4,137 @@ import { once } from "node:events";
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Config } from "../config.ts";
-import { createAddressRule, createForwardProxy } from "../proxy/index.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import {
+  AddressRefusedError,
+  createAddressRule,
+  createForwardProxy,
+  type ForwardProxy,
+} from "../proxy/index.ts";
+import { codeOf, saidBy, type Findings } from "./finding.ts";
 
 const WITHIN_MS = 8000;
 const CLOCK_MS = 60_000;
+const CLOCK = "clock-outside";
+
+/** A provider, and the way to it. */
+interface Target {
+  readonly url: URL;
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: "https:" | "http:";
+  /** What it is reached through. */
+  readonly proxy: ForwardProxy | undefined;
+}
+
+/** The forward proxy that HTTPS_PROXY names, if it names one; false when the setting can't be used. */
+export function checkForwardProxy(
+  { upstreamProxy }: Config,
+  findings: Findings,
+): ForwardProxy | undefined | false {
+  try {
+    const proxy = createForwardProxy(upstreamProxy, WITHIN_MS);
+    if (proxy !== undefined) findings.ok("Network", "forward-proxy", "HTTPS_PROXY can be read.");
+    return proxy;
+  } catch (error) {
+    findings.add("Network", "critical", "forward-proxy", {
+      what: saidBy(error) ?? `HTTPS_PROXY can't be used (${codeOf(error)}).`,
+      why: "The service does not start with it.",
+      fix: "HTTPS_PROXY=http://proxy.example:3128, or leave it out",
+    });
+    return false;
+  }
+}
 
 export async function checkUpstreams(
   config: Config,
-  origins: readonly string[],
+  { origins, proxy }: { origins: readonly string[]; proxy: ForwardProxy | undefined },
   findings: Findings,
   nowMs: () => number,
 ): Promise<void> {
-  const dates = await Promise.all(origins.map((origin) => checkOne(config, origin, findings)));
-  const date = dates.find((each) => each !== undefined);
-  if (date === undefined) return;
-  if (Math.abs(Date.parse(date) - nowMs()) > CLOCK_MS) {
-    findings.add("Machine", "critical", "clock-outside", {
-      what: "This machine's clock is more than a minute off a provider's.",
+  if (origins.length === 0) {
+    findings.skip("providers", "no key of one is saved yet");
+    return;
+  }
+  const offs = await Promise.all(
+    origins.map(async (origin) => {
+      const date = await checkOne(config, targetOf(origin, proxy), findings);
+      return Math.abs(Date.parse(date ?? "") - nowMs());
+    }),
+  );
+  const least = Math.min(...offs.filter((each) => !Number.isNaN(each)));
+  if (least === Infinity) findings.skip(CLOCK, "no provider told the time");
+  else if (least > CLOCK_MS) {
+    findings.add("Machine", "critical", CLOCK, {
+      what: `This machine's clock is ${Math.round(least / 1000)} s off that of each provider that told the time.`,
       why: "Codes of second factors are refused, and certificates can seem to have ended.",
       fix: "Let it follow a time server: timedatectl set-ntp true",
     });
-  } else findings.ok("Machine", "clock-outside", "The clock is that of a provider.");
+  } else findings.ok("Machine", CLOCK, "The clock is that of a provider.");
+}
+
+function targetOf(origin: string, proxy: ForwardProxy | undefined): Target {
+  const url = new URL(origin);
+  const protocol = url.protocol === "http:" ? "http:" : "https:";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(url.port || (protocol === "https:" ? 443 : 80));
+  const isThrough = protocol === "https:" && proxy?.covers(host, port) === true;
+  return { url, host, port, protocol, proxy: isThrough ? proxy : undefined };
 }
 
 async function checkOne(
   config: Config,
-  origin: string,
+  target: Target,
   findings: Findings,
 ): Promise<string | undefined> {
-  const id = `provider ${origin}`;
+  const { origin } = target.url;
+  const way = target.proxy === undefined ? "" : " through HTTPS_PROXY";
   try {
-    const date = await reach(config, new URL(origin));
-    findings.ok("Network", id, `${origin} can be reached.`);
+    const date = await reach(config, target);
+    findings.ok("Network", `provider ${origin}`, `${origin} can be reached${way}.`);
     return date;
   } catch (error) {
-    findings.add("Network", "warning", id, {
-      what: `${origin} can't be reached (${codeOf(error)}).`,
-      why: "Calls to it fail. A code of DNS, a refusal, silence and a certificate that doesn't hold each have their own cause.",
-      fix:
-        config.upstreamProxy.httpsProxy === undefined
-          ? "Look at DNS and the firewall, or set HTTPS_PROXY; NODE_EXTRA_CA_CERTS for an authority of your own"
-          : "Look at HTTPS_PROXY and NO_PROXY, and whether the proxy lets this host through",
+    const code = codeOf(error);
+    findings.add("Network", "warning", `provider ${origin}`, {
+      what: `${origin} can't be reached${way} (${code}).`,
+      why: "Calls to it fail.",
+      fix: fixOf(code, target),
     });
     return undefined;
   }
 }
 
+function fixOf(code: string, { host, proxy }: Target): string {
+  if (code === "X3SPROXY_ADDRESS_REFUSED") {
+    return "Its address is a private one, or plain http: if that is meant, list it in X3SPROXY_ALLOW_PRIVATE_UPSTREAMS";
+  }
+  if (/CERT|SELF_SIGNED|LEAF_SIGNATURE/.test(code)) {
+    return "Its certificate doesn't hold: NODE_EXTRA_CA_CERTS=<file> for an authority of your own; else nobody should call it";
+  }
+  if (proxy !== undefined) {
+    return `Look at HTTPS_PROXY, and whether that proxy lets ${host} through; NO_PROXY=${host} goes past it`;
+  }
+  if (/^(ENOTFOUND|EAI_)/.test(code)) return `Look at DNS: ${host} has no address from here`;
+  return `Look at the firewall between here and ${host}; where a proxy leads out, HTTPS_PROXY=http://…`;
+}
+
 /** The date that it says, if it says one. */
-async function reach(config: Config, url: URL): Promise<string | undefined> {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const secure = url.protocol === "https:";
-  const port = Number(url.port || (secure ? 443 : 80));
+async function reach(config: Config, target: Target): Promise<string | undefined> {
+  const { url, host, protocol } = target;
   const signal = AbortSignal.timeout(WITHIN_MS);
-  const raw = await dial(config, { host, port, protocol: secure ? "https:" : "http:" }, signal);
+  const raw = await dial(config, target, signal);
+  raw.on("error", () => undefined);
   try {
-    if (!secure) return undefined;
+    if (protocol === "http:") return undefined;
     const name = isIP(host) === 0 ? { servername: host } : {};
     const socket: TLSSocket = connectTls({ socket: raw, host, ...name, minVersion: "TLSv1.2" });
     socket.on("error", () => undefined);
     await once(socket, "secureConnect", { signal });
     socket.write(`HEAD / HTTP/1.1\r\nhost: ${url.host}\r\nconnection: close\r\n\r\n`);
     // Reached it is by now; not everything answers this.
-    const [answer] = (await once(socket, "data", { signal }).catch(() => [""])) as [
-      Buffer | string,
-    ];
+    const ended = once(socket, "close").then(() => [""]);
+    const data = once(socket, "data", { signal });
+    const [answer] = (await Promise.race([data, ended]).catch(() => [""])) as [Buffer | string];
     return /^date: (.+)$/im.exec(answer.toString())?.[1]?.trim();
   } finally {
     raw.destroy();
@@ -77,11 +143,13 @@ async function reach(config: Config, url: URL): Promise<string | undefined> {
 
 async function dial(
   config: Config,
-  { host, port, protocol }: { host: string; port: number; protocol: "https:" | "http:" },
+  { host, port, protocol, proxy }: Target,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const proxy = createForwardProxy(config.upstreamProxy, WITHIN_MS);
-  if (proxy?.covers(host, port) === true) {
+  const rule = createAddressRule(config.allowPrivateUpstreams);
+  // A literal address is never looked up.
+  if (isIP(host) !== 0 && !rule.allows(host, protocol)) throw new AddressRefusedError();
+  if (proxy !== undefined) {
     return new Promise((resolve, reject) => {
       proxy.tunnel(host, port, (error, socket) => {
         if (socket !== undefined) resolve(socket);
@@ -89,7 +157,6 @@ async function dial(
       });
     });
   }
-  const rule = createAddressRule(config.allowPrivateUpstreams);
   const socket = createConnection({ host, port, lookup: rule.lookup(protocol) });
   socket.on("error", () => undefined);
   try {

@@ -14,7 +14,7 @@ export interface ForwardProxy {
   tunnel(host: string, port: number, done: (error: Error | null, socket?: Socket) => void): void;
 }
 
-/** Makes it, or undefined when none is set. Throws ConfigError when HTTPS_PROXY is not an http or https URL. */
+/** Makes it, or undefined when none is set. Throws ConfigError when HTTPS_PROXY is not an http or https URL, or its user can't be read. */
 export function createForwardProxy(
   { httpsProxy, noProxy }: Config["upstreamProxy"],
   timeoutMs: number,
@@ -53,7 +53,11 @@ export function createForwardProxy(
           return;
         }
         socket.destroy();
-        done(new Error("the forward proxy refused the tunnel"));
+        done(
+          Object.assign(new Error("the forward proxy refused the tunnel"), {
+            code: "X3SPROXY_TUNNEL_REFUSED",
+          }),
+        );
       });
       request.once("response", () => request.destroy(new Error("no answer to CONNECT")));
       request.once("error", (error) => {
@@ -67,8 +71,12 @@ export function createForwardProxy(
 
 function credentials({ username, password }: URL): { "proxy-authorization"?: string } {
   if (username === "") return {};
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { "proxy-authorization": `Basic ${Buffer.from(pair).toString("base64")}` };
+  try {
+    const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return { "proxy-authorization": `Basic ${Buffer.from(pair).toString("base64")}` };
+  } catch {
+    throw new ConfigError("HTTPS_PROXY: write a % in the user or password as %25");
+  }
 }
 
 /** An entry of NO_PROXY: `*`, a name (which stands for the names below it, too) or an address, each with or without a port. */

@@ -173,7 +173,12 @@ describe("upstream calls go through the forward proxy", () => {
   });
 
   test("a setting that is no proxy's URL stops the service from starting", () => {
-    for (const httpsProxy of ["socks5://127.0.0.1:1080", "http://", "ftp://x"]) {
+    for (const httpsProxy of [
+      "socks5://127.0.0.1:1080",
+      "http://",
+      "ftp://x",
+      "http://user:%zz@x",
+    ]) {
       assert.throws(
         () => createForwardProxy({ httpsProxy, noProxy: undefined }, 1_000),
         /^ConfigError: HTTPS_PROXY/,
