@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import type { TestContext } from "node:test";
+import { after, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
@@ -41,27 +41,40 @@ export interface WatchedPage {
   readonly openTab: (url: string) => Promise<WatchedPage>;
 }
 
-/** A browser until the test ends; each page has cookies of its own. `localName`: a host name that leads it to this machine. */
+let shared: Promise<Browser> | undefined;
+after(async () => (await shared)?.close());
+
+/**
+ * A browser, the same for all tests of a file; each page has cookies of its own, and is gone when the test ends. `localName`: a host name
+ * that leads it to this machine, in a browser of its own.
+ */
 export async function openBrowser(
   t: TestContext,
   { localName }: { localName?: string } = {},
 ): Promise<{
   open(url: string, options?: PageOptions): Promise<WatchedPage>;
 }> {
-  const browser = await chromium.launch({
+  let browser: Browser;
+  if (localName === undefined) {
+    browser = await (shared ??= launch());
+  } else {
+    browser = await launch(`--host-resolver-rules=MAP ${localName} 127.0.0.1`);
+    t.after(() => browser.close());
+  }
+  return { open: (url, options = {}) => openPage(t, browser, url, options) };
+}
+
+function launch(...args: readonly string[]): Promise<Browser> {
+  // Chromium's own sandbox needs rights that root in a container does not have.
+  const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  return chromium.launch({
     executablePath: findChromium(),
-    // Chromium's own sandbox needs rights that root in a container does not have.
-    args: [
-      "--disable-gpu",
-      ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-      ...(localName === undefined ? [] : [`--host-resolver-rules=MAP ${localName} 127.0.0.1`]),
-    ],
+    args: ["--disable-gpu", ...asRoot, ...args],
   });
-  t.after(() => browser.close());
-  return { open: (url, options = {}) => openPage(browser, url, options) };
 }
 
 async function openPage(
+  t: TestContext,
   browser: Browser,
   url: string,
   { width = 1280, colorScheme = "light" }: PageOptions,
@@ -72,6 +85,7 @@ async function openPage(
     reducedMotion: "reduce",
     permissions: ["clipboard-read", "clipboard-write"],
   });
+  t.after(() => context.close());
   return openTab(context, url);
 }
 
