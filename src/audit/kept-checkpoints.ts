@@ -1,6 +1,6 @@
 // Reads checkpoints that were kept elsewhere: signed notes one after the other, as they are appended to a file, or lines of a log that
 // end with one in JSON, as syslog gets it.
-import type { GivenCheckpoint } from "./verify.ts";
+import type { GivenCheckpoint } from "./checkpoint-comparison.ts";
 
 export interface KeptCheckpoints {
   readonly checkpoints: readonly GivenCheckpoint[];
