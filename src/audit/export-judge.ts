@@ -15,7 +15,14 @@ import { Findings, type Finding } from "./findings.ts";
 import { missingLeafData } from "./leaf.ts";
 import { GrowingTree, leafHash } from "./merkle.ts";
 import { originOfLog, type Checkpoint } from "./note.ts";
-import { checkClosing, checkHead, checkHeader, openHead, reasonOf } from "./signed-lines.ts";
+import {
+  checkClosing,
+  checkHead,
+  checkHeader,
+  openHead,
+  reasonOf,
+  saysMore,
+} from "./signed-lines.ts";
 import { warningsOf, type VerifyReport } from "./verify-report.ts";
 
 export class ExportJudge {
@@ -28,8 +35,7 @@ export class ExportJudge {
   readonly #kept = new CheckpointComparison();
   readonly #findings = new Findings();
   #checkpoint: Checkpoint | undefined;
-  // Nothing but the last line may come any more.
-  #isClosed = false;
+  #hasHead = false;
   #hasEnded = false;
   #next = 0;
   #events = 0;
@@ -69,7 +75,7 @@ export class ExportJudge {
 
   /** `number`: of the line. Throws LineError for one that can't stand here. */
   add(line: EventLine | PrunedLine | DamageLine | CheckpointLine, number: number): void {
-    if (this.#isClosed) throw new LineError("it comes after the checkpoint");
+    if (this.#hasHead && !this.#isFiltered) throw new LineError("it comes after the checkpoint");
     switch (line.type) {
       case "checkpoint":
         this.#open(line.note, number);
@@ -92,9 +98,7 @@ export class ExportJudge {
   /** The last line. `number`: of it; `hash`: SHA-256 of the lines before it. */
   finish(note: string, number: number, hash: Buffer): void {
     this.#hasEnded = true;
-    if (!this.#isFiltered && !this.#isClosed) {
-      this.find({ line: number, what: "the export has no checkpoint" });
-    }
+    if (!this.#hasHead) this.find({ line: number, what: "the export has no checkpoint" });
     const about = { lines: number - 1, hash };
     this.#findAll(checkClosing(note, this.#key, this.#header.workspace, about), number);
   }
@@ -195,15 +199,18 @@ export class ExportJudge {
   }
 
   #open(note: string, number: number): void {
-    if (this.#checkpoint !== undefined || (this.#isFiltered && this.#next > 0)) {
+    if (this.#hasHead || (this.#isFiltered && this.#next > 0)) {
       throw new LineError("there is more than one checkpoint, or it isn't in its place");
     }
-    this.#isClosed = !this.#isFiltered;
+    this.#hasHead = true;
     try {
       this.#checkpoint = openHead(note, this.#key, this.#header.workspace);
     } catch (error) {
       this.find({ line: number, what: reasonOf(error) });
       return;
+    }
+    if (saysMore(note)) {
+      this.find({ line: number, what: "the checkpoint's note says more than was signed" });
     }
     if (!this.#isFiltered) this.#findAll([checkHead(this.#checkpoint, this.#tree)], number);
   }

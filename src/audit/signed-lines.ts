@@ -12,6 +12,9 @@ import {
   type Checkpoint,
 } from "./note.ts";
 
+// Origin, size, root, an empty line, the signature, and what follows the last line feed: nothing.
+const NOTE_LINES = 6;
+
 /** What is wrong with the first line. `key`: by which the export is verified. */
 export function* checkHeader(header: HeaderLine, key: string): Generator<Finding> {
   const origin = originOfLog(header.workspace);
@@ -34,6 +37,11 @@ export function* checkHeader(header: HeaderLine, key: string): Generator<Finding
 /** The head that `note` gives of a workspace's log. Throws NoteError. */
 export function openHead(note: string, key: string, workspace: string): Checkpoint {
   return openOf(note, key, originOfLog(workspace));
+}
+
+/** Whether a note, whose signature holds, has lines that the service doesn't write: nothing vouches for what others sign. */
+export function saysMore(note: string): boolean {
+  return note.split("\n").length !== NOTE_LINES;
 }
 
 /** What is wrong with the leaves before the head that was signed of them; undefined: nothing. */
@@ -76,7 +84,7 @@ export function* checkClosing(
     yield { what: reasonOf(error) };
     return;
   }
-  if (note.split("\n").length !== 6) {
+  if (saysMore(note)) {
     yield { what: "the last line's note says more than it has to" };
   }
   if (closing.size !== lines || !closing.root.equals(hash)) {

@@ -108,12 +108,12 @@ export function describeReport(report: VerifyReport): string {
     const where =
       index !== undefined ? `leaf ${index}` : line !== undefined ? `line ${line}` : "log";
     const hashes =
-      expected === undefined ? "" : `\n  expected ${expected}\n  actual   ${actual ?? "none"}`;
-    return `${where}: ${what}${hashes}`;
+      expected === undefined ? "" : `\n  expected ${inLine(expected)}\n  actual   ${inLine(actual ?? "none")}`;
+    return `${where}: ${inLine(what)}${hashes}`;
   });
   const more = report.findingsInAll - report.findings.length;
   const body = [
-    ...lines.map(([label, value]) => `${label.padEnd(18)}${value}`),
+    ...lines.map(([label, value]) => `${label.padEnd(18)}${inLine(value)}`),
     ...told,
     ...report.warnings.map((warning) => `Warning: ${warning}`),
     verified
@@ -123,6 +123,11 @@ export function describeReport(report: VerifyReport): string {
     ...(more > 0 ? [`… and ${more} more.`] : []),
   ];
   return printable(body.join("\n"));
+}
+
+/** What may be out of the export, so that none of it looks like a line of ours. */
+function inLine(text: string): string {
+  return text.replace(/[\p{Zl}\p{Zp}\p{Cc}\p{Cf}]+/gu, " ");
 }
 
 function unreadable(file: string, error: unknown): unknown {
