@@ -100,7 +100,7 @@ async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<
 async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line[]> {
   const { pool, workspaceId } = source;
   const tree = new GrowingTree();
-  const owed = new Owed();
+  const owed = new Owed(first.leaves);
   let head = first;
   let at = 0;
   let nodesHold = true;
@@ -128,7 +128,7 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
     head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
     if (head.leaves === before.leaves) break;
   }
-  if (first.leaves < head.leaves) await refuseOutdated(source, owed, first.leaves);
+  if (first.leaves < head.leaves) await refuseOutdated(source, owed);
   const strays = await strayEvents(source);
   if (strays !== undefined) yield [strays];
   yield closingOf(head);

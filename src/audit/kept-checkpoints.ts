@@ -8,7 +8,9 @@ export interface KeptCheckpoints {
   readonly otherLines: number;
 }
 
-const SIGNATURE = /^— /;
+const BEGINNING = "x3sproxy/audit/";
+// Of an Ed25519 signature at least; a shorter one was cut off.
+const SIGNATURE = /^— \S+ \S{92,}$/;
 const IN_JSON = /\{"note":"(?:[^"\\]|\\.)*"\}$/;
 
 /** `lines`: without their line ends. `name`: of the file, for messages. */
@@ -24,23 +26,34 @@ export async function readKeptCheckpoints(
     if (!found.has(text)) found.set(text, { where: `${name}, line ${line}`, note: text });
   };
   const close = (): void => {
-    if (note !== undefined) add(`${note.lines.join("\n")}\n`, note.from);
+    if (note?.isSigned === true) add(`${note.lines.join("\n")}\n`, note.from);
+    else otherLines += note?.lines.filter((line) => line !== "").length ?? 0;
     note = undefined;
   };
   for await (const line of lines) {
     number += 1;
-    if (note?.isSigned === true && !SIGNATURE.test(line)) close();
+    // One that was cut off, as by a full disk, ends where the next one begins.
+    if (note?.isSigned === true ? !SIGNATURE.test(line) : line.startsWith(BEGINNING)) close();
     if (note !== undefined) {
       note.lines.push(line);
       note.isSigned ||= SIGNATURE.test(line);
       continue;
     }
-    const inJson = IN_JSON.exec(line.trimEnd())?.[0];
-    if (inJson !== undefined) add((JSON.parse(inJson) as { note: string }).note, number);
-    else if (line.startsWith("x3sproxy/audit/"))
-      note = { lines: [line], from: number, isSigned: false };
+    const inJson = noteInJson(line);
+    if (inJson !== undefined) add(inJson, number);
+    else if (line.startsWith(BEGINNING)) note = { lines: [line], from: number, isSigned: false };
     else if (line.trim() !== "") otherLines += 1;
   }
   close();
   return { checkpoints: [...found.values()], otherLines };
+}
+
+function noteInJson(line: string): string | undefined {
+  const text = IN_JSON.exec(line.trimEnd())?.[0];
+  if (text === undefined) return undefined;
+  try {
+    return (JSON.parse(text) as { note: string }).note;
+  } catch {
+    return undefined;
+  }
 }

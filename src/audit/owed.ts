@@ -3,27 +3,43 @@
 import type { Pool } from "../db/index.ts";
 import type { EventLine, PrunedLine } from "./export-lines.ts";
 
-/** Something was erased while an export was being made that had it in it already. */
+/** Something was erased, or an erasure pruned, while an export was being made that had it in it already. */
 export class ExportOutdatedError extends Error {
   override name = "ExportOutdatedError";
 }
 
 /** What an export has shown to be gone, and has not yet shown the reason of. */
 export class Owed {
+  // How many leaves there were when the export began.
+  readonly #since: number;
   #absentUntil = 0;
   #prunedBefore = 0;
-  readonly #erased = new Map<string, number>();
+  #prunedMeanwhile = 0;
+  // By the erasures' ids: of how many parts, and whether one of them is shown without its erasure, which is gone.
+  readonly #erased = new Map<string, { count: number; isShown: boolean }>();
   readonly #erasures = new Map<string, number>();
+  readonly #goneErasures: number[] = [];
+
+  constructor(since: number) {
+    this.#since = since;
+  }
 
   add(line: EventLine | PrunedLine): void {
-    if (line.type === "pruned") this.#absentUntil = line.index + 1;
-    for (const { by } of line.erased) this.#erased.set(by, (this.#erased.get(by) ?? 0) + 1);
-    if (line.type !== "event") return;
+    for (const { by } of line.erased) {
+      const { count, isShown } = this.#erased.get(by) ?? { count: 0, isShown: false };
+      this.#erased.set(by, { count: count + 1, isShown: isShown || line.type === "event" });
+    }
+    if (line.type === "pruned") {
+      this.#absentUntil = line.index + 1;
+      if (this.#erased.get(line.id)?.isShown === true) this.#goneErasures.push(line.index);
+      return;
+    }
     const { action, detail } = line.event;
     if (action === "audit.erase") this.#erasures.set(line.id, line.index);
     if (action !== "audit.prune") return;
-    const before = /"before":(\d{1,15})\b/.exec(detail ?? "")?.[1];
-    this.#prunedBefore = Math.max(this.#prunedBefore, Number(before ?? 0));
+    const before = Number(/"before":(\d{1,15})\b/.exec(detail ?? "")?.[1] ?? 0);
+    this.#prunedBefore = Math.max(this.#prunedBefore, before);
+    if (line.index >= this.#since) this.#prunedMeanwhile = Math.max(this.#prunedMeanwhile, before);
   }
 
   get isOpen(): boolean {
@@ -31,21 +47,28 @@ export class Owed {
     return [...this.#erased.keys()].some((by) => !this.#erasures.has(by));
   }
 
-  /** The erasures from a leaf on, and how many parts are shown as theirs. */
-  erasuresFrom(index: number): { id: string; count: number }[] {
+  /** The erasures since the export began, and how many parts are shown as theirs. */
+  erasuresMeanwhile(): { id: string; count: number }[] {
     return [...this.#erasures]
-      .filter(([, at]) => at >= index)
-      .map(([id]) => ({ id, count: this.#erased.get(id) ?? 0 }));
+      .filter(([, at]) => at >= this.#since)
+      .map(([id]) => ({ id, count: this.#erased.get(id)?.count ?? 0 }));
+  }
+
+  /** Whether an erasure was pruned since the export began, after parts were shown as its. */
+  get hasLostErasure(): boolean {
+    return this.#goneErasures.some((index) => index < this.#prunedMeanwhile);
   }
 }
 
-/** Throws ExportOutdatedError when an erasure that came after the export's beginning took what was written out before. */
+/** Throws ExportOutdatedError when since the export began an erasure took what was written out before, or was itself taken away. */
 export async function refuseOutdated(
   { pool, workspaceId }: { readonly pool: Pool; readonly workspaceId: string },
   owed: Owed,
-  first: number,
 ): Promise<void> {
-  for (const { id, count } of owed.erasuresFrom(first)) {
+  if (owed.hasLostErasure) {
+    throw new ExportOutdatedError("an erasure was pruned of which the export has parts already");
+  }
+  for (const { id, count } of owed.erasuresMeanwhile()) {
     const [row] = await pool.inWorkspace(
       workspaceId,
       (sql) => sql<[{ count: number }]>`

@@ -74,7 +74,8 @@ export function createAuditProofs(o: {
         log.warn("the audit's events can't be sealed", { workspaceId, ...errorFields(error) });
       });
       // With many that wait a run takes longer than anybody should wait here.
-      await Promise.race([run, sleep(untilMs - clock.monotonicMs(), undefined, { ref: false })]);
+      const leftMs = Math.max(0, untilMs - clock.monotonicMs());
+      await Promise.race([run, sleep(leftMs, undefined, { ref: false })]);
       const [waiting] = await pool.inWorkspace(
         workspaceId,
         (sql) =>
