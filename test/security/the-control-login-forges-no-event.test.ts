@@ -48,6 +48,19 @@ test("an event's id, time and salts are the database's, and no other workspace's
   assert.deepEqual(verify(await log.exportOf(workspaceId)).findings, []);
 });
 
+test("a pruning or an erasure is told of by the database alone, in the transaction that does it", async () => {
+  const forged = [
+    { action: "'audit.prune'", detail: `'{"before":1}'` }, // what is deleted later would read as pruned
+    { action: "'audit.prune'", detail: `'{"before":1000000}'` }, // no export would ever verify again
+    { action: "'audit.erase'", detail: "'{}'" },
+  ];
+  for (const columns of forged) {
+    await assert.rejects(control(insertion(columns)), DENIED, JSON.stringify(columns));
+  }
+  await log.seal();
+  assert.deepEqual(verify(await log.exportOf(workspaceId)).findings, []);
+});
+
 /** What each role may do with each of the audit's tables, whole or column by column; everything else is nobody's. */
 const RIGHTS: Readonly<Record<string, readonly string[]>> = {
   audit_checkpoints: ["INSERT", "SELECT"],
