@@ -34,7 +34,7 @@ interface OpenErasure {
 
 // Prunings take what is oldest, so that there is one run; more are a sign of something else, and are only counted.
 const MAX_RUNS = 1000;
-const MAX_ERASURES = 10_000;
+const MAX_ERASURES = 100_000;
 const MAX_LISTED = 100;
 
 /** Told of the leaves in their order, and of those events among them that hold. */

@@ -14,8 +14,10 @@ interface Given extends Pick<Checkpoint, "size" | "root"> {
 }
 
 export class CheckpointComparison {
-  // Those with which the tree is still to be compared, the smallest first.
-  readonly #waiting: Given[] = [];
+  // The smallest first; they may be those of years.
+  readonly #given: Given[] = [];
+  // How many of them the tree was compared with.
+  #compared = 0;
   #agreeing = 0;
 
   /** With how many the tree agrees. */
@@ -29,28 +31,30 @@ export class CheckpointComparison {
       try {
         if (readCheckpoint(note).origin !== origin) continue; // of another workspace's log
         const { size, root } = openCheckpoint(note, verifier);
-        this.#waiting.push({ size, root, where });
+        this.#given.push({ size, root, where });
       } catch (error) {
         yield { what: `the checkpoint kept in ${where} can't be used: ${reasonOf(error)}` };
       }
     }
-    this.#waiting.sort((a, b) => a.size - b.size);
-    if (this.#waiting.length === 0 && given.length > 0) {
+    this.#given.sort((a, b) => a.size - b.size);
+    if (this.#given.length === 0 && given.length > 0) {
       yield { what: "none of the checkpoints that were given is one of this log" };
     }
   }
 
   /** Compares the tree, as it is with `size` leaves, with those of this size. Sizes come in their order. */
   *compare(size: number, rootOf: () => Buffer): Generator<Finding> {
-    while (this.#waiting[0]?.size === size) {
-      const [given] = this.#waiting.splice(0, 1);
-      if (given !== undefined) yield* this.#judge(given, rootOf());
+    for (;;) {
+      const next = this.#given[this.#compared];
+      if (next?.size !== size) return;
+      this.#compared += 1;
+      yield* this.#judge(next, rootOf());
     }
   }
 
   /** Those of no size that the whole log has had. */
   *leftOfWhole(size: number): Generator<Finding> {
-    for (const given of this.#waiting) {
+    for (const given of this.#given.slice(this.#compared)) {
       yield {
         what: `the checkpoint kept in ${given.where} is of ${given.size} leaves, and there are only ${size}: the log's end is gone (cut off, or rolled back)`,
       };
@@ -59,7 +63,7 @@ export class CheckpointComparison {
 
   /** Of an export with filters there is one tree alone: the one that was signed. */
   *leftOfFiltered(signed: Checkpoint | undefined): Generator<Finding> {
-    for (const given of this.#waiting) {
+    for (const given of this.#given) {
       if (signed?.size === given.size) yield* this.#judge(given, signed.root);
       else {
         yield {
