@@ -116,9 +116,11 @@ export function describeReport(report: VerifyReport): string {
     ...lines.map(([label, value]) => `${label.padEnd(18)}${inLine(value)}`),
     ...told,
     ...report.warnings.map((warning) => `Warning: ${warning}`),
-    verified
-      ? "Verified: this is the log that was signed, whole and unaltered."
-      : `NOT VERIFIED: ${report.findingsInAll} findings.`,
+    !verified
+      ? `NOT VERIFIED: ${report.findingsInAll} findings.`
+      : filters.length > 0
+        ? "Verified: each event in it is in the log that was signed, unaltered."
+        : "Verified: this is the log that was signed, whole and unaltered.",
     ...findings,
     ...(more > 0 ? [`… and ${more} more.`] : []),
   ];
