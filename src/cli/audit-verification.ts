@@ -68,7 +68,8 @@ async function readCheckpoints(
     if (kept.checkpoints.length === 0) {
       throw new Failure("no_checkpoint", `There is no checkpoint in ${file}.`);
     }
-    checkpoints.push(...kept.checkpoints);
+    // One by one: there may be more of them than a call takes arguments.
+    for (const checkpoint of kept.checkpoints) checkpoints.push(checkpoint);
     if (kept.otherLines > 0) {
       warnings.push(
         `${kept.otherLines} lines of ${file} are not of a checkpoint, and were passed over.`,
