@@ -109,7 +109,9 @@ export function describeReport(report: VerifyReport): string {
     const where =
       index !== undefined ? `leaf ${index}` : line !== undefined ? `line ${line}` : "log";
     const hashes =
-      expected === undefined ? "" : `\n  expected ${inLine(expected)}\n  actual   ${inLine(actual ?? "none")}`;
+      expected === undefined
+        ? ""
+        : `\n  expected ${inLine(expected)}\n  actual   ${inLine(actual ?? "none")}`;
     return `${where}: ${inLine(what)}${hashes}`;
   });
   const more = report.findingsInAll - report.findings.length;
