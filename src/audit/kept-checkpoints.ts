@@ -8,9 +8,11 @@ export interface KeptCheckpoints {
   readonly otherLines: number;
 }
 
-const BEGINNING = "x3sproxy/audit/";
+const BEGINNING = /^x3sproxy\/audit\/[0-9a-f-]{36}$/;
 // Of an Ed25519 signature at least; a shorter one was cut off.
 const SIGNATURE = /^— \S+ \S{92,}$/;
+// Before its signature; those of the service have four.
+const MAX_LINES = 100;
 const IN_JSON = /\{"note":"(?:[^"\\]|\\.)*"\}$/;
 
 /** `lines`: without their line ends. `name`: of the file, for messages. */
@@ -32,17 +34,18 @@ export async function readKeptCheckpoints(
   };
   for await (const line of lines) {
     number += 1;
+    if (note?.isSigned === true && !SIGNATURE.test(line)) close();
+    const inJson = noteInJson(line);
     // One that was cut off, as by a full disk, ends where the next one begins.
-    if (note?.isSigned === true ? !SIGNATURE.test(line) : line.startsWith(BEGINNING)) close();
-    if (note !== undefined) {
+    if (inJson !== undefined || BEGINNING.test(line)) close();
+    if (inJson !== undefined) add(inJson, number);
+    else if (BEGINNING.test(line)) note = { lines: [line], from: number, isSigned: false };
+    else if (note === undefined) otherLines += line.trim() === "" ? 0 : 1;
+    else {
       note.lines.push(line);
       note.isSigned ||= SIGNATURE.test(line);
-      continue;
+      if (!note.isSigned && note.lines.length > MAX_LINES) close();
     }
-    const inJson = noteInJson(line);
-    if (inJson !== undefined) add(inJson, number);
-    else if (line.startsWith(BEGINNING)) note = { lines: [line], from: number, isSigned: false };
-    else if (line.trim() !== "") otherLines += 1;
   }
   close();
   return { checkpoints: [...found.values()], otherLines };

@@ -48,3 +48,14 @@ test("a line of a syslog that only looks like one is passed over and counted", a
     assert.equal(found.otherLines, 1, bad);
   }
 });
+
+test("neither does the verifier key that somebody kept in the same file, nor a text that only begins as one does", async () => {
+  const inJson = `<110>1 x ${JSON.stringify({ note: noteOf(4) })}`;
+  for (const begun of [verifierKey(origin, signer.publicKey), origin, `${origin}\n7`]) {
+    assert.deepEqual(sizesOf(await read(`${begun}\n${noteOf(3)}`)), [3], begun);
+    assert.deepEqual(sizesOf(await read(`${begun}\n${inJson}\n`)), [4], begun);
+    const found = await read(`${begun}\n${"a line of a log\n".repeat(1000)}`);
+    assert.ok(found.otherLines >= 1000, "nothing is gathered without an end");
+    assert.deepEqual(found.checkpoints, []);
+  }
+});
