@@ -13,7 +13,15 @@ import {
   type Line,
   type PrunedLine,
 } from "./export-lines.ts";
-import { isKept, readHead, readLeaves, readNodes, readStrays, type Head } from "./exported-rows.ts";
+import {
+  countWaiting,
+  isKept,
+  readHead,
+  readLeaves,
+  readNodes,
+  readStrays,
+  type Head,
+} from "./exported-rows.ts";
 import { GrowingTree, type Subtree } from "./merkle.ts";
 import {
   originOfExports,
@@ -36,6 +44,8 @@ export interface ExportSource {
   readonly at: Date;
   /** Seals what waits. */
   seal(): Promise<void>;
+  /** Whether it can't be sealed, since somebody has edited the tree. */
+  isDamaged(): boolean;
 }
 
 const PAGE = 500;
@@ -131,6 +141,8 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
   if (first.leaves < head.leaves) await refuseOutdated(source, owed);
   const strays = await strayEvents(source);
   if (strays !== undefined) yield [strays];
+  const waiting = source.isDamaged() ? await waitingEvents(source) : undefined;
+  if (waiting !== undefined) yield [waiting];
   yield closingOf(head);
 }
 
@@ -196,6 +208,12 @@ async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | 
   if (first === null) return undefined;
   const what = `${count} events, the first of them with the id ${first}, are neither sealed nor waiting to be`;
   return { type: "damage", what };
+}
+
+/** They aren't in the export, and will be in none as long as the tree is as it is. */
+async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<Line> {
+  const count = await pool.inWorkspace(workspaceId, (sql) => countWaiting(sql, workspaceId));
+  return { type: "damage", what: `${count} events wait, and can't be sealed` };
 }
 
 function headerOf({ workspaceId, signer, filter, at }: ExportSource): Line {

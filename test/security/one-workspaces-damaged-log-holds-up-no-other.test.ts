@@ -27,6 +27,10 @@ test("with a row in the way of one log's tree the others are sealed, and that on
   assert.equal(log.sequencer.isDamaged(first), true);
   assert.equal(log.sequencer.isDamaged(second), false);
   assert.deepEqual(verify(await log.exportOf(second)).findings, []);
+  // What waits isn't in an export, and an export that doesn't say so would look whole.
+  const { verified, findings } = verify(await log.exportOf(first));
+  assert.ok(!verified);
+  assert.match(findings[0]?.what ?? "", /2 events wait, and can't be sealed/);
   // With the row gone it goes on by itself.
   await log.owner((sql) => sql`delete from x3sproxy.audit_nodes where workspace_id = ${first}`);
   await log.seal();
