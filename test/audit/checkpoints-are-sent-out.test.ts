@@ -22,7 +22,7 @@ import {
 } from "node:tls";
 import { createCheckpointSending, destinationsOf } from "../../src/audit/index.ts";
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
-import { openCheckpoint } from "../../src/audit/note.ts";
+import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
 import { readConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
@@ -258,6 +258,22 @@ test("a file that nobody reads from, or that hangs, doesn't keep the service fro
   });
   hanging.start();
   await hanging.close();
+});
+
+test("another checkpoint of the same size is sent, too: it shows that the log was rewritten", async (t) => {
+  const one = await newLog(2);
+  const path = join(folder, "rewritten");
+  start(t, { FILE: path });
+  const kept = async (): Promise<number[]> =>
+    one.sizesIn(await notesIn(await readFile(path, "utf8").catch(() => "")));
+  await eventually(async () => (await kept()).length === 1);
+  const forged = { origin: originOfLog(one.id), size: 2, root: Buffer.alloc(32) };
+  await log.owner(
+    (sql) => sql`
+      update x3sproxy.audit_checkpoints set note = ${signCheckpoint(forged, log.signer)}
+      where workspace_id = ${one.id}`,
+  );
+  await eventually(async () => (await kept()).length === 2);
 });
 
 test("what a failure left half written spoils no later one", async (t) => {
