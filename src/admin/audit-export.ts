@@ -12,7 +12,9 @@ const TYPES = {
   jsonl: "application/jsonl; charset=utf-8",
   csv: "text/csv; charset=utf-8; header=present",
 } as const;
-const MAX_OPEN = 4;
+// Whoever reads slowly keeps a place for long: of their own workspace's.
+const MAX_OF_WORKSPACE = 4;
+const MAX_OPEN = 16;
 const STALLED_MS = 300_000;
 
 export function addAuditExport(
@@ -20,7 +22,11 @@ export function addAuditExport(
   { auditProofs }: { auditProofs: AuditProofs },
 ): void {
   const open = new Set<Readable>();
-  let asked = 0;
+  // The workspaces of those that are open, and of those that are about to be.
+  const places: string[] = [];
+  const leave = (workspaceId: string): void => {
+    places.splice(places.indexOf(workspaceId), 1);
+  };
   app.addHook("preClose", () => {
     for (const stream of open) stream.destroy();
   });
@@ -31,7 +37,7 @@ export function addAuditExport(
     summary: "Export events, oldest first, as JSON Lines or CSV",
     description:
       "All events, or those for which all filters that are given hold. JSON Lines is what `x3sproxy audit verify` verifies; docs/audit.md has its form. " +
-      "An answer that breaks off is not whole. The export itself is recorded, before its first byte. At most 4 at a time: else 503 `busy`.",
+      "An answer that breaks off is not whole. The export itself is recorded, before its first byte. At most 4 of a workspace at a time: else 503 `busy`.",
     permission: "audit",
     query: z.strictObject({
       ...auditFilters,
@@ -40,7 +46,10 @@ export function addAuditExport(
     streams: Object.values(TYPES).map((type) => type.replace(/;.*/, "")),
     success: [200],
     async handle({ query, request, reply }) {
-      if (open.size + asked >= MAX_OPEN) {
+      const actor = actorOf(request);
+      const { workspaceId } = actor;
+      const own = places.filter((each) => each === workspaceId).length;
+      if (own >= MAX_OF_WORKSPACE || places.length >= MAX_OPEN) {
         throw new RequestError(
           503,
           "busy",
@@ -48,13 +57,19 @@ export function addAuditExport(
         );
       }
       const { format, ...filter } = query;
-      asked += 1;
+      places.push(workspaceId);
       const { at, bytes } = await auditProofs
-        .export(actorOf(request), format, filter)
-        .finally(() => (asked -= 1));
+        .export(actor, format, filter)
+        .catch((error: unknown) => {
+          leave(workspaceId);
+          throw error;
+        });
       const stream = Readable.from(bytes, { objectMode: false });
       open.add(stream);
-      stream.once("close", () => open.delete(stream));
+      stream.once("close", () => {
+        open.delete(stream);
+        leave(workspaceId);
+      });
       reply.raw.setTimeout(STALLED_MS, () => reply.raw.destroy());
       const name = `x3sproxy-audit-${at.toISOString().replace(/[-:]|\.\d+/g, "")}.${format}`;
       reply.type(TYPES[format]).header("content-disposition", `attachment; filename="${name}"`);

@@ -1,18 +1,7 @@
 // What an export has to account for when something isn't there: events that were pruned, and parts of events that were erased. Both are
 // in order if, and only if, an event of the same log says so, and that event comes later. Keeps ranges and running hashes alone.
 import { createHash, type Hash } from "node:crypto";
-
-/** Something that doesn't hold. */
-export interface Finding {
-  /** The leaf that it is about. */
-  readonly index?: number | undefined;
-  /** The line of the file, from 1. */
-  readonly line?: number | undefined;
-  readonly what: string;
-  /** Hashes, where two were compared. */
-  readonly expected?: string | undefined;
-  readonly actual?: string | undefined;
-}
+import type { Finding } from "./findings.ts";
 
 /** A pruning that the log tells of. */
 export interface Pruning {
@@ -45,7 +34,7 @@ interface OpenErasure {
 
 // Prunings take what is oldest, so that there is one run; more are a sign of something else, and are only counted.
 const MAX_RUNS = 1000;
-const MAX_ERASURES = 10_000;
+const MAX_ERASURES = 100_000;
 const MAX_LISTED = 100;
 
 /** Told of the leaves in their order, and of those events among them that hold. */

@@ -5,16 +5,21 @@ import { Agent, request } from "undici";
 import type { Destination } from "./checkpoint-sending.ts";
 
 const WITHIN_MS = 10_000;
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+// A pipe that nobody reads would else hold up whoever opens it, and the service's end with it.
+const FLAGS = O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
 
-/** Appends each to a file of our own (0600), with an empty line after it, and waits until the disk has it. */
+/**
+ * Appends each to a file of our own (0600), and waits until the disk has it. An empty line comes first, so that what a failure left half
+ * written spoils none that follows.
+ */
 export function fileDestination(path: string): Destination {
   return {
     name: "file",
     async send(notes) {
-      const file = await open(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
+      const file = await open(path, FLAGS, 0o600);
       try {
-        await file.writeFile(notes.map((note) => `${note}\n`).join(""));
+        await file.writeFile(notes.map((note) => `\n${note}`).join(""));
         await file.sync();
       } finally {
         await file.close();

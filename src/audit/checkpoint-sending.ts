@@ -23,7 +23,6 @@ export interface CheckpointSending {
 
 interface Head {
   readonly workspaceId: string;
-  readonly size: string;
   readonly note: string;
 }
 
@@ -59,7 +58,7 @@ export function createCheckpointSending(o: {
     try {
       const heads = await pool.query(
         (sql) => sql<Head[]>`
-          select workspace_id as "workspaceId", size, note from x3sproxy.latest_checkpoints()`,
+          select workspace_id as "workspaceId", note from x3sproxy.latest_checkpoints()`,
       );
       failing = false;
       for (const lane of lanes) lane.offer(heads);
@@ -78,9 +77,9 @@ export function createCheckpointSending(o: {
     async close() {
       clearInterval(timer);
       if (timer !== undefined) await look();
-      const late = setTimeout(() => ending.abort(), LAST_TIME_MS);
-      await Promise.all(lanes.map((lane) => lane.idle()));
-      clearTimeout(late);
+      const done = Promise.all(lanes.map((lane) => lane.idle()));
+      // What hangs, as a file system without its server, may not even take notice of the end.
+      await Promise.race([done, sleep(LAST_TIME_MS, undefined, { signal: ending.signal })]);
       ending.abort();
     },
   };
@@ -108,7 +107,7 @@ function createLane(
         );
         metrics.checkpointsSent.inc({ destination: name, result: "ok" }, heads.length);
         for (const head of heads) {
-          sent.set(head.workspaceId, head.size);
+          sent.set(head.workspaceId, head.note);
           if (waiting.get(head.workspaceId) === head) waiting.delete(head.workspaceId);
         }
         if (failing) log.info("the audit's checkpoints are sent again", { route: name });
@@ -129,7 +128,7 @@ function createLane(
     /** Takes those that differ from what was sent last. */
     offer(heads: readonly Head[]): void {
       for (const head of heads) {
-        if (sent.get(head.workspaceId) !== head.size) waiting.set(head.workspaceId, head);
+        if (sent.get(head.workspaceId) !== head.note) waiting.set(head.workspaceId, head);
       }
       working ??= work().finally(() => (working = undefined));
     },

@@ -27,6 +27,11 @@ const COLUMNS = [
   "leaf_hash",
 ] as const;
 
+// The wide forms count as the others where text is entered in Chinese, Japanese or Korean.
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
+// Tabs and semicolons, too, part cells in some spreadsheets.
+const NEEDS_QUOTES = /[",;\t\r\n]/;
+
 export const CSV_HEADER = csvRow(COLUMNS);
 
 /** A leaf's row, with its line end. */
@@ -51,6 +56,6 @@ function csvRow(cells: readonly (string | null)[]): string {
 
 function cellOf(value: string | null): string {
   if (value === null) return "";
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const safe = FORMULA.test(value) ? `'${value}` : value;
+  return NEEDS_QUOTES.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

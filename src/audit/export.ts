@@ -13,7 +13,15 @@ import {
   type Line,
   type PrunedLine,
 } from "./export-lines.ts";
-import { isKept, readHead, readLeaves, readNodes, readStrays, type Head } from "./exported-rows.ts";
+import {
+  countWaiting,
+  isKept,
+  readHead,
+  readLeaves,
+  readNodes,
+  readStrays,
+  type Head,
+} from "./exported-rows.ts";
 import { GrowingTree, type Subtree } from "./merkle.ts";
 import {
   originOfExports,
@@ -23,6 +31,7 @@ import {
   verifierKey,
   type LogSigner,
 } from "./note.ts";
+import { Owed, refuseOutdated } from "./owed.ts";
 import { TreeHashes, tileLoader } from "./tree-hashes.ts";
 
 export type ExportFormat = "jsonl" | "csv";
@@ -35,11 +44,8 @@ export interface ExportSource {
   readonly at: Date;
   /** Seals what waits. */
   seal(): Promise<void>;
-}
-
-/** Something was erased while an export was being made that had it in it already. */
-export class ExportOutdatedError extends Error {
-  override name = "ExportOutdatedError";
+  /** Whether it can't be sealed, since somebody has edited the tree. */
+  isDamaged(): boolean;
 }
 
 const PAGE = 500;
@@ -104,7 +110,7 @@ async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<
 async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line[]> {
   const { pool, workspaceId } = source;
   const tree = new GrowingTree();
-  const owed = new Owed();
+  const owed = new Owed(first.leaves);
   let head = first;
   let at = 0;
   let nodesHold = true;
@@ -132,9 +138,11 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
     head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
     if (head.leaves === before.leaves) break;
   }
-  if (first.leaves < head.leaves) await refuseOutdated(source, owed, first.leaves);
+  if (first.leaves < head.leaves) await refuseOutdated(source, owed);
   const strays = await strayEvents(source);
   if (strays !== undefined) yield [strays];
+  const waiting = source.isDamaged() ? await waitingEvents(source) : undefined;
+  if (waiting !== undefined) yield [waiting];
   yield closingOf(head);
 }
 
@@ -202,51 +210,10 @@ async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | 
   return { type: "damage", what };
 }
 
-/** Throws ExportOutdatedError when an erasure that came after the export's beginning took what was written out before. */
-async function refuseOutdated(source: ExportSource, owed: Owed, first: number): Promise<void> {
-  const { pool, workspaceId } = source;
-  for (const { id, count } of owed.erasuresFrom(first)) {
-    const [row] = await pool.inWorkspace(
-      workspaceId,
-      (sql) => sql<[{ count: number }]>`
-        select count(*)::int as count from x3sproxy.audit_erasures
-        where workspace_id = ${workspaceId} and erasure_event_id = ${id}::bigint`,
-    );
-    if (row.count !== count) {
-      throw new ExportOutdatedError("something was erased that the export has in it already");
-    }
-  }
-}
-
-/** What an export has shown to be gone, and has not yet shown the reason of. */
-class Owed {
-  #absentUntil = 0;
-  #prunedBefore = 0;
-  readonly #erased = new Map<string, number>();
-  readonly #erasures = new Map<string, number>();
-
-  add(line: EventLine | PrunedLine): void {
-    if (line.type === "pruned") this.#absentUntil = line.index + 1;
-    for (const { by } of line.erased) this.#erased.set(by, (this.#erased.get(by) ?? 0) + 1);
-    if (line.type !== "event") return;
-    const { action, detail } = line.event;
-    if (action === "audit.erase") this.#erasures.set(line.id, line.index);
-    if (action !== "audit.prune") return;
-    const before = /"before":(\d{1,15})\b/.exec(detail ?? "")?.[1];
-    this.#prunedBefore = Math.max(this.#prunedBefore, Number(before ?? 0));
-  }
-
-  get isOpen(): boolean {
-    if (this.#absentUntil > this.#prunedBefore) return true;
-    return [...this.#erased.keys()].some((by) => !this.#erasures.has(by));
-  }
-
-  /** The erasures from a leaf on, and how many parts are shown as theirs. */
-  erasuresFrom(index: number): { id: string; count: number }[] {
-    return [...this.#erasures]
-      .filter(([, at]) => at >= index)
-      .map(([id]) => ({ id, count: this.#erased.get(id) ?? 0 }));
-  }
+/** They aren't in the export, and will be in none as long as the tree is as it is. */
+async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<Line> {
+  const count = await pool.inWorkspace(workspaceId, (sql) => countWaiting(sql, workspaceId));
+  return { type: "damage", what: `${count} events wait, and can't be sealed` };
 }
 
 function headerOf({ workspaceId, signer, filter, at }: ExportSource): Line {

@@ -89,6 +89,13 @@ export async function readLeafOf(
   return line;
 }
 
+/** How many events aren't sealed yet. */
+export async function countWaiting(sql: TransactionSql, workspaceId: string): Promise<number> {
+  const [row] = await sql<[{ waiting: number }]>`
+    select count(*)::int as waiting from x3sproxy.audit_pending where workspace_id = ${workspaceId}`;
+  return row.waiting;
+}
+
 /** The hashes of these nodes of the tree, as `<level>/<index>`, as far as they are there. */
 export async function readNodes(
   sql: TransactionSql,

@@ -14,12 +14,9 @@ export { createServiceEvents, recordMigrations, type ServiceEvents } from "./ser
 export { createSequencer, type Sequencer } from "./sequencer.ts";
 export type { LogSigner } from "./note.ts";
 export { createAuditProofs, type AuditProofs } from "./proofs.ts";
-export {
-  ExportVerifier,
-  NotAnExportError,
-  type GivenCheckpoint,
-  type VerifyReport,
-} from "./verify.ts";
+export { ExportVerifier, NotAnExportError } from "./verify.ts";
+export type { VerifyReport } from "./verify-report.ts";
+export type { GivenCheckpoint } from "./checkpoint-comparison.ts";
 export { readKeptCheckpoints } from "./kept-checkpoints.ts";
 export { isVerifierKey } from "./note.ts";
 export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";

@@ -1,6 +1,6 @@
 // Reads checkpoints that were kept elsewhere: signed notes one after the other, as they are appended to a file, or lines of a log that
 // end with one in JSON, as syslog gets it.
-import type { GivenCheckpoint } from "./verify.ts";
+import type { GivenCheckpoint } from "./checkpoint-comparison.ts";
 
 export interface KeptCheckpoints {
   readonly checkpoints: readonly GivenCheckpoint[];
@@ -8,7 +8,11 @@ export interface KeptCheckpoints {
   readonly otherLines: number;
 }
 
-const SIGNATURE = /^— /;
+const BEGINNING = /^x3sproxy\/audit\/[0-9a-f-]{36}$/;
+// Of an Ed25519 signature at least; a shorter one was cut off.
+const SIGNATURE = /^— \S+ \S{92,}$/;
+// Before its signature; those of the service have four.
+const MAX_LINES = 100;
 const IN_JSON = /\{"note":"(?:[^"\\]|\\.)*"\}$/;
 
 /** `lines`: without their line ends. `name`: of the file, for messages. */
@@ -24,23 +28,35 @@ export async function readKeptCheckpoints(
     if (!found.has(text)) found.set(text, { where: `${name}, line ${line}`, note: text });
   };
   const close = (): void => {
-    if (note !== undefined) add(`${note.lines.join("\n")}\n`, note.from);
+    if (note?.isSigned === true) add(`${note.lines.join("\n")}\n`, note.from);
+    else otherLines += note?.lines.filter((line) => line !== "").length ?? 0;
     note = undefined;
   };
   for await (const line of lines) {
     number += 1;
     if (note?.isSigned === true && !SIGNATURE.test(line)) close();
-    if (note !== undefined) {
+    const inJson = noteInJson(line);
+    // One that was cut off, as by a full disk, ends where the next one begins.
+    if (inJson !== undefined || BEGINNING.test(line)) close();
+    if (inJson !== undefined) add(inJson, number);
+    else if (BEGINNING.test(line)) note = { lines: [line], from: number, isSigned: false };
+    else if (note === undefined) otherLines += line.trim() === "" ? 0 : 1;
+    else {
       note.lines.push(line);
       note.isSigned ||= SIGNATURE.test(line);
-      continue;
+      if (!note.isSigned && note.lines.length > MAX_LINES) close();
     }
-    const inJson = IN_JSON.exec(line.trimEnd())?.[0];
-    if (inJson !== undefined) add((JSON.parse(inJson) as { note: string }).note, number);
-    else if (line.startsWith("x3sproxy/audit/"))
-      note = { lines: [line], from: number, isSigned: false };
-    else if (line.trim() !== "") otherLines += 1;
   }
   close();
   return { checkpoints: [...found.values()], otherLines };
+}
+
+function noteInJson(line: string): string | undefined {
+  const text = IN_JSON.exec(line.trimEnd())?.[0];
+  if (text === undefined) return undefined;
+  try {
+    return (JSON.parse(text) as { note: string }).note;
+  } catch {
+    return undefined;
+  }
 }

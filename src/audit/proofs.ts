@@ -8,7 +8,7 @@ import { errorFields, type Log } from "../log.ts";
 import type { AuditFilter } from "./audit.ts";
 import { exportBytes, filtersOf, type ExportFormat } from "./export.ts";
 import { documentOf } from "./export-lines.ts";
-import { readHead, readLeafOf } from "./exported-rows.ts";
+import { countWaiting, readHead, readLeafOf } from "./exported-rows.ts";
 import { consistencyRanges, inclusionRanges } from "./merkle.ts";
 import { originOfLog, verifierKey, type LogSigner } from "./note.ts";
 import { record, type Actor } from "./record.ts";
@@ -74,7 +74,8 @@ export function createAuditProofs(o: {
         log.warn("the audit's events can't be sealed", { workspaceId, ...errorFields(error) });
       });
       // With many that wait a run takes longer than anybody should wait here.
-      await Promise.race([run, sleep(untilMs - clock.monotonicMs(), undefined, { ref: false })]);
+      const leftMs = Math.max(0, untilMs - clock.monotonicMs());
+      await Promise.race([run, sleep(leftMs, undefined, { ref: false })]);
       const [waiting] = await pool.inWorkspace(
         workspaceId,
         (sql) =>
@@ -90,8 +91,7 @@ export function createAuditProofs(o: {
     checkpoint: (workspaceId, from) =>
       pool.inWorkspace(workspaceId, async (sql) => {
         const { checkpoint } = await readHead(sql, workspaceId);
-        const [row] = await sql<[{ waiting: number }]>`
-          select count(*)::int as waiting from x3sproxy.audit_pending where workspace_id = ${workspaceId}`;
+        const waiting = await countWaiting(sql, workspaceId);
         const size = checkpoint?.size ?? 0;
         if (from !== undefined && from > size) {
           throw new RequestError(422, "size_unknown", `The log has ${size} leaves: give fewer.`);
@@ -101,7 +101,7 @@ export function createAuditProofs(o: {
           verifierKey: keyOf(workspaceId),
           checkpoint: checkpoint?.note ?? null,
           size,
-          waiting: row.waiting,
+          waiting,
           consistency:
             from === undefined
               ? null
@@ -152,7 +152,8 @@ export function createAuditProofs(o: {
         const id = await lastEvent(pool, workspaceId);
         if (id !== null) await sealed(workspaceId, id);
       };
-      const source = { pool, signer, workspaceId, filter, at, seal };
+      const isDamaged = (): boolean => sequencer.isDamaged(workspaceId);
+      const source = { pool, signer, workspaceId, filter, at, seal, isDamaged };
       return { at, bytes: logged(exportBytes(source, format, head), log, workspaceId) };
     },
   };

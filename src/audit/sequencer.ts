@@ -2,6 +2,7 @@
 // new head. One process at a time does it, whichever gets the lock. Looks at the head that it goes on from, so that it never signs
 // on top of a tree that somebody has edited. Must never hold up a change: events wait for it, and nobody else does.
 import { LOCK, type Pool, type TransactionSql } from "../db/index.ts";
+import { StoreUnavailableError } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
 import { actorCommitment, leafData, missingLeafData, targetCommitment } from "./leaf.ts";
 import { leafHash } from "./merkle.ts";
@@ -37,6 +38,7 @@ export interface Sequencer {
 
 const EVERY_MS = 1000;
 const BATCH = 500;
+const UNIQUE_VIOLATION = "23505";
 
 /** `pool`: of the control role. `signer`: the key of the service's logs. */
 export function createSequencer(o: {
@@ -113,7 +115,17 @@ export function createSequencer(o: {
       (sql) => sql<{ id: string }[]>`select x3sproxy.unsealed_workspaces() as id`,
     );
     let total = 0;
-    for (const { id } of rows) total += await seal(id);
+    // What is in the way of one log is not to hold up the others.
+    const failures: unknown[] = [];
+    for (const { id } of rows) {
+      try {
+        total += await seal(id);
+      } catch (error) {
+        failures.push(error);
+        if (error instanceof StoreUnavailableError) break;
+      }
+    }
+    if (failures.length > 0) throw failures[0];
     return total;
   }
 
@@ -123,7 +135,7 @@ export function createSequencer(o: {
       if (damaged.delete(workspaceId)) log.warn("the audit is sealed again", { workspaceId });
       return count;
     } catch (error) {
-      if (!(error instanceof TreeDamagedError || error instanceof NoteError)) throw error;
+      if (!isDamage(error)) throw error;
       if (!damaged.has(workspaceId))
         log.error("the audit can't be sealed", { workspaceId, ...errorFields(error) });
       damaged.add(workspaceId);
@@ -159,6 +171,12 @@ export function createSequencer(o: {
       if (timer !== undefined) await runLogged();
     },
   };
+}
+
+/** A row that is there already, where only the sequencer adds any, was put there by somebody else. */
+function isDamage(error: unknown): boolean {
+  if (error instanceof TreeDamagedError || error instanceof NoteError) return true;
+  return error instanceof Error && (error as { code?: unknown }).code === UNIQUE_VIOLATION;
 }
 
 function leafOf(

@@ -68,7 +68,8 @@ async function readCheckpoints(
     if (kept.checkpoints.length === 0) {
       throw new Failure("no_checkpoint", `There is no checkpoint in ${file}.`);
     }
-    checkpoints.push(...kept.checkpoints);
+    // One by one: there may be more of them than a call takes arguments.
+    for (const checkpoint of kept.checkpoints) checkpoints.push(checkpoint);
     if (kept.otherLines > 0) {
       warnings.push(
         `${kept.otherLines} lines of ${file} are not of a checkpoint, and were passed over.`,
@@ -108,21 +109,30 @@ export function describeReport(report: VerifyReport): string {
     const where =
       index !== undefined ? `leaf ${index}` : line !== undefined ? `line ${line}` : "log";
     const hashes =
-      expected === undefined ? "" : `\n  expected ${expected}\n  actual   ${actual ?? "none"}`;
-    return `${where}: ${what}${hashes}`;
+      expected === undefined
+        ? ""
+        : `\n  expected ${inLine(expected)}\n  actual   ${inLine(actual ?? "none")}`;
+    return `${where}: ${inLine(what)}${hashes}`;
   });
   const more = report.findingsInAll - report.findings.length;
   const body = [
-    ...lines.map(([label, value]) => `${label.padEnd(18)}${value}`),
+    ...lines.map(([label, value]) => `${label.padEnd(18)}${inLine(value)}`),
     ...told,
     ...report.warnings.map((warning) => `Warning: ${warning}`),
-    verified
-      ? "Verified: this is the log that was signed, whole and unaltered."
-      : `NOT VERIFIED: ${report.findingsInAll} findings.`,
+    !verified
+      ? `NOT VERIFIED: ${report.findingsInAll} findings.`
+      : filters.length > 0
+        ? "Verified: each event in it is in the log that was signed, unaltered."
+        : "Verified: this is the log that was signed, whole and unaltered.",
     ...findings,
     ...(more > 0 ? [`… and ${more} more.`] : []),
   ];
   return printable(body.join("\n"));
+}
+
+/** What may be out of the export, so that none of it looks like a line of ours. */
+function inLine(text: string): string {
+  return text.replace(/[\p{Zl}\p{Zp}\p{Cc}\p{Cf}]+/gu, " ");
 }
 
 function unreadable(file: string, error: unknown): unknown {

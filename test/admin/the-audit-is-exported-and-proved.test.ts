@@ -5,7 +5,7 @@ import { it } from "node:test";
 import { leafData } from "../../src/audit/leaf.ts";
 import { leafHash, provesConsistency, provesInclusion } from "../../src/audit/merkle.ts";
 import { openCheckpoint } from "../../src/audit/note.ts";
-import { readLine } from "../../src/audit/export-lines.ts";
+import { readLine } from "../../src/audit/export-line-reading.ts";
 import { verify, writeEvents } from "../audit/sealed-log.ts";
 import { eventually } from "../support/eventually.ts";
 import { openAdmin } from "./fixture.ts";

@@ -108,6 +108,35 @@ test("an export of what is erased meanwhile has no end", async () => {
   assert.ok(findings.some(({ what }) => what.includes("cut off")));
 });
 
+test("an export during which an erasure is pruned, whose parts it has in it already, has no end", async () => {
+  const workspaceId = randomUUID();
+  await log.makeEvents(workspaceId, 1100);
+  await log.erase(workspaceId, [[1, "actor"]]);
+  const { bytes } = await log.proofs.export(actorOf(workspaceId), "jsonl", {});
+  const pieces: Buffer[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const piece of bytes) {
+        pieces.push(piece);
+        if (pieces.length === 2) await log.prune(workspaceId, 1101);
+      }
+    },
+    { name: "ExportOutdatedError" },
+  );
+  const again = verify(await log.exportOf(workspaceId));
+  assert.deepEqual(again.findings, []);
+  assert.equal(again.pruned, 1101);
+  // An erasure that somebody took away by force is no such thing: it is shown as it is.
+  await log.makeEvents(workspaceId, 3);
+  await log.erase(workspaceId, [[1102, "actor"]]);
+  await log.owner(
+    (sql) =>
+      sql`delete from x3sproxy.audit_events where workspace_id = ${workspaceId} and action = 'audit.erase'`,
+  );
+  const { findings } = verify(await log.exportOf(workspaceId));
+  assert.match(findings.map(({ what }) => what).join(), /which isn't an erasure of this log/);
+});
+
 test("checkpoints that were kept elsewhere are compared, each at its size", async () => {
   const workspaceId = randomUUID();
   const notes: string[] = [];

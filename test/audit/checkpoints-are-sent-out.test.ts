@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import {
@@ -21,7 +22,7 @@ import {
 } from "node:tls";
 import { createCheckpointSending, destinationsOf } from "../../src/audit/index.ts";
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
-import { openCheckpoint } from "../../src/audit/note.ts";
+import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
 import { readConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
@@ -239,6 +240,54 @@ test("a destination that never answers holds up neither the sealing nor another 
   await eventually(async () => {
     const text = await readFile(path, "utf8").catch(() => "");
     return one.sizesIn(await notesIn(text)).includes(2);
+  });
+});
+
+test("a file that nobody reads from, or that hangs, doesn't keep the service from ending", async (t) => {
+  await newLog(1);
+  const path = join(folder, "pipe");
+  execFileSync("mkfifo", [path]);
+  const { lines, close } = start(t, { FILE: path });
+  await eventually(() => lines.some((line) => line.includes("can't be sent")));
+  await close();
+  // As a network file system without its server does.
+  const hanging = createCheckpointSending({
+    ...{ pool: log.pool, intervalMs: 100, metrics: createMetrics() },
+    destinations: [{ name: "file", send: () => new Promise<never>(() => undefined) }],
+    log: createLog({ level: "silent" }),
+  });
+  hanging.start();
+  await hanging.close();
+});
+
+test("another checkpoint of the same size is sent, too: it shows that the log was rewritten", async (t) => {
+  const one = await newLog(2);
+  const path = join(folder, "rewritten");
+  start(t, { FILE: path });
+  const kept = async (): Promise<number[]> =>
+    one.sizesIn(await notesIn(await readFile(path, "utf8").catch(() => "")));
+  await eventually(async () => (await kept()).length === 1);
+  const forged = { origin: originOfLog(one.id), size: 2, root: Buffer.alloc(32) };
+  await log.owner(
+    (sql) => sql`
+      update x3sproxy.audit_checkpoints set note = ${signCheckpoint(forged, log.signer)}
+      where workspace_id = ${one.id}`,
+  );
+  await eventually(async () => (await kept()).length === 2);
+});
+
+test("what a failure left half written spoils no later one", async (t) => {
+  const one = await newLog(2);
+  const path = join(folder, "half");
+  const broken = "x3sproxy/audit/00000000-0000-4000-8000-000000000001\n12";
+  await writeFile(path, broken, { mode: 0o600 });
+  start(t, { FILE: path });
+  await eventually(async () => {
+    const { checkpoints } = await readKeptCheckpoints(
+      linesOf(await readFile(path, "utf8")),
+      "kept",
+    );
+    return one.sizesIn(checkpoints.map(({ note }) => note)).includes(2);
   });
 });
 

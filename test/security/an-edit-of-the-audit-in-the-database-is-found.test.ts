@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import type { TestContext } from "node:test";
-import type { VerifyOptions, VerifyReport } from "../../src/audit/verify.ts";
+import type { VerifyOptions } from "../../src/audit/verify.ts";
+import type { VerifyReport } from "../../src/audit/verify-report.ts";
 import { openAdmin } from "../admin/fixture.ts";
 import { erase, prune, verify, writeEvents } from "../audit/sealed-log.ts";
 

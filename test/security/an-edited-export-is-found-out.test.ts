@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import test, { after, before } from "node:test";
 import { leafData } from "../../src/audit/leaf.ts";
-import { formatLine, readLine, type EventLine, type Line } from "../../src/audit/export-lines.ts";
+import { readLine } from "../../src/audit/export-line-reading.ts";
+import { formatLine, type EventLine, type Line } from "../../src/audit/export-lines.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import {
   originOfExports,

@@ -79,6 +79,10 @@ async function grants(sql: Sql): Promise<string[]> {
       select 'table x3sproxy.' || relname, relacl, relowner
       from pg_class where relnamespace = 'x3sproxy'::regnamespace and relkind <> 'i'
       union all
+      select format('column x3sproxy.%s.%s', c.relname, a.attname), a.attacl, c.relowner
+      from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where c.relnamespace = 'x3sproxy'::regnamespace and a.attnum > 0 and not a.attisdropped
+      union all
       select 'function ' || oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)), proowner
       from pg_proc where pronamespace = 'x3sproxy'::regnamespace
     )

@@ -1,0 +1,82 @@
+// What an export that is being made still owes: the events that say where went what isn't there. The log goes on meanwhile, and an export
+// must not end as a whole one that says of one event both that it is there and that it is gone.
+import type { Pool } from "../db/index.ts";
+import type { EventLine, PrunedLine } from "./export-lines.ts";
+
+/** Something was erased, or an erasure pruned, while an export was being made that had it in it already. */
+export class ExportOutdatedError extends Error {
+  override name = "ExportOutdatedError";
+}
+
+/** What an export has shown to be gone, and has not yet shown the reason of. */
+export class Owed {
+  // How many leaves there were when the export began.
+  readonly #since: number;
+  #absentUntil = 0;
+  #prunedBefore = 0;
+  #prunedMeanwhile = 0;
+  // By the erasures' ids: of how many parts, and whether one of them is shown without its erasure, which is gone.
+  readonly #erased = new Map<string, { count: number; isShown: boolean }>();
+  readonly #erasures = new Map<string, number>();
+  readonly #goneErasures: number[] = [];
+
+  constructor(since: number) {
+    this.#since = since;
+  }
+
+  add(line: EventLine | PrunedLine): void {
+    for (const { by } of line.erased) {
+      const { count, isShown } = this.#erased.get(by) ?? { count: 0, isShown: false };
+      this.#erased.set(by, { count: count + 1, isShown: isShown || line.type === "event" });
+    }
+    if (line.type === "pruned") {
+      this.#absentUntil = line.index + 1;
+      if (this.#erased.get(line.id)?.isShown === true) this.#goneErasures.push(line.index);
+      return;
+    }
+    const { action, detail } = line.event;
+    if (action === "audit.erase") this.#erasures.set(line.id, line.index);
+    if (action !== "audit.prune") return;
+    const before = Number(/"before":(\d{1,15})\b/.exec(detail ?? "")?.[1] ?? 0);
+    this.#prunedBefore = Math.max(this.#prunedBefore, before);
+    if (line.index >= this.#since) this.#prunedMeanwhile = Math.max(this.#prunedMeanwhile, before);
+  }
+
+  get isOpen(): boolean {
+    if (this.#absentUntil > this.#prunedBefore) return true;
+    return [...this.#erased.keys()].some((by) => !this.#erasures.has(by));
+  }
+
+  /** The erasures since the export began, and how many parts are shown as theirs. */
+  erasuresMeanwhile(): { id: string; count: number }[] {
+    return [...this.#erasures]
+      .filter(([, at]) => at >= this.#since)
+      .map(([id]) => ({ id, count: this.#erased.get(id)?.count ?? 0 }));
+  }
+
+  /** Whether an erasure was pruned since the export began, after parts were shown as its. */
+  get hasLostErasure(): boolean {
+    return this.#goneErasures.some((index) => index < this.#prunedMeanwhile);
+  }
+}
+
+/** Throws ExportOutdatedError when since the export began an erasure took what was written out before, or was itself taken away. */
+export async function refuseOutdated(
+  { pool, workspaceId }: { readonly pool: Pool; readonly workspaceId: string },
+  owed: Owed,
+): Promise<void> {
+  if (owed.hasLostErasure) {
+    throw new ExportOutdatedError("an erasure was pruned of which the export has parts already");
+  }
+  for (const { id, count } of owed.erasuresMeanwhile()) {
+    const [row] = await pool.inWorkspace(
+      workspaceId,
+      (sql) => sql<[{ count: number }]>`
+        select count(*)::int as count from x3sproxy.audit_erasures
+        where workspace_id = ${workspaceId} and erasure_event_id = ${id}::bigint`,
+    );
+    if (row.count !== count) {
+      throw new ExportOutdatedError("something was erased that the export has in it already");
+    }
+  }
+}
