@@ -85,6 +85,8 @@ test("a command that fails says that it did, and nothing of what it wrote", asyn
   await refuses(load(`sh '${script}'`), /exit status 3/, two);
   await refuses(load("sh -c 'kill -9 $$'"), /was ended by SIGKILL/);
   await refuses(load(one), /can't be started \(ENOENT\)/);
+  await refuses(load(`'${script}/none'`), /can't be started \(ENOTDIR\)/);
+  await refuses(load(`printf ${"x".repeat(200_000)}`), /can't be started \(E2BIG\)/);
   await refuses(
     load("true"),
     /the output of X3SPROXY_MASTER_KEY_COMMAND has the wrong length: 0 bytes/,

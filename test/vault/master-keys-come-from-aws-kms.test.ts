@@ -87,6 +87,8 @@ test("a passing failure of KMS is tried again, a lasting one is told", async () 
   const blob = kms.seal(randomBytes(32));
   kms.failNext(2);
   assert.equal((await load(blob)).ids.length, 1);
+  kms.failNext(2, { status: 400, type: "ThrottlingException" });
+  assert.equal((await load(blob)).ids.length, 1);
   kms.failNext(3);
   await refuses(load(blob), /AWS KMS refuses Decrypt \(500, KMSInternalException\)$/);
 });
