@@ -6,7 +6,7 @@ import { EnvHttpProxyAgent, fetch } from "undici";
 import { z } from "zod";
 import type { AwsSettings, Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { findCredentials, type Send } from "./aws-credentials.ts";
+import { findCredentials, isPrivate, type Send } from "./aws-credentials.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
 const CONTEXT = { service: "x3sproxy" };
@@ -79,7 +79,7 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
     );
   }
   const url = aws.kmsEndpoint ?? `https://kms.${region}.amazonaws.com`;
-  if (!/^https:|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/.test(`${url}/`)) {
+  if (!isPrivate(url)) {
     throw new ConfigError(
       "AWS_ENDPOINT_URL_KMS: the master key comes from there, so give an https URL, or one of this machine",
     );

@@ -79,6 +79,7 @@ function run(
       notStarted(error); // some reasons it throws, and others it emits
       return;
     }
+    // Also when we are ended while we wait: no signal to us reaches that group.
     const end = (): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -87,6 +88,7 @@ function run(
       }
       child.stdout.destroy();
     };
+    process.once("exit", end);
     let length = 0;
     const timer = setTimeout(() => {
       fail(`did not end within ${Math.ceil(o.timeoutMs / 1000)} s`);
@@ -101,12 +103,16 @@ function run(
       fail("writes too much to be a master key");
       end();
     });
-    child.once("error", (error) => {
+    const ended = (): void => {
       clearTimeout(timer);
+      process.off("exit", end);
+    };
+    child.once("error", (error) => {
+      ended();
       notStarted(error);
     });
     child.once("close", (status, signal) => {
-      clearTimeout(timer);
+      ended();
       if (status === 0) resolve(length);
       else
         fail(signal === null ? `ended with the exit status ${status}` : `was ended by ${signal}`);

@@ -181,6 +181,13 @@ test("credentials come from the container, the instance or a web identity where 
     load(blob, { ...base, AWS_CONTAINER_CREDENTIALS_FULL_URI: "http://example.com/x" }),
     /give an https URL/,
   );
+  await refuses(
+    load(blob, {
+      ...{ ...base, ...sources["web identity"] },
+      AWS_ENDPOINT_URL_STS: "http://sts.example.com",
+    }),
+    /AWS_ENDPOINT_URL_STS: .*give an https URL/,
+  );
 });
 
 test("`master-key generate --kms` makes a line that opens, of a key that nobody has seen", async () => {
