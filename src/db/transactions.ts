@@ -15,10 +15,14 @@ export function endWithConnection(sql: postgres.Sql): void {
     const outcome = begin(options, async (transaction) => {
       try {
         return await work(whileOpen(transaction, () => state.isOver));
+      } catch (error) {
+        state.isOver = true;
+        // The package tells of a lost connection only after it has told the statements under way.
+        await nextTurn();
+        throw error;
       } finally {
         state.isOver = true;
-        // The package tells of a lost connection only after it has told the statements under way; `commit` or `rollback` would follow.
-        await nextTurn();
+        // `commit` or `rollback` would follow.
         if (state.isSettled) await new Promise(() => undefined);
       }
     });

@@ -38,7 +38,7 @@ it("whoever leaves in the middle of a backup, or a database that does, ends the 
     ).map((event) => event.result);
 
   // Small enough that the end of it is near at any moment.
-  for (let times = 1; times <= 8; times += 1) {
+  for (let times = 1; times <= 5; times += 1) {
     const { asked } = await ask();
     asked.destroy();
     await eventually(async () => {
