@@ -127,6 +127,8 @@ export function createBackups(o: {
         void isRead.then(release);
         const sealed = await sealStream(plain, { recipients });
         const stream = Readable.fromWeb(sealed as Parameters<typeof Readable.fromWeb>[0]);
+        // It may break off before anybody listens.
+        stream.on("error", () => undefined);
         stream.once("close", () => {
           const left = new Error("the reader of the backup has left");
           // Without this only a write that stands still would tell that nobody reads any more.
