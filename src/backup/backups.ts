@@ -139,6 +139,8 @@ export function createBackups(o: {
             else if (isWhole) await begun.brokeOff(left);
           });
         });
+        // A reader that stands still would never come to where it broke off.
+        void isRead.then((isWhole) => isWhole || stream.destroy(new Error("it broke off")));
         return { id, createdAt, stream };
       } catch (error) {
         giveUp.abort(error);

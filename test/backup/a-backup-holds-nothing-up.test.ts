@@ -62,6 +62,7 @@ it("a backup holds nothing up, is made one at a time, and is never without its e
       const { stream } = await create();
       stream.on("error", () => undefined);
       await eventually(async () => (await results()).length === 4);
+      await eventually(() => stream.destroyed);
       assert.deepEqual(await results(), ["begun", "broken_off", "begun", "broken_off"]);
       await noSnapshot();
       const whole = await create();
@@ -80,8 +81,9 @@ it("a backup holds nothing up, is made one at a time, and is never without its e
 
   await t.test("a service that stops breaks it off at once", async () => {
     const stopping = open();
-    await create(stopping);
+    const { stream } = await create(stopping);
     await stopping.close();
+    await eventually(() => stream.destroyed);
     await noSnapshot();
     await assert.rejects(create(stopping), { status: 503 });
   });
