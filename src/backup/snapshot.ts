@@ -58,9 +58,14 @@ export async function readSnapshot(o: SnapshotOptions): Promise<void> {
 }
 
 export function busy(): RequestError {
-  return new RequestError(503, "busy", "Another backup is being made. Try again later.", {
-    retryAfterS: 60,
-  });
+  return new RequestError(
+    503,
+    "busy",
+    "Another backup is being made, or the database is being migrated. Try again later.",
+    {
+      retryAfterS: 60,
+    },
+  );
 }
 
 async function read(sql: TransactionSql, o: SnapshotOptions): Promise<void> {
