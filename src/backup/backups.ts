@@ -80,20 +80,23 @@ export function createBackups(o: {
       write: (piece) => withinStall(pipe.write(piece), stallMs),
       beforeEnd: (summary) => write("done", summary),
     });
-    const ended = reading.then(
+    const brokeOff = async (error: unknown): Promise<void> => {
+      log.warn("a backup broke off", { backupId: id, ...errorFields(error) });
+      await write("broken_off").catch(() => undefined);
+    };
+    const isRead = reading.then(
       () => {
-        metrics.lastBackup.set(clock.nowMs() / 1000);
         pipe.end();
+        return true;
       },
       async (error: unknown) => {
         began.reject(error);
         pipe.fail(error);
-        if (!isRecorded) return;
-        log.warn("a backup broke off", { backupId: id, ...errorFields(error) });
-        await write("broken_off").catch(() => undefined);
+        if (isRecorded) await brokeOff(error);
+        return false;
       },
     );
-    return { id, createdAt: await began.promise, ended, plain: pipe.readable };
+    return { id, createdAt: await began.promise, isRead, brokeOff, plain: pipe.readable };
   }
 
   return {
@@ -119,12 +122,25 @@ export function createBackups(o: {
         slot.resolve(undefined);
       };
       try {
-        const { id, createdAt, ended, plain } = await begin(by, recipients, giveUp.signal);
-        void ended.then(release);
+        const begun = await begin(by, recipients, giveUp.signal);
+        const { id, createdAt, isRead, plain } = begun;
+        void isRead.then(release);
         const sealed = await sealStream(plain, { recipients });
         const stream = Readable.fromWeb(sealed as Parameters<typeof Readable.fromWeb>[0]);
-        // Without this only a write that stands still would tell that nobody reads any more.
-        stream.once("close", () => giveUp.abort(new Error("the reader of the backup has left")));
+        // It may break off before anybody listens.
+        stream.on("error", () => undefined);
+        stream.once("close", () => {
+          const left = new Error("the reader of the backup has left");
+          // Without this only a write that stands still would tell that nobody reads any more.
+          giveUp.abort(left);
+          const isTaken = stream.readableEnded;
+          void isRead.then(async (isWhole) => {
+            if (isWhole && isTaken) metrics.lastBackup.set(clock.nowMs() / 1000);
+            else if (isWhole) await begun.brokeOff(left);
+          });
+        });
+        // A reader that stands still would never come to where it broke off.
+        void isRead.then((isWhole) => isWhole || stream.destroy(new Error("it broke off")));
         return { id, createdAt, stream };
       } catch (error) {
         giveUp.abort(error);
@@ -144,8 +160,11 @@ export function createBackups(o: {
 /** When the last whole backup was made. `sql`: the owner's. */
 export async function lastBackupAt(sql: Sql): Promise<Date | undefined> {
   const [row] = await sql<{ at: Date }[]>`
-    select created_at as at from x3sproxy.audit_events
-    where action = 'backup.create' and result = 'done' order by id desc limit 1`;
+    select done.created_at as at from x3sproxy.audit_events done
+    where done.action = 'backup.create' and done.result = 'done' and not exists (
+      select from x3sproxy.audit_events lost
+      where lost.id > done.id and lost.action = 'backup.create' and lost.result = 'broken_off' and lost.target_id = done.target_id)
+    order by done.id desc limit 1`;
   return row?.at;
 }
 

@@ -58,9 +58,14 @@ export async function readSnapshot(o: SnapshotOptions): Promise<void> {
 }
 
 export function busy(): RequestError {
-  return new RequestError(503, "busy", "Another backup is being made. Try again later.", {
-    retryAfterS: 60,
-  });
+  return new RequestError(
+    503,
+    "busy",
+    "Another backup is being made, or the database is being migrated. Try again later.",
+    {
+      retryAfterS: 60,
+    },
+  );
 }
 
 async function read(sql: TransactionSql, o: SnapshotOptions): Promise<void> {
@@ -99,7 +104,7 @@ async function stateOf(sql: TransactionSql) {
   };
 }
 
-/** The master keys that something in it is sealed under. */
+/** The master keys without which it can't be used: something in it is sealed under them, or will be. */
 async function masterKeysOf(
   sql: TransactionSql,
   tables: readonly Table[],
@@ -111,10 +116,11 @@ async function masterKeysOf(
       select distinct key_id from x3sproxy.${sql(name)} where key_id is not null`;
     for (const { key_id } of rows) used.add(key_id);
   }
-  const rows = await sql<{ key_id: string; check_value: Buffer }[]>`
-    select key_id, check_value from x3sproxy.master_keys order by created_at, key_id`;
+  const rows = await sql<{ key_id: string; check_value: Buffer; active: boolean }[]>`
+    select key_id, check_value, coalesce((to_jsonb(k) ->> 'active')::boolean, true) as active -- older schemas knew one key only
+    from x3sproxy.master_keys k order by created_at, key_id`;
   return rows
-    .filter(({ key_id }) => used.has(key_id))
+    .filter(({ key_id, active }) => active || used.has(key_id))
     .map(({ key_id, check_value }) => ({ id: key_id, check: check_value.toString("base64") }));
 }
 

@@ -1,8 +1,7 @@
 // What `x3sproxy backup` does. The service seals to a key that lives for this command alone; here the backup
 // is opened, verified to its end, and sealed again to whom it is for, so that the service never sees a passphrase. A file appears only
 // when all of it is there.
-import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import {
   ContainerError,
   isRecipient,
@@ -17,7 +16,7 @@ import {
 import { download } from "./api.ts";
 import type { Outcome } from "./command.ts";
 import { Failure } from "./failure.ts";
-import { syncFolder } from "./folder-sync.ts";
+import { writePrivateFile } from "./private-file.ts";
 import { createProgress } from "./progress.ts";
 import { readNewPassphrase } from "./prompt.ts";
 
@@ -58,52 +57,38 @@ async function whoFor({ recipient = [], passphrase }: BackupOptions): Promise<Se
 }
 
 async function save(output: string, sealedTo: SealedTo): Promise<Contents & { bytes: number }> {
-  const temporary = join(dirname(output), `.${basename(output)}.${process.pid}`);
-  const { identity, recipient } = await newIdentity();
-  const file = await open(temporary, "wx", 0o600).catch((error: unknown) => {
-    throw cannotWrite(error);
-  });
+  const { promise: whole, resolve } = Promise.withResolvers<Contents>();
+  const bytes = await writePrivateFile(output, sealedBackup(sealedTo, resolve));
+  return { ...(await whole), bytes };
+}
+
+/** Asks for a backup when it is first read; ends only after `onWhole` was told that all of it is there. Throws Failure. */
+async function* sealedBackup(
+  sealedTo: SealedTo,
+  onWhole: (contents: Contents) => void,
+): AsyncGenerator<Uint8Array> {
   const progress = createProgress("megabytes backed up");
+  let bytes = 0;
   try {
-    const answer = download("/backups", "application/octet-stream", {
-      recipients: [recipient],
-    });
+    const { identity, recipient } = await newIdentity();
+    const answer = download("/backups", "application/octet-stream", { recipients: [recipient] });
     const plain = openStream(answer, { identities: [identity] });
     // Two readers of one stream: one looks that all of it is there, one seals it again, each as fast as the slower.
     const toSeal = new TransformStream<Uint8Array, Uint8Array>();
     const reading = readVerified(plain, toSeal.writable.getWriter());
-    let bytes = 0;
-    const writing = (async () => {
-      const sealed = await sealStream(toSeal.readable, sealedTo);
-      for await (const piece of sealed as unknown as AsyncIterable<Uint8Array>) {
-        await file.write(piece).catch((error: unknown) => {
-          throw cannotWrite(error);
-        });
-        bytes += piece.length;
-        progress.report(Math.floor(bytes / 1_000_000));
-      }
-    })();
-    const [read, written] = await Promise.allSettled([reading, writing]);
-    // Each fails with the other: a file that can't be written is why the reading broke off.
-    if (written.status === "rejected" && written.reason instanceof Failure) throw written.reason;
-    if (read.status === "rejected") throw read.reason;
-    if (written.status === "rejected") throw written.reason;
-    const contents = read.value;
-    await file.sync();
-    await file.close();
-    await rename(temporary, output);
-    await syncFolder(dirname(output));
-    return { ...contents, bytes };
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await rm(temporary, { force: true });
-    if (error instanceof SealedError || error instanceof ContainerError) {
-      throw new Failure(
-        "broken_off",
-        "The backup broke off: nothing was saved. The service's log says why.",
-      );
+    reading.catch(() => undefined);
+    for await (const piece of await sealStream(toSeal.readable, sealedTo)) {
+      yield piece;
+      bytes += piece.length;
+      progress.report(Math.floor(bytes / 1_000_000));
     }
-    throw error;
+    onWhole(await reading);
+  } catch (error) {
+    if (!(error instanceof SealedError || error instanceof ContainerError)) throw error;
+    throw new Failure(
+      "broken_off",
+      "The backup broke off: nothing was saved. The service's log says why.",
+    );
   }
 }
 
@@ -125,9 +110,4 @@ async function readVerified(
     await sink.abort(error).catch(() => undefined);
     throw error;
   }
-}
-
-function cannotWrite(error: unknown): Failure {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return new Failure("not_written", `--output: the file can't be written (${code ?? "?"}).`);
 }

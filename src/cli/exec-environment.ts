@@ -12,7 +12,7 @@ export interface ExecEnvironment {
 /** What opens the service itself, or leads to what does. That it is left out goes without saying. */
 const OURS = "X3SPROXY_";
 const STORES: ReadonlySet<string> = new Set([
-  ...["DATABASE_URL", "DATABASE_URL_FILE"],
+  ...["DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD"],
   ...["REDIS_URL", "REDIS_URL_FILE"],
 ]);
 

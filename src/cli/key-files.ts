@@ -61,6 +61,9 @@ async function writeWhole(
       await file.chmod(like.mode & 0o777);
     }
     await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

@@ -35,6 +35,8 @@ Settings of the client commands:
 
 /** Runs one command line (without `node` and the script). Sets the exit status: 0 done, 1 refused or failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
+  // The environment has the master key and the database's URL in it; a diagnostic report goes to the disk.
+  process.report.excludeEnv = true;
   const program = new Command("x3sproxy")
     .description("Keeps real LLM provider keys out of agents.")
     .version(version())

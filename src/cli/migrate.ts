@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { createLog } from "../log.ts";
 import { examples, reports } from "./command.ts";
+import { exitOnSignals } from "./interruption.ts";
 
 export function addMigrateCommand(program: Command): void {
   reports(
@@ -13,6 +14,7 @@ export function addMigrateCommand(program: Command): void {
       )
       .addHelpText("after", examples("DATABASE_URL=postgres://owner@db/x3sproxy x3sproxy migrate")),
     async () => {
+      exitOnSignals();
       const config = readConfig();
       const { migrateOnly } = await import("../groundwork.ts");
       const log = createLog({ level: config.logLevel, destination: process.stderr });

@@ -1,11 +1,16 @@
 // A file that is written piece by piece and is there only once it is whole: readable by its owner alone from its first moment. Must
 // never write through a symbolic link, nor leave half of it under its name.
 import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
+import { syncFolder } from "./folder-sync.ts";
 
-/** Writes `chunks` to `path`, in place of what was there. Resolves to the number of bytes. Throws Failure. */
+/**
+ * Writes `chunks` to `path`, in place of what was there, durably. Resolves to the number of bytes. Throws Failure, which `chunks` may
+ * throw, too. Whatever interrupts it, no part of it stays.
+ */
 export async function writePrivateFile(
   path: string,
   chunks: AsyncIterable<Uint8Array>,
@@ -15,7 +20,9 @@ export async function writePrivateFile(
     throw new Failure("file_refused", `${path} is no plain file. Name a file.`);
   }
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const stopWatching = removeWhenInterrupted(temporary);
   const file = await open(temporary, "wx", 0o600).catch((error: unknown) => {
+    stopWatching();
     throw unwritable(path, error);
   });
   let bytes = 0;
@@ -26,13 +33,30 @@ export async function writePrivateFile(
     }
     await file.sync();
     await rename(temporary, path);
+    await syncFolder(dirname(path));
     return bytes;
   } catch (error) {
     await rm(temporary, { force: true });
     throw error instanceof Failure ? error : unwritable(path, error);
   } finally {
+    stopWatching();
     await file.close();
   }
+}
+
+/** A signal ends us as it would have, but not before the file is gone. Returns what ends that. */
+function removeWhenInterrupted(path: string): () => void {
+  const listeners = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
+    const listener = (): void => {
+      rmSync(path, { force: true });
+      process.kill(process.pid, signal);
+    };
+    process.once(signal, listener);
+    return { signal, listener };
+  });
+  return () => {
+    for (const { signal, listener } of listeners) process.off(signal, listener);
+  };
 }
 
 function unwritable(path: string, error: unknown): Failure {

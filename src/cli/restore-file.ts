@@ -13,6 +13,7 @@ import { readConfig } from "../config.ts";
 import { createLog } from "../log.ts";
 import type { Outcome } from "./command.ts";
 import { Failure } from "./failure.ts";
+import { exitOnSignals } from "./interruption.ts";
 import { createProgress } from "./progress.ts";
 import { readSecret } from "./prompt.ts";
 
@@ -26,6 +27,7 @@ export interface RestoreOptions {
 export async function restoreFile(path: string, options: RestoreOptions): Promise<Outcome> {
   const config = readConfig();
   const by = await openedBy(options);
+  exitOnSignals();
   const { restoreBackup } = await import("../groundwork.ts");
   const progress = createProgress("megabytes restored");
   const { restored, audit } = await restoreBackup(

@@ -8,6 +8,7 @@ import { ConfigError, StoreUnavailableError } from "../errors.ts";
 import { dial, tlsOf } from "./dial.ts";
 import { createServers, type Servers } from "./servers.ts";
 import { textArray } from "./text-array.ts";
+import { endWithConnection } from "./transactions.ts";
 
 export type Sql = postgres.Sql;
 export type TransactionSql = postgres.TransactionSql;
@@ -85,6 +86,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     socket,
   };
   const sql = postgres(plainUrl, options);
+  endWithConnection(sql);
   return {
     sql,
     destroy() {

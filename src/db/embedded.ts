@@ -61,13 +61,23 @@ export async function startEmbedded(o: {
 }): Promise<Embedded> {
   const cluster = join(o.dataDir, "postgres");
   const claim = claimDataFolder(o.dataDir);
+  let current: ChildProcess | undefined;
+  // However this process ends, unless it is killed outright, the server doesn't outlive it.
+  const endWithUs = (): void => void current?.kill("SIGINT");
+  process.once("exit", endWithUs);
+  const release = (): void => {
+    process.off("exit", endWithUs);
+    claim.release();
+  };
   try {
     const host = await prepareHost(cluster);
     await stopLeftover(cluster);
     const password = await prepareCluster(o.dataDir, cluster, host);
     const logFile = await openLog(join(o.dataDir, "postgres.log"));
-    const launch = (port: number): ChildProcess =>
-      launchServer(host, cluster, { ...SETTINGS, ...o.settings, port: String(port) }, logFile);
+    const launch = (port: number): ChildProcess => {
+      const settings = { ...SETTINGS, ...o.settings, port: String(port) };
+      return (current = launchServer(host, cluster, settings, logFile));
+    };
     const { child, port } = await startOnFreePort(launch, password).catch(
       async (error: unknown) => {
         await logFile.close();
@@ -80,11 +90,11 @@ export async function startEmbedded(o: {
       async stop() {
         await stopServer();
         await logFile.close();
-        claim.release();
+        release();
       },
     };
   } catch (error) {
-    claim.release();
+    release();
     if (error instanceof ConfigError) throw error;
     const code = codeOf(error) ?? "unknown error";
     throw new ConfigError(
@@ -179,14 +189,10 @@ function keepRunning(
     child.once("error", gone);
   };
   watch();
-  // However this process ends, unless it is killed outright, the server doesn't outlive it.
-  const endWithUs = (): void => void child.kill("SIGINT");
-  process.once("exit", endWithUs);
   return async () => {
     stopping = true;
     clearTimeout(timer);
     await stopChild(child);
-    process.off("exit", endWithUs);
   };
 }
 

@@ -15,7 +15,7 @@ export const LOCK = {
   auditPruning: 7_233_021,
   /** Taken in SQL, by x3sproxy.erase_person. */
   auditErasing: 7_233_022,
-  /** A session's: who makes a backup. */
+  /** A session's: who makes a backup, or migrates. */
   backup: 7_233_080,
   /** A transaction's: who rewraps what is sealed under another key than the active one. */
   masterKeyRotation: 7_233_017,

@@ -30,16 +30,18 @@ export function migrate(ownerUrl: string, folder: URL = SQL_FOLDER): Promise<str
     try {
       await sql`select pg_advisory_lock(${LOCK.migrations})`;
       const missing = missingOf(migrations, await appliedTo(sql));
+      // A statement that waits for a table which a backup reads would let everybody else wait behind it.
+      if (missing.length > 0) await sql`select pg_advisory_lock(${LOCK.backup})`;
       for (const migration of missing) await apply(sql, migration);
       return missing.map(({ name }) => name);
     } catch (error) {
       if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw await mayNotMakeRoles(sql);
       if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
       throw new ConfigError(
-        "the database is locked: another x3sproxy has been migrating it for a minute, or somebody holds a table",
+        "the database is locked: another x3sproxy has been migrating it or making a backup of it for a minute, or somebody holds a table",
       );
     }
-    // The lock ends with the connection.
+    // The locks end with the connection.
   });
 }
 

@@ -41,6 +41,11 @@ const assumed = z.object({
   }),
 });
 
+/** Whether nobody on the way can listen: over TLS, or on this machine. */
+export function isPrivate(url: string): boolean {
+  return /^https:|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/.test(`${url}/`);
+}
+
 /** The first that there are. Throws ConfigError when there are none, or when those that should be there can't be had. */
 export async function findCredentials(aws: AwsSettings, send: Send): Promise<AwsCredentials> {
   const { accessKeyId, secretAccessKey, sessionToken } = aws;
@@ -64,21 +69,24 @@ async function ofWebIdentity(aws: AwsSettings, send: Send): Promise<AwsCredentia
   if (roleArn === undefined) {
     throw new ConfigError("set AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE");
   }
+  const url = aws.stsEndpoint ?? `https://sts.${region ?? ""}.amazonaws.com`;
+  if (!isPrivate(url)) {
+    throw new ConfigError(
+      "AWS_ENDPOINT_URL_STS: credentials go there and come from there, so give an https URL, or one of this machine",
+    );
+  }
   const token = await readToken(aws.webIdentityTokenFile ?? "", "AWS_WEB_IDENTITY_TOKEN_FILE");
-  const { status, text } = await send(
-    aws.stsEndpoint ?? `https://sts.${region ?? ""}.amazonaws.com`,
-    {
-      method: "POST",
-      headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
-      body: new URLSearchParams({
-        Action: "AssumeRoleWithWebIdentity",
-        Version: "2011-06-15",
-        RoleArn: roleArn,
-        RoleSessionName: "x3sproxy",
-        WebIdentityToken: token,
-      }).toString(),
-    },
-  );
+  const { status, text } = await send(url, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
+    body: new URLSearchParams({
+      Action: "AssumeRoleWithWebIdentity",
+      Version: "2011-06-15",
+      RoleArn: roleArn,
+      RoleSessionName: "x3sproxy",
+      WebIdentityToken: token,
+    }).toString(),
+  });
   const parsed = status === 200 ? assumed.safeParse(parseJson(text)) : undefined;
   if (parsed?.success !== true) {
     throw new ConfigError(`AWS STS does not give the role of AWS_ROLE_ARN (status ${status})`);

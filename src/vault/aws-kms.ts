@@ -1,16 +1,18 @@
 // Master keys that AWS KMS keeps sealed: opened at start, made by KMS itself. Each is bound to an encryption context of ours, which KMS
 // asks for again and puts into its own log. Loaded only where it is used. Never logs or repeats what KMS gives.
+import { setTimeout as delay } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
 import { EnvHttpProxyAgent, fetch } from "undici";
 import { z } from "zod";
 import type { AwsSettings, Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { findCredentials, type Send } from "./aws-credentials.ts";
+import { findCredentials, isPrivate, type Send } from "./aws-credentials.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
 const CONTEXT = { service: "x3sproxy" };
 const TIMEOUT_MS = 10_000;
 const TRIES = 3;
+const RETRY_MS = 200;
 const SETTING = "X3SPROXY_MASTER_KEY_KMS";
 
 const plaintext = z.object({ Plaintext: z.base64() });
@@ -77,7 +79,7 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
     );
   }
   const url = aws.kmsEndpoint ?? `https://kms.${region}.amazonaws.com`;
-  if (!/^https:|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/.test(`${url}/`)) {
+  if (!isPrivate(url)) {
     throw new ConfigError(
       "AWS_ENDPOINT_URL_KMS: the master key comes from there, so give an https URL, or one of this machine",
     );
@@ -122,8 +124,10 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
         const parsed = schema.safeParse(parseJson(answer.text));
         if (parsed.success) return parsed.data;
       }
-      const again = answer === undefined || answer.status >= 500 || answer.status === 429;
-      if (again && tries < TRIES) continue;
+      if (tries < TRIES && mayPass(answer)) {
+        await delay(RETRY_MS * tries);
+        continue;
+      }
       throw answer === undefined ? unreachable("AWS KMS") : refused(operation, answer);
     }
   };
@@ -140,16 +144,30 @@ function unreachable(service: string): ConfigError {
   return new ConfigError(`${SETTING}: ${service} does not answer`);
 }
 
+type Answer = Awaited<ReturnType<Send>>;
+
+/** Whether the same question may be answered a moment later. KMS says with 400 that it is asked too often. */
+function mayPass(answer: Answer | undefined): boolean {
+  if (answer === undefined || answer.status >= 500 || answer.status === 429) return true;
+  return typeOf(answer) === "ThrottlingException";
+}
+
 /** Of an error's answer only its type is told: a word of AWS's, as in AccessDeniedException. */
-function refused(operation: string, { status, text }: { status: number; text: string }) {
+function typeOf({ text }: Answer): string {
   const parsed = refusal.safeParse(parseJson(text));
   const word = parsed.success ? parsed.data.__type.split("#").at(-1) : undefined;
-  const type = word !== undefined && /^\w{1,80}$/.test(word) ? word : "no reason given";
+  return word !== undefined && /^\w{1,80}$/.test(word) ? word : "no reason given";
+}
+
+function refused(operation: string, answer: Answer): ConfigError {
+  const type = typeOf(answer);
   const hint =
     type === "InvalidCiphertextException"
       ? '. Was it sealed with the encryption context {"service": "x3sproxy"}, and in this region?'
       : "";
-  return new ConfigError(`${SETTING}: AWS KMS refuses ${operation} (${status}, ${type})${hint}`);
+  return new ConfigError(
+    `${SETTING}: AWS KMS refuses ${operation} (${answer.status}, ${type})${hint}`,
+  );
 }
 
 function parseJson(text: string): unknown {

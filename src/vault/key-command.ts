@@ -1,6 +1,7 @@
 // Master keys from a command's standard output: any key service or password manager. It is run without a shell, and gets none of our
 // own settings. What it writes is bounded, and never repeated.
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import type { Readable } from "node:stream";
 import { ConfigError } from "../errors.ts";
 import { MAX_TEXT_BYTES } from "./key-text.ts";
 
@@ -62,12 +63,23 @@ function run(
           `${COMMAND_SETTING}: the command ${why}. Run it by hand to see what it says`,
         ),
       );
-    // In a process group of its own, so that whatever it starts ends with it.
-    const child = spawn(program, args, {
-      env: o.environment,
-      stdio: ["ignore", "pipe", "ignore"],
-      detached: true,
-    });
+    const notStarted = (error: unknown): void => {
+      const { code } = error as NodeJS.ErrnoException;
+      fail(`can't be started (${code ?? "unknown error"})`);
+    };
+    let child: ChildProcessByStdio<null, Readable, null>;
+    try {
+      // In a process group of its own, so that whatever it starts ends with it.
+      child = spawn(program, args, {
+        env: o.environment,
+        stdio: ["ignore", "pipe", "ignore"],
+        detached: true,
+      });
+    } catch (error) {
+      notStarted(error); // some reasons it throws, and others it emits
+      return;
+    }
+    // Also when we are ended while we wait: no signal to us reaches that group.
     const end = (): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -76,6 +88,7 @@ function run(
       }
       child.stdout.destroy();
     };
+    process.once("exit", end);
     let length = 0;
     const timer = setTimeout(() => {
       fail(`did not end within ${Math.ceil(o.timeoutMs / 1000)} s`);
@@ -90,12 +103,16 @@ function run(
       fail("writes too much to be a master key");
       end();
     });
-    child.once("error", (error: NodeJS.ErrnoException) => {
+    const ended = (): void => {
       clearTimeout(timer);
-      fail(`can't be started (${error.code ?? "unknown error"})`);
+      process.off("exit", end);
+    };
+    child.once("error", (error) => {
+      ended();
+      notStarted(error);
     });
     child.once("close", (status, signal) => {
-      clearTimeout(timer);
+      ended();
       if (status === 0) resolve(length);
       else
         fail(signal === null ? `ended with the exit status ${status}` : `was ended by ${signal}`);

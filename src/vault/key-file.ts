@@ -1,7 +1,7 @@
 // Files that hold master keys, or their sealed blobs: read when nobody else can read them too, made for their owner alone. Never quotes
 // a path that may be a key itself.
 import { randomBytes } from "node:crypto";
-import { access, constants, mkdir, open, writeFile, type FileHandle } from "node:fs/promises";
+import { access, constants, mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
 import { MAX_TEXT_BYTES } from "./key-text.ts";
 import { MASTER_KEY_BYTES } from "./master-key.ts";
@@ -26,13 +26,18 @@ export async function readKeyFile<T>(
     new ConfigError(`the master key can't be read from ${spokenName}: ${codeOf(error)}`);
   let file: FileHandle;
   try {
-    file = await open(path, constants.O_RDONLY);
+    // A pipe must not keep us waiting for somebody to write to it.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw unreadable(error);
   }
   try {
-    const { mode, uid } = await file.stat();
+    const status = await file.stat();
+    if (!status.isFile()) {
+      throw new ConfigError(`the master key can't be read: ${spokenName} names no plain file`);
+    }
+    const { mode, uid } = status;
     let warning: string | undefined;
     if ((mode & 0o077) !== 0 && modeMatters !== "never") {
       const finding = `the master key's file is open to other users (mode ${(mode & 0o777).toString(8)})`;
@@ -65,8 +70,16 @@ export async function createKeyFile(dataDir: string, path: string): Promise<void
   const bytes = randomBytes(MASTER_KEY_BYTES);
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    const text = `${bytes.toString("base64")}\n`;
-    await writeFile(path, text, { flag: "wx", mode: 0o600, flush: true });
+    const file = await open(path, "wx", 0o600);
+    try {
+      await file.writeFile(`${bytes.toString("base64")}\n`);
+      await file.sync();
+    } catch (error) {
+      await rm(path, { force: true }); // half a key is none, and would stand in the next one's way
+      throw error;
+    } finally {
+      await file.close();
+    }
     const folder = await open(dataDir, constants.O_RDONLY);
     await folder.sync().finally(() => folder.close());
   } catch (error) {

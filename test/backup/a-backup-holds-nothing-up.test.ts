@@ -50,7 +50,8 @@ it("a backup holds nothing up, is made one at a time, and is never without its e
         await assert.rejects(create(busy), { status: 503, code: "busy", retryAfterS: 60 });
       }
       await other.close();
-      stream.destroy();
+      // Nobody listens yet.
+      stream.destroy(new Error("gone"));
       await eventually(async () => (await results()).includes("broken_off"));
     },
   );
@@ -61,6 +62,7 @@ it("a backup holds nothing up, is made one at a time, and is never without its e
       const { stream } = await create();
       stream.on("error", () => undefined);
       await eventually(async () => (await results()).length === 4);
+      await eventually(() => stream.destroyed);
       assert.deepEqual(await results(), ["begun", "broken_off", "begun", "broken_off"]);
       await noSnapshot();
       const whole = await create();
@@ -80,8 +82,8 @@ it("a backup holds nothing up, is made one at a time, and is never without its e
   await t.test("a service that stops breaks it off at once", async () => {
     const stopping = open();
     const { stream } = await create(stopping);
-    stream.on("error", () => undefined);
     await stopping.close();
+    await eventually(() => stream.destroyed);
     await noSnapshot();
     await assert.rejects(create(stopping), { status: 503 });
   });

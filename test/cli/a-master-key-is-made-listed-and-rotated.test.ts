@@ -65,6 +65,19 @@ it("a file that can't be written to is named, and what is there stays", async ()
     assert.match(stderr, cases[i]?.[1] ?? /never/);
   });
   assert.equal(await readFile(file, "utf8"), "as it was\n");
+
+  // No byte of it can be written, as on a full disk.
+  const full = join(folder, "full.key");
+  const limited = spawnSync(
+    "sh",
+    ["-c", `ulimit -f 0; exec "$0" "$@"`, process.execPath, LAUNCHER].concat(
+      ...["master-key", "generate", "--output", full],
+    ),
+    { env: { PATH: process.env["PATH"], X3SPROXY_DATA_DIR: "/nowhere" }, encoding: "utf8" },
+  );
+  assert.equal(limited.status, 1);
+  assert.match(limited.stderr, /can't be written \(EFBIG\)/);
+  await assert.rejects(stat(full), { code: "ENOENT" });
 });
 
 it("to standard output it goes alone; onto a terminal only when that is asked for", async (t) => {

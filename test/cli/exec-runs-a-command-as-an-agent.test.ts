@@ -81,7 +81,7 @@ it("real keys and the service's own settings are not passed on; their names are 
   const names = [
     ...["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "MISTRAL_API_KEY", "GEMINI_API_KEY"],
     ...["X3SPROXY_MASTER_KEY", "X3SPROXY_MASTER_KEY_FILE", "X3SPROXY_REGISTRATION_TOKEN"],
-    ...["DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY"],
+    ...["DATABASE_URL", "REDIS_URL", "PGPASSWORD", "OPENAI_API_KEY"],
   ];
   const { status, stdout, stderr } = await exec(
     ["coder", ...PRINT_ENVIRONMENT],

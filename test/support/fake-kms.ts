@@ -44,11 +44,11 @@ export function signatureOf(o: {
   return hmac(key, toSign).toString("hex");
 }
 
-/** Starts one on loopback. `fail`: how many calls are answered 500 first. */
+/** Starts one on loopback. */
 export async function createFakeKms(credentials: FakeCredentials = FAKE_CREDENTIALS) {
   const wrappingKey = randomBytes(32);
   const calls: { operation: string; body: Record<string, unknown> }[] = [];
-  let fail = 0;
+  let failing = { count: 0, status: 0, type: "" };
 
   const aad = (context: unknown): Buffer => Buffer.from(JSON.stringify(context ?? {}));
   function seal(plaintext: Buffer, context: unknown): string {
@@ -112,9 +112,9 @@ export async function createFakeKms(credentials: FakeCredentials = FAKE_CREDENTI
       response.writeHead(status, { "content-type": "application/x-amz-json-1.1" });
       return response.end(JSON.stringify(it));
     };
-    if (fail > 0) {
-      fail -= 1;
-      return say(500, { __type: "KMSInternalException" });
+    if (failing.count > 0) {
+      failing.count -= 1;
+      return say(failing.status, { __type: failing.type });
     }
     const refused = refusalOf(request, body);
     if (refused !== undefined) return say(400, { __type: refused, message: "FAKE message" });
@@ -142,7 +142,8 @@ export async function createFakeKms(credentials: FakeCredentials = FAKE_CREDENTI
     calls,
     seal: (plaintext: Buffer, context: unknown = { service: "x3sproxy" }) =>
       seal(plaintext, context),
-    failNext: (count: number) => void (fail = count),
+    failNext: (count: number, how = { status: 500, type: "KMSInternalException" }) =>
+      void (failing = { count, ...how }),
     close: () => upstream.close(),
   };
 }

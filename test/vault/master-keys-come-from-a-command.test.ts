@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,6 +9,7 @@ import { commandEnvironment, readConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { loadMasterKeys } from "../../src/vault/index.ts";
 import { readFromCommand, splitCommand } from "../../src/vault/key-command.ts";
+import { LAUNCHER } from "../cli/fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { ringOf } from "./fixture.ts";
 
@@ -29,6 +31,15 @@ const refuses = (work: Promise<unknown>, message: RegExp, hidden = one) =>
     assert.match(error.message, message);
     assert.ok(!error.message.includes(hidden));
     return true;
+  });
+const gone = (pid: number) =>
+  eventually(() => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
   });
 
 test("what a command prints is read as a file of keys is", async () => {
@@ -85,6 +96,8 @@ test("a command that fails says that it did, and nothing of what it wrote", asyn
   await refuses(load(`sh '${script}'`), /exit status 3/, two);
   await refuses(load("sh -c 'kill -9 $$'"), /was ended by SIGKILL/);
   await refuses(load(one), /can't be started \(ENOENT\)/);
+  await refuses(load(`'${script}/none'`), /can't be started \(ENOTDIR\)/);
+  await refuses(load(`printf ${"x".repeat(200_000)}`), /can't be started \(E2BIG\)/);
   await refuses(
     load("true"),
     /the output of X3SPROXY_MASTER_KEY_COMMAND has the wrong length: 0 bytes/,
@@ -102,15 +115,30 @@ test("one that writes without end or never ends is ended, with all that it has s
     /did not end within 1 s/,
   );
   assert.ok(performance.now() - startMs < 20_000);
-  const pid = Number(await readFile(pids, "utf8"));
-  await eventually(() => {
-    try {
-      process.kill(pid, 0);
-      return false;
-    } catch {
-      return true;
-    }
+  await gone(Number(await readFile(pids, "utf8")));
+});
+
+test("it does not outlive a service that is ended while it waits", async () => {
+  const pids = join(folder, "waiting");
+  const service = spawn(process.execPath, [LAUNCHER, "serve"], {
+    env: {
+      ...environment,
+      ...{ X3SPROXY_DATA_DIR: folder, X3SPROXY_METRICS_ADDR: "127.0.0.1:0" },
+      DATABASE_URL: "postgres://nobody@127.0.0.1:1/none",
+      X3SPROXY_MASTER_KEY_COMMAND: `sh -c 'echo $$ > "${pids}"; exec sleep 600'`,
+    },
+    stdio: "ignore",
   });
+  const pid = await eventually(
+    async () => Number(await readFile(pids, "utf8").catch(() => "")) || undefined,
+  );
+  // The first one asks; one that comes a second later insists.
+  await eventually(() => {
+    if (service.exitCode === null) service.kill("SIGTERM");
+    return service.exitCode !== null;
+  });
+  assert.equal(service.exitCode, 1);
+  await gone(pid);
 });
 
 test("only one source is taken", () => {

@@ -87,6 +87,8 @@ test("a passing failure of KMS is tried again, a lasting one is told", async () 
   const blob = kms.seal(randomBytes(32));
   kms.failNext(2);
   assert.equal((await load(blob)).ids.length, 1);
+  kms.failNext(2, { status: 400, type: "ThrottlingException" });
+  assert.equal((await load(blob)).ids.length, 1);
   kms.failNext(3);
   await refuses(load(blob), /AWS KMS refuses Decrypt \(500, KMSInternalException\)$/);
 });
@@ -178,6 +180,13 @@ test("credentials come from the container, the instance or a web identity where 
   await refuses(
     load(blob, { ...base, AWS_CONTAINER_CREDENTIALS_FULL_URI: "http://example.com/x" }),
     /give an https URL/,
+  );
+  await refuses(
+    load(blob, {
+      ...{ ...base, ...sources["web identity"] },
+      AWS_ENDPOINT_URL_STS: "http://sts.example.com",
+    }),
+    /AWS_ENDPOINT_URL_STS: .*give an https URL/,
   );
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -104,7 +105,11 @@ test("a path that is itself a key is not repeated", async () => {
 });
 
 test("a file that can't be read is named", async () => {
-  await refuses(fromFile(folder), /can't be read from X3SPROXY_MASTER_KEY_FILE: EISDIR/);
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", ["-m", "600", pipe]);
+  for (const odd of [folder, pipe, "/dev/null"]) {
+    await refuses(fromFile(odd), /X3SPROXY_MASTER_KEY_FILE names no plain file/);
+  }
 });
 
 test("a file of our own that others can read is refused, with the way out", async () => {
