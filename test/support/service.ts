@@ -2,9 +2,10 @@
 // line. Everything that it writes to its output is kept, for the tests that search it.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +16,10 @@ import { inherited } from "./inherited.ts";
 const LAUNCHER = fileURLToPath(new URL("../../bin/x3sproxy.js", import.meta.url));
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 45_000;
+// Below those that systems give to outgoing connections, one of which could have the port before its program does; above those that
+// fetch refuses.
+const LOWEST_PORT = 11_000;
+const PORTS = 21_768;
 
 export interface CommandResult {
   readonly status: number | null;
@@ -176,8 +181,16 @@ async function untilReady(
 
 /** Ports that were free a moment ago, all different. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
+  const servers: Server[] = [];
+  while (servers.length < count) {
+    const server = createServer().listen(LOWEST_PORT + randomInt(PORTS), "127.0.0.1");
+    try {
+      await once(server, "listening");
+      servers.push(server);
+    } catch {
+      // Somebody has it.
+    }
+  }
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
