@@ -118,11 +118,12 @@ test(
 
     await t.test("an event tells all, and proves that it is in the log", async () => {
       await page.goto(`${service.adminUrl}/audit?action=agent.deploy&target=coder`);
+      const details = page.getByRole("button", { name: /^Details of agent.deploy/ });
       await eventually(async () => {
         await page.reload();
+        await details.waitFor();
         return table.getByText(/^sealed, no. \d+$/).isVisible();
       });
-      const details = page.getByRole("button", { name: /^Details of agent.deploy/ });
       await details.focus();
       await page.keyboard.press("Enter");
       const dialog = page.getByRole("dialog");

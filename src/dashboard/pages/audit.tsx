@@ -47,7 +47,7 @@ function columnsOf(onDetails: (event: AuditEvent) => void): readonly Column<Audi
       cell: ({ action, method }) => (
         <>
           <code>{action}</code>
-          {method !== null && <div className="muted">{method}</div>}
+          {method !== null && <div className="muted">{method.replace("_", " ")}</div>}
         </>
       ),
     },

@@ -8,10 +8,9 @@ import { Button } from "./button.tsx";
 import { CodeBlock } from "./copy.tsx";
 import { Modal, useKept } from "./dialog.tsx";
 import { Facts } from "./facts.tsx";
-import { describeError } from "./field.tsx";
 import { Icon } from "./icon.tsx";
 import { saveFile } from "./save-file.ts";
-import { Badge, Note, Skeleton } from "./states.tsx";
+import { Badge, ErrorNote, Skeleton } from "./states.tsx";
 
 interface EventDialogProps {
   readonly event: AuditEvent | undefined;
@@ -59,7 +58,7 @@ function Details({ event, focusProof, onProof }: DetailsProps) {
     ["Who", <Whole key="" event={event} part="actor" />],
     ["Who, by id", actor.id ?? "–"],
     ["From", event.address ?? "–"],
-    ["Proved by", event.method ?? "–"],
+    ["Proved by", event.method?.replace("_", " ") ?? "–"],
     ["On what", <Whole key="" event={event} part="target" />],
     ["On what, by id", target.id === "" ? "–" : (target.id ?? "–")],
     ["Result", <ResultBadge key="" result={event.result} />],
@@ -97,14 +96,7 @@ function Proof({ event, onBack }: { event: AuditEvent; onBack: () => void }) {
   const text = data && JSON.stringify(data, null, 2);
   return (
     <>
-      {error !== null && (
-        <Note tone="bad">
-          <p role="alert">{describeError(error)}</p>
-          <Button small onClick={() => void refetch()}>
-            Try again
-          </Button>
-        </Note>
-      )}
+      {error !== null && <ErrorNote error={error} retry={() => void refetch()} />}
       {error === null && data === undefined && (
         <p aria-busy="true">
           <Skeleton width="60%" />

@@ -7,9 +7,8 @@ import { counted, exactTime, number } from "../time.ts";
 import { Button } from "./button.tsx";
 import { CodeBlock, CopyLine } from "./copy.tsx";
 import { Modal } from "./dialog.tsx";
-import { describeError } from "./field.tsx";
 import { Icon } from "./icon.tsx";
-import { Note, Skeleton } from "./states.tsx";
+import { ErrorNote, Skeleton } from "./states.tsx";
 
 /** `params`: the filters that hold on the page. */
 export function AuditLogActions({ params }: { params: Readonly<Record<string, string>> }) {
@@ -49,16 +48,7 @@ function Checkpoint() {
     gcTime: 0,
     retry: false,
   });
-  if (error !== null) {
-    return (
-      <Note tone="bad">
-        <p role="alert">{describeError(error)}</p>
-        <Button small onClick={() => void refetch()}>
-          Try again
-        </Button>
-      </Note>
-    );
-  }
+  if (error !== null) return <ErrorNote error={error} retry={() => void refetch()} />;
   if (data === undefined) {
     return (
       <p aria-busy="true">

@@ -15,6 +15,18 @@ export function ErrorState({ error, retry }: { error: Error; retry: () => void }
   );
 }
 
+/** The same where there is room for a few lines alone, as in a dialog. */
+export function ErrorNote({ error, retry }: { error: Error; retry: () => void }) {
+  return (
+    <Note tone="bad">
+      <p role="alert">{describeError(error)}</p>
+      <Button small onClick={retry}>
+        Try again
+      </Button>
+    </Note>
+  );
+}
+
 interface EmptyProps {
   readonly title: string;
   readonly children?: ReactNode;
