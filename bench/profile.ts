@@ -44,7 +44,7 @@ const STEPS: readonly (readonly [RegExp, string])[] = [
   [/(src\/proxy\/credential-slots)/, "find and strip the credential slots"],
   [/src\/(access|ids)|lru-cache\//, "resolve and decide"],
   [/src\/vault|libsodium/, "inject"],
-  [/^requestHeaders /, "rewrite the request's headers"],
+  [/^rewriteRequest /, "rewrite the request's headers"],
   [/^(responseSection|relayHead) /, "rewrite the response's headers"],
   [/src\/proxy\/call/, "the line: call.ts"],
   [/src\/proxy\/request-body/, "gather the body"],

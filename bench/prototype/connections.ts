@@ -8,7 +8,13 @@ import type { RefusalReason } from "../../src/errors.ts";
 import { errorFields, type Log } from "../../src/log.ts";
 import { AddressRefusedError, type AddressRule } from "../../src/proxy/address-rule.ts";
 import { KEEP_ALIVE_MS } from "../../src/proxy/answer.ts";
-import { Call, type CallContext, type Verdict } from "../../src/proxy/call.ts";
+import {
+  Call,
+  type CallContext,
+  type Plan,
+  type Prepared,
+  type Verdict,
+} from "../../src/proxy/call.ts";
 import type { DeadlineClock, Waiting } from "../../src/proxy/deadlines.ts";
 import { linger, reset } from "../../src/proxy/endings.ts";
 import type { Exchange, Exchanges, Outcome } from "../../src/proxy/exchange.ts";
@@ -35,8 +41,6 @@ export interface Engine {
   readonly httpDate: () => string;
   readonly log: Log;
 }
-
-type Forward = Extract<Verdict, { kind: "forward" }>;
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 const READ_BYTES = 64 * 1024;
@@ -142,18 +146,24 @@ export class ClientConnection implements Waiting {
       log.error("request failed", { exchangeId: exchange.id, ...errorFields(error) });
       this.#refuse("internal_error");
     };
+    const proceed = (verdict: Verdict): Prepared | undefined => {
+      if (this.#exchange !== exchange || this.#state !== DECIDING) return undefined;
+      if (verdict.kind === "forward") return call.prepare();
+      if (verdict.kind === "refuse") return verdict.reason;
+      this.#fallOver();
+      return undefined;
+    };
+    const go = (prepared: Plan | RefusalReason | undefined): void => {
+      if (prepared === undefined || this.#exchange !== exchange || this.#state !== DECIDING) return;
+      if (this.#socket.isPaused()) this.#socket.resume();
+      if (typeof prepared === "string") this.#refuse(prepared);
+      else this.#forward(head, prepared, bytes, bodyAt);
+    };
     try {
-      call.decide((verdict) => {
-        if (this.#exchange !== exchange || this.#state !== DECIDING) return;
-        if (this.#socket.isPaused()) this.#socket.resume();
-        try {
-          if (verdict.kind === "refuse") this.#refuse(verdict.reason);
-          else if (verdict.kind === "forward") this.#forward(head, verdict, bytes, bodyAt);
-          else this.#fallOver();
-        } catch (error) {
-          fail(error);
-        }
-      });
+      const verdict = call.decide();
+      const prepared = verdict instanceof Promise ? verdict.then(proceed) : proceed(verdict);
+      if (prepared instanceof Promise) prepared.then(go).catch(fail);
+      else go(prepared);
     } catch (error) {
       fail(error);
     }
@@ -161,7 +171,7 @@ export class ClientConnection implements Waiting {
     if (this.#exchange === exchange && this.#state === DECIDING) this.#socket.pause();
   }
 
-  #forward(head: RequestHead, { plan }: Forward, bytes: Buffer, bodyAt: number): void {
+  #forward(head: RequestHead, plan: Plan, bytes: Buffer, bodyAt: number): void {
     const { contentLength } = head;
     const authority = this.#engine.upstreams.authorityOf(plan.origin);
     const come = bytes.length - bodyAt;
@@ -172,7 +182,9 @@ export class ClientConnection implements Waiting {
     const text =
       `${head.method} ${plan.target} HTTP/1.1\r\nhost: ${authority}\r\nconnection: keep-alive\r\n` +
       fieldLines(plan.headers) +
-      (head.method === "POST" && plan.contentLength === undefined ? "content-length: 0\r\n" : "") +
+      (head.method === "POST" && this.#call?.contentLength === undefined
+        ? "content-length: 0\r\n"
+        : "") +
       "\r\n";
     this.#origin = plan.origin;
     this.#attempts = 0;

@@ -32,6 +32,8 @@ export interface Access {
    * ended, or the address is not one of its own.
    */
   admit(grant: Grant, address: string | undefined): RefusalReason | undefined;
+  /** Whether the grant is what its token still resolves to: to be asked after a wait, and the token resolved anew when not. */
+  isCurrent(grant: Grant): boolean;
   /**
    * Has the release of one of the grant's secrets written to the audit, for a call from `address` (undefined: unknown) that began at
    * `startMs` (monotonic). Resolves to why it may not be used, or undefined: then the grant has to be resolved and looked at again,
@@ -134,6 +136,9 @@ export function createAccess(o: {
     },
     admit: ({ suspended, scope }, address) =>
       suspended ? "agent_suspended" : admissionOf(scope, address, clock.nowMs()),
+    isCurrent: (grant) =>
+      cache.get(grant.tokenHash, clock.monotonicMs()) === grant &&
+      clock.nowMs() < (grant.expiresAtMs ?? Infinity),
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
     async release(grant, secret, { address, startMs }) {

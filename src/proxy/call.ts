@@ -1,5 +1,6 @@
-// One request on its way down the line: route, token, grant, decision, injection, rewritten head. Ends in a plan to forward, in
-// a refusal, or in an answer of our own. HTTP and WebSocket share all of it.
+// One request on its way: route, token, grant, authorisation; and again, in the turn in which it is sent: grant, release, injection.
+// What is judged is the request as it was rewritten. HTTP and WebSocket share all of it. Must never give a plan that a change has
+// overtaken, and never open a key for a call that is refused.
 import type { IncomingMessage } from "node:http";
 import type { Access, CustomProvider, Grant } from "../access/index.ts";
 import { sourceAddress } from "../addresses.ts";
@@ -11,12 +12,11 @@ import {
   type CredentialScheme,
   type ErrorShape,
 } from "../providers/index.ts";
-import type { Injection, ReleasedSecret, Vault } from "../vault/index.ts";
+import type { HeldSecret, ReleasedSecret, Vault } from "../vault/index.ts";
 import { readContext } from "./context.ts";
 import { carriesForeign, findToken, stripQuery } from "./credential-slots.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Plan } from "./forward.ts";
-import { fieldValue, hasHeader, isWellFramed, requestHeaders } from "./headers.ts";
+import { fieldValue, hasHeader, isWellFramed, rewriteRequest } from "./headers.ts";
 import { checkModel } from "./model-check.ts";
 import type { BodyReader } from "./model-judge.ts";
 import { REGISTER_PATH } from "./registration.ts";
@@ -34,19 +34,32 @@ export interface CallContext {
   readonly trustedProxies: readonly Cidr[];
 }
 
+/** What is known of a call before it waits for anything of its own. */
 export type Verdict =
-  | {
-      readonly kind: "forward";
-      readonly grant: Grant;
-      readonly plan: Plan;
-      readonly subprotocolScheme: string | undefined;
-    }
+  /** It may go up, as of now: its limits come next, then `prepare`. */
+  | { readonly kind: "forward"; readonly grant: Grant }
   | { readonly kind: "own"; readonly path: string; readonly grant: Grant }
   /** A registration to be traded: its credential is another than a token. */
   | { readonly kind: "register" }
   /** An unauthenticated look whether anything is there, as some clients begin with. */
   | { readonly kind: "probe" }
   | { readonly kind: "refuse"; readonly reason: RefusalReason };
+
+/** A request as it goes up. Good in the turn of the event loop in which it was made: it holds the key. */
+export interface Plan {
+  readonly origin: string;
+  /** Path and query, raw. */
+  readonly target: string;
+  readonly headers: string[];
+  /** Where in them the credential begins. */
+  readonly injectedFrom: number;
+  /** The scheme name of a credential that stood among the WebSocket subprotocols, if one did. */
+  readonly subprotocolScheme: string | undefined;
+  /** All of a streamed body has to pass it before the last of it goes on. */
+  readonly bodyReader: BodyReader | undefined;
+}
+
+export type Prepared = Plan | RefusalReason | Promise<Plan | RefusalReason>;
 
 /** The provider of a call, built-in or of the grant's workspace. */
 interface Target {
@@ -57,7 +70,7 @@ interface Target {
 }
 
 const UNKNOWN_SHAPE: ErrorShape = "openai";
-// How often a call looks at its grant: once more for each time that a release is recorded, and a change may come in between.
+// How often a call looks at its grant before it is sent: once more for each release that is recorded, since a change may come in between.
 const MAX_LOOKS = 4;
 
 /** What of a request is known once its token is found. */
@@ -67,9 +80,27 @@ interface Found {
   readonly canonicalPath: string;
 }
 
+/** What the grant allows, and what it allows it to. */
+interface Authorised {
+  readonly grant: Grant;
+  readonly target: Target;
+  readonly secret: HeldSecret;
+  readonly found: Found;
+  /** The request without its credential, and without the key. */
+  readonly headers: string[];
+  readonly query: string | undefined;
+  readonly subprotocolScheme: string | undefined;
+  readonly bodyReader: BodyReader | undefined;
+  /** Whether the reader has begun: it reads one body once. */
+  isRead: boolean;
+}
+
 export class Call {
   readonly exchange: Exchange;
   readonly request: IncomingMessage;
+  /** The checked Content-Length, in bytes; undefined when there is none. */
+  readonly contentLength: number | undefined;
+  readonly isChunked: boolean;
   grant: Grant | undefined;
   /** Of a limit that refuses it: in how many seconds it is worth another try. */
   retryAfterS: number | undefined;
@@ -77,12 +108,16 @@ export class Call {
   #target: Target | undefined;
   #errorShape: ErrorShape = UNKNOWN_SHAPE;
   #sensitiveEndpoint: string | undefined;
+  #authorised: Authorised | undefined;
   #hasContext = false;
 
   constructor(context: CallContext, exchange: Exchange, request: IncomingMessage) {
     this.#context = context;
     this.exchange = exchange;
     this.request = request;
+    const length = fieldValue(request.rawHeaders, "content-length");
+    this.contentLength = length === undefined ? undefined : Number(length);
+    this.isChunked = hasHeader(request.rawHeaders, "transfer-encoding");
     exchange.address = sourceAddress(
       request.socket.remoteAddress,
       // Which nobody needs to look for where nobody's counts.
@@ -93,50 +128,60 @@ export class Call {
     );
   }
 
-  /** Goes down the line; calls `then` once: at once when the grant is in the cache, else later. */
-  decide(then: (verdict: Verdict) => void): void {
+  /** Decides as far as the head allows it: at once when the grant is in the cache, else later. */
+  decide(): Verdict | Promise<Verdict> {
     const { request, exchange } = this;
-    if (!isWellFramed(request.rawHeaders, request.httpVersion)) {
-      then(refuse("bad_request"));
-      return;
-    }
+    if (!isWellFramed(request.rawHeaders, request.httpVersion)) return refuse("bad_request");
     const route = findRoute(
       request.url ?? "",
       fieldValue(request.rawHeaders, "host"),
       this.#context.hostSuffix,
     );
-    if (typeof route === "string") {
-      then(refuse(route));
-      return;
-    }
+    if (typeof route === "string") return refuse(route);
     this.#learnRoute(route);
-    if (route.canonicalPath === undefined) {
-      then(refuse("bad_path"));
-      return;
-    }
+    const { canonicalPath } = route;
+    if (canonicalPath === undefined) return refuse("bad_path");
     if (exchange.method === "CONNECT" || exchange.method === "TRACE") {
-      then(refuse("method_not_allowed"));
-      return;
+      return refuse("method_not_allowed");
     }
     if (route.provider === "" && route.path === REGISTER_PATH && exchange.method === "POST") {
-      then({ kind: "register" });
-      return;
+      return { kind: "register" };
     }
     const found = findToken(request.rawHeaders, route.query);
     if (typeof found === "string") {
       const probes = found === "missing_token" && exchange.method === "HEAD" && route.path === "/";
-      then(probes && exchange.providerIsBuiltIn ? { kind: "probe" } : refuse(found));
-      return;
+      return probes && exchange.providerIsBuiltIn ? { kind: "probe" } : refuse(found);
     }
-    const { canonicalPath } = route;
     this.#hasContext = found.hasContext;
     if (found.hasIds) noteRequestIds(exchange, request.rawHeaders);
-    const verdict = this.#look({ token: found.token, route, canonicalPath }, MAX_LOOKS);
-    if (verdict instanceof Promise) {
-      void verdict.catch(() => refuse("internal_error")).then(then);
-    } else {
-      then(verdict);
-    }
+    const known = { token: found.token, route, canonicalPath };
+    const resolved = this.#context.access.resolve(found.token);
+    return resolved instanceof Promise
+      ? resolved.then((grant) => this.#verdictOf(grant, known))
+      : this.#verdictOf(resolved, known);
+  }
+
+  /**
+   * Whether what was decided is what would be decided now. To be asked after each wait, and the call to be prepared anew when not.
+   */
+  isCurrent(): boolean {
+    const { access } = this.#context;
+    const grant = this.#authorised?.grant;
+    return (
+      grant !== undefined &&
+      access.isCurrent(grant) &&
+      access.admit(grant, this.exchange.address) === undefined
+    );
+  }
+
+  /**
+   * The request to send in this turn of the event loop, or why it is refused by now: decides again what has been overtaken, judges
+   * the gathered `body`, has the release of the key recorded, and opens it. Rejects or throws what is nobody's refusal.
+   */
+  prepare(body?: Buffer): Prepared {
+    const authorised = this.#authorised;
+    if (authorised === undefined) throw new Error("a call that is prepared before its decision");
+    return this.#prepareOn(authorised, body, MAX_LOOKS);
   }
 
   /** What a refusal may say as of now. */
@@ -173,117 +218,140 @@ export class Call {
     };
   }
 
-  /** Resolves the grant and decides. In one turn of the event loop from there to the injection. */
-  #look(found: Found, left: number): Verdict | Promise<Verdict> {
-    const resolved = this.#context.access.resolve(found.token);
-    return resolved instanceof Promise
-      ? resolved.then((grant) => this.#withGrant(grant, found, left))
-      : this.#withGrant(resolved, found, left);
+  #verdictOf(resolved: Grant | RefusalReason, found: Found): Verdict {
+    if (typeof resolved === "string") return refuse(resolved);
+    const denied = this.#admit(resolved);
+    if (denied !== undefined) return refuse(denied);
+    const { route } = found;
+    if (route.provider === "") return { kind: "own", path: route.path, grant: resolved };
+    const authorised = this.#authorise(resolved, found);
+    if (typeof authorised === "string") return refuse(authorised);
+    this.#authorised = authorised;
+    return { kind: "forward", grant: resolved };
   }
 
-  #withGrant(
-    resolved: Grant | RefusalReason,
-    found: Found,
-    left: number,
-  ): Verdict | Promise<Verdict> {
-    if (typeof resolved === "string") return refuse(resolved);
+  /** Why the grant may not be used at all, or undefined: then the exchange is its agent's. */
+  #admit(grant: Grant): RefusalReason | undefined {
     const { exchange } = this;
-    const { route, canonicalPath } = found;
-    this.grant = resolved;
-    exchange.workspaceId = resolved.workspaceId;
-    exchange.agentId = resolved.agentId;
-    exchange.agent = resolved.agentName;
-    exchange.deployment = resolved.deployment;
+    this.grant = grant;
+    exchange.workspaceId = grant.workspaceId;
+    exchange.agentId = grant.agentId;
+    exchange.agent = grant.agentName;
+    exchange.deployment = grant.deployment;
     if (this.#hasContext) {
       const context = readContext(this.request.rawHeaders);
-      if (context === undefined) return refuse("bad_context");
+      if (context === undefined) return "bad_context";
       exchange.context = context;
     }
-    const stranger = this.#context.access.admit(resolved, exchange.address);
-    if (stranger !== undefined) return refuse(stranger);
-    if (route.provider === "") return { kind: "own", path: route.path, grant: resolved };
+    return this.#context.access.admit(grant, exchange.address);
+  }
+
+  /** What the grant allows of this request; opens nothing. */
+  #authorise(grant: Grant, found: Found): Authorised | RefusalReason {
+    const { exchange, request } = this;
+    const { route, canonicalPath } = found;
     if (!exchange.providerIsBuiltIn) {
-      const custom = resolved.customProviders.get(route.provider);
-      if (custom === undefined) return refuse("unknown_provider");
+      const custom = grant.customProviders.get(route.provider);
+      if (custom === undefined) return "unknown_provider";
       exchange.provider = custom.name;
       this.#target = customTarget(custom);
       // A slot of its own, known only now.
-      if (carriesForeign(this.request.rawHeaders, custom.credential.header)) {
-        return refuse("foreign_credential");
-      }
+      if (carriesForeign(request.rawHeaders, custom.credential.header)) return "foreign_credential";
     }
     const target = this.#target;
-    if (target === undefined) return refuse("unknown_provider");
+    if (target === undefined) return "unknown_provider";
     this.#sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, canonicalPath);
-    const denied = this.#context.access.decide(resolved, {
+    const denied = this.#context.access.decide(grant, {
       provider: target.name,
       method: exchange.method,
       path: canonicalPath,
       sensitiveEndpoint: this.#sensitiveEndpoint,
     });
-    if (denied !== undefined) return refuse(denied);
-    const secret = resolved.secrets.get(target.name);
-    if (secret === undefined) return refuse("no_secret");
-    if (secret.origin !== (target.origin ?? secret.origin)) return refuse("origin_changed");
-    const { released } = secret;
-    if (released === undefined) {
-      if (left === 1) return refuse("store_unavailable");
-      return this.#context.access
-        .release(resolved, secret, exchange)
-        .then((reason) => (reason === undefined ? this.#look(found, left - 1) : refuse(reason)));
-    }
-    const { models } = resolved.scope;
-    if (models === undefined) return this.#inject(resolved, target, released, route, undefined);
-    const model = checkModel({
-      request: this.request,
-      provider: target.name,
-      route: { ...route, canonicalPath },
-      allows: models,
+    if (denied !== undefined) return denied;
+    const secret = grant.secrets.get(target.name);
+    if (secret === undefined) return "no_secret";
+    if (secret.origin !== (target.origin ?? secret.origin)) return "origin_changed";
+    const { headers, subprotocolScheme } = rewriteRequest(request.rawHeaders, {
+      slot: target.credential.header,
+      httpVersion: request.httpVersion,
+      contentLength: fieldValue(request.rawHeaders, "content-length"),
     });
-    return typeof model === "string"
-      ? refuse(model)
-      : this.#inject(resolved, target, released, route, model);
+    const query = stripQuery(route.query);
+    const { models } = grant.scope;
+    const model =
+      models &&
+      checkModel({
+        provider: target.name,
+        method: exchange.method,
+        isWebSocket: exchange.websocket,
+        path: route.path,
+        canonicalPath,
+        query,
+        headers,
+        hasBody: this.isChunked || (this.contentLength ?? 0) > 0,
+        allows: models,
+      });
+    if (typeof model === "string") return model;
+    return {
+      ...{ grant, target, secret, found, headers, query, subprotocolScheme },
+      bodyReader: model,
+      isRead: false,
+    };
   }
 
-  #inject(
-    grant: Grant,
-    target: Target,
-    secret: ReleasedSecret,
-    route: Route,
-    bodyReader: BodyReader | undefined,
-  ): Verdict {
-    const { exchange, request } = this;
+  #prepareOn(before: Authorised, body: Buffer | undefined, left: number): Prepared {
+    // A reader reads one body once: a stream that is sent anew needs another.
+    if (this.isCurrent() && !(before.isRead && body === undefined)) {
+      return this.#judgeAndOpen(before, body, left);
+    }
+    const { found } = before;
+    const proceed = (resolved: Grant | RefusalReason): Prepared => {
+      if (typeof resolved === "string") return resolved;
+      const authorised = this.#admit(resolved) ?? this.#authorise(resolved, found);
+      if (typeof authorised === "string") return authorised;
+      this.#authorised = authorised;
+      return this.#judgeAndOpen(authorised, body, left);
+    };
+    const resolved = this.#context.access.resolve(found.token);
+    return resolved instanceof Promise ? resolved.then(proceed) : proceed(resolved);
+  }
+
+  #judgeAndOpen(authorised: Authorised, body: Buffer | undefined, left: number): Prepared {
+    const { bodyReader, grant, secret } = authorised;
+    if (bodyReader !== undefined && body !== undefined && !authorised.isRead) {
+      authorised.isRead = true;
+      const refusal = bodyReader.take(body) ?? bodyReader.end();
+      if (refusal !== undefined) return refusal;
+    }
+    const { released } = secret;
+    if (released !== undefined) return this.#inject(authorised, released);
+    if (left === 1) return "store_unavailable";
+    return this.#context.access
+      .release(grant, secret, this.exchange)
+      .then((reason) => reason ?? this.#prepareOn(authorised, body, left - 1));
+  }
+
+  #inject(authorised: Authorised, secret: ReleasedSecret): Plan | RefusalReason {
+    const { exchange } = this;
+    const { target, headers, query, subprotocolScheme, bodyReader } = authorised;
+    const { path } = authorised.found.route;
     exchange.secretId = secret.secretId;
     exchange.secretVersion = secret.version;
     const origin = target.origin ?? secret.origin;
-    const raw = request.rawHeaders;
-    const contentLength = fieldValue(raw, "content-length");
-    let injection: Injection;
     try {
-      injection = this.#context.vault.inject(secret, origin, target.credential);
-      const { headers, injectedFrom, subprotocolScheme } = requestHeaders(
-        raw,
-        injection,
-        request.httpVersion,
-        contentLength,
-      );
-      const query = stripQuery(route.query);
+      const injected = headers.slice();
+      this.#context.vault.inject(secret, origin, target.credential).applyTo(injected);
+      authorised.isRead = bodyReader !== undefined;
       return {
-        kind: "forward",
-        grant,
+        origin,
+        target: query === undefined ? path : `${path}?${query}`,
+        headers: injected,
+        injectedFrom: headers.length,
         subprotocolScheme,
-        plan: {
-          origin,
-          target: query === undefined ? route.path : `${route.path}?${query}`,
-          headers,
-          injectedFrom,
-          contentLength: contentLength === undefined ? undefined : Number(contentLength),
-          chunked: hasHeader(raw, "transfer-encoding"),
-          bodyReader,
-        },
+        bodyReader,
       };
     } catch (error) {
-      if (error instanceof SealError) return refuse("secret_unreadable");
+      if (error instanceof SealError) return "secret_unreadable";
       throw error;
     }
   }

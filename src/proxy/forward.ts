@@ -6,13 +6,13 @@ import type { Grant, OpenCall } from "../access/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Answer, AnswerWatcher } from "./answer.ts";
+import type { Call, Plan } from "./call.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
 import { responseSection, withoutField } from "./headers.ts";
-import type { BodyReader } from "./model-judge.ts";
 import { reflectsCredential } from "./request-ids.ts";
-import { GATHERED_BYTES, gatherBody, StreamedBody, type BodyCheck } from "./request-body.ts";
+import { gatherBody, StreamedBody, type BodyCheck, type Gathered } from "./request-body.ts";
 import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
 
@@ -21,42 +21,36 @@ export interface ForwardContext {
   readonly deadlines: Deadlines;
   readonly deadlineClock: DeadlineClock<Waiting & OpenCall>;
   readonly exchanges: Exchanges;
+  readonly gathered: Gathered;
   /** Now, as HTTP writes it (RFC 9110, 5.6.7). */
   readonly httpDate: () => string;
 }
 
-/** Everything that is decided about a request before it goes up. */
-export interface Plan {
-  readonly origin: string;
-  /** Path and query, raw. */
-  readonly target: string;
-  readonly headers: string[];
-  /** Where in them the credential begins. */
-  readonly injectedFrom: number;
-  /** The checked Content-Length, in bytes; undefined when there is none. */
-  readonly contentLength: number | undefined;
-  readonly chunked: boolean;
-  /** All of the body has to pass it before the last of it goes on. */
-  readonly bodyReader: BodyReader | undefined;
+/** How a call ends that has no answer of the upstream's: only possible while nothing of an answer has been sent. */
+export interface Ending {
+  /** Answers the client in our own name. */
+  refuse(reason: RefusalReason): void;
+  /** The same for what is nobody's refusal: it is logged. */
+  fail(error: unknown): void;
 }
-
-/** Answers the client in our own name; only possible while nothing of an answer has been sent. */
-export type Refuse = (reason: RefusalReason) => void;
 
 // A reused connection that the upstream was just closing shows within a round trip. What breaks later may have been worked on.
 const RETRY_WITHIN_MS = 1_000;
+// How often a call that waits for a connection is decided anew: once for each change that comes in between.
+const MAX_SENDINGS = 4;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher {
   connection: Connection | undefined;
   waitingAt = -1;
-  readonly grant: Grant;
   protected readonly context: ForwardContext;
+  protected readonly call: Call;
   protected readonly exchange: Exchange;
   protected readonly request: IncomingMessage;
   protected readonly response: Answer;
-  protected readonly plan: Plan;
-  protected readonly refuse: Refuse;
+  protected readonly ending: Ending;
+  /** What was sent last. */
+  protected plan: Plan | undefined;
   /** The protocol that is asked for in place of HTTP. */
   protected readonly upgrade: string | undefined;
   /** Set once: from then on nothing that the upstream does matters any more. */
@@ -64,8 +58,14 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   #controller: Dispatcher.DispatchController | undefined;
   #outcome: Outcome | undefined;
   #body: Buffer | StreamedBody | null = null;
+  #isStreamed = false;
   #gathering = false;
+  /** Bytes that are kept for it, of what all calls together may keep. */
+  #gatheredBytes = 0;
   #attempts = 0;
+  /** While it is handed to a connection: what goes up in there was decided in this turn. */
+  #isSending = false;
+  #overtaken = 0;
   /** Whether any byte of an answer has come, an interim one's included. */
   #heard = false;
   #answered = false;
@@ -78,69 +78,91 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   #progressMs: number;
   #pausedMs: number | undefined;
 
-  constructor(
-    context: ForwardContext,
-    grant: Grant,
-    exchange: Exchange,
-    request: IncomingMessage,
-    response: Answer,
-    plan: Plan,
-    refuse: Refuse,
-  ) {
+  constructor(context: ForwardContext, call: Call, response: Answer, ending: Ending) {
     this.context = context;
-    this.grant = grant;
-    this.exchange = exchange;
-    this.request = request;
+    this.call = call;
+    this.exchange = call.exchange;
+    this.request = call.request;
     this.response = response;
-    this.plan = plan;
-    this.refuse = refuse;
+    this.ending = ending;
     response.on("close", () => this.#clientClosed());
     context.deadlineClock.add(this);
     this.#progressMs = context.deadlineClock.nowMs();
   }
 
+  /** Of the call as it was last decided. */
+  get grant(): Grant {
+    const { grant } = this.call;
+    if (grant === undefined) throw new Error("a call that is forwarded without a grant");
+    return grant;
+  }
+
   /** Takes the body and sends the request. */
   start(): void {
-    const { contentLength, chunked } = this.plan;
-    if (!chunked && (contentLength === undefined || contentLength === 0)) {
+    const { contentLength, isChunked } = this.call;
+    if (!isChunked && (contentLength === undefined || contentLength === 0)) {
       this.send();
-    } else if (!chunked && contentLength !== undefined && contentLength <= GATHERED_BYTES) {
+    } else if (!isChunked && contentLength !== undefined && this.#mayGather(contentLength)) {
       this.#gathering = true;
       this.context.exchanges.pauseOwnTime(this.exchange);
       gatherBody(this.request, contentLength, this.#bodyProgress, (body) => {
         this.#gathering = false;
         this.context.exchanges.resumeOwnTime(this.exchange);
         this.#body = body;
-        if (this.over) return;
-        const { bodyReader } = this.plan;
-        const refusal = bodyReader && (bodyReader.take(body) ?? bodyReader.end());
-        if (refusal === undefined) this.send();
-        else this.#giveUp(refusal);
+        if (!this.over) this.send();
       });
     } else {
-      this.#body = new StreamedBody(this.request, this.#bodyProgress, this.#check());
+      this.#isStreamed = true;
       this.send();
     }
   }
 
+  /** Has the call decided as of now, and sends it. */
   protected send(): void {
+    this.#progressMs = this.context.deadlineClock.nowMs();
+    try {
+      const prepared = this.call.prepare(this.#body instanceof Buffer ? this.#body : undefined);
+      if (prepared instanceof Promise) prepared.then(this.#sendAs).catch(this.#failed);
+      else this.#sendAs(prepared);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  readonly #sendAs = (plan: Plan | RefusalReason): void => {
+    if (this.over) return;
+    if (typeof plan === "string") {
+      this.#giveUp(plan);
+      return;
+    }
+    this.plan = plan;
+    if (this.#isStreamed) {
+      this.#body = new StreamedBody(this.request, this.#bodyProgress, this.#check(plan));
+    }
     this.#attempts++;
     this.#progressMs = this.context.deadlineClock.nowMs();
-    const { origin, target, headers } = this.plan;
+    this.#isSending = true;
     this.context.upstreams.dispatch(
-      origin,
+      plan.origin,
       {
-        path: target,
+        path: plan.target,
         method: this.exchange.method,
-        headers,
+        headers: plan.headers,
         body: this.#body,
         ...(this.upgrade === undefined ? {} : { upgrade: this.upgrade }),
       },
       this,
     );
+    this.#isSending = false;
     // With an idle connection it has been written to it by now; without one, what follows is connecting.
     this.context.exchanges.pauseOwnTime(this.exchange);
-  }
+  };
+
+  readonly #failed = (error: unknown): void => {
+    if (this.over) return;
+    this.#abortUpstream();
+    this.ending.fail(error);
+  };
 
   /** The beginning of the answer has been handed to the client's socket. */
   answerBegan(): void {
@@ -160,6 +182,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.over) controller.abort(new Error("no longer wanted"));
+    else if (!this.#isSending && !this.call.isCurrent()) controller.abort(new OvertakenError());
   }
 
   onResponseStarted(): void {
@@ -257,6 +280,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
 
   onResponseError(_controller: unknown, error: Error): void {
     if (this.over) return;
+    if (error instanceof OvertakenError) {
+      this.#sendAnew();
+      return;
+    }
     const code = codeOf(error);
     if (!this.#answered && this.#mayRetry(code)) {
       this.#controller = undefined;
@@ -271,8 +298,9 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
 
   /** Notes the upstream's own id of the request, unless it is, or holds, the key that we sent. */
   protected noteAnswerId(id: string | undefined): void {
-    const { headers, injectedFrom } = this.plan;
-    if (id !== undefined && !reflectsCredential(id, headers, injectedFrom)) {
+    const { plan } = this;
+    if (plan === undefined || id === undefined) return;
+    if (!reflectsCredential(id, plan.headers, plan.injectedFrom)) {
       this.exchange.upstreamRequestId = id;
     }
   }
@@ -301,13 +329,31 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.#progressMs = this.context.deadlineClock.nowMs();
   };
 
-  #check(): BodyCheck | undefined {
-    const { bodyReader: reader, contentLength } = this.plan;
+  #mayGather(bytes: number): boolean {
+    if (!this.context.gathered.take(this.grant.agentId, bytes)) return false;
+    this.#gatheredBytes = bytes;
+    return true;
+  }
+
+  /** It has waited for a connection, and been overtaken: nothing of it has been written. */
+  #sendAnew(): void {
+    if (this.#body instanceof StreamedBody) this.#body.leave();
+    this.#controller = undefined;
+    this.context.exchanges.resumeOwnTime(this.exchange);
+    if (++this.#overtaken === MAX_SENDINGS) {
+      this.#giveUp("overloaded");
+      return;
+    }
+    this.#attempts--;
+    this.send();
+  }
+
+  #check({ bodyReader: reader }: Plan): BodyCheck | undefined {
     if (reader === undefined) return undefined;
     this.#isUnchecked = true;
     return {
       reader,
-      length: contentLength,
+      length: this.call.contentLength,
       onRefused: (reason) => {
         if (!this.over) this.#giveUp(reason);
       },
@@ -356,7 +402,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   /** Ends it while nothing of an answer has been sent. */
   #giveUp(reason: RefusalReason): void {
     this.#abortUpstream();
-    this.refuse(reason);
+    this.ending.refuse(reason);
   }
 
   #breakOff(outcome: Outcome): void {
@@ -373,10 +419,16 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   #clientClosed(): void {
     if (!this.over) this.#abortUpstream();
     this.context.deadlineClock.delete(this);
+    this.context.gathered.give(this.grant.agentId, this.#gatheredBytes);
     const outcome =
       this.#outcome === "completed" && !this.response.delivered
         ? "client_left"
         : (this.#outcome ?? "client_left");
     this.context.exchanges.end(this.exchange, outcome);
   }
+}
+
+/** What was decided is no longer what would be decided. */
+class OvertakenError extends Error {
+  override name = "OvertakenError";
 }

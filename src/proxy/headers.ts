@@ -1,31 +1,34 @@
 // The only code that rewrites headers: pure functions over raw pairs [name, value, name, value, …]. Strips first
 // (hop-by-hop, whatever Connection names, framing, our own, every credential slot), sets last.
-import type { Injection } from "../vault/index.ts";
 import { isCredential, stripSubprotocols } from "./credential-slots.ts";
 import { fieldName } from "./field-names.ts";
 
 const PSEUDONYM = "x3sproxy";
 
-export interface RequestHeaders {
+export interface RewrittenRequest {
   readonly headers: string[];
-  /** Where in them what was injected begins; it goes to the end. */
-  readonly injectedFrom: number;
   /** The scheme name of a credential that stood among the WebSocket subprotocols, if one did. */
   readonly subprotocolScheme: string | undefined;
 }
 
 /**
- * The header section that goes upstream (RFC 9110, 7.6). `contentLength` is the one that our parser has checked, or undefined.
- * Host is left to the upstream connection. Throws SealError when the secret does not open.
+ * The header section that goes upstream (RFC 9110, 7.6), all but the credential, which is pushed to its end. `slot`: the header that
+ * it will stand in. `contentLength`: the one that our parser has checked, or undefined. Host is left to the upstream connection.
  */
-export function requestHeaders(
+export function rewriteRequest(
   raw: readonly string[],
-  injection: Injection,
-  httpVersion: string,
-  contentLength: string | undefined,
-): RequestHeaders {
+  {
+    slot,
+    httpVersion,
+    contentLength,
+  }: {
+    readonly slot: string;
+    readonly httpVersion: string;
+    readonly contentLength: string | undefined;
+  },
+): RewrittenRequest {
   const named = connectionOptions(raw);
-  const injected = injection.names;
+  const injected = fieldName(slot).comparable;
   const headers: string[] = [];
   const subprotocols: string[] = [];
   let via = "";
@@ -34,11 +37,7 @@ export function requestHeaders(
     const value = raw[i + 1] ?? "";
     const field = fieldName(name);
     const { comparable } = field;
-    if (
-      field.isRequestDropped ||
-      named?.has(comparable) === true ||
-      injected.some((one) => fieldName(one).comparable === comparable)
-    ) {
+    if (field.isRequestDropped || named?.has(comparable) === true || comparable === injected) {
       continue;
     }
     if (comparable === "sec-websocket-protocol") subprotocols.push(value);
@@ -50,9 +49,7 @@ export function requestHeaders(
   if (kept.length > 0) headers.push("sec-websocket-protocol", kept.join(", "));
   headers.push("via", `${via}${httpVersion} ${PSEUDONYM}`);
   if (contentLength !== undefined) headers.push("content-length", contentLength);
-  const injectedFrom = headers.length;
-  injection.applyTo(headers);
-  return { headers, injectedFrom, subprotocolScheme: scheme };
+  return { headers, subprotocolScheme: scheme };
 }
 
 /** What an upstream's header section comes to. */

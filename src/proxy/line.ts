@@ -10,6 +10,7 @@ import { Call, type CallContext, type Verdict } from "./call.ts";
 import type { Connections } from "./connections.ts";
 import { discardRest, endByLinger, linger } from "./endings.ts";
 import type { Exchanges } from "./exchange.ts";
+import type { Ending } from "./forward.ts";
 import { fieldValue } from "./headers.ts";
 import { answerOwn } from "./own-endpoints.ts";
 import { rawRefusal, sendRefusal, type RefusalContext } from "./refusal.ts";
@@ -17,7 +18,7 @@ import type { Registering } from "./registration.ts";
 import { noteRequestIds } from "./request-ids.ts";
 
 /** The one step in which HTTP and WebSocket differ. */
-export type Forward = (call: Call, verdict: Extract<Verdict, { kind: "forward" }>) => void;
+export type Forward = (call: Call, ending: Ending) => void;
 
 export interface LineContext {
   readonly calls: CallContext;
@@ -41,18 +42,15 @@ export class Line {
     const exchange = exchanges.begin(request.method ?? "");
     exchange.websocket = isWebSocket;
     const call = new Call(calls, exchange, request);
+    const proceed = (verdict: Verdict): void => {
+      if (response.destroyed) exchanges.end(exchange, "client_left");
+      else this.#carryOut(call, response, verdict, forward);
+    };
     try {
-      call.decide((verdict) => {
-        if (response.destroyed) {
-          exchanges.end(exchange, "client_left");
-          return;
-        }
-        try {
-          this.#carryOut(call, response, verdict, forward);
-        } catch (error) {
-          this.#fail(call, response, error);
-        }
-      });
+      const verdict = call.decide();
+      if (verdict instanceof Promise) {
+        verdict.then(proceed).catch((error: unknown) => this.#fail(call, response, error));
+      } else proceed(verdict);
     } catch (error) {
       this.#fail(call, response, error);
     }
@@ -124,13 +122,17 @@ export class Line {
       case "own":
         this.#answerOwn(call, response, verdict);
         break;
-      case "forward":
-        if (call.grant?.limited === true) {
-          this.#enter(call, call.grant, response, () => forward(call, verdict));
-        } else {
+      case "forward": {
+        const go = (): void => {
           this.#o.exchanges.countOpen(call.exchange);
-          forward(call, verdict);
-        }
+          forward(call, {
+            refuse: (reason) => this.refuse(call, response, reason),
+            fail: (error) => this.#fail(call, response, error),
+          });
+        };
+        if (verdict.grant.limited) this.#enter(call, verdict.grant, response, go);
+        else go();
+      }
     }
   }
 
@@ -149,12 +151,11 @@ export class Line {
         exchanges.end(exchange, "client_left");
         return;
       }
-      exchanges.countOpen(exchange);
       forward();
     };
     const entered = limiter.enter(grant, exchange);
     if (entered instanceof Promise) {
-      void entered.then(proceed).catch((error: unknown) => this.#fail(call, response, error));
+      entered.then(proceed).catch((error: unknown) => this.#fail(call, response, error));
     } else {
       proceed(entered);
     }
@@ -172,11 +173,14 @@ export class Line {
     const { exchanges, registering } = this.#o;
     const { exchange, request } = call;
     noteRequestIds(exchange, request.rawHeaders);
-    registering.answer(call, response, (reason) => {
-      if (response.destroyed) exchanges.end(exchange, "client_left");
-      else if (reason === undefined) exchanges.end(exchange, "completed");
-      else this.refuse(call, response, reason);
-    });
+    registering
+      .answer(call, response)
+      .then((reason) => {
+        if (response.destroyed) exchanges.end(exchange, "client_left");
+        else if (reason === undefined) exchanges.end(exchange, "completed");
+        else this.refuse(call, response, reason);
+      })
+      .catch((error: unknown) => this.#fail(call, response, error));
   }
 
   #answerOwn(call: Call, response: Answer, own: Extract<Verdict, { kind: "own" }>): void {

@@ -1,14 +1,11 @@
 // Of a call by an agent with a list of models: where it names its model, and whether it may. What stands in its head is judged at once,
 // for what stands in its body it makes a reader. What can't be told for certain is refused.
-import type { IncomingMessage } from "node:http";
 import type { RefusalReason } from "../errors.ts";
 import { foldName, modelPlace, type FoundPlace } from "../providers/index.ts";
 import { fieldName } from "./field-names.ts";
 import { FormReader } from "./form-reader.ts";
-import { hasHeader } from "./headers.ts";
 import { JsonReader } from "./json-reader.ts";
 import { createJudge, type BodyReader, type Sought } from "./model-judge.ts";
-import type { Route } from "./route.ts";
 
 const NO_RIVALS: ReadonlySet<string> = new Set();
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE"]);
@@ -18,44 +15,41 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:; *charset="?utf-8"?)?$/
 const FORM_TYPE =
   /^multipart\/form-data *; *boundary=(?:"([\w'()+,./:=?-]{1,70})"|([\w'+.-]{1,70}))$/i;
 
-/** What is looked at of a call. `route` is a provider's, with a canonical form. */
+/** What is looked at of a call: the request as it was rewritten, nothing that does not go up. */
 export interface CheckedCall {
-  readonly request: IncomingMessage;
   readonly provider: string;
-  readonly route: Route & { readonly canonicalPath: string };
+  readonly method: string;
+  readonly isWebSocket: boolean;
+  /** Raw. */
+  readonly path: string;
+  readonly canonicalPath: string;
+  readonly query: string | undefined;
+  /** Raw pairs. */
+  readonly headers: readonly string[];
+  readonly hasBody: boolean;
   /** Of the agent's scope. */
   readonly allows: (model: string) => boolean;
 }
 
 /** Why the call is refused; or a reader that its body has to pass, the whole of it, before the last of it goes on; or undefined. */
 export function checkModel(call: CheckedCall): RefusalReason | BodyReader | undefined {
-  const { request, route, provider } = call;
-  const { rawHeaders } = request;
-  const isWebSocket = request.headers.upgrade?.toLowerCase() === "websocket";
-  const httpMethod = request.method ?? "";
-  const hasBody =
-    hasHeader(rawHeaders, "transfer-encoding") ||
-    (request.headers["content-length"] ?? "0").replace(/^0+/, "") !== "";
-  const place = modelPlace({
-    provider,
-    method: isWebSocket ? "WEBSOCKET" : httpMethod,
-    path: route.path,
-    canonicalPath: route.canonicalPath,
-  });
+  const { provider, isWebSocket, path, canonicalPath, headers, hasBody } = call;
+  const method = isWebSocket ? "WEBSOCKET" : call.method;
+  const place = modelPlace({ provider, method, path, canonicalPath });
   if (place === "unclear") return "model_unclear";
   if (place === undefined) {
-    if (isWebSocket || hasBody || !BODILESS.has(httpMethod)) return "model_unclear";
+    if (hasBody || !BODILESS.has(method)) return "model_unclear";
     // Lists are asked for by model, too; and who knows what a custom provider makes of it.
     return judgeQuery(
-      queryModel(route.query, "model", NO_RIVALS),
+      queryModel(call.query, "model", NO_RIVALS),
       createJudge(call.allows, undefined),
     );
   }
   if (place.at === "none") return undefined;
-  const heads = headsOf(rawHeaders, place);
+  const heads = headsOf(headers, place);
   if (heads === undefined) return "model_unclear";
   const judge = createJudge(call.allows, place.indirect);
-  const inQuery = queryModel(route.query, place.name, place.rivals);
+  const inQuery = queryModel(call.query, place.name, place.rivals);
   if (place.at === "query") {
     return inQuery.length === 0 ? "model_unclear" : judgeQuery(inQuery, judge);
   }

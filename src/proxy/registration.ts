@@ -21,8 +21,8 @@ const MAX_NETWORKS = 10_000;
 const CREDENTIAL = /^Bearer +(x3sreg_[A-Za-z0-9]{32})$/i;
 
 export interface Registering {
-  /** Trades and answers. Then calls `done` once: with a reason when it is to be refused, else when it has been answered. */
-  answer(call: Call, response: Answer, done: (reason?: RefusalReason) => void): void;
+  /** Trades and answers; resolves to a reason when it is to be refused. Rejects when it fails. */
+  answer(call: Call, response: Answer): Promise<RefusalReason | undefined>;
 }
 
 export function createRegistering(o: {
@@ -59,27 +59,20 @@ export function createRegistering(o: {
   }
 
   return {
-    answer(call, response, done) {
-      trade(call).then(
-        (result) => {
-          const { exchange, request } = call;
-          if (typeof result === "string") {
-            done(result);
-            return;
-          }
-          exchange.workspaceId = result.workspaceId;
-          exchange.agentId = result.agentId;
-          exchange.agent = result.agentName;
-          exchange.deployment = result.deployment;
-          exchange.status = 201;
-          // Whether the body comes that it waits to send, can't be known.
-          if (hasHeader(request.rawHeaders, "expect")) response.shouldKeepAlive = false;
-          sendJson(response, 201, describe(result, publicUrl));
-          if (!request.complete) discardRest(request);
-          done();
-        },
-        () => done("internal_error"),
-      );
+    async answer(call, response) {
+      const result = await trade(call);
+      if (typeof result === "string") return result;
+      const { exchange, request } = call;
+      exchange.workspaceId = result.workspaceId;
+      exchange.agentId = result.agentId;
+      exchange.agent = result.agentName;
+      exchange.deployment = result.deployment;
+      exchange.status = 201;
+      // Whether the body comes that it waits to send, can't be known.
+      if (hasHeader(request.rawHeaders, "expect")) response.shouldKeepAlive = false;
+      sendJson(response, 201, describe(result, publicUrl));
+      if (!request.complete) discardRest(request);
+      return undefined;
     },
   };
 }

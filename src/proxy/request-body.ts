@@ -5,8 +5,36 @@ import { Readable } from "node:stream";
 import type { RefusalReason } from "../errors.ts";
 import type { BodyReader } from "./model-judge.ts";
 
-/** Bodies of a declared length up to this many bytes are gathered. */
+/** Bodies of a declared length up to this many bytes are gathered, while there is room. */
 export const GATHERED_BYTES = 256 * 1024;
+// What all of a process's calls may keep, and each agent of that: as much again as a few hundred long prompts.
+const PROCESS_BYTES = 128 * 1024 * 1024;
+const AGENT_BYTES = PROCESS_BYTES / 8;
+
+/** Room for bodies that are gathered. What finds none streams. */
+export class Gathered {
+  readonly #byAgent = new Map<string, number>();
+  #bytes = 0;
+
+  /** Takes room for a body of a call of this agent; false: it is too long, or there is none. */
+  take(agentId: string, bytes: number): boolean {
+    if (bytes > GATHERED_BYTES || this.#bytes + bytes > PROCESS_BYTES) return false;
+    const own = (this.#byAgent.get(agentId) ?? 0) + bytes;
+    if (own > AGENT_BYTES) return false;
+    this.#byAgent.set(agentId, own);
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Gives it back, when the call has ended. */
+  give(agentId: string, bytes: number): void {
+    if (bytes === 0) return;
+    const own = (this.#byAgent.get(agentId) ?? 0) - bytes;
+    if (own > 0) this.#byAgent.set(agentId, own);
+    else this.#byAgent.delete(agentId);
+    this.#bytes -= bytes;
+  }
+}
 
 /**
  * Gathers a body of a declared, small length: the parser lets no more of it through. `done` is not called when the client leaves
@@ -62,12 +90,19 @@ export class StreamedBody extends Readable {
     this.#onProgress = onProgress;
     this.#check = check;
     this.#missing = check?.length ?? Infinity;
-    request.on("data", (chunk: Buffer) => this.#take(chunk));
-    request.on("end", () => this.#takeEnd());
-    request.on("close", () => {
-      if (!request.complete) this.destroy();
-    });
+    request.on("data", this.#take);
+    request.on("end", this.#takeEnd);
+    request.on("close", this.#requestClosed);
     request.pause();
+  }
+
+  /** Leaves the request's body to another one. Only before any of it was taken. */
+  leave(): void {
+    this.#request.pause();
+    this.#request.off("data", this.#take);
+    this.#request.off("end", this.#takeEnd);
+    this.#request.off("close", this.#requestClosed);
+    this.destroy();
   }
 
   /** Goes on reading until the check is done, whether the upstream takes it or not. */
@@ -82,7 +117,11 @@ export class StreamedBody extends Readable {
     this.#request.resume();
   }
 
-  #take(chunk: Buffer): void {
+  readonly #requestClosed = (): void => {
+    if (!this.#request.complete) this.destroy();
+  };
+
+  readonly #take = (chunk: Buffer): void => {
     const check = this.#check;
     if (this.destroyed && check === undefined) return;
     this.waitingForClient = this.#readsOn;
@@ -100,9 +139,9 @@ export class StreamedBody extends Readable {
     }
     this.#pass(chunk);
     if (isWhole) this.#passed(check);
-  }
+  };
 
-  #takeEnd(): void {
+  readonly #takeEnd = (): void => {
     this.waitingForClient = false;
     this.#onProgress(0);
     const check = this.#check;
@@ -115,7 +154,7 @@ export class StreamedBody extends Readable {
       this.#passed(check);
     }
     if (!this.destroyed && !this.#isGivenUp) this.push(null);
-  }
+  };
 
   #pass(chunk: Buffer): void {
     if (this.destroyed || this.#isGivenUp || this.push(chunk)) return;

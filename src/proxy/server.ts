@@ -24,6 +24,7 @@ import type { OpenCount } from "./open-counts.ts";
 import { providerHostSuffix } from "./route.ts";
 import { beginHandshake, Tunnel } from "./upgrade.ts";
 import { createRegistering } from "./registration.ts";
+import { Gathered } from "./request-body.ts";
 import { createUpstreams } from "./upstream.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
@@ -85,6 +86,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     deadlines: config.deadlines,
     deadlineClock,
     exchanges,
+    gathered: new Gathered(),
     httpDate: createHttpDate(clock),
   };
   const calls: CallContext = {
@@ -109,29 +111,17 @@ export function createProxy(o: ProxyOptions): Proxy {
       return;
     }
     connections.begin(response.socket, response);
-    line.handle(request, response, false, (call, { plan, grant }) => {
+    line.handle(request, response, false, (call, ending) => {
       if (waits) response.writeContinue();
-      new Forwarding(forwarding, grant, call.exchange, request, response, plan, (reason) =>
-        line.refuse(call, response, reason),
-      ).start();
+      new Forwarding(forwarding, call, response, ending).start();
     });
   };
 
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const handshake = beginHandshake(request, socket, head);
     const { response } = handshake;
-    line.handle(request, response, true, (call, { plan, grant, subprotocolScheme }) => {
-      const { exchange } = call;
-      new Tunnel(
-        forwarding,
-        grant,
-        exchange,
-        request,
-        handshake,
-        plan,
-        (reason) => line.refuse(call, response, reason),
-        subprotocolScheme,
-      ).start();
+    line.handle(request, response, true, (call, ending) => {
+      new Tunnel(forwarding, call, handshake, ending).start();
     });
   };
 

@@ -3,13 +3,13 @@ import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
-import type { Grant } from "../access/index.ts";
 import type { RefusalReason } from "../errors.ts";
 import { Answer } from "./answer.ts";
-import type { Exchange, Outcome } from "./exchange.ts";
+import type { Call } from "./call.ts";
+import type { Outcome } from "./exchange.ts";
 import { linger } from "./endings.ts";
 import { FrameTracker, GOING_AWAY_FRAME } from "./frames.ts";
-import { Forwarding, type ForwardContext, type Plan, type Refuse } from "./forward.ts";
+import { Forwarding, type Ending, type ForwardContext } from "./forward.ts";
 import { hasHeader, responseSection } from "./headers.ts";
 import { rawHead } from "./upstream-answer.ts";
 
@@ -45,28 +45,16 @@ export function beginHandshake(request: IncomingMessage, socket: Socket, head: B
 
 export class Tunnel extends Forwarding {
   protected override readonly upgrade = "websocket";
-  readonly #subprotocolScheme: string | undefined;
   readonly #early: readonly Buffer[];
   readonly #client: Socket;
   #directions: readonly Direction[] = [];
   #outcome: Outcome = "completed";
   #isGoingAway = false;
 
-  /** `subprotocolScheme`: the subprotocol to name when the client's credential stood among its subprotocols and the upstream names none. */
-  constructor(
-    context: ForwardContext,
-    grant: Grant,
-    exchange: Exchange,
-    request: IncomingMessage,
-    handshake: Handshake,
-    plan: Plan,
-    refuse: Refuse,
-    subprotocolScheme: string | undefined,
-  ) {
-    super(context, grant, exchange, request, handshake.response, plan, refuse);
-    this.#client = request.socket;
+  constructor(context: ForwardContext, call: Call, handshake: Handshake, ending: Ending) {
+    super(context, call, handshake.response, ending);
+    this.#client = call.request.socket;
     this.#early = handshake.early;
-    this.#subprotocolScheme = subprotocolScheme;
   }
 
   override start(): void {
@@ -125,7 +113,8 @@ export class Tunnel extends Forwarding {
     const { headers, requestId } = responseSection(raw);
     this.noteAnswerId(requestId);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
-    const subprotocolScheme = this.#subprotocolScheme;
+    // The client's credential stood among its subprotocols: of them it has to be told one.
+    const subprotocolScheme = this.plan?.subprotocolScheme;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {
       headers.push("Sec-WebSocket-Protocol", subprotocolScheme);
     }

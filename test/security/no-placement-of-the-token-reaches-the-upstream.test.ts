@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
 import { findToken, stripQuery } from "../../src/proxy/credential-slots.ts";
-import { requestHeaders } from "../../src/proxy/headers.ts";
+import { rewriteRequest } from "../../src/proxy/headers.ts";
 import { FOREIGN_KEY, openTarget } from "../support/attack.ts";
 import { FAKE_KEY } from "../support/data-plane.ts";
 
@@ -85,7 +85,12 @@ test("whatever is not refused goes up without the token, and with exactly one cr
         if (typeof found === "string") return;
         passed++;
         assert.equal(found.token, TOKEN);
-        const { headers } = requestHeaders(raw, injection, "1.1", undefined);
+        const { headers } = rewriteRequest(raw, {
+          slot: "x-acme-key",
+          httpVersion: "1.1",
+          contentLength: undefined,
+        });
+        injection.applyTo(headers);
         const up = `${stripQuery(queryText) ?? ""}\n${headers.join("\n")}`;
         assert.equal(up.toLowerCase().includes(TOKEN.toLowerCase()), false, up);
         assert.equal(decodedLoosely(up).includes(PROXY_TOKEN_PREFIX), false, up);

@@ -183,8 +183,9 @@ export async function openWithUpstream(
   t: TestContext,
   origin: string,
   env: Record<string, string> = {},
+  clock: Clock = systemClock,
 ): Promise<DataPlane & { token: string }> {
-  const plane = await openDataPlane(t, { env: { X3SPROXY_ORIGIN_OPENAI: origin, ...env } });
+  const plane = await openDataPlane(t, { env: { X3SPROXY_ORIGIN_OPENAI: origin, ...env }, clock });
   await plane.save("openai");
   return { ...plane, token: await plane.deploy() };
 }
