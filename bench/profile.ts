@@ -71,11 +71,9 @@ async function record(id: string, seconds: number): Promise<Profile> {
   const folder = join(site.folder, "profile");
   mkdirSync(folder);
   const startedAt = performance.now();
-  const peer = await startOwn(site, [
-    "--cpu-prof",
-    `--cpu-prof-dir=${folder}`,
-    `--cpu-prof-interval=${SAMPLE_US}`,
-  ]);
+  const peer = await startOwn(site, {
+    nodeArguments: ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${SAMPLE_US}`],
+  });
   const door = peer.door(workload.route);
   if (door === undefined) throw new Error("x3sproxy has a door");
   const events = Math.ceil((4000 + seconds * 1000) / 20);

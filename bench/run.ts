@@ -1,8 +1,8 @@
 // `npm run bench`: what the hop costs, against what people would use instead, on one machine and in one run.
 //
-//   npm run bench [-- --quick] [-- --only post-32,sse-300] [-- --peers nginx,x3sproxy] [-- --churn 30]
+//   npm run bench [-- --quick] [-- --only post-32,sse-300] [-- --peers nginx,x3sproxy] [-- --churn 30] [-- --before ../old]
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -43,6 +43,8 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     peers: { type: "string" },
     churn: { type: "string" },
+    /** Another checkout, whose x3sproxy is measured in the same rounds. */
+    before: { type: "string" },
   },
 });
 const chosen = options.only?.split(",");
@@ -54,6 +56,7 @@ const starters: Readonly<Record<PeerName, (site: Site) => Peer | Promise<Peer>>>
   nginx: startNginx,
   haproxy: startHaproxy,
   x3sproxy: (site) => startOwn(site),
+  before: (site) => startOwn(site, { name: "before", checkout: resolve(options.before ?? ROOT) }),
   "http-proxy-3": startHttpProxy3,
   portkey: startPortkey,
   dispatch: (site) => startPrototype(site, "dispatch"),
@@ -62,7 +65,11 @@ const starters: Readonly<Record<PeerName, (site: Site) => Peer | Promise<Peer>>>
 
 async function startPeers(site: Site): Promise<Map<PeerName, Peer>> {
   const asked = options.peers?.split(",");
-  const names = PEER_NAMES.filter((name) => asked?.includes(name) ?? !ONLY_WHEN_ASKED.has(name));
+  const names = PEER_NAMES.filter((name) =>
+    name === "before"
+      ? options.before !== undefined
+      : (asked?.includes(name) ?? !ONLY_WHEN_ASKED.has(name)),
+  );
   const peers = new Map<PeerName, Peer>();
   for (const name of names) peers.set(name, await starters[name](site));
   return peers;
@@ -209,6 +216,7 @@ function write(results: Results): void {
   }
   // A part, or a short run, is no new table.
   if (results.quick || chosen !== undefined || options.peers !== undefined) return;
+  if (options.before !== undefined) return;
   const { machine, at } = results;
   const head =
     `Run of ${at.slice(0, 10)} on ${machine["cores"] ?? "?"} cores of ${machine["processor"] ?? "?"}, Linux ${machine["kernel"] ?? "?"}, ` +

@@ -9,6 +9,7 @@ export const PEER_NAMES = [
   "nginx",
   "haproxy",
   "x3sproxy",
+  "before",
   "http-proxy-3",
   "portkey",
   "dispatch",
@@ -16,8 +17,12 @@ export const PEER_NAMES = [
 ] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
 
-/** Those that run only when they are asked for by name: prototypes, which nobody would use instead. */
-export const ONLY_WHEN_ASKED: ReadonlySet<PeerName> = new Set<PeerName>(["dispatch", "engine"]);
+/** Those that run only when they are asked for: prototypes, which nobody would use instead, and x3sproxy of another checkout. */
+export const ONLY_WHEN_ASKED: ReadonlySet<PeerName> = new Set<PeerName>([
+  "before",
+  "dispatch",
+  "engine",
+]);
 
 export interface Site {
   /** Temporary: configurations, logs, data. */

@@ -4,15 +4,13 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { freePorts } from "../../test/support/service.ts";
 import { REAL_KEY } from "../messages.ts";
+import { ROOT } from "../report/documents.ts";
 import { end, LOAD_CORE, PROXY_CORE, start, treeOf, type Started } from "../processes.ts";
 import type { Peer, Route, Site } from "./peer.ts";
 
-const LAUNCHER = fileURLToPath(new URL("../../bin/x3sproxy.js", import.meta.url));
 const READY_WITHIN_MS = 60_000;
-const NAME = "x3sproxy";
 
 /** The provider that stands for each route, with an origin of ours. */
 const PROVIDERS: Readonly<Record<Route, string>> = { plain: "openai", tls: "groq", h2: "together" };
@@ -31,16 +29,22 @@ export interface OwnPeer extends Peer {
   metric(name: string, labels?: string): Promise<number>;
 }
 
-/** Starts it on the site's data folder. `nodeArguments` are for Node itself (a profile). */
+/** Starts it on the site's data folder. `nodeArguments` are for Node itself (a profile); `checkout`: whose x3sproxy it is. */
 export async function startOwn(
   site: Site,
-  nodeArguments: readonly string[] = [],
+  o: {
+    readonly name?: "x3sproxy" | "before";
+    readonly checkout?: string;
+    readonly nodeArguments?: readonly string[];
+  } = {},
 ): Promise<OwnPeer> {
-  const dataDir = join(site.folder, "x3sproxy");
+  const { name = "x3sproxy", checkout = ROOT, nodeArguments = [] } = o;
+  const launcher = join(checkout, "bin/x3sproxy.js");
+  const dataDir = join(site.folder, name);
   const [proxyPort = 0, adminPort = 0, metricsPort = 0] = await freePorts(3);
-  const log = openLog(site, NAME);
+  const log = openLog(site, name);
   const startedAt = performance.now();
-  const started = start([process.execPath, ...nodeArguments, LAUNCHER, "serve"], {
+  const started = start([process.execPath, ...nodeArguments, launcher, "serve"], {
     core: PROXY_CORE,
     logFile: log,
     cwd: site.folder,
@@ -56,10 +60,10 @@ export async function startOwn(
       NODE_EXTRA_CA_CERTS: site.caFile,
     },
   });
-  await untilReady(`http://127.0.0.1:${metricsPort}/readyz`, started, site);
+  await untilReady(`http://127.0.0.1:${metricsPort}/readyz`, started, logFile(site, name));
   const startMs = performance.now() - startedAt;
-  for (const { pid, name } of treeOf(started.pid)) {
-    if (name.startsWith("postgres"))
+  for (const { pid, name: program } of treeOf(started.pid)) {
+    if (program.startsWith("postgres"))
       execFileSync("taskset", ["-apc", String(LOAD_CORE), String(pid)]);
   }
 
@@ -84,7 +88,7 @@ export async function startOwn(
   const token = await deploy("bench");
 
   return {
-    name: NAME,
+    name,
     pid: started.pid,
     webSockets: true,
     dataDir,
@@ -97,11 +101,11 @@ export async function startOwn(
     }),
     deploy,
     setSecret,
-    async metric(name, labels = "") {
+    async metric(metric, labels = "") {
       const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
       return text
         .split("\n")
-        .filter((line) => line.startsWith(name) && line.includes(labels))
+        .filter((line) => line.startsWith(metric) && line.includes(labels))
         .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
     },
     async askDatabase() {
@@ -126,7 +130,7 @@ export function logFile(site: Site, name: string): string {
   return join(site.folder, `${name}.log`);
 }
 
-async function untilReady(url: string, started: Started, site: Site): Promise<void> {
+async function untilReady(url: string, started: Started, logPath: string): Promise<void> {
   const until = performance.now() + READY_WITHIN_MS;
   while (performance.now() < until && started.child.exitCode === null) {
     const ready = await fetch(url).then(
@@ -138,6 +142,6 @@ async function untilReady(url: string, started: Started, site: Site): Promise<vo
   }
   await end(started);
   await sleep(200); // for the reader, which keeps the last of it
-  const log = readFileSync(logFile(site, NAME), "utf8");
+  const log = readFileSync(logPath, "utf8");
   throw new Error(`x3sproxy did not get ready: ${log.slice(-2000)}`);
 }

@@ -24,6 +24,7 @@ export interface Table {
 export function tablesOf(results: Results): Table[] {
   return [
     targetTable(results),
+    ...beforeTable(results),
     ...results.measured.map(workloadTable),
     ...memoryTable(results),
     ...passedOnTable(results),
@@ -75,6 +76,38 @@ function targetTable(results: Results): Table {
     columns: ["", "measured (spread)", "at least", "aim", ""],
     rows,
   };
+}
+
+/** What a change costs: each round's figures against those of the other checkout in the same round. */
+function beforeTable({ measured, openStreams }: Results): Table[] {
+  const compared = measured.filter(({ rounds }) => rounds.before && rounds.x3sproxy);
+  if (compared.length === 0) return [];
+  const against = (each: Measured, figure: Figure): string =>
+    withSpread(ratio(each, figure, "x3sproxy", "before"));
+  const bytesOf = (peer: PeerName): number[] =>
+    openStreams.filter((each) => each.peer === peer).map(({ found }) => found.bytesEach);
+  const [own, before] = [bytesOf("x3sproxy"), bytesOf("before")];
+  const memory = own.map((bytes, n) => [
+    "memory a stream",
+    withSpread(spread([bytes / (before[n] ?? NaN)])),
+    "–",
+    "–",
+  ]);
+  return [
+    {
+      title: "x3sproxy, × the other checkout's",
+      columns: ["", "CPU", "p50", "p99"],
+      rows: [
+        ...compared.map((each) => [
+          each.workload.title,
+          against(each, "cpuUs"),
+          against(each, "p50"),
+          against(each, "p99"),
+        ]),
+        ...memory,
+      ],
+    },
+  ];
 }
 
 function workloadTable(measured: Measured): Table {

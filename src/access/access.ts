@@ -138,7 +138,7 @@ export function createAccess(o: {
       suspended ? "agent_suspended" : admissionOf(scope, address, clock.nowMs()),
     isCurrent: (grant) =>
       cache.get(grant.tokenHash, clock.monotonicMs()) === grant &&
-      clock.nowMs() < (grant.expiresAtMs ?? Infinity),
+      (grant.expiresAtMs === undefined || clock.nowMs() < grant.expiresAtMs),
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
     async release(grant, secret, { address, startMs }) {

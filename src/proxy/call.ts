@@ -86,8 +86,9 @@ interface Authorised {
   readonly target: Target;
   readonly secret: HeldSecret;
   readonly found: Found;
-  /** The request without its credential, and without the key. */
+  /** The request without its credential; behind that, from its last preparation, the key. */
   readonly headers: string[];
+  readonly injectedFrom: number;
   readonly query: string | undefined;
   readonly subprotocolScheme: string | undefined;
   readonly bodyReader: BodyReader | undefined;
@@ -294,6 +295,7 @@ export class Call {
     if (typeof model === "string") return model;
     return {
       ...{ grant, target, secret, found, headers, query, subprotocolScheme },
+      injectedFrom: headers.length,
       bodyReader: model,
       isRead: false,
     };
@@ -333,20 +335,20 @@ export class Call {
 
   #inject(authorised: Authorised, secret: ReleasedSecret): Plan | RefusalReason {
     const { exchange } = this;
-    const { target, headers, query, subprotocolScheme, bodyReader } = authorised;
+    const { target, headers, injectedFrom, query, subprotocolScheme, bodyReader } = authorised;
     const { path } = authorised.found.route;
     exchange.secretId = secret.secretId;
     exchange.secretVersion = secret.version;
     const origin = target.origin ?? secret.origin;
     try {
-      const injected = headers.slice();
-      this.#context.vault.inject(secret, origin, target.credential).applyTo(injected);
+      headers.length = injectedFrom;
+      this.#context.vault.inject(secret, origin, target.credential).applyTo(headers);
       authorised.isRead = bodyReader !== undefined;
       return {
         origin,
         target: query === undefined ? path : `${path}?${query}`,
-        headers: injected,
-        injectedFrom: headers.length,
+        headers,
+        injectedFrom,
         subprotocolScheme,
         bodyReader,
       };

@@ -29,9 +29,9 @@ export interface ForwardContext {
 /** How a call ends that has no answer of the upstream's: only possible while nothing of an answer has been sent. */
 export interface Ending {
   /** Answers the client in our own name. */
-  refuse(reason: RefusalReason): void;
+  refuse(call: Call, response: Answer, reason: RefusalReason): void;
   /** The same for what is nobody's refusal: it is logged. */
-  fail(error: unknown): void;
+  fail(call: Call, response: Answer, error: unknown): void;
 }
 
 // A reused connection that the upstream was just closing shows within a round trip. What breaks later may have been worked on.
@@ -161,7 +161,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   readonly #failed = (error: unknown): void => {
     if (this.over) return;
     this.#abortUpstream();
-    this.ending.fail(error);
+    this.ending.fail(this.call, this.response, error);
   };
 
   /** The beginning of the answer has been handed to the client's socket. */
@@ -402,7 +402,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   /** Ends it while nothing of an answer has been sent. */
   #giveUp(reason: RefusalReason): void {
     this.#abortUpstream();
-    this.ending.refuse(reason);
+    this.ending.refuse(this.call, this.response, reason);
   }
 
   #breakOff(outcome: Outcome): void {

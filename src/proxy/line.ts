@@ -18,7 +18,7 @@ import type { Registering } from "./registration.ts";
 import { noteRequestIds } from "./request-ids.ts";
 
 /** The one step in which HTTP and WebSocket differ. */
-export type Forward = (call: Call, ending: Ending) => void;
+export type Forward = (call: Call) => void;
 
 export interface LineContext {
   readonly calls: CallContext;
@@ -29,7 +29,7 @@ export interface LineContext {
   readonly log: Log;
 }
 
-export class Line {
+export class Line implements Ending {
   readonly #o: LineContext;
 
   constructor(o: LineContext) {
@@ -42,17 +42,15 @@ export class Line {
     const exchange = exchanges.begin(request.method ?? "");
     exchange.websocket = isWebSocket;
     const call = new Call(calls, exchange, request);
-    const proceed = (verdict: Verdict): void => {
-      if (response.destroyed) exchanges.end(exchange, "client_left");
-      else this.#carryOut(call, response, verdict, forward);
-    };
     try {
       const verdict = call.decide();
       if (verdict instanceof Promise) {
-        verdict.then(proceed).catch((error: unknown) => this.#fail(call, response, error));
-      } else proceed(verdict);
+        verdict
+          .then((it) => this.#carryOut(call, response, it, forward))
+          .catch((error: unknown) => this.fail(call, response, error));
+      } else this.#carryOut(call, response, verdict, forward);
     } catch (error) {
-      this.#fail(call, response, error);
+      this.fail(call, response, error);
     }
   }
 
@@ -109,6 +107,10 @@ export class Line {
   }
 
   #carryOut(call: Call, response: Answer, verdict: Verdict, forward: Forward): void {
+    if (response.destroyed) {
+      this.#o.exchanges.end(call.exchange, "client_left");
+      return;
+    }
     switch (verdict.kind) {
       case "refuse":
         this.refuse(call, response, verdict.reason);
@@ -122,22 +124,14 @@ export class Line {
       case "own":
         this.#answerOwn(call, response, verdict);
         break;
-      case "forward": {
-        const go = (): void => {
-          this.#o.exchanges.countOpen(call.exchange);
-          forward(call, {
-            refuse: (reason) => this.refuse(call, response, reason),
-            fail: (error) => this.#fail(call, response, error),
-          });
-        };
-        if (verdict.grant.limited) this.#enter(call, verdict.grant, response, go);
-        else go();
-      }
+      case "forward":
+        if (verdict.grant.limited) this.#enter(call, verdict.grant, response, forward);
+        else this.#goOn(call, forward);
     }
   }
 
   /** Forwards once the limits of the agent and its workspace let the call in. */
-  #enter(call: Call, grant: Grant, response: Answer, forward: () => void): void {
+  #enter(call: Call, grant: Grant, response: Answer, forward: Forward): void {
     const { exchanges, limiter } = this.#o;
     const { exchange } = call;
     const proceed = (entered: Awaited<ReturnType<Limiter["enter"]>>): void => {
@@ -151,14 +145,19 @@ export class Line {
         exchanges.end(exchange, "client_left");
         return;
       }
-      forward();
+      this.#goOn(call, forward);
     };
     const entered = limiter.enter(grant, exchange);
     if (entered instanceof Promise) {
-      entered.then(proceed).catch((error: unknown) => this.#fail(call, response, error));
+      entered.then(proceed).catch((error: unknown) => this.fail(call, response, error));
     } else {
       proceed(entered);
     }
+  }
+
+  #goOn(call: Call, forward: Forward): void {
+    this.#o.exchanges.countOpen(call.exchange);
+    forward(call);
   }
 
   #answerProbe({ exchange, request }: Call, response: Answer): void {
@@ -180,7 +179,7 @@ export class Line {
         else if (reason === undefined) exchanges.end(exchange, "completed");
         else this.refuse(call, response, reason);
       })
-      .catch((error: unknown) => this.#fail(call, response, error));
+      .catch((error: unknown) => this.fail(call, response, error));
   }
 
   #answerOwn(call: Call, response: Answer, own: Extract<Verdict, { kind: "own" }>): void {
@@ -193,7 +192,8 @@ export class Line {
     this.#o.exchanges.end(exchange, "completed");
   }
 
-  #fail(call: Call, response: Answer, error: unknown): void {
+  /** The same for what is nobody's refusal, which the log tells of. */
+  fail(call: Call, response: Answer, error: unknown): void {
     this.#o.log.error("request failed", { exchangeId: call.exchange.id, ...errorFields(error) });
     this.refuse(call, response, "internal_error");
   }

@@ -111,17 +111,17 @@ export function createProxy(o: ProxyOptions): Proxy {
       return;
     }
     connections.begin(response.socket, response);
-    line.handle(request, response, false, (call, ending) => {
+    line.handle(request, response, false, (call) => {
       if (waits) response.writeContinue();
-      new Forwarding(forwarding, call, response, ending).start();
+      new Forwarding(forwarding, call, response, line).start();
     });
   };
 
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const handshake = beginHandshake(request, socket, head);
     const { response } = handshake;
-    line.handle(request, response, true, (call, ending) => {
-      new Tunnel(forwarding, call, handshake, ending).start();
+    line.handle(request, response, true, (call) => {
+      new Tunnel(forwarding, call, handshake, line).start();
     });
   };
 
