@@ -42,6 +42,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    slashedNames: ["/api/*/models/{name}"], // openai/gpt-5: the openai package encodes what it is given
     ...openrouter,
     probe: probe("/api/v1/key"), // its models are listed for everybody
     client: {
@@ -60,6 +61,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "openai",
     keyPattern: /^gsk_/,
     sensitiveEndpoints: [],
+    slashedNames: ["/openai/*/models/{name}"], // openai/gpt-oss-120b
     ...groq,
     probe: probe("/openai/v1/models"),
     client: { baseUrlVariable: "GROQ_BASE_URL", keyVariable: "GROQ_API_KEY", basePath: "" },
@@ -78,6 +80,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "clusters", method: "*", paths: ["/*/compute/clusters/**"] },
       { name: "deployment-secrets", method: "*", paths: ["/*/deployments/secrets/**"] },
     ],
+    slashedNames: ["/*/models/{name}", "/*/supported-models/{name}"], // meta-llama/…
     ...together,
     probe: probe("/v1/models"),
     client: {
@@ -99,6 +102,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "users", method: "*", paths: ["/*/accounts/*/users/**"] }, // .../apiKeys, .../apiKeys:delete
       { name: "secrets", method: "*", paths: ["/*/accounts/*/secrets/**"] },
     ],
+    slashedNames: ["/inference/*/models/{name}"], // accounts/fireworks/models/…
     ...fireworks,
     probe: probe("/inference/v1/models"),
     client: {
@@ -118,6 +122,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "huggingface",
     keyPattern: /^hf_/,
     sensitiveEndpoints: [],
+    slashedNames: ["/*/models/{name}", "/hf-inference/models/{name}/pipeline/*"], // meta-llama/…
     ...huggingface,
     probe: null, // the router lists its models for everybody
     client: { baseUrlVariable: undefined, keyVariable: "HF_TOKEN", basePath: "/v1" },

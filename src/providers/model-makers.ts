@@ -113,6 +113,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         paths: ["/batch/**", "/$rpc/**", "/google.ai.generativelanguage.*/**"],
       },
     ],
+    slashedNames: ["/*/openai/models/{name}"], // models/gemini-…, as its list has them
     ...gemini,
     probe: {
       path: "/v1beta/models",

@@ -14,6 +14,11 @@ const SLOT_PARAMETERS: ReadonlySet<string> = new Set([
   "token",
   "accesstoken",
   "oauthtoken",
+  "bearertoken", // Google, as the one before
+  "apitoken",
+  "authtoken",
+  "idtoken",
+  "clientsecret",
   "authorization",
   "singleusetoken", // ElevenLabs, as the next one
   "conversationsignature",
@@ -23,7 +28,31 @@ const SLOT_PARAMETERS: ReadonlySet<string> = new Set([
   "xamzcredential", // a presigned URL of AWS
   "xamzsignature",
   "xamzsecuritytoken",
+  "xamzs3sessiontoken",
+  "awsaccesskeyid", // the same, older
+  "xgoogcredential", // a signed URL of Google
+  "xgoogsignature",
+  "googleaccessid",
 ]);
+
+/**
+ * Query parameters by which a server takes another method, other headers or another body than the request has, in the same spelling.
+ * cloud.google.com/apis/docs/system-parameters has the first two; frameworks take the others.
+ */
+const OVERRIDES: ReadonlySet<string> = new Set([
+  "httpmethod",
+  "httpheaders",
+  "httpmethodoverride",
+  "methodoverride",
+  "xhttpmethod",
+  "xhttpmethodoverride",
+  "xmethodoverride",
+  "xoriginalmethod",
+  "xoriginalurl",
+  "xrewriteurl",
+]);
+/** Those that are one only with what stands before: Google's content type and body, and `_method` (PHP writes a dot as `_`). */
+const MARKED_OVERRIDE = /^ *(?:\$(?:ct|req)|[^a-z0-9]+method)[^a-z0-9]*$/;
 
 // Captured, so that splitting keeps it. Some servers still take a semicolon for an ampersand.
 const SEPARATOR = /([&;])/;
@@ -82,7 +111,10 @@ export function findToken(
     for (const { credential } of readSubprotocols(subprotocols)) finder.offer(credential ?? "");
   }
   if (query !== undefined) {
-    for (const parameter of query.split(SEPARATOR)) finder.offer(credentialOf(parameter) ?? "");
+    for (const parameter of query.split(SEPARATOR)) {
+      if (isOverride(parameter)) return "bad_query";
+      finder.offer(credentialOf(parameter) ?? "");
+    }
   }
   return finder.result(hasContext, hasIds);
 }
@@ -163,8 +195,23 @@ function credentialOf(parameter: string): string | undefined {
   const value = equals < 0 ? "" : decoded(parameter.slice(equals + 1));
   if (holdsAgentToken(value)) return value;
   if (holdsAgentToken(text)) return text;
-  const name = equals < 0 ? text : decoded(parameter.slice(0, equals));
-  return SLOT_PARAMETERS.has(name.toLowerCase().replace(/[^a-z0-9]/g, "")) ? value : undefined;
+  return SLOT_PARAMETERS.has(lettersOf(nameOf(parameter))) ? value : undefined;
+}
+
+/** Refused rather than left out: without it, the call would be another one than its client means. */
+function isOverride(parameter: string): boolean {
+  const name = nameOf(parameter);
+  return OVERRIDES.has(lettersOf(name)) || MARKED_OVERRIDE.test(name);
+}
+
+/** A parameter's name in lower case, decoded twice, as behind two servers that each decode. */
+function nameOf(parameter: string): string {
+  const equals = parameter.indexOf("=");
+  return decoded(decoded(equals < 0 ? parameter : parameter.slice(0, equals))).toLowerCase();
+}
+
+function lettersOf(name: string): string {
+  return name.replace(/[^a-z0-9]/g, "");
 }
 
 function decoded(text: string): string {

@@ -100,6 +100,7 @@ export class Line {
       agent: undefined,
       environment: undefined,
       sensitiveEndpoint: undefined,
+      namedProvider: undefined,
       dashboardUrl: calls.dashboardUrl,
       retryAfterS: undefined,
     };
