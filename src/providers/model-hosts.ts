@@ -18,7 +18,8 @@ const BEARER = { header: "authorization", scheme: "Bearer" } as const;
 const FAL_KEY = { header: "authorization", scheme: "Key" } as const;
 
 export const MODEL_HOSTS: readonly ProviderDefinition[] = [
-  // openrouter.ai/docs/api-reference, .../guides/overview/auth/management-api-keys and .../oauth; its typescript-sdk.
+  // openrouter.ai/docs/api-reference, .../oauth/exchange-a-workload-identity-token, .../vault/list-workspace-secrets,
+  // .../guides/overview/auth/management-api-keys and .../oauth; its typescript-sdk.
   {
     name: "openrouter",
     title: "OpenRouter",
@@ -30,6 +31,8 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     sensitiveEndpoints: [
       { name: "api-keys", method: "*", paths: ["/api/*/keys/**", "/api/*/auth/keys/**"] },
       { name: "provider-keys", method: "*", paths: ["/api/*/byok/**"] },
+      { name: "oauth", method: "*", paths: ["/api/*/oauth/**"] },
+      { name: "vault", method: "*", paths: ["/api/*/vault/**"] },
       {
         name: "organization-admin",
         method: "*",
@@ -149,10 +152,16 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
           "/openai/*/realtime/sessions/**",
           "/openai/*/realtime/transcription_sessions/**",
           "/openai/*/realtime/translations/client_secrets/**",
+          "/api/projects/*/openai/realtime/client_secrets/**",
+          "/api/projects/*/openai/realtime/sessions/**",
           "/api/projects/*/openai/*/realtime/client_secrets/**",
+          "/api/projects/*/openai/*/realtime/sessions/**",
+          "/api/projects/*/openai/*/realtime/transcription_sessions/**",
+          "/api/projects/*/openai/*/realtime/translations/client_secrets/**",
         ],
       },
-      // .../ai-services/authentication (issueToken), the Speech avatar's relay token, the Face service's session tokens.
+      // .../ai-services/authentication (issueToken), the Speech avatar's relay token, the Face service's session tokens, and the tokens by
+      // which another resource copies a model (DocumentModelCopyAuthorization, Content Understanding's grantCopyAuthorization).
       {
         name: "access-tokens",
         method: "*",
@@ -161,6 +170,10 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
           "/cognitiveservices/avatar/relay/token/**",
           "/tts/cognitiveservices/avatar/relay/token/**",
           "/face/*/detectliveness*/**",
+          "/documentintelligence/*:authorizecopy",
+          "/formrecognizer/*:authorizecopy",
+          "/formrecognizer/*/custom/models/copyauthorization",
+          "/contentunderstanding/analyzers/*:grantcopyauthorization",
         ],
       },
       // .../ai-foundry/reference/foundry-project: connections with their credentials, storage credentials of a dataset.
