@@ -170,10 +170,10 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
           "/cognitiveservices/avatar/relay/token/**",
           "/tts/cognitiveservices/avatar/relay/token/**",
           "/face/*/detectliveness*/**",
-          "/documentintelligence/*:authorizecopy",
-          "/formrecognizer/*:authorizecopy",
+          "/documentintelligence/*authorizecopy",
+          "/formrecognizer/*authorizecopy",
           "/formrecognizer/*/custom/models/copyauthorization",
-          "/contentunderstanding/analyzers/*:grantcopyauthorization",
+          "/contentunderstanding/analyzers/*grantcopyauthorization",
         ],
       },
       // .../ai-foundry/reference/foundry-project: connections with their credentials, storage credentials of a dataset.

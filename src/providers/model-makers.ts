@@ -260,11 +260,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       {
         name: "agent-settings",
         method: "GET",
-        paths: [
-          "/*/convai/agents/*",
-          "/*/convai/agents/*/branches/*/merge-preview",
-          "/*/convai/agents/*/branches/*/rebase-preview",
-        ],
+        paths: ["/*/convai/agents/*", "/*/convai/agents/*/branches/*/*-preview"],
       },
       { name: "agent-changes", method: "PATCH", paths: ["/*/convai/agents/*"] },
       // With the token and the headers that the agent sends to the server.

@@ -7,12 +7,12 @@ const BEGINS_A_PATH =
   /^(?:v\d[a-z\d]*|api|chat|models|messages|responses|completions|embeddings)$/i;
 const LONGEST_TYPED = 20;
 
-/** A sentence about `asked`, which stands where a provider's name belongs and is none; undefined: nothing is near it. */
-export function providerHint(asked: string): string | undefined {
+/** A sentence and a space about `asked`, which stands where a provider's name belongs and is none; empty: nothing is near it. */
+export function providerHint(asked: string | undefined): string {
+  if (asked === undefined || asked.length > LONGEST_TYPED) return "";
   if (BEGINS_A_PATH.test(asked)) {
-    return "Here the provider's own path comes first: put the provider's name before it.";
+    return "Here the provider's own path comes first: put the provider's name before it. ";
   }
-  if (asked.length > LONGEST_TYPED) return undefined;
   const typed = asked.toLowerCase();
   let nearest: string | undefined;
   // Of a short name, two letters are too much of it.
@@ -24,7 +24,7 @@ export function providerHint(asked: string): string | undefined {
       nearest = name;
     }
   }
-  return nearest === undefined ? undefined : `Is "${nearest}" meant?`;
+  return nearest === undefined ? "" : `Is "${nearest}" meant? `;
 }
 
 /** Letters to be put in, left out, changed, or swapped with the next one (the optimal string alignment distance). */

@@ -73,11 +73,7 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
     case "unknown_provider":
       return {
         status: 404,
-        message: [
-          "There is no provider of this name.",
-          ...(c.namedProvider === undefined ? [] : [providerHint(c.namedProvider) ?? []].flat()),
-          "The path begins with a provider's name, as in /openai/v1/responses.",
-        ].join(" "),
+        message: `There is no provider of this name. ${providerHint(c.namedProvider)}The path begins with a provider's name, as in /openai/v1/responses.`,
       };
     case "bad_context":
       return {
