@@ -42,10 +42,11 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
 
 /**
  * Families of the same: gateways write them for what stands behind, which believes them, and take new ones without a word. Envoy's
- * internal headers, IIS and Azure App Service (`arr`, `waws`, `ms-…`), Next.js, App Engine, API Gateway's adapters, load balancers' logins.
+ * internal headers, IIS and Azure App Service (`arr`, `waws`, `ms-…`), Next.js, App Engine, API Gateway's adapters, load balancers' logins,
+ * and what Google's upload server hands on as a header of its own.
  */
 const REWRITES =
-  /^x-(?:forwarded|envoy-|original-|rewrite-|http-|arr-|waws-|middleware-|invoke-|appengine-|apigateway-|accel-|ms-(?:client-principal|token-)|amzn-oidc-|goog-(?:iap-|authenticated-user-))/;
+  /^x-(?:forwarded|envoy-|original-|rewrite-|http-|arr-|waws-|middleware-|invoke-|appengine-|apigateway-|accel-|ms-(?:client-principal|token-)|amzn-oidc-|goog-(?:iap-|authenticated-user-|upload-header-(?!content-)))/;
 
 /** State and routing of the upstream's own host, which would be wrong or harmful at ours. */
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);

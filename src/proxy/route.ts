@@ -76,7 +76,8 @@ export function namedProvider(
   const absolute = ABSOLUTE_FORM.exec(target);
   const authority = absolute === null ? host : absolute[1];
   const named = hostSuffix === undefined ? undefined : providerInHost(authority, hostSuffix);
-  return named ?? firstSegment(withOneSlash(target.slice(absolute?.[0].length ?? 0)));
+  const path = target.slice(absolute?.[0].length ?? 0).replace(/\?.*$/s, "");
+  return named ?? firstSegment(withOneSlash(path));
 }
 
 function routeTo(
@@ -98,8 +99,10 @@ function withOneSlash(path: string): string {
   return path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
 }
 
+/** Of a path without its query. */
 function firstSegment(path: string): string {
-  return /^\/([^/?]*)/.exec(path)?.[1] ?? "";
+  const end = path.indexOf("/", 1);
+  return end < 0 ? path.slice(1) : path.slice(1, end);
 }
 
 function providerInHost(authority: string | undefined, suffix: string): string | undefined {
