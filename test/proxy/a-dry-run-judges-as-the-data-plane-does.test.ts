@@ -63,7 +63,17 @@ const calls: fc.Arbitrary<Call[]> = fc.array(
   { minLength: 60, maxLength: 60 },
 );
 
-const ruleSegment = fc.constantFrom("v1", "files", "models", "*", "**", "file-*", "messages", "x", "arn:*");
+const ruleSegment = fc.constantFrom(
+  "v1",
+  "files",
+  "models",
+  "*",
+  "**",
+  "file-*",
+  "messages",
+  "x",
+  "arn:*",
+);
 const rule = fc
   .tuple(
     fc.constantFrom("", "", "", "!"),
