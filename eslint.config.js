@@ -23,6 +23,7 @@ const FLOORS = [
     "listen",
     "certificate",
     "addresses",
+    "path-readings",
   ],
   ["db"],
   ["providers", "audit"],

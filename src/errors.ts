@@ -6,6 +6,7 @@ export type RefusalReason =
   // the request itself
   | "bad_request"
   | "bad_path"
+  | "bad_query"
   | "headers_too_large"
   | "method_not_allowed"
   | "expectation_failed"

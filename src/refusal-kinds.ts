@@ -21,6 +21,7 @@ export type RefusalKind =
 export const REFUSAL_KINDS: Readonly<Record<RefusalReason, RefusalKind>> = {
   bad_request: "request",
   bad_path: "request",
+  bad_query: "request",
   headers_too_large: "request",
   method_not_allowed: "request",
   expectation_failed: "request",

@@ -362,6 +362,7 @@ export class ClientConnection implements Waiting {
       agent: undefined,
       environment: undefined,
       sensitiveEndpoint: undefined,
+      namedProvider: undefined,
       dashboardUrl: this.#engine.calls.dashboardUrl,
       retryAfterS: undefined,
     };

@@ -1,5 +1,6 @@
 // Rules on method and path: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` takes away.
 // Compared on the canonical path (proxy/path.ts), so no spelling of a path gets past one.
+import { isAmbivalent, pathReadings } from "../path-readings.ts";
 import { matchesGlob, matchesSegments } from "./glob.ts";
 
 interface Rule {
@@ -12,7 +13,10 @@ interface Rule {
 }
 
 export interface PathRules {
-  /** `path`: the provider's own, canonical. Some rule has to allow the call, and none may deny it. */
+  /**
+   * `path`: the provider's own, canonical. Some rule has to allow the call, and none may deny it, in each reading of the path: which one
+   * the server behind takes is not known.
+   */
   allow(method: string, provider: string, path: string): boolean;
 }
 
@@ -43,18 +47,22 @@ export function compileRules(texts: readonly string[]): PathRules {
     }
     return found;
   };
+  const allowOne = (method: string, provider: string, path: string): boolean => {
+    const segments = path === "/" ? [] : path.slice(1).split("/");
+    let allowed = false;
+    for (const rule of rulesFor(provider)) {
+      if (allowed && !rule.denies) continue;
+      if (!takes(rule.method, method) || !matchesSegments(rule.segments, segments)) continue;
+      if (rule.denies) return false;
+      allowed = true;
+    }
+    return allowed;
+  };
   return {
-    allow(method, provider, path) {
-      const segments = path === "/" ? [] : path.slice(1).split("/");
-      let allowed = false;
-      for (const rule of rulesFor(provider)) {
-        if (allowed && !rule.denies) continue;
-        if (!takes(rule.method, method) || !matchesSegments(rule.segments, segments)) continue;
-        if (rule.denies) return false;
-        allowed = true;
-      }
-      return allowed;
-    },
+    allow: (method, provider, path) =>
+      isAmbivalent(path)
+        ? pathReadings(path).every((reading) => allowOne(method, provider, reading))
+        : allowOne(method, provider, path),
   };
 }
 

@@ -101,6 +101,11 @@ export interface ProviderDefinition {
   /** What only this provider's keys look like, where that is documented and stable: to tell a misplaced key by. */
   readonly keyPattern: RegExp | undefined;
   readonly sensitiveEndpoints: readonly SensitiveEndpoint[];
+  /**
+   * Lower-case paths whose segment `{name}` is a name that may have a slash in it, which SDKs encode. `*` is another segment. None:
+   * an encoded slash is refused.
+   */
+  readonly slashedNames?: readonly string[];
   readonly models: ModelFacts;
   readonly uses: ProviderUses;
   /** Null: there is no such call, or it asks for rights that a good key may not have. */

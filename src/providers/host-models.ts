@@ -126,7 +126,7 @@ export const huggingface: Facts = {
   },
   uses: {
     chat: ["POST /v1/chat/completions", "POST /v1/responses"],
-    embeddings: ["POST /hf-inference/models/*/*/pipeline/feature-extraction"],
+    embeddings: ["POST /hf-inference/models/**/pipeline/feature-extraction"],
     files: [],
   },
 };
@@ -205,8 +205,8 @@ export const bedrock: Facts = {
   },
   uses: {
     chat: [
-      "POST /model/*/converse",
-      "POST /model/*/converse-stream",
+      "POST /model/**/converse",
+      "POST /model/**/converse-stream",
       "POST /v1/chat/completions",
       "POST /v1/responses",
       "POST /openai/v1/chat/completions",

@@ -6,6 +6,7 @@ import { MODEL_HOSTS } from "./model-hosts.ts";
 import { MODEL_MAKERS } from "./model-makers.ts";
 import { createModelPlaces, type FindModelPlace } from "./model-places.ts";
 import { createSensitiveEndpoints } from "./sensitive-endpoints.ts";
+import { createSlashedNames } from "./slashed-names.ts";
 
 export type {
   ClientSettings,
@@ -29,13 +30,21 @@ export const builtInProviders: ReadonlyMap<string, ProviderDefinition> = new Map
 
 /**
  * The sensitive endpoint that a call hits, as `<provider>:<name>`, or undefined; always undefined for a custom provider.
- * `canonicalPath` is decoded and lower-case, without empty segments or a trailing slash. HEAD counts as GET.
+ * `canonicalPath` is decoded and lower-case, without empty segments or a trailing slash. HEAD counts as GET. When readings of the path
+ * hit different ones it is all of their names, which nobody can be allowed.
  */
 export const sensitiveEndpoint: (
   provider: string,
   method: string,
   canonicalPath: string,
 ) => string | undefined = createSensitiveEndpoints(PROVIDERS);
+
+/**
+ * Whether each segment of a canonical path that holds an encoded slash is a name that may: of this provider's, or a resource name of
+ * AWS at any.
+ */
+export const mayHoldSlashes: (provider: string, canonicalPath: string) => boolean =
+  createSlashedNames(PROVIDERS);
 
 /** Where a call names its model. */
 export const modelPlace: FindModelPlace = createModelPlaces(PROVIDERS);

@@ -18,7 +18,8 @@ const BEARER = { header: "authorization", scheme: "Bearer" } as const;
 const FAL_KEY = { header: "authorization", scheme: "Key" } as const;
 
 export const MODEL_HOSTS: readonly ProviderDefinition[] = [
-  // openrouter.ai/docs/api-reference, .../guides/overview/auth/management-api-keys and .../oauth; its typescript-sdk.
+  // openrouter.ai/docs/api-reference, .../oauth/exchange-a-workload-identity-token, .../vault/list-workspace-secrets,
+  // .../guides/overview/auth/management-api-keys and .../oauth; its typescript-sdk.
   {
     name: "openrouter",
     title: "OpenRouter",
@@ -30,6 +31,8 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     sensitiveEndpoints: [
       { name: "api-keys", method: "*", paths: ["/api/*/keys/**", "/api/*/auth/keys/**"] },
       { name: "provider-keys", method: "*", paths: ["/api/*/byok/**"] },
+      { name: "oauth", method: "*", paths: ["/api/*/oauth/**"] },
+      { name: "vault", method: "*", paths: ["/api/*/vault/**"] },
       {
         name: "organization-admin",
         method: "*",
@@ -42,6 +45,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
         ],
       },
     ],
+    slashedNames: ["/api/*/models/{name}"], // openai/gpt-5: the openai package encodes what it is given
     ...openrouter,
     probe: probe("/api/v1/key"), // its models are listed for everybody
     client: {
@@ -60,6 +64,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "openai",
     keyPattern: /^gsk_/,
     sensitiveEndpoints: [],
+    slashedNames: ["/openai/*/models/{name}"], // openai/gpt-oss-120b
     ...groq,
     probe: probe("/openai/v1/models"),
     client: { baseUrlVariable: "GROQ_BASE_URL", keyVariable: "GROQ_API_KEY", basePath: "" },
@@ -78,6 +83,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "clusters", method: "*", paths: ["/*/compute/clusters/**"] },
       { name: "deployment-secrets", method: "*", paths: ["/*/deployments/secrets/**"] },
     ],
+    slashedNames: ["/*/models/{name}", "/*/supported-models/{name}"], // meta-llama/…
     ...together,
     probe: probe("/v1/models"),
     client: {
@@ -99,6 +105,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       { name: "users", method: "*", paths: ["/*/accounts/*/users/**"] }, // .../apiKeys, .../apiKeys:delete
       { name: "secrets", method: "*", paths: ["/*/accounts/*/secrets/**"] },
     ],
+    slashedNames: ["/inference/*/models/{name}"], // accounts/fireworks/models/…
     ...fireworks,
     probe: probe("/inference/v1/models"),
     client: {
@@ -118,6 +125,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     errorShape: "huggingface",
     keyPattern: /^hf_/,
     sensitiveEndpoints: [],
+    slashedNames: ["/*/models/{name}", "/hf-inference/models/{name}/pipeline/*"], // meta-llama/…
     ...huggingface,
     probe: null, // the router lists its models for everybody
     client: { baseUrlVariable: undefined, keyVariable: "HF_TOKEN", basePath: "/v1" },
@@ -144,10 +152,16 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
           "/openai/*/realtime/sessions/**",
           "/openai/*/realtime/transcription_sessions/**",
           "/openai/*/realtime/translations/client_secrets/**",
+          "/api/projects/*/openai/realtime/client_secrets/**",
+          "/api/projects/*/openai/realtime/sessions/**",
           "/api/projects/*/openai/*/realtime/client_secrets/**",
+          "/api/projects/*/openai/*/realtime/sessions/**",
+          "/api/projects/*/openai/*/realtime/transcription_sessions/**",
+          "/api/projects/*/openai/*/realtime/translations/client_secrets/**",
         ],
       },
-      // .../ai-services/authentication (issueToken), the Speech avatar's relay token, the Face service's session tokens.
+      // .../ai-services/authentication (issueToken), the Speech avatar's relay token, the Face service's session tokens, and the tokens by
+      // which another resource copies a model (DocumentModelCopyAuthorization, Content Understanding's grantCopyAuthorization).
       {
         name: "access-tokens",
         method: "*",
@@ -156,6 +170,10 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
           "/cognitiveservices/avatar/relay/token/**",
           "/tts/cognitiveservices/avatar/relay/token/**",
           "/face/*/detectliveness*/**",
+          "/documentintelligence/*authorizecopy",
+          "/formrecognizer/*authorizecopy",
+          "/formrecognizer/*/custom/models/copyauthorization",
+          "/contentunderstanding/analyzers/*grantcopyauthorization",
         ],
       },
       // .../ai-foundry/reference/foundry-project: connections with their credentials, storage credentials of a dataset.

@@ -39,6 +39,12 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         method: "*",
         paths: ["/*/tunnels/*/reveal_token", "/*/tunnels/*/rotate_token"],
       },
+      // Links by which whoever holds one acts for the user.
+      {
+        name: "user-profile-links",
+        method: "*",
+        paths: ["/*/user_profiles/*/enrollment_url", "/*/user_profiles/*/action_urls"],
+      },
     ],
     ...anthropic,
     probe: {
@@ -113,6 +119,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
         paths: ["/batch/**", "/$rpc/**", "/google.ai.generativelanguage.*/**"],
       },
     ],
+    slashedNames: ["/*/openai/models/{name}"], // models/gemini-…, as its list has them
     ...gemini,
     probe: {
       path: "/v1beta/models",
@@ -125,7 +132,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       basePath: "",
     },
   },
-  // docs.mistral.ai/api; its SDK reads no base URL from the environment (mistralai/client-ts).
+  // docs.mistral.ai/api, .../api/endpoint/beta/admin/api-keys, and mistralai/client-ts for the paths; its SDK reads no base URL from the environment (mistralai/client-ts).
   {
     name: "mistral",
     title: "Mistral",
@@ -138,8 +145,12 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       {
         name: "connector-credentials",
         method: "*",
-        paths: ["/*/connectors/*/*/credentials/**"],
+        paths: ["/*/connectors/*/*/credentials/**", "/*/connectors/*/auth_url"],
       },
+      // Its parameter fetch_customer_data asks for the connector's secrets.
+      { name: "connector-secrets", method: "GET", paths: ["/*/connectors/*"] },
+      { name: "service-accounts", method: "*", paths: ["/*/service-accounts/**"] },
+      { name: "organization-admin", method: "*", paths: ["/api/admin/**"] },
       { name: "client-sessions", method: "*", paths: ["/*/client/sessions/**"] },
     ],
     ...mistral,
@@ -180,7 +191,8 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     },
     client: { baseUrlVariable: undefined, keyVariable: "XAI_API_KEY", basePath: "/v1" },
   },
-  // docs.cohere.com/reference/about; CO_API_URL is read by the Python SDK. No endpoint there makes or shows keys.
+  // docs.cohere.com/reference/about, .../reference/oauthauthorize-connector; CO_API_URL is read by the Python SDK. No endpoint there
+  // makes or shows keys.
   {
     name: "cohere",
     title: "Cohere",
@@ -189,7 +201,10 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     credential: BEARER,
     errorShape: "cohere",
     keyPattern: undefined,
-    sensitiveEndpoints: [],
+    sensitiveEndpoints: [
+      // A link by which whoever holds it lets a connector in.
+      { name: "connector-links", method: "*", paths: ["/*/connectors/*/oauth/authorize"] },
+    ],
     ...cohere,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: "CO_API_URL", keyVariable: "CO_API_KEY", basePath: "" },
@@ -238,8 +253,18 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
           "/*/convai/conversation/get_signed_url",
           "/*/convai/conversation/token",
           "/*/convai/agents/*/link",
+          "/*/convai/twilio/register-call", // its TwiML has the call's token
         ],
       },
+      // The answers have the agent's settings, shareable_token among them.
+      {
+        name: "agent-settings",
+        method: "GET",
+        paths: ["/*/convai/agents/*", "/*/convai/agents/*/branches/*/*-preview"],
+      },
+      { name: "agent-changes", method: "PATCH", paths: ["/*/convai/agents/*"] },
+      // With the token and the headers that the agent sends to the server.
+      { name: "mcp-servers", method: "*", paths: ["/*/convai/mcp-servers/**"] },
       { name: "service-accounts", method: "*", paths: ["/*/service-accounts/**"] },
       { name: "workspace-admin", method: "*", paths: ["/*/workspace/**", "/*/workspaces/**"] },
       { name: "workspace-secrets", method: "*", paths: ["/*/convai/secrets/**"] },

@@ -40,8 +40,8 @@ interface Places {
   readonly plain: ReadonlyMap<string, FoundPlace>;
 }
 
-// A slash within a segment (of an ARN) while the path is compared as one text.
-const INNER_SLASH = "\0";
+// A slash within a segment (of an ARN, say), as canonical paths have it.
+const INNER_SLASH = "%2f";
 
 const CUSTOM = compile({ places: [json(["/**"])], rivals: [] });
 
@@ -58,11 +58,14 @@ export function createModelPlaces(
     const segments = path
       .split("/")
       .filter((segment) => segment !== "")
-      .map((segment) => decodeURIComponent(segment));
+      .map((segment) => decodeURIComponent(segment).replaceAll("/", INNER_SLASH));
+    const text = `/${segments.join("/")}`;
     // In what way ever the canonical form differs, but for capitals: a server might find another name than we do.
-    if (`/${segments.join("/")}`.toLowerCase() !== canonicalPath) return "unclear";
-    const text = `/${segments.map((segment) => segment.replaceAll("/", INNER_SLASH)).join("/")}`;
-    return findIn(places.inOrder, method, text);
+    if (text.toLowerCase() !== canonicalPath) return "unclear";
+    const found = findIn(places.inOrder, method, text);
+    if (!text.includes(INNER_SLASH)) return found;
+    const split = findIn(places.inOrder, method, text.replaceAll(INNER_SLASH, "/"));
+    return split === undefined || split.inPath === found?.inPath ? found : "unclear";
   };
 }
 

@@ -1,4 +1,5 @@
 // Recognises calls that mint or list credentials. The lists stand in the provider rows; here is only how they match.
+import { isAmbivalent, pathReadings } from "../path-readings.ts";
 import type { ProviderDefinition } from "./definition.ts";
 
 interface Rule {
@@ -39,12 +40,20 @@ export function createSensitiveEndpoints(
   }
   return (provider, method, canonicalPath) => {
     const matcher = matchers.get(provider);
-    if (matcher === undefined || !matcher.any.test(canonicalPath)) return undefined;
-    const asked = method === "HEAD" ? "GET" : method;
-    return matcher.rules.find(
-      (rule) => (rule.method === "*" || rule.method === asked) && rule.path.test(canonicalPath),
-    )?.name;
+    if (matcher === undefined) return undefined;
+    if (!isAmbivalent(canonicalPath)) return find(matcher, method, canonicalPath);
+    const names = new Set(pathReadings(canonicalPath).map((path) => find(matcher, method, path)));
+    names.delete(undefined);
+    return names.size === 0 ? undefined : [...names].join(" and ");
   };
+}
+
+function find({ any, rules }: Matcher, method: string, path: string): string | undefined {
+  if (!any.test(path)) return undefined;
+  const asked = method === "HEAD" ? "GET" : method;
+  return rules.find(
+    (rule) => (rule.method === "*" || rule.method === asked) && rule.path.test(path),
+  )?.name;
 }
 
 function compile(paths: readonly string[]): RegExp {

@@ -22,7 +22,7 @@ import type { BodyReader } from "./model-judge.ts";
 import { REGISTER_PATH } from "./registration.ts";
 import type { RefusalContext } from "./refusal.ts";
 import { noteRequestIds } from "./request-ids.ts";
-import { findRoute, type Route } from "./route.ts";
+import { findRoute, namedProvider, type Route } from "./route.ts";
 
 export interface CallContext {
   readonly access: Access;
@@ -194,9 +194,15 @@ export class Call {
       agent: this.grant?.agentName,
       environment: this.grant?.environment,
       sensitiveEndpoint: this.#sensitiveEndpoint,
+      namedProvider: this.#target === undefined ? this.#namedProvider() : undefined,
       dashboardUrl: this.#context.dashboardUrl,
       retryAfterS: this.retryAfterS,
     };
+  }
+
+  #namedProvider(): string {
+    const { url = "", rawHeaders } = this.request;
+    return namedProvider(url, fieldValue(rawHeaders, "host"), this.#context.hostSuffix);
   }
 
   #learnRoute(route: Route): void {

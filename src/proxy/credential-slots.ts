@@ -14,6 +14,11 @@ const SLOT_PARAMETERS: ReadonlySet<string> = new Set([
   "token",
   "accesstoken",
   "oauthtoken",
+  "bearertoken", // Google, as the one before
+  "apitoken",
+  "authtoken",
+  "idtoken",
+  "clientsecret",
   "authorization",
   "singleusetoken", // ElevenLabs, as the next one
   "conversationsignature",
@@ -23,7 +28,31 @@ const SLOT_PARAMETERS: ReadonlySet<string> = new Set([
   "xamzcredential", // a presigned URL of AWS
   "xamzsignature",
   "xamzsecuritytoken",
+  "xamzs3sessiontoken",
+  "awsaccesskeyid", // the same, older
+  "xgoogcredential", // a signed URL of Google
+  "xgoogsignature",
+  "googleaccessid",
 ]);
+
+/**
+ * Query parameters by which a server takes another method, other headers or another body than the request has, in the same spelling.
+ * cloud.google.com/apis/docs/system-parameters has the first two; frameworks take the others.
+ */
+const OVERRIDES: ReadonlySet<string> = new Set([
+  "httpmethod",
+  "httpheaders",
+  "httpmethodoverride",
+  "methodoverride",
+  "xhttpmethod",
+  "xhttpmethodoverride",
+  "xmethodoverride",
+  "xoriginalmethod",
+  "xoriginalurl",
+  "xrewriteurl",
+]);
+/** Those that are one only with what stands before: Google's content type and body, and `_method` (PHP writes a dot as `_`). */
+const MARKED_OVERRIDE = /^(?: *\$(?:ct|req)|[^a-z0-9]+method)[^a-z0-9]*$/;
 
 // Captured, so that splitting keeps it. Some servers still take a semicolon for an ampersand.
 const SEPARATOR = /([&;])/;
@@ -82,7 +111,14 @@ export function findToken(
     for (const { credential } of readSubprotocols(subprotocols)) finder.offer(credential ?? "");
   }
   if (query !== undefined) {
-    for (const parameter of query.split(SEPARATOR)) finder.offer(credentialOf(parameter) ?? "");
+    for (const parameter of query.split(/[&;]/)) {
+      const name = nameOf(parameter);
+      const letters = lettersOf(name);
+      // Refused rather than left out: without it, the call would be another one than its client means.
+      if (OVERRIDES.has(letters) || MARKED_OVERRIDE.test(name)) return "bad_query";
+      const credential = credentialOf(parameter, letters);
+      if (credential !== undefined) finder.offer(credential);
+    }
   }
   return finder.result(hasContext, hasIds);
 }
@@ -93,7 +129,7 @@ export function stripQuery(query: string | undefined): string | undefined {
   let separator = "";
   for (const part of query?.split(SEPARATOR) ?? []) {
     if (part === "&" || part === ";") separator = part;
-    else if (credentialOf(part) === undefined) {
+    else if (credentialOf(part, lettersOf(nameOf(part))) === undefined) {
       kept = kept === undefined ? part : kept + separator + part;
     }
   }
@@ -156,15 +192,27 @@ function withoutScheme(value: string): string {
   return password.join(":") || user;
 }
 
-/** What a query parameter carries when it is a slot, by its name or by what it holds. */
-function credentialOf(parameter: string): string | undefined {
+/** What a query parameter carries when it is a slot, by the letters of its name or by what it holds. */
+function credentialOf(parameter: string, letters: string): string | undefined {
   const text = decoded(parameter);
   const equals = parameter.indexOf("=");
   const value = equals < 0 ? "" : decoded(parameter.slice(equals + 1));
   if (holdsAgentToken(value)) return value;
   if (holdsAgentToken(text)) return text;
-  const name = equals < 0 ? text : decoded(parameter.slice(0, equals));
-  return SLOT_PARAMETERS.has(name.toLowerCase().replace(/[^a-z0-9]/g, "")) ? value : undefined;
+  return SLOT_PARAMETERS.has(letters) ? value : undefined;
+}
+
+/** A parameter's name in lower case, decoded twice, as behind two servers that each decode; of `key[0]` or `key%3D`, `key`. */
+function nameOf(parameter: string): string {
+  const equals = parameter.indexOf("=");
+  const raw = equals < 0 ? parameter : parameter.slice(0, equals);
+  const name = decoded(decoded(raw)).toLowerCase();
+  const end = /.[[=]/s.exec(name)?.index;
+  return end === undefined ? name : name.slice(0, end + 1);
+}
+
+function lettersOf(name: string): string {
+  return name.replace(/[^a-z0-9]/g, "");
 }
 
 function decoded(text: string): string {

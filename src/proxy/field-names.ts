@@ -22,17 +22,31 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   "trailer",
   "forwarded",
   "x-real-ip",
-  // Rules judge the host, method and path that stand in the request's head, so none of these may say otherwise.
+  // Rules judge the host, method and path that stand in the request's head, so none of these may say otherwise, and none of REWRITES.
   "x-host",
-  "x-http-host-override",
-  "x-http-method",
-  "x-http-method-override",
+  "x-host-override",
+  "x-matched-path", // Vercel
   "x-method-override",
-  "x-original-host",
-  "x-original-uri",
-  "x-original-url",
-  "x-rewrite-url",
+  "x-ms-original-url", // Azure
+  "x-fal-target-url",
+  // Whom a gateway says that it has let in, or from where.
+  "client-cert", // RFC 9440, as the next one
+  "client-cert-chain",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "cf-connecting-ipv6",
+  "x-endpoint-api-userinfo", // Google
 ]);
+
+/**
+ * Families of the same: gateways write them for what stands behind, which believes them, and take new ones without a word. Envoy's
+ * internal headers, IIS and Azure App Service (`arr`, `waws`, `ms-…`), Next.js, App Engine, API Gateway's adapters, load balancers' logins,
+ * and what Google's upload server hands on as a header of its own.
+ */
+const REWRITES =
+  /^x-(?:forwarded|envoy-|original-|rewrite-|http-|arr-|waws-|middleware-|invoke-|appengine-|apigateway-|accel-|ms-(?:client-principal|token-)|amzn-oidc-|goog-(?:iap-|authenticated-user-|upload-header-(?!content-)))/;
 
 /** State and routing of the upstream's own host, which would be wrong or harmful at ours. */
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);
@@ -73,7 +87,11 @@ const SLOTS: ReadonlySet<string> = new Set([
   "x-goog-api-key",
   "xi-api-key",
   "ocp-apim-subscription-key", // Azure, beside api-key
+  "x-firerouter-fireworks-key", // Fireworks, beside Authorization
 ]);
+
+/** So do these: x-fireworks-api-key and x-anthropic-api-key at Fireworks, x-serverless-authorization at Google, x-ms-authorization… */
+const SLOT_ENDING = /(?:^|-)(?:api-?key|authorization)$/;
 
 /** Can carry a credential past us, and no provider's API wants them from an agent: dropped unread. */
 const UNREAD: ReadonlySet<string> = new Set([
@@ -81,6 +99,10 @@ const UNREAD: ReadonlySet<string> = new Set([
   "cookie2",
   "proxy-authorization",
   "x-amz-security-token",
+  "x-amz-s3session-token",
+  "x-ms-authorization-auxiliary",
+  "x-goog-iam-authorization-token",
+  "x-goog-iam-authority-selector",
 ]);
 
 /** No spelling of ours goes up, whatever stands around it or between its parts. */
@@ -88,12 +110,11 @@ const OWN_NAME = "x3sproxy";
 const OWN_PREFIX = "x3sproxy-";
 const CONTEXT_PREFIX = "x3sproxy-context-";
 const CONTEXT_NAME = /^[a-z0-9-]{1,32}$/;
-const FORWARDED_PREFIX = "x-forwarded";
 
 export interface FieldName {
   /** Lower-case, as HTTP compares it (RFC 9110, 5.1). */
   readonly lower: string;
-  /** The same with `_` as `-`, since behind a CGI-like interface they are the same: what our lists compare. */
+  /** The same with `-` for all but letters and digits, since behind a CGI-like interface they are the same: what our lists compare. */
   readonly comparable: string;
   readonly isHopByHop: boolean;
   /** Of a request: never goes upstream, whatever it holds. Slots aside. */
@@ -132,30 +153,33 @@ export function fieldName(name: string): FieldName {
 
 function classify(name: string): FieldName {
   const lower = name.toLowerCase();
-  const comparable = lower.replaceAll("_", "-");
+  const comparable = lower.replace(/[^a-z0-9]/g, "-");
   const isHopByHop = HOP_BY_HOP.has(comparable);
+  const isUnread = UNREAD.has(comparable);
+  const isRequestDropped =
+    isHopByHop ||
+    REQUEST_DROPPED.has(comparable) ||
+    REWRITES.test(comparable) ||
+    comparable.includes(OWN_NAME);
   return {
     lower,
     comparable,
     isHopByHop,
-    isRequestDropped:
-      isHopByHop ||
-      REQUEST_DROPPED.has(comparable) ||
-      comparable.includes(OWN_NAME) ||
-      comparable.startsWith(FORWARDED_PREFIX),
+    isRequestDropped,
     isResponseDropped:
       isHopByHop || RESPONSE_DROPPED.has(comparable) || comparable.startsWith(OWN_PREFIX),
     isTelling: TELLING.has(comparable),
     requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
     isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),
-    isSlot: SLOTS.has(comparable),
-    isUnread: UNREAD.has(comparable),
-    contextName: contextNameOf(comparable),
+    isSlot:
+      SLOTS.has(comparable) || (SLOT_ENDING.test(comparable) && !isUnread && !isRequestDropped),
+    isUnread,
+    contextName: contextNameOf(lower.replaceAll("_", "-")),
   };
 }
 
-function contextNameOf(comparable: string): string | undefined {
-  if (!comparable.startsWith(CONTEXT_PREFIX)) return undefined;
-  const name = comparable.slice(CONTEXT_PREFIX.length);
+function contextNameOf(dashed: string): string | undefined {
+  if (!dashed.startsWith(CONTEXT_PREFIX)) return undefined;
+  const name = dashed.slice(CONTEXT_PREFIX.length);
   return CONTEXT_NAME.test(name) ? name : "";
 }

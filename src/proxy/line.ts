@@ -96,6 +96,7 @@ export class Line implements Ending {
       agent: undefined,
       environment: undefined,
       sensitiveEndpoint: undefined,
+      namedProvider: undefined,
       dashboardUrl: calls.dashboardUrl,
       retryAfterS: undefined,
     };

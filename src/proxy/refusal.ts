@@ -3,8 +3,9 @@
 import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { RefusalReason } from "../errors.ts";
 import { errorBody, type ErrorShape } from "../providers/index.ts";
+import { providerHint } from "./provider-hint.ts";
 
-/** What a refusal's words may name. All of it comes from our own tables or from the agent's own grant. */
+/** What a refusal's words are made of. What they name comes from our own tables or from the agent's own grant. */
 export interface RefusalContext {
   readonly exchangeId: string;
   readonly errorShape: ErrorShape;
@@ -13,6 +14,8 @@ export interface RefusalContext {
   readonly agent: string | undefined;
   readonly environment: string | undefined;
   readonly sensitiveEndpoint: string | undefined;
+  /** What stands where a provider's name belongs, when it is none: to tell which is meant, never to be shown. */
+  readonly namedProvider: string | undefined;
   readonly dashboardUrl: string;
   /** Of a limit: in how many seconds it is worth another try. */
   readonly retryAfterS: number | undefined;
@@ -42,7 +45,13 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
       return {
         status: 400,
         message:
-          "The request's path is ambiguous: dot segments, encoded slashes, backslashes, double encodings, control characters, fragments and tokens are not allowed in it.",
+          "The request's path is ambiguous: dot segments, backslashes, double encodings, control characters, fragments and tokens are not allowed in it, and encoded slashes only in names of models at the provider's own paths for them.",
+      };
+    case "bad_query":
+      return {
+        status: 400,
+        message:
+          "The request's query has a parameter that would make a server take another method, other headers or another body than the request has, such as $httpMethod or _method. Send the request as it is meant.",
       };
     case "headers_too_large":
       return { status: 431, message: "The request's header section is too large." };
@@ -64,8 +73,7 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
     case "unknown_provider":
       return {
         status: 404,
-        message:
-          "There is no provider of this name. The path begins with a provider's name, as in /openai/v1/responses.",
+        message: `There is no provider of this name. ${providerHint(c.namedProvider)}The path begins with a provider's name, as in /openai/v1/responses.`,
       };
     case "bad_context":
       return {

@@ -48,27 +48,61 @@ export function findRoute(
   }
   if (authority !== undefined && !AUTHORITY.test(authority)) return "bad_request";
   const question = rest.indexOf("?");
-  const path = question < 0 ? rest : rest.slice(0, question);
+  const asked = question < 0 ? rest : rest.slice(0, question);
   const query = question < 0 ? undefined : rest.slice(question + 1);
   // A fragment has no place in a target: what stands behind it, one server reads and another does not.
-  const canonical = target.includes("#") ? undefined : canonicalPath(path);
-  if (path.startsWith(OWN_PREFIX)) return { provider: "", path, canonicalPath: canonical, query };
+  const isPlain = !target.includes("#");
   const named = hostSuffix === undefined ? undefined : providerInHost(authority, hostSuffix);
+  const path = named === undefined ? withOneSlash(asked) : asked;
+  if (path.startsWith(OWN_PREFIX)) return routeTo("", path, query, isPlain);
   if (named !== undefined) {
-    if (!PROVIDER_NAME.test(named)) return "unknown_provider";
-    return { provider: named, path, canonicalPath: canonical, query };
+    return PROVIDER_NAME.test(named) ? routeTo(named, path, query, isPlain) : "unknown_provider";
   }
-  const end = path.indexOf("/", 1);
-  const provider = end < 0 ? path.slice(1) : path.slice(1, end);
+  const provider = firstSegment(path);
   if (provider === "") return "not_found";
   if (!PROVIDER_NAME.test(provider)) return "unknown_provider";
+  return routeTo(provider, path.slice(provider.length + 1) || "/", query, isPlain);
+}
+
+/**
+ * What stands in a request target where a provider's name belongs, as the client wrote it: for telling which one is meant. Never show
+ * or log it.
+ */
+export function namedProvider(
+  target: string,
+  host: string | undefined,
+  hostSuffix: string | undefined,
+): string {
+  const absolute = ABSOLUTE_FORM.exec(target);
+  const authority = absolute === null ? host : absolute[1];
+  const named = hostSuffix === undefined ? undefined : providerInHost(authority, hostSuffix);
+  const path = target.slice(absolute?.[0].length ?? 0).replace(/\?.*$/s, "");
+  return named ?? firstSegment(withOneSlash(path));
+}
+
+function routeTo(
+  provider: string,
+  path: string,
+  query: string | undefined,
+  isPlain: boolean,
+): Route {
   return {
     provider,
-    path: end < 0 ? "/" : path.slice(end),
-    // The first segment is a plain name, so it is as long in both forms.
-    canonicalPath: canonical && (canonical.slice(provider.length + 1) || "/"),
+    path,
+    canonicalPath: isPlain ? canonicalPath(path, provider) : undefined,
     query,
   };
+}
+
+/** Clients join a base URL that ends in a slash and a path that begins with one. What goes upstream begins behind both. */
+function withOneSlash(path: string): string {
+  return path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
+}
+
+/** Of a path without its query. */
+function firstSegment(path: string): string {
+  const end = path.indexOf("/", 1);
+  return end < 0 ? path.slice(1) : path.slice(1, end);
 }
 
 function providerInHost(authority: string | undefined, suffix: string): string | undefined {

@@ -23,11 +23,14 @@ const CALLS = {
     ["POST", "gemini", "/v1beta/models/gemini-3:streamgeneratecontent"],
     ["POST", "azure-openai", "/openai/deployments/d/chat/completions"],
     ["POST", "bedrock", "/model/m/converse"],
+    ["POST", "bedrock", "/model/arn:aws:bedrock:x:1:inference-profile%2fm/converse"],
   ],
   embeddings: [
     ["POST", "openai", "/v1/embeddings"],
     ["POST", "gemini", "/v1beta/models/e:batchembedcontents"],
     ["POST", "cohere", "/v2/embed"],
+    ["POST", "huggingface", "/hf-inference/models/o/m/pipeline/feature-extraction"],
+    ["POST", "huggingface", "/hf-inference/models/o%2fm/pipeline/feature-extraction"],
   ],
   files: [
     ["POST", "openai", "/v1/files"],

@@ -22,6 +22,8 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["GET", "/v1/environments/e1/work/poll", "environment-work"],
       ["POST", "/v1/tunnels/t1/reveal_token", "tunnel-tokens"],
       ["POST", "/v1/tunnels/t1/rotate_token", "tunnel-tokens"],
+      ["POST", "/v1/user_profiles/u1/enrollment_url", "user-profile-links"],
+      ["POST", "/v1/user_profiles/u1/action_urls", "user-profile-links"],
     ],
     ordinary: [
       ["HEAD", "/"],
@@ -30,6 +32,7 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["GET", "/v1/models/organizations"],
       ["GET", "/v1/environments/e1/work"],
       ["GET", "/v1/tunnels/t1"],
+      ["GET", "/v1/user_profiles/u1"],
     ],
   },
   openai: {
@@ -91,6 +94,11 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
     sensitive: [
       ["GET", "/v1/connectors/c1/workspace/credentials", "connector-credentials"],
       ["POST", "/v1/connectors/c1/organization/credentials/main", "connector-credentials"],
+      ["GET", "/v1/connectors/c1/auth_url", "connector-credentials"],
+      ["GET", "/v1/connectors/c1", "connector-secrets"],
+      ["POST", "/v1/service-accounts/s1/api-keys", "service-accounts"],
+      ["GET", "/v1/service-accounts", "service-accounts"],
+      ["POST", "/api/admin/api-keys", "organization-admin"],
       ["POST", "/v1/client/sessions", "client-sessions"],
     ],
     ordinary: [
@@ -107,7 +115,13 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["GET", "/v1/realtime"],
     ],
   },
-  cohere: { sensitive: [], ordinary: [["POST", "/v2/chat"]] },
+  cohere: {
+    sensitive: [["POST", "/v1/connectors/c1/oauth/authorize", "connector-links"]],
+    ordinary: [
+      ["POST", "/v2/chat"],
+      ["GET", "/v1/connectors/c1"], // its secrets are never returned
+    ],
+  },
   perplexity: {
     sensitive: [
       ["POST", "/generate_auth_token", "auth-tokens"],
@@ -122,6 +136,13 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["GET", "/v1/convai/conversation/get_signed_url", "conversation-tokens"],
       ["GET", "/v1/convai/conversation/token", "conversation-tokens"],
       ["GET", "/v1/convai/agents/a1/link", "conversation-tokens"],
+      ["POST", "/v1/convai/twilio/register-call", "conversation-tokens"],
+      ["GET", "/v1/convai/agents/a1", "agent-settings"],
+      ["HEAD", "/v1/convai/agents/a1", "agent-settings"],
+      ["GET", "/v1/convai/agents/a1/branches/b1/merge-preview", "agent-settings"],
+      ["PATCH", "/v1/convai/agents/a1", "agent-changes"],
+      ["GET", "/v1/convai/mcp-servers", "mcp-servers"],
+      ["PATCH", "/v1/convai/mcp-servers/m1", "mcp-servers"],
       ["POST", "/v1/service-accounts/s1/api-keys", "service-accounts"],
       ["POST", "/v1/workspace/invites/add", "workspace-admin"],
       ["POST", "/v1/workspaces/api-keys/disable", "workspace-admin"],
@@ -132,7 +153,10 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["POST", "/v1/text-to-speech/v1/stream"],
       ["GET", "/v1/user/subscription"],
       ["GET", "/v1/convai/conversation"],
-      ["GET", "/v1/convai/agents/a1"],
+      ["GET", "/v1/convai/agents"],
+      ["POST", "/v1/convai/agents/create"],
+      ["POST", "/v1/convai/agents/a1/simulate-conversation"],
+      ["POST", "/v1/convai/twilio/outbound-call"],
     ],
   },
   deepgram: {
@@ -158,6 +182,9 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["POST", "/api/v1/auth/keys", "api-keys"],
       ["POST", "/api/v1/auth/keys/code", "api-keys"],
       ["GET", "/api/v1/byok", "provider-keys"],
+      ["POST", "/api/v1/oauth/token", "oauth"],
+      ["GET", "/api/v1/vault/secrets", "vault"],
+      ["PUT", "/api/v1/vault/secrets/s1", "vault"],
       ["POST", "/api/v1/workspaces/w1/members/add", "organization-admin"],
       ["GET", "/api/v1/guardrails/assignments/keys", "organization-admin"],
     ],
@@ -198,6 +225,19 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["POST", "/openai/realtimeapi/sessions", "realtime-client-secrets"],
       ["POST", "/openai/realtime/client_secrets", "realtime-client-secrets"],
       ["POST", "/api/projects/p1/openai/v1/realtime/client_secrets", "realtime-client-secrets"],
+      ["POST", "/api/projects/p1/openai/v1/realtime/sessions", "realtime-client-secrets"],
+      [
+        "POST",
+        "/api/projects/p1/openai/v1/realtime/transcription_sessions",
+        "realtime-client-secrets",
+      ],
+      [
+        "POST",
+        "/api/projects/p1/openai/v1/realtime/translations/client_secrets",
+        "realtime-client-secrets",
+      ],
+      ["POST", "/documentintelligence/documentmodels:authorizecopy", "access-tokens"],
+      ["POST", "/contentunderstanding/analyzers/a1:grantcopyauthorization", "access-tokens"],
       ["POST", "/sts/v1.0/issuetoken", "access-tokens"],
       ["GET", "/tts/cognitiveservices/avatar/relay/token/v1", "access-tokens"],
       ["POST", "/face/v1.2/detectliveness-sessions", "access-tokens"],
@@ -215,6 +255,8 @@ const EXAMPLES: Readonly<Record<string, Examples>> = {
       ["GET", "/openai/realtime"],
       ["GET", "/openai/v1/realtime"],
       ["GET", "/api/projects/p1/connections"],
+      ["GET", "/api/projects/p1/openai/v1/realtime"],
+      ["POST", "/documentintelligence/documentmodels/prebuilt-read:analyze"],
     ],
   },
   bedrock: {

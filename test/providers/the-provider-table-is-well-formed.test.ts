@@ -34,6 +34,13 @@ for (const provider of PROVIDERS) {
     assert.match(provider.client.basePath, /^(\/[a-z0-9]+)*$/);
   });
 
+  test(`${provider.name}: paths of names with a slash are canonical and have one name`, () => {
+    for (const path of provider.slashedNames ?? []) {
+      assert.match(path, /^(?:\/(?:[a-z0-9._-]+|\*|\{name\}))+$/, path);
+      assert.equal(path.split("{name}").length, 2, path);
+    }
+  });
+
   test(`${provider.name}: sensitive endpoints have stable names and canonical patterns`, () => {
     const names = provider.sensitiveEndpoints.map(({ name }) => name);
     assert.equal(new Set(names).size, names.length);

@@ -39,6 +39,10 @@ const segment = fc.constantFrom(
   "gpt.",
   "é",
   "a b",
+  // Each of these has several readings.
+  "arn:aws:x%2Fmodels",
+  "models%3Ffiles",
+  "files%23x",
 );
 const method = fc.constantFrom("GET", "POST", "DELETE", "HEAD", "PUT");
 const plainPath = fc
@@ -59,7 +63,17 @@ const calls: fc.Arbitrary<Call[]> = fc.array(
   { minLength: 60, maxLength: 60 },
 );
 
-const ruleSegment = fc.constantFrom("v1", "files", "models", "*", "**", "file-*", "messages", "x");
+const ruleSegment = fc.constantFrom(
+  "v1",
+  "files",
+  "models",
+  "*",
+  "**",
+  "file-*",
+  "messages",
+  "x",
+  "arn:*",
+);
 const rule = fc
   .tuple(
     fc.constantFrom("", "", "", "!"),

@@ -9,6 +9,7 @@ import { openTarget, parseAnswer } from "../support/attack.ts";
 const STATUSES: Record<RefusalReason, number> = {
   bad_request: 400,
   bad_path: 400,
+  bad_query: 400,
   headers_too_large: 431,
   method_not_allowed: 405,
   expectation_failed: 417,
@@ -58,6 +59,7 @@ const context = (provider: string): RefusalContext => {
     agent: "coder",
     environment: "production",
     sensitiveEndpoint: `${provider}:keys`,
+    namedProvider: "opnai",
     dashboardUrl: "https://x3s.example.test",
     retryAfterS: 7,
   };

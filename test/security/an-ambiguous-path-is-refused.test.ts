@@ -103,7 +103,7 @@ test("every spelling of an ambiguous path is refused, and nothing goes up", asyn
     "/%2e%2e/openai/v1/models",
     "/openai%2fv1/models",
     "/OPENAI/v1",
-    "//openai/v1",
+    "//%2e%2e/openai/v1",
     "/openai#/v1/models",
   ]) {
     const { status } = await ask([`GET ${target} HTTP/1.1`, `Authorization: Bearer ${token}`]);
@@ -131,7 +131,7 @@ test("no path that has a canonical form means another place once it is decoded o
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
       const raw = `/${pieces.join("")}`;
-      const canonical = canonicalPath(raw);
+      const canonical = canonicalPath(raw, "openai");
       if (canonical === undefined || raw.includes("#")) return;
       // A URL parser, which resolves dot segments in all spellings that it knows, finds none.
       assert.equal(
@@ -163,7 +163,7 @@ test("a long path is judged quickly", () => {
     "/" + ";".repeat(60_000),
   ]) {
     const startMs = performance.now();
-    canonicalPath(path);
+    canonicalPath(path, "together");
     assert.ok(performance.now() - startMs < 100, path.slice(0, 12));
   }
 });

@@ -34,7 +34,6 @@ test("policy and connection are one fact, whatever host, authority or path a cli
     [`GET ws://openai.proxy.test/v1/models HTTP/1.1`, "Host: proxy.test"],
     // No route at all.
     [`GET //${at}/v1/models HTTP/1.1`, "Host: proxy.test"],
-    [`GET //openai/v1/models HTTP/1.1`, "Host: proxy.test"],
     [`GET /openai@${at}/v1/models HTTP/1.1`, "Host: proxy.test"],
     [`GET /openai:${evil.port}/v1/models HTTP/1.1`, "Host: proxy.test"],
     [`GET http://${at}/v1/models HTTP/1.1`, "Host: openai.proxy.test"],
@@ -60,6 +59,7 @@ test("policy and connection are one fact, whatever host, authority or path a cli
 
   const passed: [line: string, host: string, path: string][] = [
     ["GET /openai//evil.test/v1 HTTP/1.1", "proxy.test", "//evil.test/v1"],
+    ["GET //openai//evil.test/v1 HTTP/1.1", "proxy.test", "//evil.test/v1"],
     [`GET /openai/@${at}/v1 HTTP/1.1`, "proxy.test", `/@${at}/v1`],
     [`GET /openai/http://${at}/v1 HTTP/1.1`, "proxy.test", `/http://${at}/v1`],
     [`GET //${at}/v1 HTTP/1.1`, "openai.proxy.test", `//${at}/v1`],
