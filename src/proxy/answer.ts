@@ -64,6 +64,14 @@ export class Answer extends ServerResponse {
     return this.#delivered;
   }
 
+  /** Passes an interim answer on. False: as with `relay`. */
+  relayInterim(head: string): boolean {
+    const { socket } = this;
+    if (socket === null || socket.destroyed || socket.write(head, "latin1")) return true;
+    this.#awaitDrain(socket);
+    return false;
+  }
+
   /** Begins a relayed answer. Throws when the header section holds what can't be sent. */
   relayHead(head: AnswerHead): void {
     const { headers, hasLength, hasBody, isCloseDelimited } = head;

@@ -9,7 +9,7 @@ import type { Answer, AnswerWatcher } from "./answer.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
-import { responseSection, withoutField } from "./headers.ts";
+import { fieldValue, responseSection, withoutField } from "./headers.ts";
 import type { BodyReader } from "./model-judge.ts";
 import { reflectsCredential } from "./request-ids.ts";
 import { GATHERED_BYTES, gatherBody, StreamedBody, type BodyCheck } from "./request-body.ts";
@@ -46,6 +46,8 @@ export type Refuse = (reason: RefusalReason) => void;
 // A reused connection that the upstream was just closing shows within a round trip. What breaks later may have been worked on.
 const RETRY_WITHIN_MS = 1_000;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
+/** To do it twice is to do it once (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher {
   connection: Connection | undefined;
@@ -66,8 +68,6 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   #body: Buffer | StreamedBody | null = null;
   #gathering = false;
   #attempts = 0;
-  /** Whether any byte of an answer has come, an interim one's included. */
-  #heard = false;
   #answered = false;
   #closeDelimited = false;
   #listensForDrain = false;
@@ -162,10 +162,6 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     if (this.over) controller.abort(new Error("no longer wanted"));
   }
 
-  onResponseStarted(): void {
-    this.#heard = true;
-  }
-
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
@@ -173,21 +169,28 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     statusText?: string,
   ): void {
     if (this.over) return;
+    const isInterim = status < 200;
+    if (isInterim && this.connection?.socket?.awaitsFinal !== true) {
+      this.#giveUp("upstream_protocol_error"); // nobody has counted it
+      return;
+    }
     if (this.#isUnchecked) {
-      if (status < 200) return; // it may be all that comes before the body is there, so nothing must wait for it
+      if (isInterim) return; // it may be all that comes before the body is there, so nothing must wait for it
       this.#hold(controller, () => this.onResponseStart(controller, status, headers, statusText));
       return;
     }
     const { response } = this;
     const section = responseSection(controller.rawHeaders as Buffer[]);
-    if (status < 102 || section.isCoded) {
+    if (section.isCoded) {
       this.#giveUp("upstream_protocol_error");
       return;
     }
     const isOld = this.request.httpVersionMinor === 0;
-    if (status < 200) {
+    if (isInterim) {
       if (isOld) return; // which knows none (RFC 9110, 15.2)
-      response.socket?.write(rawHead(status, section.headers), "latin1");
+      if (response.relayInterim(rawHead(status, section.headers))) return;
+      this.connection?.socket?.hold();
+      this.#awaitClient();
       return;
     }
     if (this.connection !== undefined) this.connection.answers++;
@@ -226,15 +229,21 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.exchange.responseBytes += chunk.length;
     if (this.response.relay(chunk)) return;
     controller.pause();
-    this.#pausedMs = this.#progressMs;
-    if (!this.#listensForDrain) {
-      this.#listensForDrain = true;
-      this.response.on("drain", () => {
-        this.#pausedMs = undefined;
-        this.#progressMs = this.context.deadlineClock.nowMs();
-        if (!this.over) this.#controller?.resume();
-      });
-    }
+    this.#awaitClient();
+  }
+
+  /** Goes on with what has been paused when the client has taken what waits for it. */
+  #awaitClient(): void {
+    this.#pausedMs = this.context.deadlineClock.nowMs();
+    if (this.#listensForDrain) return;
+    this.#listensForDrain = true;
+    this.response.on("drain", () => {
+      this.#pausedMs = undefined;
+      this.#progressMs = this.context.deadlineClock.nowMs();
+      if (this.over) return;
+      this.#controller?.resume();
+      this.connection?.socket?.release();
+    });
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -243,7 +252,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
       this.#hold(controller, () => this.onResponseEnd(controller));
       return;
     }
-    if (this.#closeDelimited && this.connection?.socket?.errored != null) {
+    if (this.#closeDelimited && this.connection?.socket?.isBroken === true) {
       this.#breakOff("upstream_broke");
       return;
     }
@@ -285,12 +294,12 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
       if (this.#outcome === "completed" && waitedMs > clientStallMs) {
         this.#breakOff("client_stalled");
       }
+    } else if (this.#pausedMs !== undefined) {
+      if (nowMs - this.#pausedMs > clientStallMs) this.#breakOff("client_stalled");
     } else if (!this.#answered) {
       if (this.#awaitsBody()) {
         if (waitedMs > clientIdleMs) this.#giveUp("request_timeout");
       } else if (waitedMs > firstByteMs) this.#giveUp("upstream_first_byte_timeout");
-    } else if (this.#pausedMs !== undefined) {
-      if (nowMs - this.#pausedMs > clientStallMs) this.#breakOff("client_stalled");
     } else if (waitedMs > upstreamIdleMs) {
       this.#breakOff("upstream_silent");
     }
@@ -331,6 +340,11 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.#controller?.resume();
   }
 
+  /** Whether any byte of an answer has come, an interim one's included. */
+  get #heard(): boolean {
+    return this.connection?.socket?.heard === true;
+  }
+
   #awaitsBody(): boolean {
     const body = this.#body;
     return this.#gathering || (body instanceof StreamedBody && body.waitingForClient);
@@ -339,6 +353,8 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   #mayRetry(code: string | undefined): boolean {
     return (
       this.#attempts === 1 &&
+      (IDEMPOTENT.has(this.exchange.method) ||
+        (fieldValue(this.plan.headers, "idempotency-key") ?? "") !== "") &&
       !this.#heard &&
       !(this.#body instanceof StreamedBody) &&
       (this.connection?.answers ?? 0) > 0 &&

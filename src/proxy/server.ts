@@ -79,7 +79,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   const deadlineClock = createDeadlineClock<Waiting & OpenCall>(clock);
   access.watchOpen((visit) => deadlineClock.each(visit));
   const rule = createAddressRule(config.allowPrivateUpstreams);
-  const upstreams = createUpstreams({ ...config, rule });
+  const upstreams = createUpstreams({ ...config, rule, clock });
   const forwarding: ForwardContext = {
     upstreams,
     deadlines: config.deadlines,
