@@ -38,6 +38,8 @@ export interface AnswerWatcher {
 
 export class Answer extends ServerResponse {
   watcher: AnswerWatcher | undefined;
+  /** What goes with a relayed answer besides its own: name, value, name, value, … */
+  added: readonly string[] = [];
   #begun = false;
   #ended = false;
   #delivered = false;
@@ -84,6 +86,8 @@ export class Answer extends ServerResponse {
       if (NOT_A_FIELD_LINE.test(line)) throw new Error("a header section that can't be sent");
       text += line + "\r\n";
     }
+    const { added } = this;
+    for (let i = 0; i + 1 < added.length; i += 2) text += `${added[i] ?? ""}: ${added[i + 1] ?? ""}\r\n`;
     if (head.date !== undefined) text += `Date: ${head.date}\r\n`;
     if (isChunked) text += "Transfer-Encoding: chunked\r\n";
     text += this.#closes ? "Connection: close\r\n\r\n" : KEEP_ALIVE;

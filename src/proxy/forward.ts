@@ -6,6 +6,7 @@ import type { Grant, OpenCall } from "../access/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Answer, AnswerWatcher } from "./answer.ts";
+import { clientBase, withClientUrls } from "./answer-urls.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
@@ -21,6 +22,8 @@ export interface ForwardContext {
   readonly deadlines: Deadlines;
   readonly deadlineClock: DeadlineClock<Waiting & OpenCall>;
   readonly exchanges: Exchanges;
+  /** As agents reach the data plane, without a slash at its end. */
+  readonly publicUrl: string;
   /** Now, as HTTP writes it (RFC 9110, 5.6.7). */
   readonly httpDate: () => string;
 }
@@ -180,15 +183,16 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
       return;
     }
     const { response } = this;
-    const section = responseSection(controller.rawHeaders as Buffer[]);
+    const section = responseSection(controller.rawHeaders as Buffer[], status);
     if (section.isCoded) {
       this.#giveUp("upstream_protocol_error");
       return;
     }
     const isOld = this.request.httpVersionMinor === 0;
+    if (isInterim && isOld) return; // which knows none (RFC 9110, 15.2)
+    const fields = section.hasUrls ? this.#withClientUrls(section.headers) : section.headers;
     if (isInterim) {
-      if (isOld) return; // which knows none (RFC 9110, 15.2)
-      if (response.relayInterim(rawHead(status, section.headers))) return;
+      if (response.relayInterim(rawHead(status, fields))) return;
       this.connection?.socket?.hold();
       this.#awaitClient();
       return;
@@ -207,10 +211,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     response.relayHead({
       status,
       phrase: statusPhrase(statusText),
-      headers:
-        section.hasTrailer && !hasTrailers
-          ? withoutField(section.headers, "trailer")
-          : section.headers,
+      headers: section.hasTrailer && !hasTrailers ? withoutField(fields, "trailer") : fields,
       hasLength,
       hasBody: withBody,
       isCloseDelimited: this.#closeDelimited,
@@ -284,6 +285,17 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     if (id !== undefined && !reflectsCredential(id, headers, injectedFrom)) {
       this.exchange.upstreamRequestId = id;
     }
+  }
+
+  #withClientUrls(headers: readonly string[]): string[] {
+    const { provider = "", path = "" } = this.exchange;
+    const { origin, target, headers: sent, injectedFrom } = this.plan;
+    return withClientUrls(headers, {
+      origin,
+      target,
+      base: clientBase(this.context.publicUrl, provider, this.request.url ?? "", path),
+      isTelling: (url) => reflectsCredential(url, sent, injectedFrom),
+    });
   }
 
   overdue(nowMs: number): void {

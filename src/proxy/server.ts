@@ -14,6 +14,7 @@ import { createAddressRule } from "./address-rule.ts";
 import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
 import type { CallContext } from "./call.ts";
 import { Connections } from "./connections.ts";
+import { createCors } from "./cors.ts";
 import { createDeadlineClock, type Waiting } from "./deadlines.ts";
 import { drain } from "./drain.ts";
 import { createExchanges, type ExchangeSink } from "./exchange.ts";
@@ -57,6 +58,7 @@ export interface ProxyOptions {
     | "publicUrl"
     | "dashboardUrl"
     | "trustedProxies"
+    | "corsOrigins"
   >;
   readonly access: Access;
   readonly limiter: Limiter;
@@ -85,6 +87,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     deadlines: config.deadlines,
     deadlineClock,
     exchanges,
+    publicUrl: config.publicUrl,
     httpDate: createHttpDate(clock),
   };
   const calls: CallContext = {
@@ -98,6 +101,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   const connections = new Connections();
   const line = new Line({
     ...{ calls, exchanges, limiter, connections, log },
+    cors: createCors(config.corsOrigins),
     registering: createRegistering({ access, clock, publicUrl: config.publicUrl }),
   });
 

@@ -122,7 +122,7 @@ export class Tunnel extends Forwarding {
   }
 
   #head(raw: readonly Buffer[]): string {
-    const { headers, requestId } = responseSection(raw);
+    const { headers, requestId } = responseSection(raw, 101);
     this.noteAnswerId(requestId);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
     const subprotocolScheme = this.#subprotocolScheme;
