@@ -189,7 +189,7 @@ export function corsOrigins(text: string | undefined): ReadonlySet<string> {
     const origin = part.trim();
     if (origin === "") continue;
     const isOfApp = /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+$/.test(origin);
-    if (!isOfApp && parseOrigin(origin) !== origin) {
+    if (origin.includes("*") || (!isOfApp && parseOrigin(origin) !== origin)) {
       throw new ConfigError(
         "X3SPROXY_CORS_ORIGINS: give origins as browsers write them, as in https://app.example.com,http://localhost:3000: " +
           "lower-case, without a path, without :443 or :80, and never *",

@@ -32,8 +32,8 @@ export function clientBase(
   requested: string,
   path: string,
 ): string {
-  const [whole = ""] = requested.replace(/^https?:\/\/[^/?#]*/i, "").split("?", 1);
-  if ((whole || "/") !== path) return `${publicUrl}/${provider}`;
+  const whole = requested.replace(/^https?:\/\/[^/?#]*/i, "").replace(/\?.*$/s, "");
+  if ((whole === "" ? "/" : whole) !== path) return `${publicUrl}/${provider}`;
   const { protocol, host } = new URL(publicUrl);
   return `${protocol}//${provider}.${host}`;
 }
@@ -59,19 +59,20 @@ export function withClientUrls(headers: readonly string[], places: Places): stri
   return rewritten;
 }
 
-const FORMS: Readonly<Record<UrlForm, (value: string, rewrite: (url: string) => string) => string>> =
-  {
-    url: (value, rewrite) => rewrite(value),
-    link: (value, rewrite) =>
-      value.replace(LINK_PARTS, (part, target: string | undefined) =>
-        target === undefined ? part : `<${rewrite(target)}>`,
-      ),
-    refresh: (value, rewrite) =>
-      value.replace(
-        REFRESH,
-        (_, before: string, url: string, after: string) => before + rewrite(url) + after,
-      ),
-  };
+const FORMS: Readonly<
+  Record<UrlForm, (value: string, rewrite: (url: string) => string) => string>
+> = {
+  url: (value, rewrite) => rewrite(value),
+  link: (value, rewrite) =>
+    value.replace(LINK_PARTS, (part, target: string | undefined) =>
+      target === undefined ? part : `<${rewrite(target)}>`,
+    ),
+  refresh: (value, rewrite) =>
+    value.replace(
+      REFRESH,
+      (_, before: string, url: string, after: string) => before + rewrite(url) + after,
+    ),
+};
 
 /** One URL for the client; undefined when it may not be passed on. */
 function clientUrl(text: string, prefix: string, places: Places): string | undefined {
@@ -85,7 +86,7 @@ function clientUrl(text: string, prefix: string, places: Places): string | undef
   const query = stripQuery(url.search === "" ? undefined : url.search.slice(1));
   const rest = url.pathname + (query === undefined ? "" : `?${query}`) + url.hash;
   // Where the client has no prefix, a path that begins with two slashes would be another host.
-  const isAbsolute = ABSOLUTE.test(ascii) || rest.startsWith("//");
+  const isAbsolute = ABSOLUTE.test(ascii) || (prefix + rest).startsWith("//");
   const found = (isAbsolute ? base : prefix) + rest;
   return places.isTelling(found) ? undefined : found;
 }

@@ -87,7 +87,8 @@ export class Answer extends ServerResponse {
       text += line + "\r\n";
     }
     const { added } = this;
-    for (let i = 0; i + 1 < added.length; i += 2) text += `${added[i] ?? ""}: ${added[i + 1] ?? ""}\r\n`;
+    for (let i = 0; i + 1 < added.length; i += 2)
+      text += `${added[i] ?? ""}: ${added[i + 1] ?? ""}\r\n`;
     if (head.date !== undefined) text += `Date: ${head.date}\r\n`;
     if (isChunked) text += "Transfer-Encoding: chunked\r\n";
     text += this.#closes ? "Connection: close\r\n\r\n" : KEEP_ALIVE;

@@ -21,27 +21,29 @@ const FLOODS: Record<string, string> = {
   "another version": "HTTP/1.0 103 Early Hints\r\n\r\n",
 };
 
-const CLIENTS: Record<string, { bytes: (token: string, listed: string) => string; reads: boolean }> =
-  {
-    "a client that reads": { bytes: (token) => head(token, TARGET), reads: true },
-    "a client that does not read": { bytes: (token) => head(token, TARGET), reads: false },
-    "an HTTP/1.0 client": {
-      bytes: (token) => head(token, TARGET, { version: "1.0" }),
-      reads: true,
-    },
-    "a WebSocket's handshake": {
-      bytes: (token) => webSocketHead(token, "/openai/v1/realtime"),
-      reads: true,
-    },
-    "a client whose body has yet to pass its check": {
-      bytes: (_, listed) =>
-        head(listed, TARGET, {
-          method: "POST",
-          headers: ["content-type: application/json", "content-length: 400000"],
-        }) + '{"input":"',
-      reads: true,
-    },
-  };
+const CLIENTS: Record<
+  string,
+  { bytes: (token: string, listed: string) => string; reads: boolean }
+> = {
+  "a client that reads": { bytes: (token) => head(token, TARGET), reads: true },
+  "a client that does not read": { bytes: (token) => head(token, TARGET), reads: false },
+  "an HTTP/1.0 client": {
+    bytes: (token) => head(token, TARGET, { version: "1.0" }),
+    reads: true,
+  },
+  "a WebSocket's handshake": {
+    bytes: (token) => webSocketHead(token, "/openai/v1/realtime"),
+    reads: true,
+  },
+  "a client whose body has yet to pass its check": {
+    bytes: (_, listed) =>
+      head(listed, TARGET, {
+        method: "POST",
+        headers: ["content-type: application/json", "content-length: 400000"],
+      }) + '{"input":"',
+    reads: true,
+  },
+};
 
 /** Writes `bytes` again and again, as fast as they are taken. */
 function flood(socket: Socket, bytes: string): void {
@@ -115,7 +117,10 @@ test("while the client is slow, the upstream's interim answers stay in the netwo
   peer.write(Array.from({ length: 20 }, (_, n) => hint(n)).join(""));
   for (let n = 0; n < 20; n++) {
     await eventually(() => heads.length > n);
-    assert.deepEqual(heads, Array.from({ length: n + 1 }, (_, at) => hint(at)));
+    assert.deepEqual(
+      heads,
+      Array.from({ length: n + 1 }, (_, at) => hint(at)),
+    );
     upstream.release();
   }
   peer.end("HTTP/1.1 200 OK\r\n\r\n");
