@@ -43,18 +43,19 @@ export function withClientUrls(headers: readonly string[], places: Places): stri
   const prefix = new URL(places.base).pathname.replace(/\/$/, "");
   const rewritten: string[] = [];
   let left = MAX_URLS;
+  let unfit = 0;
+  const rewrite = (text: string): string => {
+    const url = left-- > 0 ? clientUrl(text, prefix, places) : undefined;
+    if (url === undefined) unfit++;
+    return url ?? "";
+  };
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? "";
     const value = headers[i + 1] ?? "";
     const form = fieldName(name).urlForm;
-    let isLeftOut = false;
-    const rewrite = (text: string): string => {
-      const url = left-- > 0 ? clientUrl(text, prefix, places) : undefined;
-      isLeftOut ||= url === undefined;
-      return url ?? "";
-    };
+    const before = unfit;
     const now = form === undefined ? value : FORMS[form](value, rewrite);
-    if (!isLeftOut) rewritten.push(name, now);
+    if (unfit === before) rewritten.push(name, now);
   }
   return rewritten;
 }
