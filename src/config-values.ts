@@ -182,6 +182,24 @@ export function parseOrigin(text: string): string | undefined {
   return url.origin;
 }
 
+/** Origins as browsers write them: those of web pages, and of apps with a scheme of their own (capacitor://localhost). */
+export function corsOrigins(text: string | undefined): ReadonlySet<string> {
+  const origins = new Set<string>();
+  for (const part of text?.split(",") ?? []) {
+    const origin = part.trim();
+    if (origin === "") continue;
+    const isOfApp = /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+$/.test(origin);
+    if (origin.includes("*") || (!isOfApp && parseOrigin(origin) !== origin)) {
+      throw new ConfigError(
+        "X3SPROXY_CORS_ORIGINS: give origins as browsers write them, as in https://app.example.com,http://localhost:3000: " +
+          "lower-case, without a path, without :443 or :80, and never *",
+      );
+    }
+    origins.add(origin);
+  }
+  return origins;
+}
+
 export function cidrs(name: string, text: string | undefined): readonly Cidr[] {
   if (text === undefined) return [];
   return text

@@ -7,6 +7,7 @@ import {
   baseUrl,
   checkpointUrl,
   cidrs,
+  corsOrigins,
   isRedisUrl,
   MAX_TIMER_MS,
   originOverrides,
@@ -47,6 +48,8 @@ export interface Config {
   readonly originOverrides: ReadonlyMap<string, string>;
   readonly allowPrivateUpstreams: readonly Cidr[];
   readonly trustedProxies: readonly Cidr[];
+  /** Whose pages may call the data plane from a browser. */
+  readonly corsOrigins: ReadonlySet<string>;
   readonly upstreamProxy: {
     readonly httpsProxy: string | undefined;
     readonly noProxy: string | undefined;
@@ -190,6 +193,7 @@ export function readConfig(env: Environment = process.env): Config {
       get("X3SPROXY_ALLOW_PRIVATE_UPSTREAMS"),
     ),
     trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
+    corsOrigins: corsOrigins(get("X3SPROXY_CORS_ORIGINS")),
     upstreamProxy: readUpstreamProxy(env),
     deadlines: Object.freeze({
       connectMs: duration("X3SPROXY_CONNECT_TIMEOUT", "10s"),

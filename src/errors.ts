@@ -14,6 +14,7 @@ export type RefusalReason =
   | "not_found"
   | "unknown_provider"
   | "bad_context"
+  | "page_not_allowed"
   // the token
   | "missing_token"
   | "malformed_token"

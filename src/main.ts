@@ -277,7 +277,7 @@ async function build(
   const figures = createFigures({ pool: controlPool, clock, log, metrics });
   closers.push(() => figures.close());
   figures.start();
-  const probe = createProbe(config);
+  const probe = createProbe(config, clock);
   closers.push(() => probe.destroy());
   const addressRule = createAddressRule(config.allowPrivateUpstreams);
   const originProblem = (origin: string): string | undefined => addressRule.originProblem(origin);

@@ -29,6 +29,7 @@ export const REFUSAL_KINDS: Readonly<Record<RefusalReason, RefusalKind>> = {
   not_found: "request",
   unknown_provider: "request",
   bad_context: "request",
+  page_not_allowed: "request",
   missing_token: "credential",
   malformed_token: "credential",
   foreign_credential: "credential",

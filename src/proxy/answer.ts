@@ -38,6 +38,8 @@ export interface AnswerWatcher {
 
 export class Answer extends ServerResponse {
   watcher: AnswerWatcher | undefined;
+  /** What goes with a relayed answer besides its own: name, value, name, value, … */
+  added: readonly string[] = [];
   #begun = false;
   #ended = false;
   #delivered = false;
@@ -64,6 +66,14 @@ export class Answer extends ServerResponse {
     return this.#delivered;
   }
 
+  /** Passes an interim answer on. False: as with `relay`. */
+  relayInterim(head: string): boolean {
+    const { socket } = this;
+    if (socket === null || socket.destroyed || socket.write(head, "latin1")) return true;
+    this.#awaitDrain(socket);
+    return false;
+  }
+
   /** Begins a relayed answer. Throws when the header section holds what can't be sent. */
   relayHead(head: AnswerHead): void {
     const { headers, hasLength, hasBody, isCloseDelimited } = head;
@@ -76,6 +86,9 @@ export class Answer extends ServerResponse {
       if (NOT_A_FIELD_LINE.test(line)) throw new Error("a header section that can't be sent");
       text += line + "\r\n";
     }
+    const { added } = this;
+    for (let i = 0; i + 1 < added.length; i += 2)
+      text += `${added[i] ?? ""}: ${added[i + 1] ?? ""}\r\n`;
     if (head.date !== undefined) text += `Date: ${head.date}\r\n`;
     if (isChunked) text += "Transfer-Encoding: chunked\r\n";
     text += this.#closes ? "Connection: close\r\n\r\n" : KEEP_ALIVE;

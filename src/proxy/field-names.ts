@@ -60,8 +60,26 @@ const TELLING: ReadonlySet<string> = new Set([
   "transfer-encoding",
 ]);
 
+/** Whose pages may read an answer is said by this proxy (cors.ts), for its own origin. */
+const CORS_PREFIX = "access-control-";
+
+/** How a field of an answer holds URLs: one, several in angle brackets (RFC 8288), or one behind a delay. */
+export type UrlForm = "url" | "link" | "refresh";
+
+/** With URLs that clients follow, and that are the upstream's own. */
+const URL_FORMS: ReadonlyMap<string, UrlForm> = new Map([
+  ["location", "url"],
+  ["content-location", "url"],
+  ["operation-location", "url"], // Azure, as the next one
+  ["azure-asyncoperation", "url"],
+  ["x-goog-upload-url", "url"], // Google's resumable uploads, as the next one
+  ["x-goog-upload-control-url", "url"],
+  ["link", "link"],
+  ["refresh", "refresh"],
+]);
+
 /** By what a call is found in the log of whoever made or answered it; of several, the last of these counts. */
-const REQUEST_IDS: readonly string[] = [
+export const REQUEST_IDS: readonly string[] = [
   "cf-ray", // of Cloudflare, before many providers
   "x-correlation-id",
   "mistral-correlation-id",
@@ -123,6 +141,8 @@ export interface FieldName {
   readonly isResponseDropped: boolean;
   /** Whether a response's field tells more than what is passed on. */
   readonly isTelling: boolean;
+  /** Of a response: how it holds URLs; undefined: it holds none. */
+  readonly urlForm: UrlForm | undefined;
   /** How much a request's id counts that stands in it; 0: there is none in it. */
   readonly requestIdRank: number;
   /** Whether a request's field names it: by an id or a trace. */
@@ -167,8 +187,12 @@ function classify(name: string): FieldName {
     isHopByHop,
     isRequestDropped,
     isResponseDropped:
-      isHopByHop || RESPONSE_DROPPED.has(comparable) || comparable.startsWith(OWN_PREFIX),
+      isHopByHop ||
+      RESPONSE_DROPPED.has(comparable) ||
+      comparable.startsWith(OWN_PREFIX) ||
+      comparable.startsWith(CORS_PREFIX),
     isTelling: TELLING.has(comparable),
+    urlForm: URL_FORMS.get(comparable),
     requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
     isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),
     isSlot:

@@ -6,11 +6,12 @@ import type { Grant, OpenCall } from "../access/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { Answer, AnswerWatcher } from "./answer.ts";
+import { clientBase, withClientUrls } from "./answer-urls.ts";
 import type { Call, Plan } from "./call.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
-import { responseSection, withoutField } from "./headers.ts";
+import { fieldValue, responseSection, withoutField } from "./headers.ts";
 import { reflectsCredential } from "./request-ids.ts";
 import { gatherBody, StreamedBody, type BodyCheck, type Gathered } from "./request-body.ts";
 import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
@@ -22,6 +23,8 @@ export interface ForwardContext {
   readonly deadlineClock: DeadlineClock<Waiting & OpenCall>;
   readonly exchanges: Exchanges;
   readonly gathered: Gathered;
+  /** As agents reach the data plane, without a slash at its end. */
+  readonly publicUrl: string;
   /** Now, as HTTP writes it (RFC 9110, 5.6.7). */
   readonly httpDate: () => string;
 }
@@ -39,6 +42,8 @@ const RETRY_WITHIN_MS = 1_000;
 // How often a call that waits for a connection is decided anew: once for each change that comes in between.
 const MAX_SENDINGS = 4;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
+/** To do it twice is to do it once (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher {
   connection: Connection | undefined;
@@ -66,8 +71,6 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   /** While it is handed to a connection: what goes up in there was decided in this turn. */
   #isSending = false;
   #overtaken = 0;
-  /** Whether any byte of an answer has come, an interim one's included. */
-  #heard = false;
   #answered = false;
   #closeDelimited = false;
   #listensForDrain = false;
@@ -185,10 +188,6 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     else if (!this.#isSending && !this.call.isCurrent()) controller.abort(new OvertakenError());
   }
 
-  onResponseStarted(): void {
-    this.#heard = true;
-  }
-
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
@@ -196,21 +195,29 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     statusText?: string,
   ): void {
     if (this.over) return;
+    const isInterim = status < 200;
+    if (isInterim && this.connection?.socket?.awaitsFinal !== true) {
+      this.#giveUp("upstream_protocol_error"); // nobody has counted it
+      return;
+    }
     if (this.#isUnchecked) {
-      if (status < 200) return; // it may be all that comes before the body is there, so nothing must wait for it
+      if (isInterim) return; // it may be all that comes before the body is there, so nothing must wait for it
       this.#hold(controller, () => this.onResponseStart(controller, status, headers, statusText));
       return;
     }
     const { response } = this;
-    const section = responseSection(controller.rawHeaders as Buffer[]);
-    if (status < 102 || section.isCoded) {
+    const section = responseSection(controller.rawHeaders as Buffer[], status);
+    if (section.isCoded) {
       this.#giveUp("upstream_protocol_error");
       return;
     }
     const isOld = this.request.httpVersionMinor === 0;
-    if (status < 200) {
-      if (isOld) return; // which knows none (RFC 9110, 15.2)
-      response.socket?.write(rawHead(status, section.headers), "latin1");
+    if (isInterim && isOld) return; // which knows none (RFC 9110, 15.2)
+    const fields = section.hasUrls ? this.#withClientUrls(section.headers) : section.headers;
+    if (isInterim) {
+      if (response.relayInterim(rawHead(status, fields))) return;
+      this.connection?.socket?.hold();
+      this.#awaitClient();
       return;
     }
     if (this.connection !== undefined) this.connection.answers++;
@@ -227,10 +234,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     response.relayHead({
       status,
       phrase: statusPhrase(statusText),
-      headers:
-        section.hasTrailer && !hasTrailers
-          ? withoutField(section.headers, "trailer")
-          : section.headers,
+      headers: section.hasTrailer && !hasTrailers ? withoutField(fields, "trailer") : fields,
       hasLength,
       hasBody: withBody,
       isCloseDelimited: this.#closeDelimited,
@@ -249,15 +253,21 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.exchange.responseBytes += chunk.length;
     if (this.response.relay(chunk)) return;
     controller.pause();
-    this.#pausedMs = this.#progressMs;
-    if (!this.#listensForDrain) {
-      this.#listensForDrain = true;
-      this.response.on("drain", () => {
-        this.#pausedMs = undefined;
-        this.#progressMs = this.context.deadlineClock.nowMs();
-        if (!this.over) this.#controller?.resume();
-      });
-    }
+    this.#awaitClient();
+  }
+
+  /** Goes on with what has been paused when the client has taken what waits for it. */
+  #awaitClient(): void {
+    this.#pausedMs = this.context.deadlineClock.nowMs();
+    if (this.#listensForDrain) return;
+    this.#listensForDrain = true;
+    this.response.on("drain", () => {
+      this.#pausedMs = undefined;
+      this.#progressMs = this.context.deadlineClock.nowMs();
+      if (this.over) return;
+      this.#controller?.resume();
+      this.connection?.socket?.release();
+    });
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -266,7 +276,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
       this.#hold(controller, () => this.onResponseEnd(controller));
       return;
     }
-    if (this.#closeDelimited && this.connection?.socket?.errored != null) {
+    if (this.#closeDelimited && this.connection?.socket?.isBroken === true) {
       this.#breakOff("upstream_broke");
       return;
     }
@@ -305,6 +315,18 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     }
   }
 
+  #withClientUrls(headers: readonly string[]): readonly string[] {
+    if (this.plan === undefined) return headers;
+    const { provider = "", path = "" } = this.exchange;
+    const { origin, target, headers: sent, injectedFrom } = this.plan;
+    return withClientUrls(headers, {
+      origin,
+      target,
+      base: clientBase(this.context.publicUrl, provider, this.request.url ?? "", path),
+      isTelling: (url) => reflectsCredential(url, sent, injectedFrom),
+    });
+  }
+
   overdue(nowMs: number): void {
     const waitedMs = nowMs - this.#progressMs;
     const { clientIdleMs, clientStallMs, firstByteMs, upstreamIdleMs } = this.context.deadlines;
@@ -313,12 +335,12 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
       if (this.#outcome === "completed" && waitedMs > clientStallMs) {
         this.#breakOff("client_stalled");
       }
+    } else if (this.#pausedMs !== undefined) {
+      if (nowMs - this.#pausedMs > clientStallMs) this.#breakOff("client_stalled");
     } else if (!this.#answered) {
       if (this.#awaitsBody()) {
         if (waitedMs > clientIdleMs) this.#giveUp("request_timeout");
       } else if (waitedMs > firstByteMs) this.#giveUp("upstream_first_byte_timeout");
-    } else if (this.#pausedMs !== undefined) {
-      if (nowMs - this.#pausedMs > clientStallMs) this.#breakOff("client_stalled");
     } else if (waitedMs > upstreamIdleMs) {
       this.#breakOff("upstream_silent");
     }
@@ -377,6 +399,11 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.#controller?.resume();
   }
 
+  /** Whether any byte of an answer has come, an interim one's included. */
+  get #heard(): boolean {
+    return this.connection?.socket?.heard === true;
+  }
+
   #awaitsBody(): boolean {
     const body = this.#body;
     return this.#gathering || (body instanceof StreamedBody && body.waitingForClient);
@@ -385,6 +412,8 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   #mayRetry(code: string | undefined): boolean {
     return (
       this.#attempts === 1 &&
+      (IDEMPOTENT.has(this.exchange.method) ||
+        (fieldValue(this.plan?.headers ?? [], "idempotency-key") ?? "") !== "") &&
       !this.#heard &&
       !(this.#body instanceof StreamedBody) &&
       (this.connection?.answers ?? 0) > 0 &&

@@ -64,12 +64,17 @@ export interface ResponseSection {
   readonly hasLength: boolean;
   readonly hasDate: boolean;
   readonly hasTrailer: boolean;
+  /** Whether a field among the headers may hold a URL of the upstream's. */
+  readonly hasUrls: boolean;
   /** The upstream's own id of the request, whatever it holds. */
   readonly requestId: string | undefined;
 }
 
-/** Reads a header (or trailer) section, as bytes (RFC 9110, 5.5), for the client. */
-export function responseSection(raw: readonly Buffer[]): ResponseSection {
+/**
+ * Reads a header (or trailer) section, as bytes (RFC 9110, 5.5), for the client. `status`: of the answer, where it has to do without
+ * some field.
+ */
+export function responseSection(raw: readonly Buffer[], status?: number): ResponseSection {
   const text = textOf(raw);
   let headers: string[] = [];
   let isChunked = false;
@@ -77,6 +82,7 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
   let hasLength = false;
   let hasDate = false;
   let hasTrailer = false;
+  let hasUrls = false;
   let idRank = 0;
   let idAt = 0;
   let named: Set<string> | undefined;
@@ -94,6 +100,7 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
       else if (comparable === "date") hasDate = true;
       else if (comparable === "trailer") hasTrailer = true;
     }
+    hasUrls ||= field.urlForm !== undefined;
     if (field.requestIdRank > idRank) {
       idRank = field.requestIdRank;
       idAt = i + 1;
@@ -105,14 +112,15 @@ export function responseSection(raw: readonly Buffer[]): ResponseSection {
     hasLength &&= !named.has("content-length");
     hasDate &&= !named.has("date");
   }
-  if (isChunked && hasLength) {
-    // The length is not to be trusted (RFC 9112, 6.3); our own parser has read the chunks.
+  const hasNoBody = status !== undefined && (status < 200 || status === 204);
+  if (hasLength && (isChunked || hasNoBody)) {
+    // The length is not to be trusted (RFC 9112, 6.3); our own parser has read the chunks. Or there is none (RFC 9110, 8.6).
     headers = withoutField(headers, "content-length");
     hasLength = false;
   }
   // A copy: a part of the text would keep all of it for as long as the answer lasts.
   const requestId = idAt === 0 ? undefined : raw[idAt]?.toString("latin1");
-  return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer, requestId };
+  return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer, hasUrls, requestId };
 }
 
 /** Names and values as text, a character a byte. Mostly they are parts of one read, which is then decoded once and cut. */

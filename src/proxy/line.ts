@@ -8,6 +8,7 @@ import { errorFields, type Log } from "../log.ts";
 import type { Answer } from "./answer.ts";
 import { Call, type CallContext, type Verdict } from "./call.ts";
 import type { Connections } from "./connections.ts";
+import type { Cors } from "./cors.ts";
 import { discardRest, endByLinger, linger } from "./endings.ts";
 import type { Exchanges } from "./exchange.ts";
 import type { Ending } from "./forward.ts";
@@ -26,6 +27,7 @@ export interface LineContext {
   readonly limiter: Limiter;
   readonly registering: Registering;
   readonly connections: Connections;
+  readonly cors: Cors;
   readonly log: Log;
 }
 
@@ -42,6 +44,11 @@ export class Line implements Ending {
     const exchange = exchanges.begin(request.method ?? "");
     exchange.websocket = isWebSocket;
     const call = new Call(calls, exchange, request);
+    if (this.#o.cors.isPreflight(request)) {
+      this.#answerPreflight(call, response);
+      return;
+    }
+    this.#allowPage(request, response);
     try {
       const verdict = call.decide();
       if (verdict instanceof Promise) {
@@ -159,6 +166,29 @@ export class Line implements Ending {
   #goOn(call: Call, forward: Forward): void {
     this.#o.exchanges.countOpen(call.exchange);
     forward(call);
+  }
+
+  #answerPreflight(call: Call, response: Answer): void {
+    const { exchange, request } = call;
+    this.#allowPage(request, response);
+    if (!this.#o.cors.answerPreflight(request, response)) {
+      this.refuse(call, response, "page_not_allowed");
+      return;
+    }
+    exchange.status = 204;
+    noteRequestIds(exchange, request.rawHeaders);
+    if (!request.complete) discardRest(request);
+    this.#o.exchanges.end(exchange, "completed");
+  }
+
+  /** Has whatever is answered be readable for a page of a listed origin. */
+  #allowPage(request: IncomingMessage, response: Answer): void {
+    const fields = this.#o.cors.fields(request);
+    if (fields.length === 0) return;
+    response.added = fields;
+    for (let i = 0; i + 1 < fields.length; i += 2) {
+      response.setHeader(fields[i] ?? "", fields[i + 1] ?? "");
+    }
   }
 
   #answerProbe({ exchange, request }: Call, response: Answer): void {

@@ -1,6 +1,7 @@
 // One call of our own to an upstream, to learn whether a key works there. By the same connector, address rule, TLS policy and
 // forward proxy as the calls of agents; on connections of its own. Reads no body, and keeps nothing but the status.
 import type { Dispatcher } from "undici";
+import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Injection } from "../vault/index.ts";
 import { createAddressRule } from "./address-rule.ts";
@@ -28,9 +29,10 @@ export interface Probe {
 /** Makes it. Throws ConfigError when the forward proxy's URL can't be used. */
 export function createProbe(
   config: Pick<Config, "deadlines" | "upstreamProxy" | "allowPrivateUpstreams">,
+  clock: Clock,
 ): Probe {
   const rule = createAddressRule(config.allowPrivateUpstreams);
-  const upstreams = createUpstreams({ ...config, rule });
+  const upstreams = createUpstreams({ ...config, rule, clock });
   return {
     call: ({ origin, path, headers, injection }) =>
       new Promise((resolve) => {

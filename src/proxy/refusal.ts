@@ -82,6 +82,13 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
           "The x3sproxy-context-* headers are not as they have to be: at most 8 of them, names of up to 32 letters, digits and " +
           "dashes after the prefix, each once, values of up to 200 visible ASCII characters and spaces, and no credential in them.",
       };
+    case "page_not_allowed":
+      return {
+        status: 403,
+        message:
+          "A browser asks here whether a web page may call x3sproxy. Only pages of the origins in X3SPROXY_CORS_ORIGINS may: add " +
+          "the page's origin to that setting of the service, as in https://app.example.com.",
+      };
     case "missing_token":
       return unauthorized(
         "No x3sproxy token was sent. Put the agent's token (x3sproxy_…) where the provider's API key would go.",

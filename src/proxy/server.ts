@@ -14,6 +14,7 @@ import { createAddressRule } from "./address-rule.ts";
 import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
 import type { CallContext } from "./call.ts";
 import { Connections } from "./connections.ts";
+import { createCors } from "./cors.ts";
 import { createDeadlineClock, type Waiting } from "./deadlines.ts";
 import { drain } from "./drain.ts";
 import { createExchanges, type ExchangeSink } from "./exchange.ts";
@@ -58,6 +59,7 @@ export interface ProxyOptions {
     | "publicUrl"
     | "dashboardUrl"
     | "trustedProxies"
+    | "corsOrigins"
   >;
   readonly access: Access;
   readonly limiter: Limiter;
@@ -80,13 +82,14 @@ export function createProxy(o: ProxyOptions): Proxy {
   const deadlineClock = createDeadlineClock<Waiting & OpenCall>(clock);
   access.watchOpen((visit) => deadlineClock.each(visit));
   const rule = createAddressRule(config.allowPrivateUpstreams);
-  const upstreams = createUpstreams({ ...config, rule });
+  const upstreams = createUpstreams({ ...config, rule, clock });
   const forwarding: ForwardContext = {
     upstreams,
     deadlines: config.deadlines,
     deadlineClock,
     exchanges,
     gathered: new Gathered(),
+    publicUrl: config.publicUrl,
     httpDate: createHttpDate(clock),
   };
   const calls: CallContext = {
@@ -100,6 +103,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   const connections = new Connections();
   const line = new Line({
     ...{ calls, exchanges, limiter, connections, log },
+    cors: createCors(config.corsOrigins),
     registering: createRegistering({ access, clock, publicUrl: config.publicUrl }),
   });
 

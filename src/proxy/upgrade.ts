@@ -110,7 +110,7 @@ export class Tunnel extends Forwarding {
   }
 
   #head(raw: readonly Buffer[]): string {
-    const { headers, requestId } = responseSection(raw);
+    const { headers, requestId } = responseSection(raw, 101);
     this.noteAnswerId(requestId);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
     // The client's credential stood among its subprotocols: of them it has to be told one.

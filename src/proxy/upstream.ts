@@ -1,14 +1,19 @@
 // Connections to the upstreams: pools of keep-alive sockets, TLS that is always verified, the address rule at the moment of
 // connecting, and the operator's forward proxy. Follows no redirect and decodes nothing.
-import { isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
+import { LRUCache } from "lru-cache";
 import { buildConnector, Client, type Dispatcher } from "undici";
+import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
 import { createForwardProxy } from "./forward-proxy.ts";
+import { codeOf } from "./upstream-answer.ts";
+import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";
+import { UpstreamSocket } from "./upstream-socket.ts";
 
-// Idle sockets are kept for less than the 60 s after which common load balancers drop theirs.
-const KEEP_ALIVE_MS = 50_000;
 const MAX_HEADER_BYTES = 64 * 1024;
+// Of what is not called again, the connections end by themselves.
+const MAX_ORIGINS = 1000;
 
 /** A dispatch handler that learns which connection it is on. */
 export type UpstreamHandler = Dispatcher.DispatchHandler & { connection: Connection | undefined };
@@ -24,7 +29,10 @@ export interface Upstreams {
   destroy(): Promise<void>;
 }
 
-type Options = Pick<Config, "deadlines" | "upstreamProxy"> & { readonly rule: AddressRule };
+type Options = Pick<Config, "deadlines" | "upstreamProxy"> & {
+  readonly rule: AddressRule;
+  readonly clock: Clock;
+};
 
 /**
  * Makes the pools: for each origin a stack of connections that have nothing to do, the last used on top. undici's own Agent and
@@ -36,16 +44,18 @@ export function createUpstreams(o: Options): Upstreams {
     allowH2: false,
     headersTimeout: 0, // ours cover what undici's miss: an upload that has just ended, a paused answer
     bodyTimeout: 0,
+    // Less than that when an upstream's Keep-Alive says so: undici reads it, and leaves 2 s for what is on its way.
     keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
   };
   const connect = createConnector(o);
   const all = new Set<Connection>();
-  const idleOf = new Map<string, Connection[]>();
+  const idleOf = new LRUCache<string, IdleConnections<Connection>>({ max: MAX_ORIGINS });
   return {
     dispatch(origin, request, handler) {
       let idle = idleOf.get(origin);
-      if (idle === undefined) idleOf.set(origin, (idle = []));
+      if (idle === undefined) idleOf.set(origin, (idle = new IdleConnections(o.clock)));
       let connection = idle.pop();
       if (connection === undefined) {
         connection = new Connection(origin, options, connect, idle, all);
@@ -61,10 +71,14 @@ export function createUpstreams(o: Options): Upstreams {
 
 /** One connection, with one request at a time on it. */
 export class Connection extends Client {
-  socket: Socket | undefined;
+  /** Undefined while there is no connection. */
+  socket: UpstreamSocket | undefined;
   /** Answers that have begun on this socket; more than none means that it is being reused. */
   answers = 0;
-  readonly #idle: Connection[];
+  /** Kept by the idle ones: when it became idle, and for how long it was idle last. */
+  idleSinceMs = 0;
+  idleMs = 0;
+  readonly #idle: IdleConnections<Connection>;
   readonly #all: Set<Connection>;
   #isIdle = false;
 
@@ -72,7 +86,7 @@ export class Connection extends Client {
     origin: string,
     options: Client.Options,
     connect: buildConnector.connector,
-    idle: Connection[],
+    idle: IdleConnections<Connection>,
     all: Set<Connection>,
   ) {
     super(origin, {
@@ -83,7 +97,7 @@ export class Connection extends Client {
             callback(error, null);
             return;
           }
-          this.socket = socket;
+          this.socket = new UpstreamSocket(socket);
           this.answers = 0;
           callback(null, socket);
         });
@@ -92,19 +106,22 @@ export class Connection extends Client {
     this.#idle = idle;
     this.#all = all;
     this.on("drain", () => this.#release());
-    this.on("disconnect", () => {
-      this.socket = undefined;
-      if (!this.#isIdle) return;
-      idle.splice(idle.indexOf(this), 1);
-      all.delete(this);
-    });
+    this.on("disconnect", (_origin, _clients, error: Error) => this.#disconnected(error));
   }
 
   take(request: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
     this.#isIdle = false;
+    this.socket?.expectAnswer();
     handler.connection = this;
     this.dispatch(request, handler);
     if (this.stats.size === 0) this.#release(); // undici refused to send it
+  }
+
+  /** Ends it while it is idle. */
+  end(): void {
+    this.#isIdle = false;
+    this.#all.delete(this);
+    this.socket?.socket.destroy();
   }
 
   #release(): void {
@@ -114,6 +131,18 @@ export class Connection extends Client {
     } else {
       this.#isIdle = true;
       this.#idle.push(this);
+    }
+  }
+
+  #disconnected(error: Error): void {
+    const { socket } = this;
+    this.socket = undefined;
+    const byUs = codeOf(error) === "UND_ERR_INFO";
+    if (this.#isIdle) {
+      this.#idle.remove(this, byUs);
+      this.#all.delete(this);
+    } else if (!byUs && this.answers > 0 && socket?.heard === false) {
+      this.#idle.closedAfter(this.idleMs); // a request was on its way by then
     }
   }
 }

@@ -108,6 +108,7 @@ export async function openAdmin(
       X3SPROXY_MASTER_KEY: database.masterKey,
       ...o.env,
     }),
+    clock,
   );
   const sealingLog = createLog({ level: "silent" });
   const signer = await openLogSigner(database.ownerUrl, masterKey);

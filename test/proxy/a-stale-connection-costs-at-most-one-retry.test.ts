@@ -11,20 +11,41 @@ const BODY_END = /\r\n\r\n$|hello$|\r\n0\r\n\r\n$/;
 const TARGET = "/openai/v1/responses";
 
 interface Kind {
+  method?: string;
   headers: string[];
   body: string;
 }
 const NO_BODY: Kind = { headers: [], body: "" };
-const BUFFERED: Record<string, Kind> = {
-  "without a body": NO_BODY,
-  "with a small body": { headers: ["content-length: 5"], body: "hello" },
+const SMALL = { headers: ["content-length: 5"], body: "hello" };
+const KEY = "Idempotency-Key: 3f0c";
+/** What may be done twice (RFC 9110, 9.2.2). */
+const SENT_AGAIN: Record<string, Kind> = {
+  GET: { ...NO_BODY, method: "GET" },
+  OPTIONS: { ...NO_BODY, method: "OPTIONS" },
+  "PUT with a body": { ...SMALL, method: "PUT" },
+  DELETE: { ...NO_BODY, method: "DELETE" },
+  "POST with an idempotency key": { ...NO_BODY, headers: [KEY] },
+  "POST with an idempotency key and a body": { ...SMALL, headers: [...SMALL.headers, KEY] },
 };
-const STREAMED: Record<string, Kind> = {
-  "with a chunked body": {
+const NEVER_SENT_AGAIN: Record<string, Kind> = {
+  POST: NO_BODY,
+  "POST with a small body": SMALL,
+  "POST with an empty idempotency key": { ...NO_BODY, headers: ["Idempotency-Key:"] },
+  "POST with an idempotency key that does not go up": {
+    ...NO_BODY,
+    headers: [KEY, "Connection: idempotency-key"],
+  },
+  "PATCH with a small body": { ...SMALL, method: "PATCH" },
+  "PUT with a chunked body": {
+    method: "PUT",
     headers: ["transfer-encoding: chunked"],
     body: "5\r\nhello\r\n0\r\n\r\n",
   },
-  "with a large body": { headers: ["content-length: 400000"], body: "x".repeat(400_000) },
+  "PUT with a large body": {
+    method: "PUT",
+    headers: ["content-length: 400000"],
+    body: "x".repeat(400_000),
+  },
 };
 const ENDS: Record<string, (socket: Socket) => void> = {
   FIN: (socket) => void socket.end(),
@@ -41,7 +62,7 @@ async function createStale() {
     socket.on("data", (chunk: Buffer) => {
       const text = chunk.toString("latin1");
       whole += text;
-      const isHead = text.startsWith("POST /v1");
+      const isHead = /^[A-Z]+ \/v1/.test(text);
       if (isHead) requests++;
       if (requests > 1 && left > 0) {
         if (isHead) left--;
@@ -70,24 +91,27 @@ test("a stale connection costs at most one retry", async (t) => {
   t.after(() => upstream.close());
   const plane = await openWithUpstream(t, upstream.origin);
   const client = await openWireClient(plane.port);
-  const call = async ({ headers, body }: Kind, target = TARGET): Promise<Answer> => {
-    client.send(head(plane.token, target, { method: "POST", headers }) + body);
+  const call = async (
+    { method = "POST", headers, body }: Kind,
+    target = TARGET,
+  ): Promise<Answer> => {
+    client.send(head(plane.token, target, { method, headers }) + body);
     const answer = await client.answer();
     return answer.status < 200 ? client.answer() : answer;
   };
 
   for (const [end, act] of Object.entries(ENDS)) {
-    for (const [what, kind] of Object.entries(BUFFERED)) {
-      await t.test(`a request ${what}, ${end}: sent again once, and answered`, async () => {
+    for (const [what, kind] of Object.entries(SENT_AGAIN)) {
+      await t.test(`${what}, ${end}: sent again once, and answered`, async () => {
         upstream.arm(act, 1);
-        const path = `/v1/${end}-${kind.headers.length}`;
+        const path = `/v1/${end}-${what.replaceAll(" ", "-")}`;
         assert.equal((await call(kind, `/openai${path}`)).body, "ok");
         assert.equal((await call(kind, `/openai${path}`)).body, "ok");
         assert.equal(upstream.requests(), 3);
         await eventually(() => plane.logged().filter((line) => line["path"] === path).length === 2);
       });
 
-      await t.test(`a request ${what}, ${end} each time: not sent a third time`, async () => {
+      await t.test(`${what}, ${end} each time: not sent a third time`, async () => {
         upstream.arm(act, Infinity);
         assert.equal((await call(kind)).body, "ok");
         const answer = await call(kind);
@@ -96,8 +120,8 @@ test("a stale connection costs at most one retry", async (t) => {
       });
     }
 
-    for (const [what, kind] of Object.entries(STREAMED)) {
-      await t.test(`a request ${what}, ${end}: never sent again`, async () => {
+    for (const [what, kind] of Object.entries(NEVER_SENT_AGAIN)) {
+      await t.test(`${what}, ${end}: never sent again`, async () => {
         upstream.arm(act, 1);
         assert.equal((await call(NO_BODY)).body, "ok");
         const answer = await call(kind);
@@ -115,7 +139,7 @@ test("a stale connection costs at most one retry", async (t) => {
     await t.test(`nothing is sent again after ${what}`, async () => {
       upstream.arm((socket) => void socket.end(bytes), 1);
       assert.equal((await call(NO_BODY)).body, "ok");
-      const answer = await call(NO_BODY);
+      const answer = await call({ ...NO_BODY, method: "GET" });
       assert.equal(answer.header("x3sproxy-refusal"), "upstream_protocol_error");
       assert.equal(upstream.requests(), 2);
     });
@@ -124,7 +148,8 @@ test("a stale connection costs at most one retry", async (t) => {
   await t.test("nor when the upstream has had the time to work on it", async () => {
     upstream.arm((socket) => void setTimeout(() => socket.destroy(), 1_600), 1);
     assert.equal((await call(NO_BODY)).body, "ok");
-    assert.equal((await call(NO_BODY)).header("x3sproxy-refusal"), "upstream_unreachable");
+    const answer = await call({ ...NO_BODY, method: "GET" });
+    assert.equal(answer.header("x3sproxy-refusal"), "upstream_unreachable");
     assert.equal(upstream.requests(), 2);
   });
 });

@@ -27,13 +27,6 @@ const BROKEN: Record<string, { act: (socket: Socket) => void; reason: string }> 
       void socket.write("HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
     reason: "upstream_protocol_error",
   },
-  "says 100 Continue unasked": {
-    act: (socket) =>
-      void socket.write(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-      ),
-    reason: "upstream_protocol_error",
-  },
   "sends a header section without end": {
     act: (socket) => void socket.write(`HTTP/1.1 200 OK\r\nx-long: ${"x".repeat(70_000)}`),
     reason: "upstream_protocol_error",

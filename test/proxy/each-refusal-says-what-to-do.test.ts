@@ -17,6 +17,7 @@ const STATUSES: Record<RefusalReason, number> = {
   not_found: 404,
   unknown_provider: 404,
   bad_context: 400,
+  page_not_allowed: 403,
   missing_token: 401,
   malformed_token: 401,
   foreign_credential: 401,

@@ -22,7 +22,7 @@ describe("interim answers pass to clients that know them", () => {
       assert.equal((await client.answer()).line, "HTTP/1.1 102 Processing");
       const hints = await client.answer();
       assert.equal(hints.status, 103);
-      assert.deepEqual(hints.headers, [["Link", "</style.css>; rel=preload"]]);
+      assert.deepEqual(hints.headers, [["Link", "</openai/style.css>; rel=preload"]]);
       (await upstream.connection()).socket.write(FINAL);
       const answer = await client.answer();
       assert.equal(answer.status, 200);
