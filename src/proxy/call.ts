@@ -85,10 +85,7 @@ export class Call {
     this.request = request;
     exchange.address = sourceAddress(
       request.socket.remoteAddress,
-      // Which nobody needs to look for where nobody's counts.
-      context.trustedProxies.length === 0
-        ? undefined
-        : fieldValue(request.rawHeaders, "x-forwarded-for"),
+      request.rawHeaders,
       context.trustedProxies,
     );
   }
