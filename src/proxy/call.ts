@@ -7,6 +7,7 @@ import type { Cidr } from "../config.ts";
 import { SealError, type RefusalReason } from "../errors.ts";
 import {
   builtInProviders,
+  mayCarryKey,
   sensitiveEndpoint,
   type CredentialScheme,
   type ErrorShape,
@@ -53,7 +54,8 @@ interface Target {
   readonly name: string;
   readonly title: string;
   readonly origin: string | undefined;
-  readonly credential: CredentialScheme;
+  /** Of a custom one: where it takes its key now. A built-in one's key goes where it was sealed for. */
+  readonly credential: CredentialScheme | undefined;
 }
 
 const UNKNOWN_SHAPE: ErrorShape = "openai";
@@ -166,7 +168,7 @@ export class Call {
       name: builtIn.name,
       title: builtIn.title,
       origin: this.#context.originOverrides.get(builtIn.name) ?? builtIn.origin,
-      credential: builtIn.credential,
+      credential: undefined,
     };
   }
 
@@ -222,6 +224,13 @@ export class Call {
     const secret = resolved.secrets.get(target.name);
     if (secret === undefined) return refuse("no_secret");
     if (secret.origin !== (target.origin ?? secret.origin)) return refuse("origin_changed");
+    const { credential } = target;
+    if (credential !== undefined) {
+      if (!mayCarryKey(credential.header)) return refuse("header_refused");
+      const { header, scheme } = secret;
+      if (header !== credential.header || scheme !== credential.scheme)
+        return refuse("header_changed");
+    }
     const { released } = secret;
     if (released === undefined) {
       if (left === 1) return refuse("store_unavailable");
@@ -257,7 +266,7 @@ export class Call {
     const contentLength = fieldValue(raw, "content-length");
     let injection: Injection;
     try {
-      injection = this.#context.vault.inject(secret, origin, target.credential);
+      injection = this.#context.vault.inject(secret, origin);
       const { headers, injectedFrom, subprotocolScheme } = requestHeaders(
         raw,
         injection,
