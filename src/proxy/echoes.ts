@@ -4,14 +4,13 @@
 // What shows less of a key than this shows no more than the dashboard does.
 const SHORTEST_PART = 5;
 const GRAM = 8;
-const STRIDE = 4;
 
 // Eight bytes of ASCII in hex, and twelve of them in base64: in three of four characters a bit is zero. Few ids have either, and only
 // those are worth decoding.
 const ASCII_IN_HEX = /(?:[2-7][0-9a-f]){8}/i;
 const ASCII_IN_BASE64 = /(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][\w+/-]){4}/;
 
-/** Finds the whole of a key of any length, and of a longer one each part of eleven characters, or twelve when it is encoded. */
+/** Finds the whole of a key of any length, and of a longer one each part of fifteen characters, and many a shorter one. */
 export function echoes(text: string, key: string): boolean {
   if (text.length < SHORTEST_PART || key === "") return false;
   const folded = key.toLowerCase();
@@ -22,7 +21,7 @@ export function echoes(text: string, key: string): boolean {
 function overlaps(text: string, key: string): boolean {
   if (text.length >= SHORTEST_PART && key.includes(text)) return true;
   if (key.length >= SHORTEST_PART && text.includes(key)) return true;
-  for (let i = 0; i + GRAM <= text.length; i += STRIDE) {
+  for (let i = 0; i + GRAM <= text.length; i += GRAM) {
     if (key.includes(text.slice(i, i + GRAM))) return true;
   }
   return false;

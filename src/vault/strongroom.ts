@@ -133,6 +133,7 @@ class Held implements HeldSecret {
     if (origin !== this.origin) {
       throw new SealError(`${this.#row()} was sealed for another origin`);
     }
+    if (header === "") throw new SealError(`${this.#row()} was sealed for no known header`);
     this.#value();
     return {
       names: [header],
