@@ -420,6 +420,8 @@ table x3sproxy.secret_versions (
   ciphertext bytea not null,
   mask text not null,
   created_at timestamp with time zone not null default now(),
+  header text not null,
+  scheme text not null,
   constraint secret_versions_key_id_fkey FOREIGN KEY (key_id) REFERENCES x3sproxy.master_keys(key_id),
   constraint secret_versions_mask_check CHECK ((length(mask) <= 16)),
   constraint secret_versions_pkey PRIMARY KEY (secret_id, version),
@@ -1341,6 +1343,29 @@ begin
     'registration', 'registration.trade_refused', 'agent', refused.agent_id,
     coalesce((select a.name from x3sproxy.agents a where a.id = refused.agent_id), ''), refused.why);
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.place_credential()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  select coalesce(b.header, p.header, ''), coalesce(b.scheme, p.scheme, '') into new.header, new.scheme
+  from x3sproxy.secrets s
+  left join (values
+    ('anthropic', 'x-api-key', ''), ('azure-openai', 'api-key', ''), ('elevenlabs', 'xi-api-key', ''), ('gemini', 'x-goog-api-key', ''),
+    ('deepgram', 'authorization', 'Token'), ('fal', 'authorization', 'Key'), ('fal-queue', 'authorization', 'Key'),
+    ('bedrock', 'authorization', 'Bearer'), ('cohere', 'authorization', 'Bearer'), ('deepseek', 'authorization', 'Bearer'),
+    ('fireworks', 'authorization', 'Bearer'), ('groq', 'authorization', 'Bearer'), ('huggingface', 'authorization', 'Bearer'),
+    ('mistral', 'authorization', 'Bearer'), ('openai', 'authorization', 'Bearer'), ('openrouter', 'authorization', 'Bearer'),
+    ('perplexity', 'authorization', 'Bearer'), ('together', 'authorization', 'Bearer'), ('xai', 'authorization', 'Bearer')
+  ) b (provider, header, scheme) on b.provider = s.provider
+  left join x3sproxy.providers p on p.workspace_id = s.workspace_id and p.name = s.provider
+  where s.id = new.secret_id;
+  -- Of a secret that isn't there, a constraint says so.
+  new.header := coalesce(new.header, '');
+  new.scheme := coalesce(new.scheme, '');
+  return new;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.prune_activity()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1677,7 +1702,7 @@ AS $function$
     'secrets', coalesce((
       select jsonb_agg(jsonb_build_object(
         'secretId', s.id, 'version', v.version, 'workspaceId', v.workspace_id, 'provider', s.provider,
-        'origin', v.origin, 'keyId', v.key_id,
+        'origin', v.origin, 'header', v.header, 'scheme', v.scheme, 'keyId', v.key_id,
         'wrappedKey', translate(encode(v.wrapped_key, 'base64'), e'\n', ''),
         'ciphertext', translate(encode(v.ciphertext, 'base64'), e'\n', '')))
       from x3sproxy.secrets s
@@ -1785,7 +1810,8 @@ CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE OF hash, workspace_id, 
 CREATE TRIGGER record_end BEFORE DELETE ON x3sproxy.proxy_tokens FOR EACH ROW WHEN (((old.kind = 'deployment'::text) AND (NOT old.end_recorded) AND (old.expires_at <= now()))) EXECUTE FUNCTION x3sproxy.expire_deleted_token();
 CREATE TRIGGER keep_spent AFTER DELETE ON x3sproxy.registrations FOR EACH ROW EXECUTE FUNCTION x3sproxy.keep_spent_registration();
 CREATE TRIGGER announce AFTER INSERT OR DELETE ON x3sproxy.secret_versions FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
-CREATE TRIGGER announce_update AFTER UPDATE ON x3sproxy.secret_versions FOR EACH ROW WHEN (((new.key_id = old.key_id) OR ((((new.secret_id IS DISTINCT FROM old.secret_id) OR (new.workspace_id IS DISTINCT FROM old.workspace_id)) OR (new.version IS DISTINCT FROM old.version)) OR (new.origin IS DISTINCT FROM old.origin)))) EXECUTE FUNCTION x3sproxy.announce_workspace();
+CREATE TRIGGER announce_update AFTER UPDATE ON x3sproxy.secret_versions FOR EACH ROW WHEN (((new.key_id = old.key_id) OR ((((((new.secret_id IS DISTINCT FROM old.secret_id) OR (new.workspace_id IS DISTINCT FROM old.workspace_id)) OR (new.version IS DISTINCT FROM old.version)) OR (new.origin IS DISTINCT FROM old.origin)) OR (new.header IS DISTINCT FROM old.header)) OR (new.scheme IS DISTINCT FROM old.scheme)))) EXECUTE FUNCTION x3sproxy.announce_workspace();
+CREATE TRIGGER place_credential BEFORE INSERT OR UPDATE ON x3sproxy.secret_versions FOR EACH ROW WHEN (((new.header IS NULL) OR (new.scheme IS NULL))) EXECUTE FUNCTION x3sproxy.place_credential();
 CREATE TRIGGER announce AFTER INSERT OR DELETE OR UPDATE ON x3sproxy.secrets FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace();
 CREATE TRIGGER announce AFTER UPDATE ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_workspace_row();
 CREATE TRIGGER begin_audit_retention AFTER INSERT ON x3sproxy.workspaces FOR EACH ROW EXECUTE FUNCTION x3sproxy.begin_audit_retention();

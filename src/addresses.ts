@@ -55,26 +55,61 @@ export function networkOf(text: string): string | undefined {
   return `${prefix.toString()}/64`;
 }
 
+// How many elements of X-Forwarded-For are looked at, and how long one may be: nobody has more proxies than that in a row.
+const MOST_HOPS = 32;
+const LONGEST_ELEMENT = 64;
+
 /**
- * The address that a request came from: the connection's, or, as far as the connection's is one of `trusted`, the last of
- * X-Forwarded-For's that isn't. Undefined when that is no address. `connection`: as a socket gives it, in its one spelling.
+ * The address that a request came from: the connection's, or, as far as that is one of `trusted`, the last of X-Forwarded-For's that
+ * isn't. Undefined when that can't be read: nothing left of it is looked at, and an unknown address is on no list. `connection`: as a
+ * socket gives it, in its one spelling. `rawHeaders`: name, value, name, value, …; all lines of the field are one list (RFC 9110, 5.2),
+ * since some proxies add a line of their own.
  */
 export function sourceAddress(
   connection: string | undefined,
-  forwardedFor: string | undefined,
+  rawHeaders: readonly string[],
   trusted: readonly Cidr[],
 ): string | undefined {
-  if (trusted.length === 0 || forwardedFor === undefined) {
+  let address = trusted.length === 0 ? undefined : parseAddress(connection ?? "");
+  if (!lies(trusted, address)) {
     return connection?.startsWith(MAPPED) === true ? connection.slice(MAPPED.length) : connection;
   }
-  let address = parseAddress(connection ?? "");
-  const named = forwardedFor.split(",");
-  while (lies(trusted, address)) {
-    const next = named.pop()?.trim();
-    if (next === undefined) break;
-    address = parseAddress(next);
+  let hops = 0;
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (rawHeaders[i]?.length !== 15 || rawHeaders[i]?.toLowerCase() !== "x-forwarded-for")
+      continue;
+    const line = rawHeaders[i + 1] ?? "";
+    // From the right, an element at a time: what stands left of the first stranger is that stranger's, however long.
+    for (let end = line.length; end >= 0;) {
+      const comma = end === 0 ? -1 : line.lastIndexOf(",", end - 1);
+      const named = ++hops > MOST_HOPS ? undefined : parseElement(line, comma + 1, end);
+      end = comma;
+      if (named === "empty") continue;
+      address = named;
+      if (!lies(trusted, address)) return address?.toString();
+    }
   }
   return address?.toString();
+}
+
+/** An address as proxies write it: alone, with a port, in brackets, in quotes. Undefined when it can't be read. */
+function parseElement(line: string, start: number, end: number): Address | "empty" | undefined {
+  if (end - start > LONGEST_ELEMENT) return undefined;
+  const text = line.slice(start, end).trim();
+  if (text === "") return "empty";
+  const bare = /^"[^"]*"$/.test(text) ? text.slice(1, -1) : text;
+  const v4 = /^([^:]+)(?::\d{1,5})?$/.exec(bare)?.[1];
+  if (v4 !== undefined) return isFourPart(v4) ? parseAddress(v4) : undefined;
+  const v6 = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(bare)?.[1] ?? bare;
+  const tail = v6.slice(v6.lastIndexOf(":") + 1);
+  if (tail.includes(".") && !isFourPart(tail)) return undefined;
+  // A zone means something on the machine that wrote it, and nowhere else (RFC 4007, 6).
+  return parseAddress(v6.replace(/%.*$/, ""));
+}
+
+/** Not octal, hex or one number: programs differ in how they read those. */
+function isFourPart(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text);
 }
 
 /** What one client is counted under: its IPv4 address, or the /64 that an IPv6 client has to itself. */

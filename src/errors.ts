@@ -37,6 +37,8 @@ export type RefusalReason =
   | "sensitive_endpoint"
   | "no_secret"
   | "origin_changed"
+  | "header_changed"
+  | "header_refused"
   // ourselves
   | "secret_unreadable"
   | "store_unavailable"

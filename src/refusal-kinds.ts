@@ -50,6 +50,8 @@ export const REFUSAL_KINDS: Readonly<Record<RefusalReason, RefusalKind>> = {
   too_many_bytes: "limit",
   no_secret: "setup",
   origin_changed: "setup",
+  header_changed: "setup",
+  header_refused: "setup",
   secret_unreadable: "service",
   store_unavailable: "service",
   overloaded: "service",

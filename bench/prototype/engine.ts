@@ -46,7 +46,14 @@ function accessTo(
 
 /** What the database would say of the token: an agent that may use every provider, and one sealed key. */
 function rowOf(vault: Vault, origin: string): unknown {
-  const place = { workspaceId: randomUUID(), secretId: randomUUID(), version: 1, origin };
+  const place = {
+    workspaceId: randomUUID(),
+    secretId: randomUUID(),
+    version: 1,
+    origin,
+    header: "authorization",
+    scheme: "Bearer",
+  };
   const { keyId, wrappedKey, ciphertext } = vault.seal(place, REAL_KEY);
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   return {

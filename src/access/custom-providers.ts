@@ -1,10 +1,10 @@
 // The providers that a workspace adds beside the built-in ones: where they are and how they take their key.
-// Never accepts a name that routing gives to something else, nor a header that frames or routes a request.
+// Never accepts a name that routing gives to something else, nor a header that a key may not go into.
 import { record, type Actor } from "../audit/index.ts";
 import { parseOrigin } from "../config-values.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError, type ProblemCode } from "../errors.ts";
-import { builtInProviders } from "../providers/index.ts";
+import { builtInProviders, mayCarryKey } from "../providers/index.ts";
 
 export interface CustomProviderView {
   name: string;
@@ -15,13 +15,16 @@ export interface CustomProviderView {
 }
 
 export interface CustomProviders {
-  /** Adds a provider or replaces it. Throws RequestError 422 saying which part of it is wrong. */
+  /**
+   * Adds a provider or replaces it. Keys stay sealed for the origin, the header and the scheme that it had: where one of these is
+   * another now, they have to be saved again. Throws RequestError 422 saying which part of it is wrong.
+   */
   put(
     by: Actor,
     p: { name: string; origin: string; header: string; scheme: string },
   ): Promise<CustomProviderView>;
   list(workspaceId: string): Promise<CustomProviderView[]>;
-  /** Throws RequestError 404 `provider_not_found`. Secrets stored for it stay, sealed for the origin it had. */
+  /** Throws RequestError 404 `provider_not_found`. Secrets stored for it stay, sealed for what it had. */
   delete(by: Actor, name: string): Promise<void>;
 }
 
@@ -38,25 +41,6 @@ const RESERVED_NAMES = new Set(["api"]);
 // Tokens as in RFC 9110 section 5.6.2; not so long that they could be a key that was put into the wrong place.
 const HEADER = /^[!#$%&'*+.^_`|~0-9a-z-]{1,40}$/;
 const SCHEME = /^[!#$%&'*+.^_`|~0-9a-z-]{0,24}$/i;
-// Framing, routing and hop-by-hop fields (RFC 9110 section 7.6.1, RFC 9112), and those that describe the body.
-const FORBIDDEN_HEADERS = new Set([
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "expect",
-  "host",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** `originProblem` says in a sentence why calls may not go to an origin, or undefined. */
 export function createCustomProviders(o: {
   pool: Pool;
@@ -90,8 +74,11 @@ export function createCustomProviders(o: {
     if (!HEADER.test(header)) {
       throw invalid("header_invalid", "give the name of one header, as in Authorization");
     }
-    if (FORBIDDEN_HEADERS.has(header) || /^(sec|x3sproxy)-/.test(header)) {
-      throw invalid("header_refused", `a key can't go into the header "${header}"`);
+    if (!mayCarryKey(header)) {
+      throw invalid(
+        "header_refused",
+        `no key goes into the header "${header}": servers and proxies answer with it or act on it. Name one for credentials, as in Authorization`,
+      );
     }
     if (!SCHEME.test(p.scheme)) {
       throw invalid(

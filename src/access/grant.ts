@@ -77,6 +77,8 @@ const Row = z.object({
       workspaceId: z.guid(),
       provider: z.string(),
       origin: z.string(),
+      header: z.string(),
+      scheme: z.string(),
       keyId: z.string(),
       wrappedKey: bytes,
       ciphertext: bytes,

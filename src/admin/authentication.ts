@@ -2,7 +2,7 @@
 // that one has worked before is remembered, as its hash.
 import type { FastifyRequest } from "fastify";
 import { LRUCache } from "lru-cache";
-import { clientNetwork, parseAddress } from "../addresses.ts";
+import { clientNetwork } from "../addresses.ts";
 import { RequestError, type ProblemCode } from "../errors.ts";
 import { hashBearer } from "../ids.ts";
 import {
@@ -123,10 +123,12 @@ export function sees({ agents }: Caller, name: string): boolean {
 }
 
 /** Where a request comes from. */
-export function clientOf({ ip, headers }: FastifyRequest): Client {
-  // What a proxy says may be no address at all.
-  const address = parseAddress(ip)?.toString() ?? "unknown";
-  return { address, network: clientNetwork(ip), userAgent: headers["user-agent"] ?? null };
+export function clientOf({ address, headers }: FastifyRequest): Client {
+  return {
+    address: address === "" ? "unknown" : address,
+    network: clientNetwork(address),
+    userAgent: headers["user-agent"] ?? null,
+  };
 }
 
 function checkLimits(caller: Caller, forAgent: boolean, request: FastifyRequest): void {

@@ -3,8 +3,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
-import type { ListenAddress } from "../config.ts";
-import { clientNetwork } from "../addresses.ts";
+import type { Cidr, ListenAddress } from "../config.ts";
+import { clientNetwork, sourceAddress } from "../addresses.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person } from "../identity/index.ts";
@@ -35,10 +35,24 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     caller: Caller | undefined;
+    /** Where it came from; empty when that is unknown. */
+    address: string;
     /** Of the caller's session. */
     sessionValue: string | undefined;
   }
 }
+
+// RFC 9110, 5.3. Of some of them Node keeps the first line and drops the others, of the rest it makes one text.
+const SINGLETONS: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-length",
+  "content-type",
+  "host",
+  "idempotency-key",
+  "origin",
+  "sec-fetch-site",
+  "x-csrf-token",
+]);
 
 interface FunnelOptions {
   readonly identity: Pick<Identity, "authenticateApiKey" | "authenticateSession">;
@@ -46,12 +60,14 @@ interface FunnelOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly dashboardUrl: string;
+  /** Whose X-Forwarded-For counts; absent: nobody's. */
+  readonly trustedProxies?: readonly Cidr[];
   readonly listening: () => ListenAddress | undefined;
 }
 
 /** Puts the funnel around every route that is added to `app` after this. */
 export function installFunnel(app: FastifyInstance, options: FunnelOptions): void {
-  const { identity, log, clock, dashboardUrl, listening } = options;
+  const { identity, log, clock, dashboardUrl, trustedProxies = [], listening } = options;
   const attempts = createAttempts({ clock });
   const secure = dashboardUrl.startsWith("https:");
   const headers = securityHeaders({ secure });
@@ -59,6 +75,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   const authenticate = createAuthentication({ identity, attempts, cookie, dashboardUrl });
 
   app.decorateRequest("caller", undefined);
+  app.decorateRequest("address", "");
   app.decorateRequest("sessionValue", undefined);
   countPeople(app, options.metrics);
 
@@ -70,7 +87,11 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
 
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(headers);
-    if (request.headers.host === undefined && request.raw.httpVersion !== "1.0") {
+    const { remoteAddress } = request.socket;
+    const { rawHeaders } = request.raw;
+    request.address = sourceAddress(remoteAddress, rawHeaders, trustedProxies) ?? "";
+    const lacksHost = request.headers.host === undefined && request.raw.httpVersion !== "1.0";
+    if (lacksHost || repeatsSingleton(rawHeaders)) {
       throw new RequestError(400, "bad_request", "The request is malformed."); // RFC 9112, 3.2
     }
     const local = request.socket.localAddress;
@@ -87,7 +108,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
     if (forSession) refusePlainNetwork(request.headers.host, dashboardUrl);
     if (permission === "public" || permission === "link") {
       if (!isSafe(request.method)) refuseForeignSite(request.headers, dashboardUrl);
-      if (permission === "link") attempts.begin(clientNetwork(request.ip));
+      if (permission === "link") attempts.begin(clientNetwork(request.address));
       return;
     }
     request.caller = await authenticate(request);
@@ -116,7 +137,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
       route: routeOf(request),
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime),
-      remoteAddress: clientNetwork(request.ip),
+      remoteAddress: clientNetwork(request.address),
       ...readTraceparent(request.headers["traceparent"]),
       ...(caller && {
         [caller.kind === "user" ? "userId" : "apiKeyId"]: caller.id,
@@ -162,6 +183,18 @@ function refusePlainNetwork(host: string | undefined, dashboardUrl: string): voi
     "Nobody signs in by plain http over a network. Give the service a certificate (X3SPROXY_TLS_CERT_FILE, X3SPROXY_TLS_KEY_FILE), " +
       "or put a TLS proxy in front and set X3SPROXY_DASHBOARD_URL to its https URL.",
   );
+}
+
+/** Whether a field comes twice of which there is one, and by which something is decided: others might read the other one. */
+function repeatsSingleton(rawHeaders: readonly string[]): boolean {
+  const seen = new Set<string>();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? "";
+    if (!SINGLETONS.has(name)) continue;
+    if (seen.has(name)) return true;
+    seen.add(name);
+  }
+  return false;
 }
 
 function routeOf(request: FastifyRequest): string {

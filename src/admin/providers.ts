@@ -10,7 +10,13 @@ import { addRoute } from "./route.ts";
 
 const putBody = z.strictObject({
   origin: z.string().max(300).describe("Scheme, host and port of its API."),
-  header: z.string().max(100).default("authorization").describe("The header that takes its key."),
+  header: z
+    .string()
+    .max(100)
+    .default("authorization")
+    .describe(
+      "The header that takes its key. Keys are sealed for origin, header and scheme: save them again when one changes.",
+    ),
   scheme: z.string().max(100).default("Bearer").describe("The word before the key; may be empty."),
 });
 

@@ -11,7 +11,6 @@ import type {
   Registrations,
   ScopeTrials,
 } from "../access/index.ts";
-import { lies, parseAddress } from "../addresses.ts";
 import type { Audit, AuditProofs, Erasures } from "../audit/index.ts";
 import type { Backups } from "../backup/index.ts";
 import type { Certificate } from "../certificate.ts";
@@ -99,13 +98,14 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
-    trustProxy: (address) => lies(options.trustedProxies, parseAddress(address)),
     // What still comes on an open connection while we close is answered like everything else.
     return503OnClosing: false,
     ...createEarlyAnswers({ secure: options.dashboardUrl.startsWith("https:") }),
   });
   // An expectation that is not known may be passed over (RFC 9110, 10.1.1); Node would answer it by itself.
   app.server.on("checkExpectation", (...call) => app.server.emit("request", ...call));
+  // Their size is limited. Node would drop those past a number in silence, the last line of a proxy in front among them.
+  app.server.maxHeadersCount = 0;
   if (app.server instanceof TlsServer) certificate?.keepCurrent(app.server);
   // JSON is the only body there is; the parser refuses `__proto__` and `constructor.prototype`.
   app.removeContentTypeParser("text/plain");

@@ -20,10 +20,11 @@ export function addProviderCommands(program: Command): void {
       .option("--scheme <word>", "word before the key, may be empty", "Bearer")
       .addHelpText(
         "after",
-        examples(
-          "x3sproxy provider add acme --origin https://api.acme.example",
-          "x3sproxy provider add acme --origin https://api.acme.example --header x-api-key --scheme ''",
-        ),
+        "\nKeys are sealed for origin, header and scheme: when one of them changes, save the key again.\n" +
+          examples(
+            "x3sproxy provider add acme --origin https://api.acme.example",
+            "x3sproxy provider add acme --origin https://api.acme.example --header x-api-key --scheme ''",
+          ),
       ),
     async ([name = ""], command) => {
       const { origin, header, scheme } =

@@ -14,6 +14,7 @@ import { codeOf, saidBy, type Findings } from "./finding.ts";
 import { checkPeople } from "./people.ts";
 import { checkRights } from "./rights.ts";
 import { isLoopback } from "./settings.ts";
+import { checkTrustedProxies } from "./trusted-proxies.ts";
 import { checkUpkeep } from "./upkeep.ts";
 
 const CLOCK_MS = 5000;
@@ -23,7 +24,7 @@ const NOTIFY_MS = 3000;
 const INSIDE = [
   ...["schema", "clock", "database-superuser", "role-rights", "other-roles", "notifications"],
   ...["second-factors", "second-factor-rule", "setup-link", "bootstrap-key"],
-  ...["backup-age", "audit-sealing", "master-keys"],
+  ...["backup-age", "audit-sealing", "master-keys", "trusted-direct"],
 ];
 
 /** `withinMs`: how long the database may take for all that it is asked. */
@@ -83,6 +84,7 @@ async function ask(
   await checkRights(sql, findings);
   await checkPeople(sql, config, findings);
   await checkUpkeep(sql, findings, nowMs());
+  await checkTrustedProxies(sql, config, findings);
   await checkNotifications(sql, findings);
   const origins = await sql<{ origin: string }[]>`
     select distinct v.origin from x3sproxy.secrets s

@@ -6,6 +6,8 @@ import { parseAddress } from "../addresses.ts";
 import type { Findings } from "./finding.ts";
 
 const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;
+// Wider than this, a block is a network that many machines live in.
+const NETWORK_BITS = { ipv4: 17, ipv6: 49 } as const;
 
 export function checkSettings(config: Config, findings: Findings): void {
   checkUrls(config, findings);
@@ -36,6 +38,8 @@ function checkUrls(config: Config, findings: Findings): void {
 
 function checkBlocks(config: Config, findings: Findings): void {
   const isWide = ([block, bits]: Cidr): boolean => bits < LEAST_BITS[block.kind()];
+  const isNetwork = ([block, bits]: Cidr): boolean =>
+    bits < NETWORK_BITS[block.kind()] && block.range() !== "loopback";
   if (config.allowPrivateUpstreams.some(isWide)) {
     findings.add("Network", "critical", "private-upstreams", {
       what: "X3SPROXY_ALLOW_PRIVATE_UPSTREAMS allows nearly every address.",
@@ -47,6 +51,12 @@ function checkBlocks(config: Config, findings: Findings): void {
     findings.add("Network", "critical", "trusted-proxies", {
       what: "X3SPROXY_TRUSTED_PROXIES trusts nearly every address.",
       why: "Anybody can say what address they come from, past address lists and limits on guessing.",
+      fix: "List the addresses of your load balancers alone: X3SPROXY_TRUSTED_PROXIES=10.0.0.5/32",
+    });
+  } else if (config.trustedProxies.some(isNetwork)) {
+    findings.add("Network", "warning", "trusted-proxies", {
+      what: "X3SPROXY_TRUSTED_PROXIES trusts whole networks.",
+      why: "Whatever lives there, an agent too, can say that it comes from any address, past address lists and limits on guessing.",
       fix: "List the addresses of your load balancers alone: X3SPROXY_TRUSTED_PROXIES=10.0.0.5/32",
     });
   } else findings.ok("Network", "trusted-proxies", "Few proxies or none are trusted.");

@@ -17,6 +17,7 @@ export type {
   ProviderProbe,
   SensitiveEndpoint,
 } from "./definition.ts";
+export { mayCarryKey } from "./credential-places.ts";
 export { errorBody } from "./error-shapes.ts";
 export { foldName } from "./fold-name.ts";
 export type { FoundPlace, ModelCall } from "./model-places.ts";

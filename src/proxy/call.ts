@@ -8,6 +8,7 @@ import type { Cidr } from "../config.ts";
 import { SealError, type RefusalReason } from "../errors.ts";
 import {
   builtInProviders,
+  mayCarryKey,
   sensitiveEndpoint,
   type CredentialScheme,
   type ErrorShape,
@@ -66,7 +67,8 @@ interface Target {
   readonly name: string;
   readonly title: string;
   readonly origin: string | undefined;
-  readonly credential: CredentialScheme;
+  /** Of a custom one: where it takes its key now. A built-in one's key goes where it was sealed for. */
+  readonly credential: CredentialScheme | undefined;
 }
 
 const UNKNOWN_SHAPE: ErrorShape = "openai";
@@ -121,10 +123,7 @@ export class Call {
     this.isChunked = hasHeader(request.rawHeaders, "transfer-encoding");
     exchange.address = sourceAddress(
       request.socket.remoteAddress,
-      // Which nobody needs to look for where nobody's counts.
-      context.trustedProxies.length === 0
-        ? undefined
-        : fieldValue(request.rawHeaders, "x-forwarded-for"),
+      request.rawHeaders,
       context.trustedProxies,
     );
   }
@@ -221,7 +220,7 @@ export class Call {
       name: builtIn.name,
       title: builtIn.title,
       origin: this.#context.originOverrides.get(builtIn.name) ?? builtIn.origin,
-      credential: builtIn.credential,
+      credential: undefined,
     };
   }
 
@@ -278,8 +277,14 @@ export class Call {
     const secret = grant.secrets.get(target.name);
     if (secret === undefined) return "no_secret";
     if (secret.origin !== (target.origin ?? secret.origin)) return "origin_changed";
+    const { header, scheme } = secret;
+    const { credential } = target;
+    if (credential !== undefined) {
+      if (!mayCarryKey(credential.header)) return "header_refused";
+      if (header !== credential.header || scheme !== credential.scheme) return "header_changed";
+    }
     const { headers, subprotocolScheme } = rewriteRequest(request.rawHeaders, {
-      slot: target.credential.header,
+      slot: header,
       httpVersion: request.httpVersion,
       contentLength: fieldValue(request.rawHeaders, "content-length"),
     });
@@ -348,7 +353,7 @@ export class Call {
     const origin = target.origin ?? secret.origin;
     try {
       headers.length = injectedFrom;
-      this.#context.vault.inject(secret, origin, target.credential).applyTo(headers);
+      this.#context.vault.inject(secret, origin).applyTo(headers);
       authorised.isRead = bodyReader !== undefined;
       return {
         origin,

@@ -183,6 +183,20 @@ function wording(reason: RefusalReason, c: RefusalContext): Wording {
           `The ${provider} key was saved for another origin than the one that is configured now, and a key goes only where it ` +
           `was saved for. Save it again in the dashboard's Secrets tab: ${secretsTab(c)}`,
       };
+    case "header_changed":
+      return {
+        status: 403,
+        message:
+          `The ${provider} key was saved for another header or scheme than ${provider} takes its key in now, and a key goes only ` +
+          `where it was saved for. Save it again in the dashboard's Secrets tab: ${secretsTab(c)}`,
+      };
+    case "header_refused":
+      return {
+        status: 403,
+        message:
+          `${provider} is set to take its key in a header that servers answer with or act on, so no key goes there. Ask an admin ` +
+          "to change the provider's header, and then to save the key again.",
+      };
     case "secret_unreadable":
       return {
         status: 503,

@@ -1,14 +1,20 @@
 // The names that both sides give a request, for whoever has to find it in their logs: the client's own, its trace, and the
 // upstream's. Both sides write what they like into them, so the log gets none that might be a credential.
 import { holdsCredential } from "./context.ts";
+import { echoes } from "./echoes.ts";
 import type { Exchange } from "./exchange.ts";
 import { fieldName } from "./field-names.ts";
 
-const SAFE = /^[A-Za-z0-9_.:/=+-]{1,128}$/;
-// A common form of ids, and of Azure's and Mistral's keys. The key of the call itself is looked for as such.
-const HEX_ID = /^[0-9a-f]{32}$/;
-// What shows less of a key than this shows no more than the dashboard does.
-const SHORTEST_PART = 5;
+// What ids look like: a UUID (RFC 9562) or 32 hex digits, both of which keys look like, too; those behind a word, as in req_…, or
+// after a word and a time; AWS's traces; and short names, as clients choose them. Recoded or reversed keys are longer, or of other signs.
+const LONGEST_ID = 64;
+const HEX_ID = /^(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+const OTHER_IDS: readonly RegExp[] = [
+  /^[a-z]{2,12}[_-][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+  /^[a-z]{2,12}[_-](?:[0-9]{10}-)?[0-9A-Za-z]{1,40}$/,
+  /^(?:Root=)?1-[0-9a-f]{8}-[0-9a-f]{24}$/,
+  /^[A-Za-z0-9_.:/-]{1,32}$/,
+];
 
 /** Notes what a request's headers say, unread: it is looked at when the record is made. */
 export function noteRequestIds(exchange: Exchange, rawHeaders: readonly string[]): void {
@@ -32,19 +38,20 @@ export function noteRequestIds(exchange: Exchange, rawHeaders: readonly string[]
 
 /** The id as the log may have it; undefined when it may not. */
 export function loggedId(id: string | undefined): string | undefined {
-  if (id === undefined || !SAFE.test(id)) return undefined;
-  return HEX_ID.test(id) || !holdsCredential(id) ? id : undefined;
+  if (id === undefined) return undefined;
+  if (HEX_ID.test(id)) return id;
+  return OTHER_IDS.some((shape) => shape.test(id)) && !holdsCredential(id) ? id : undefined;
 }
 
-/** Whether an upstream's id is a part of what was injected, or has it in it. `from`: where the injected pairs begin. */
+/**
+ * Whether an upstream's id has a part of what was injected in it, or is too long to be looked at. `from`: where the injected pairs begin.
+ */
 export function reflectsCredential(id: string, headers: readonly string[], from: number): boolean {
-  if (id.length < SHORTEST_PART) return false;
+  if (id.length > LONGEST_ID) return true;
   for (let i = from + 1; i < headers.length; i += 2) {
     const value = headers[i] ?? "";
-    if (value.includes(id)) return true;
     // Past the scheme.
-    const key = value.slice(value.lastIndexOf(" ") + 1);
-    if (id.length > key.length && id.includes(key)) return true;
+    if (echoes(id, value.slice(value.lastIndexOf(" ") + 1))) return true;
   }
   return false;
 }

@@ -85,7 +85,7 @@ export function createKeyTests(o: {
       workspaceId,
       (sql) => sql<Found[]>`
         select v.secret_id as "secretId", v.version, v.workspace_id as "workspaceId", s.provider, s.environment, v.origin,
-          v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
+          v.header, v.scheme, v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
         from x3sproxy.secrets s
         join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
         where s.id = ${secretId} and s.workspace_id = ${workspaceId}`,
@@ -122,7 +122,7 @@ export function createKeyTests(o: {
     );
     const held = vault.hold(sealed);
     try {
-      const injection = vault.inject(held.release(), origin, provider.credential);
+      const injection = vault.inject(held.release(), origin);
       return judge(probe, await o.callProvider({ origin, path, headers, injection }));
     } catch (error) {
       if (error instanceof SealError) return { status: null, reason: "unexpected" };

@@ -26,6 +26,8 @@ export const SEALED_TABLES: readonly SealedTable[] = [
         secretId: text(row["secret_id"]),
         version: Number(row["version"]),
         origin: text(row["origin"]),
+        header: text(row["header"]),
+        scheme: text(row["scheme"]),
       }),
   },
   {

@@ -8,8 +8,9 @@ import type { KeyRing } from "./key-ring.ts";
 import type { MasterKey } from "./master-key.ts";
 
 // The first byte of a sealed value. In the first format its additional data has the master key's id, in the second it has not, so that
-// another master key can take the data key over. A wrapped data key is always of the first.
-const FORMATS = [1, 2] as const;
+// another master key can take the data key over; in the third it has the header and the scheme of a credential, too. A wrapped data key
+// is always of the first.
+const FORMATS = [1, 2, 3] as const;
 type Format = (typeof FORMATS)[number];
 const KEY_BYTES = 32;
 const NONCE_BYTES = 24;
@@ -22,6 +23,10 @@ export interface Place {
   readonly version: number;
   /** Scheme, host and port that the value may be sent to. */
   readonly origin: string;
+  /** Lower-case name of the header that it goes into. */
+  readonly header: string;
+  /** What stands before it there; empty: nothing. */
+  readonly scheme: string;
 }
 
 export interface SealedValue {
@@ -36,6 +41,8 @@ export interface Binding {
   readonly purposes: { readonly dataKey: string; readonly value: string };
   /** The row, field by field. */
   readonly fields: readonly string[];
+  /** What values are bound to since the third format, beside the fields. Without it they are of the second. */
+  readonly since3?: readonly string[];
   /** The row in words, for an error. */
   readonly row: string;
 }
@@ -58,11 +65,12 @@ export function unseal(ring: KeyRing, place: Place, sealed: SealedValue): Buffer
 /** The same for bytes bound to any row. The caller zeroes `plaintext`. */
 export function sealBytes(key: MasterKey, to: Binding, plaintext: Uint8Array): SealedValue {
   const dataKey = randomBytes(KEY_BYTES);
+  const format = newestOf(to);
   try {
     return {
       keyId: key.id,
       wrappedKey: wrap(key, to, dataKey),
-      ciphertext: encrypt(2, dataKey, plaintext, bindValue(2, to, key.id)),
+      ciphertext: encrypt(format, dataKey, plaintext, bindValue(format, to, key.id)),
     };
   } finally {
     zero(dataKey);
@@ -85,13 +93,13 @@ export function unsealBytes(ring: KeyRing, to: Binding, sealed: SealedValue): Bu
 }
 
 /**
- * The same value under the active master key: only its data key is opened. A value of the first format is itself opened and sealed
+ * The same value under the active master key: only its data key is opened. A value of an earlier format is itself opened and sealed
  * anew, this once. Throws SealError when it does not open.
  */
 export function rewrap(ring: KeyRing, to: Binding, sealed: SealedValue): SealedValue {
   const { active } = ring;
   const { ciphertext } = sealed;
-  if (ciphertext[0] === 1) {
+  if ((ciphertext[0] ?? 0) < newestOf(to)) {
     const plaintext = unsealBytes(ring, to, sealed);
     try {
       return sealBytes(active, to, plaintext);
@@ -173,10 +181,12 @@ export function zero(...buffers: Uint8Array[]): void {
 }
 
 /** Of a secret's version. */
-export function secretBinding({ workspaceId, secretId, version, origin }: Place): Binding {
+export function secretBinding(place: Place): Binding {
+  const { workspaceId, secretId, version, origin, header, scheme } = place;
   return {
     purposes: { dataKey: "x3sproxy data key v1", value: "x3sproxy secret value" },
     fields: [workspaceId, secretId, String(version), origin],
+    since3: [header, scheme],
     row: `secret ${secretId} version ${version}`,
   };
 }
@@ -187,7 +197,12 @@ function bind(purpose: string, { fields }: Binding, keyId: string): Buffer {
 
 function bindValue(format: Format, to: Binding, keyId: string): Buffer {
   const purpose = `${to.purposes.value} v${format}`;
-  return format === 1 ? bind(purpose, to, keyId) : frame([purpose, ...to.fields]);
+  if (format === 1) return bind(purpose, to, keyId);
+  return frame([purpose, ...to.fields, ...(format === 2 ? [] : (to.since3 ?? []))]);
+}
+
+function newestOf({ since3 }: Binding): Format {
+  return since3 === undefined ? 2 : 3;
 }
 
 function formatOf(blob: Uint8Array): Format {

@@ -1,26 +1,45 @@
-// Which origin a new key is sealed for: the one place where it may ever be sent. Must never let a caller choose another
-// origin for a provider that has one.
+// Where a new key may ever be sent: the origin, the header and the scheme that it is sealed for. Must never let a caller choose others
+// for a provider that has them.
 import { parseOrigin } from "../config-values.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
-import { builtInProviders } from "../providers/index.ts";
+import { builtInProviders, mayCarryKey, type ProviderDefinition } from "../providers/index.ts";
+import type { Place } from "./sealing.ts";
 
 /**
- * The operator's override, else the provider's own origin, else the `given` one where each customer has their own.
- * Throws RequestError for an unknown provider and for an origin that is missing, malformed or not the provider's.
+ * The origin is the operator's override, else the provider's own, else the `given` one where each customer has their own; header and
+ * scheme are the provider's. Throws RequestError for an unknown provider, for an origin that is missing, malformed or not the
+ * provider's, and for a custom provider whose header no key may go into any more. Holds a custom provider's row until the transaction
+ * ends: it can't change meanwhile.
  */
-export async function originOf(
+export async function destinationOf(
   sql: TransactionSql,
   workspaceId: string,
   provider: string,
   given: string | undefined,
   overrides: ReadonlyMap<string, string>,
-): Promise<string> {
+): Promise<Pick<Place, "origin" | "header" | "scheme">> {
   const builtIn = builtInProviders.get(provider);
-  const fixed =
-    builtIn === undefined
-      ? await customOrigin(sql, workspaceId, provider)
-      : (overrides.get(provider) ?? builtIn.origin);
+  if (builtIn !== undefined) {
+    const fixed = overrides.get(provider) ?? builtIn.origin;
+    return { origin: originOf(builtIn, fixed, given), ...builtIn.credential };
+  }
+  const { origin, header, scheme } = await customPlace(sql, workspaceId, provider);
+  if (!mayCarryKey(header)) {
+    throw new RequestError(
+      422,
+      "header_refused",
+      "The provider's header is one that no key goes into. Change it first.",
+    );
+  }
+  return { origin: originOf(undefined, origin, given), header, scheme };
+}
+
+function originOf(
+  builtIn: ProviderDefinition | undefined,
+  fixed: string | undefined,
+  given: string | undefined,
+): string {
   const own = given === undefined ? undefined : parseOrigin(given);
   if (given !== undefined && own === undefined) {
     throw new RequestError(
@@ -54,15 +73,19 @@ export async function originOf(
   return own;
 }
 
-async function customOrigin(
+type CustomPlace = Pick<Place, "origin" | "header" | "scheme">;
+
+async function customPlace(
   sql: TransactionSql,
   workspaceId: string,
   provider: string,
-): Promise<string> {
-  const custom = await sql<{ name: string; origin: string }[]>`
-    select name, origin from x3sproxy.providers where workspace_id = ${workspaceId} order by name`;
-  const found = custom.find(({ name }) => name === provider);
-  if (found !== undefined) return found.origin;
+): Promise<CustomPlace> {
+  const [found] = await sql<CustomPlace[]>`
+    select origin, header, scheme from x3sproxy.providers
+    where workspace_id = ${workspaceId} and name = ${provider} for share`;
+  if (found !== undefined) return found;
+  const custom = await sql<{ name: string }[]>`
+    select name from x3sproxy.providers where workspace_id = ${workspaceId} order by name`;
   // The unknown name is not repeated: it may be a key that was put into the wrong field.
   const known = [...builtInProviders.keys(), ...custom.map(({ name }) => name)].join(", ");
   throw new RequestError(

@@ -7,7 +7,7 @@ import { newId } from "../ids.ts";
 import { builtInProviders } from "../providers/index.ts";
 import { refuseMistakes } from "./key-mistakes.ts";
 import { mask } from "./mask.ts";
-import { originOf } from "./secret-origin.ts";
+import { destinationOf } from "./secret-origin.ts";
 import type { Vault } from "./strongroom.ts";
 
 export interface SecretView {
@@ -82,20 +82,23 @@ export function createSecrets(o: {
       refuseDescription(secret);
       return pool.inWorkspace(workspaceId, async (sql) => {
         const { provider, environment, label, value } = secret;
-        const origin = await originOf(sql, workspaceId, provider, secret.origin, o.originOverrides);
+        const destination = await destinationOf(
+          ...([sql, workspaceId, provider, secret.origin, o.originOverrides] as const),
+        );
+        const { origin, header, scheme } = destination;
         const problem = o.originProblem(origin);
         if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
         const before = await existing(sql, workspaceId, provider, environment);
         const place = {
           ...(await claimVersion(sql, workspaceId, provider, environment, label)),
-          origin,
+          ...destination,
         };
         const { keyId, wrappedKey, ciphertext } = vault.seal(place, value);
         await sql`
           insert into x3sproxy.secret_versions
-            (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
-          values (${place.secretId}, ${place.workspaceId}, ${place.version}, ${origin}, ${keyId},
-            ${wrappedKey}, ${ciphertext}, ${mask(value)})`;
+            (secret_id, workspace_id, version, origin, header, scheme, key_id, wrapped_key, ciphertext, mask)
+          values (${place.secretId}, ${place.workspaceId}, ${place.version}, ${origin}, ${header}, ${scheme},
+            ${keyId}, ${wrappedKey}, ${ciphertext}, ${mask(value)})`;
         const after = await activate(sql, workspaceId, place.secretId, place.version);
         await recordChange(sql, by, "secret.set", before, after);
         return after;

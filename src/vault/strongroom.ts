@@ -3,7 +3,6 @@
 import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../errors.ts";
-import type { CredentialScheme } from "../providers/index.ts";
 import type { Derivation } from "./derivation.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";
@@ -19,6 +18,9 @@ export interface HeldSecret {
   readonly secretId: string;
   readonly version: number;
   readonly origin: string;
+  /** The header and the scheme that it goes up in, and no others. */
+  readonly header: string;
+  readonly scheme: string;
   /** What can be injected; undefined before the release. */
   readonly released: ReleasedSecret | undefined;
   /** Whether it was opened, and not wiped since. */
@@ -47,8 +49,11 @@ export interface Vault {
   /** Seals a key for one place: nothing opens it anywhere else. */
   seal(place: Place, value: string): SealedValue;
   hold(sealed: SealedSecret): HeldSecret;
-  /** Throws SealError when the row does not open, was sealed for another origin than `origin`, or is wiped. */
-  inject(held: ReleasedSecret, origin: string, scheme: CredentialScheme): Injection;
+  /**
+   * Into the header, and after the scheme, that it was sealed for. Throws SealError when the row does not open, was sealed for another
+   * origin than `origin`, or is wiped.
+   */
+  inject(held: ReleasedSecret, origin: string): Injection;
   /** Seals a user's TOTP seed (base32): nothing opens it for anybody else. */
   sealSeed(owner: SeedOwner, seed: string): SealedValue;
   /**
@@ -79,9 +84,9 @@ export async function createVault(ring: KeyRing, derivation?: Derivation): Promi
   return {
     seal: (place, value) => seal(ring, place, value),
     hold: (sealed) => new Held(sealed, () => unseal(ring, sealed, sealed)),
-    inject: (held, origin, scheme) => {
+    inject: (held, origin) => {
       if (!(held instanceof Held)) throw new SealError("not a secret that the vault holds");
-      return held.inject(origin, scheme);
+      return held.inject(origin);
     },
     sealSeed: (owner, seed) => sealSeed(ring, owner, seed),
     matchingStep: (owner, sealed, at) => matchingStep(ring, owner, sealed, at),
@@ -94,15 +99,19 @@ class Held implements HeldSecret {
   readonly secretId: string;
   readonly version: number;
   readonly origin: string;
+  readonly header: string;
+  readonly scheme: string;
   readonly #open: () => Buffer;
   #opened: Buffer | undefined;
   #released = false;
   #wiped = false;
 
-  constructor({ secretId, version, origin }: Place, open: () => Buffer) {
-    this.secretId = secretId;
-    this.version = version;
-    this.origin = origin;
+  constructor(place: Place, open: () => Buffer) {
+    this.secretId = place.secretId;
+    this.version = place.version;
+    this.origin = place.origin;
+    this.header = place.header;
+    this.scheme = place.scheme;
     this.#open = open;
   }
 
@@ -119,10 +128,12 @@ class Held implements HeldSecret {
     return this as HeldSecret as ReleasedSecret;
   }
 
-  inject(origin: string, { header, scheme }: CredentialScheme): Injection {
+  inject(origin: string): Injection {
+    const { header, scheme } = this;
     if (origin !== this.origin) {
       throw new SealError(`${this.#row()} was sealed for another origin`);
     }
+    if (header === "") throw new SealError(`${this.#row()} was sealed for no known header`);
     this.#value();
     return {
       names: [header],

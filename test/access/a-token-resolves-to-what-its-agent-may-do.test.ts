@@ -54,9 +54,7 @@ test("a grant holds the agent's scope and the secrets of its environment", async
   assert.deepEqual([...grant.secrets.keys()], ["openai"]);
   const held = grant.secrets.get("openai") ?? assert.fail();
   const headers: string[] = [];
-  vault
-    .inject(held.release(), "https://api.openai.com", { header: "authorization", scheme: "Bearer" })
-    .applyTo(headers);
+  vault.inject(held.release(), "https://api.openai.com").applyTo(headers);
   assert.deepEqual(headers, ["authorization", `Bearer ${FAKE_KEY}`]);
 });
 

@@ -17,7 +17,7 @@ test("a key that was opened is zeroed when its grant's time is over, though nobo
   assert.ok(typeof grant !== "string");
   const held = grant.secrets.get("openai") ?? assert.fail();
   const inject = (): void => {
-    vault.inject(held.release(), origin, { header: "authorization", scheme: "Bearer" }).applyTo([]);
+    vault.inject(held.release(), origin).applyTo([]);
   };
   inject();
   clock.advance(59_999);
@@ -47,8 +47,5 @@ test("closing forgets and zeroes every grant", async (t) => {
   await access.close();
   await new Promise(setImmediate);
   await new Promise(setImmediate);
-  assert.throws(
-    () => vault.inject(held.release(), origin, { header: "authorization", scheme: "Bearer" }),
-    SealError,
-  );
+  assert.throws(() => vault.inject(held.release(), origin), SealError);
 });

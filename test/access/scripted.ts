@@ -101,6 +101,7 @@ export function createScripted(): Scripted {
       secretId: "s",
       version,
       origin: "https://upstream.example",
+      ...{ header: "authorization", scheme: "Bearer" },
       released: undefined,
       opened: false,
       release: () => assert.fail(),

@@ -34,6 +34,8 @@ const secret = () => ({
   workspaceId: seed.workspaceId,
   provider: "openai",
   origin: "https://api.openai.com",
+  header: "authorization",
+  scheme: "Bearer",
   keyId: "fake-key",
   wrappedKey: SEALED.wrappedKey.toString("base64"),
   ciphertext: SEALED.ciphertext.toString("base64"),
@@ -81,7 +83,7 @@ test("an expired token is still there, with its expiry in milliseconds", async (
 
 test("only the active version is given, and only for allowed providers", async () => {
   await asOwner(async (sql) => {
-    await sql`insert into x3sproxy.secret_versions
+    await sql`insert into x3sproxy.secret_versions (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
       select secret_id, workspace_id, 2, origin, key_id, wrapped_key, ciphertext, mask
       from x3sproxy.secret_versions where secret_id = ${seed.secretId}`;
     await sql`update x3sproxy.secrets set active_version = 2 where id = ${seed.secretId}`;

@@ -69,6 +69,22 @@ test("the image runs as a number, without a shell, on the Node of package.json",
   assert.ok(last.includes(`127.0.0.1:${config.metricsAddress.port}/healthz`));
 });
 
+for (const file of FILES) {
+  test(`${file}: trusts no range that agents can live in`, async () => {
+    const content = await text(file);
+    for (const [line, value = ""] of content.matchAll(/^.*X3SPROXY_TRUSTED_PROXIES\W+(.*)$/gm)) {
+      const blocks = value.match(/[0-9a-f.:]+(?:\/\d+)?/g) ?? [];
+      assert.ok(/^\s*#/.test(line), `only a line to be filled in: ${line}`);
+      assert.ok(
+        blocks.every((block) => /^[\d.]+(?:\/32)?$|\/128$/.test(block)),
+        line,
+      );
+    }
+    const { trustedProxies } = configOf({ DATABASE_URL: "postgres://FAKE@db/x3sproxy" });
+    assert.deepEqual(trustedProxies, [], "which is what an absent setting means");
+  });
+}
+
 test("fly.toml: ports, checks and times", async () => {
   const toml = sectionsOf(await text("fly.toml"));
   const env = toml.find(({ name }) => name === "env")?.values ?? {};

@@ -38,6 +38,8 @@ const STATUSES: Record<RefusalReason, number> = {
   sensitive_endpoint: 403,
   no_secret: 403,
   origin_changed: 403,
+  header_changed: 403,
+  header_refused: 403,
   secret_unreadable: 503,
   store_unavailable: 503,
   overloaded: 503,

@@ -11,7 +11,7 @@ import { breakAudit } from "../support/broken-audit.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createWireUpstream, openWireClient, SWITCHING, webSocketHead } from "../support/wire.ts";
-import { freshVault, ORIGIN, BARE, sealSample } from "../vault/fixture.ts";
+import { freshVault, ORIGIN, sealSample } from "../vault/fixture.ts";
 
 interface ReleaseRow {
   actor_kind: string;
@@ -215,8 +215,8 @@ test("the vault itself opens nothing before", async () => {
   const vault = await freshVault();
   const held = vault.hold(sealSample(vault));
   assert.equal(held.released, undefined);
-  assert.throws(() => vault.inject(held as ReleasedSecret, ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject(held as ReleasedSecret, ORIGIN), SealError);
   assert.equal(held.opened, false);
-  vault.inject(held.release(), ORIGIN, BARE);
+  vault.inject(held.release(), ORIGIN);
   assert.equal(held.opened, true);
 });

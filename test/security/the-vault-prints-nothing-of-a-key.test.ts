@@ -7,14 +7,14 @@ import { format, inspect } from "node:util";
 import v8 from "node:v8";
 import { createVault } from "../../src/vault/index.ts";
 import { Derivation } from "../../src/vault/derivation.ts";
-import { BARE, FAKE_KEY, ringOf, ORIGIN, sealSample } from "../vault/fixture.ts";
+import { FAKE_KEY, ringOf, ORIGIN, sealSample } from "../vault/fixture.ts";
 
 const masterBytes = randomBytes(32);
 const masterKeys = await ringOf(masterBytes.toString("base64"));
 const derivation = new Derivation(Buffer.from(masterBytes));
 const vault = await createVault(masterKeys, derivation);
 const held = vault.hold(sealSample(vault));
-const injection = vault.inject(held.release(), ORIGIN, BARE);
+const injection = vault.inject(held.release(), ORIGIN);
 injection.applyTo([]);
 
 function attempt(print: () => string): string {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import test from "node:test";
 import postgres from "postgres";
 import sodium from "libsodium-wrappers";
@@ -7,6 +6,7 @@ import { TOTP, Secret } from "otpauth";
 import { SEALED_TABLES } from "../../src/vault/sealed-tables.ts";
 import { verifyMasterKeys, KeyRing } from "../../src/vault/index.ts";
 import { actorIn } from "../support/actor.ts";
+import { sealAsBefore } from "./earlier-formats.ts";
 import { sent } from "./fixture.ts";
 import { keyMaker, openRotation, SEED } from "./rotation-fixture.ts";
 
@@ -83,14 +83,14 @@ test("everything goes over to the new key, and what is derived or signed stays a
   );
 });
 
-test("only data keys are opened, and the ciphertext stays; a value of the first format is sealed anew, once", async (t) => {
+test("only data keys are opened, and the ciphertext stays; a value of an earlier format is sealed anew, once", async (t) => {
   const it = await openRotation(t);
   const process = await it.startProcess(a, b, c);
   const [[id, value] = ["", ""], [oldId, oldValue] = ["", ""]] = await it.addSecrets(process, 2);
   const before = await it.secretRow(id);
-  assert.equal(before.ciphertext[0], 2);
+  assert.equal(before.ciphertext[0], 3);
   const old = await it.secretRow(oldId);
-  const format1 = sealInFirstFormat(a.make(), old, oldValue);
+  const format1 = sealAsBefore(1, a.make(), old, oldValue);
   await it.owner`
     update x3sproxy.secret_versions set wrapped_key = ${format1.wrappedKey}, ciphertext = ${format1.ciphertext}
     where secret_id = ${oldId}`;
@@ -114,7 +114,7 @@ test("only data keys are opened, and the ciphertext stays; a value of the first 
   assert.deepEqual(after.ciphertext, before.ciphertext);
   assert.notDeepEqual(after.wrappedKey, before.wrappedKey);
   const anew = await it.secretRow(oldId);
-  assert.deepEqual([anew.keyId, anew.ciphertext[0], anew.wrappedKey[0]], [b.id, 2, 1]);
+  assert.deepEqual([anew.keyId, anew.ciphertext[0], anew.wrappedKey[0]], [b.id, 3, 1]);
   await it.masterKeys.rotate(actorIn(it.workspaceId), c.id);
   await process.rotation.run();
   assert.deepEqual((await it.secretRow(oldId)).ciphertext, anew.ciphertext);
@@ -139,6 +139,8 @@ test("a rewrapped value opens in no other place", async (t) => {
     { ...row, version: 2 },
     { ...row, secretId: it.workspaceId },
     { ...row, workspaceId: id },
+    { ...row, header: "x-request-id" },
+    { ...row, scheme: "Bearer" },
     { ...row, keyId: a.id },
   ]) {
     assert.throws(() => sent(process.vault, process.vault.hold(moved)), { name: "SealError" });
@@ -307,32 +309,3 @@ test("no table with wrapped keys is forgotten", async (t) => {
     assert.deepEqual(columns.map((each) => each.name).sort(), [...key].sort());
   }
 });
-
-/** As the first release sealed, by the description of its format alone. */
-function sealInFirstFormat(
-  key: ReturnType<typeof a.make>,
-  row: { workspaceId: string; secretId: string; version: number; origin: string },
-  value: string,
-) {
-  const frame = (fields: string[]): Buffer =>
-    Buffer.concat(
-      fields.flatMap((field) => {
-        const length = Buffer.alloc(4);
-        length.writeUInt32BE(Buffer.byteLength(field));
-        return [length, Buffer.from(field)];
-      }),
-    );
-  const bound = [row.workspaceId, row.secretId, String(row.version), row.origin, key.id];
-  const encrypt = (by: Uint8Array, plaintext: Uint8Array, purpose: string): Buffer => {
-    const nonce = randomBytes(24);
-    const sealed = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
-      ...([plaintext, frame([purpose, ...bound]), null, nonce, by] as const),
-    );
-    return Buffer.concat([Buffer.of(1), nonce, sealed]);
-  };
-  const dataKey = randomBytes(32);
-  return {
-    wrappedKey: encrypt(key.derive("data key wrapping", 32), dataKey, "x3sproxy data key v1"),
-    ciphertext: encrypt(dataKey, Buffer.from(value), "x3sproxy secret value v1"),
-  };
-}

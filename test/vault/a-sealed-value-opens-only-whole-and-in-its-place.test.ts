@@ -53,12 +53,14 @@ test("neither blob can be cut short, lengthened or swapped for the other", () =>
   refuses({ ...sealed, wrappedKey: sealed.ciphertext, ciphertext: sealed.wrappedKey }, "swapped");
 });
 
-test("it opens for no other workspace, secret, version, origin or key id", () => {
+test("it opens for no other workspace, secret, version, origin, header, scheme or key id", () => {
   const sealed = sealSample(vault);
   refuses({ ...sealed, workspaceId: randomUUID() }, "workspace");
   refuses({ ...sealed, secretId: randomUUID() }, "secret");
   refuses({ ...sealed, version: 2 }, "version");
   refuses({ ...sealed, origin: "https://evil.example" }, "origin");
+  refuses({ ...sealed, header: "x-request-id" }, "header");
+  refuses({ ...sealed, scheme: "Bearer" }, "scheme");
   refuses({ ...sealed, keyId: "0000000000000000" }, "key id");
 });
 
@@ -66,6 +68,8 @@ test("text can't be shifted from one field to its neighbour", () => {
   const place = { ...samplePlace(), version: 12, origin: "3https://a.example" };
   const sealed = { ...place, provider: "anthropic", ...vault.seal(place, FAKE_KEY) };
   refuses({ ...sealed, version: 123, origin: "https://a.example" }, "version and origin");
+  refuses({ ...sealed, header: "x-api-ke", scheme: "y" }, "header and scheme");
+  refuses({ ...sealed, origin: `${place.origin}x`, header: "-api-key" }, "origin and header");
   const half = sealed.workspaceId.length / 2;
   refuses(
     {
@@ -102,7 +106,7 @@ test("sealing the same key twice gives nothing in common", () => {
   const place = samplePlace();
   const [a, b] = [vault.seal(place, FAKE_KEY), vault.seal(place, FAKE_KEY)];
   for (const field of ["wrappedKey", "ciphertext"] as const) {
-    assert.equal(a[field][0], field === "wrappedKey" ? 1 : 2, "the format byte");
+    assert.equal(a[field][0], field === "wrappedKey" ? 1 : 3, "the format byte");
     assert.notDeepEqual(a[field].subarray(1, 25), b[field].subarray(1, 25), "the nonce");
     assert.notDeepEqual(a[field].subarray(25), b[field].subarray(25));
   }

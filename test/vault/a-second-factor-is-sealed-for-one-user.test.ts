@@ -77,10 +77,10 @@ test("a seed is no secret's value, and the other way round", () => {
     secretId: owner.userId,
     version: 1,
     origin: "https://api.anthropic.com",
+    ...{ header: "x-api-key", scheme: "" },
   };
   const held = vault.hold({ ...place, provider: "anthropic", ...sealed });
-  const inject = () =>
-    vault.inject(held.release(), place.origin, { header: "x-api-key", scheme: "" });
+  const inject = () => vault.inject(held.release(), place.origin);
   assert.throws(inject, SealError);
   const value = vault.seal(place, SEED);
   assert.throws(

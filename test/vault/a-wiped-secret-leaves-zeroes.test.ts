@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../../src/errors.ts";
-import { BARE, FAKE_KEY, freshVault, ORIGIN, sealSample, sent } from "./fixture.ts";
+import { FAKE_KEY, freshVault, ORIGIN, sealSample, sent } from "./fixture.ts";
 
 const vault = await freshVault();
 const CIPHER = "crypto_aead_xchacha20poly1305_ietf_decrypt";
@@ -33,17 +33,17 @@ test("wiping zeroes the opened bytes, and the data key is zeroed at once", (t) =
 
 test("nothing can be injected once it is wiped, not even by an injection made before", () => {
   const held = vault.hold(sealSample(vault));
-  const injection = vault.inject(held.release(), ORIGIN, BARE);
+  const injection = vault.inject(held.release(), ORIGIN);
   held.wipe();
   held.wipe();
   const headers: string[] = [];
   assert.throws(() => injection.applyTo(headers), SealError);
-  assert.throws(() => vault.inject(held.release(), ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject(held.release(), ORIGIN), SealError);
   assert.deepEqual(headers, []);
 });
 
 test("a secret that was never opened can be wiped", () => {
   const held = vault.hold(sealSample(vault));
   held.wipe();
-  assert.throws(() => vault.inject(held.release(), ORIGIN, BARE), SealError);
+  assert.throws(() => vault.inject(held.release(), ORIGIN), SealError);
 });

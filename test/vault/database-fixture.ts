@@ -47,7 +47,7 @@ export async function openSecrets(
   const holdFromDatabase = async (secretId: string): Promise<HeldSecret> => {
     const [row] = await owner<SealedSecret[]>`
       select v.secret_id as "secretId", v.version, v.workspace_id as "workspaceId", s.provider, v.origin,
-        v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
+        v.header, v.scheme, v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
       from x3sproxy.secrets s
       join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
       where s.id = ${secretId}`;

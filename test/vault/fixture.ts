@@ -26,7 +26,7 @@ export async function freshVault(): Promise<Vault> {
 }
 
 export function samplePlace() {
-  return { workspaceId: randomUUID(), secretId: randomUUID(), version: 1, origin: ORIGIN };
+  return { workspaceId: randomUUID(), secretId: randomUUID(), version: 1, origin: ORIGIN, ...BARE };
 }
 
 export function sealSample(vault: Vault, value = FAKE_KEY): SealedSecret {
@@ -35,8 +35,8 @@ export function sealSample(vault: Vault, value = FAKE_KEY): SealedSecret {
 }
 
 /** The credential header's value, as it would be sent. */
-export function sent(vault: Vault, held: HeldSecret, scheme = BARE): string | undefined {
+export function sent(vault: Vault, held: HeldSecret): string | undefined {
   const headers: string[] = [];
-  vault.inject(held.release(), held.origin, scheme).applyTo(headers);
+  vault.inject(held.release(), held.origin).applyTo(headers);
   return headers[1];
 }

@@ -91,7 +91,7 @@ export async function openRotation(t: TestContext) {
       for (let i = 0; i < count; i += 1) {
         const place = {
           ...{ workspaceId, secretId: randomUUID(), version: 1 },
-          origin: "https://api.anthropic.com",
+          ...{ origin: "https://api.anthropic.com", header: "x-api-key", scheme: "" },
         };
         const value = `sk-ant-api03-FAKE-${tag}-${i}-wxyz`;
         const { keyId, wrappedKey, ciphertext } = by.vault.seal(place, value);
@@ -100,8 +100,8 @@ export async function openRotation(t: TestContext) {
           values (${place.secretId}, ${workspaceId}, 'anthropic', ${`e-${tag}-${i}`}, 1)`;
         await sql`
           insert into x3sproxy.secret_versions
-            (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
-          values (${place.secretId}, ${workspaceId}, 1, ${place.origin}, ${keyId}, ${wrappedKey}, ${ciphertext}, '…')`;
+            (secret_id, workspace_id, version, origin, header, scheme, key_id, wrapped_key, ciphertext, mask)
+          values (${place.secretId}, ${workspaceId}, 1, ${place.origin}, ${place.header}, ${place.scheme}, ${keyId}, ${wrappedKey}, ${ciphertext}, '…')`;
         values.set(place.secretId, value);
       }
     });
@@ -123,7 +123,7 @@ export async function openRotation(t: TestContext) {
   async function secretRow(id: string): Promise<SealedSecret> {
     const [row] = await owner<SealedSecret[]>`
       select v.secret_id as "secretId", v.version, v.workspace_id as "workspaceId", 'anthropic' as provider, v.origin,
-        v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
+        v.header, v.scheme, v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
       from x3sproxy.secret_versions v where v.secret_id = ${id} order by v.version desc limit 1`;
     if (row === undefined) throw new Error("no such secret in the database");
     return row;

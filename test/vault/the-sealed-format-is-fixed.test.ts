@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { hkdfSync } from "node:crypto";
 import test from "node:test";
 import sodium from "libsodium-wrappers";
+import { SealError } from "../../src/errors.ts";
 import { createVault } from "../../src/vault/index.ts";
 import { rewrap, secretBinding } from "../../src/vault/sealing.ts";
 import { FAKE_KEY, ringOf, sent } from "./fixture.ts";
@@ -14,6 +15,8 @@ const place = {
   secretId: "00000000-0000-4000-8000-000000000002",
   version: 7,
   origin: "https://api.anthropic.com",
+  header: "x-api-key",
+  scheme: "",
 };
 
 function derived(purpose: string, length: number): Buffer {
@@ -51,8 +54,8 @@ test("data key under the wrapping key, value under the data key, each bound to i
   const toKey = framed("x3sproxy data key v1", ...bound, sealed.keyId);
   const dataKey = open(wrappingKey, sealed.wrappedKey, toKey);
   assert.equal(dataKey.length, 32);
-  const toPlace = framed("x3sproxy secret value v2", ...bound);
-  const value = open(dataKey, sealed.ciphertext, toPlace, 2);
+  const toPlace = framed("x3sproxy secret value v3", ...bound, place.header, place.scheme);
+  const value = open(dataKey, sealed.ciphertext, toPlace, 3);
   assert.equal(Buffer.from(value).toString(), FAKE_KEY);
 });
 
@@ -74,7 +77,7 @@ test("a value sealed by the first release opens", async () => {
   assert.equal(sent(vault, vault.hold(sealed)), FAKE_KEY);
 });
 
-test("a value of the second format opens, under the master key that wrapped its data key last", async () => {
+test("a value of the second format opens, and is bound to its header and scheme once another master key takes it over", async () => {
   const sealed = {
     ...place,
     provider: "anthropic",
@@ -94,7 +97,8 @@ test("a value of the second format opens, under the master key that wrapped its 
   assert.equal(sent(vault, vault.hold(sealed)), FAKE_KEY);
   const moved = { ...sealed, ...rewrap(ring, secretBinding(place), sealed) };
   assert.notEqual(moved.keyId, sealed.keyId);
-  assert.deepEqual(moved.ciphertext, sealed.ciphertext);
+  assert.equal(moved.ciphertext[0], 3);
   const after = await createVault(await ringOf(next));
   assert.equal(sent(after, after.hold(moved)), FAKE_KEY);
+  assert.throws(() => sent(after, after.hold({ ...moved, header: "x-request-id" })), SealError);
 });

@@ -122,7 +122,7 @@ function AddDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
       open={open}
       onClose={onClose}
       title="Add a provider"
-      description="Agents reach it at the proxy below its name. Its keys go to this origin alone."
+      description="Agents reach it at the proxy below its name. Its keys go to this origin alone, in this header: when either changes, save them again."
     >
       <AddForm onClose={onClose} />
     </Modal>

@@ -1,0 +1,55 @@
+// Whether a text that an upstream chose has a part of the key in it that it was called with: as it is, in another case, backwards, in
+// hex or in base64. Must cost next to nothing, since it runs once a call; keeps nothing.
+
+// What shows less of a key than this shows no more than the dashboard does.
+const SHORTEST_PART = 5;
+const GRAM = 8;
+
+// Eight bytes of ASCII in hex, and twelve of them in base64: in three of four characters a bit is zero. Few ids have either, and only
+// those are worth decoding.
+const ASCII_IN_HEX = /(?:[2-7][0-9a-f]){8}/i;
+const ASCII_IN_BASE64 = /(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][\w+/-]){4}/;
+
+/** Finds the whole of a key of any length, and of a longer one each part of fifteen characters, and many a shorter one. */
+export function echoes(text: string, key: string): boolean {
+  if (text.length < SHORTEST_PART || key === "") return false;
+  const folded = key.toLowerCase();
+  const lower = text.toLowerCase();
+  return overlaps(lower, folded) || overlaps(reversed(lower), folded) || encodes(text, folded);
+}
+
+function overlaps(text: string, key: string): boolean {
+  if (text.length >= SHORTEST_PART && key.includes(text)) return true;
+  if (key.length >= SHORTEST_PART && text.includes(key)) return true;
+  for (let i = 0; i + GRAM <= text.length; i += GRAM) {
+    if (key.includes(text.slice(i, i + GRAM))) return true;
+  }
+  return false;
+}
+
+function encodes(text: string, key: string): boolean {
+  return (
+    (ASCII_IN_HEX.test(text) && decodedOverlaps(text.replace(/[^0-9a-f]/gi, ""), "hex", 2, key)) ||
+    (ASCII_IN_BASE64.test(text) && decodedOverlaps(text, "base64", 4, key))
+  );
+}
+
+/** Where in the text it begins isn't known, so each place of a unit is tried. */
+function decodedOverlaps(
+  text: string,
+  encoding: "hex" | "base64",
+  unit: number,
+  key: string,
+): boolean {
+  for (let offset = 0; offset < unit; offset++) {
+    const decoded = Buffer.from(text.slice(offset), encoding).toString("latin1").toLowerCase();
+    if (overlaps(decoded, key)) return true;
+  }
+  return false;
+}
+
+function reversed(text: string): string {
+  let result = "";
+  for (let i = text.length - 1; i >= 0; i--) result += text[i] ?? "";
+  return result;
+}
