@@ -112,10 +112,60 @@ export interface FieldName {
   readonly contextName: string | undefined;
 }
 
-// The same few names come with every request. Names that nobody sends twice must not fill the memory.
+/** What counts of a name by itself: all but what depends on a spelling, and on a prefix. */
+type Facts = Omit<FieldName, "lower" | "comparable" | "contextName">;
+
+const NO_FACTS: Facts = {
+  isHopByHop: false,
+  isRequestDropped: false,
+  isResponseDropped: false,
+  isTelling: false,
+  requestIdRank: 0,
+  isIdentifying: false,
+  isSlot: false,
+  isUnread: false,
+};
+
+/** By comparable name, so that a name of nobody's costs one look and not one in each list. */
+const FACTS: ReadonlyMap<string, Facts> = new Map(
+  [
+    ...HOP_BY_HOP,
+    ...REQUEST_DROPPED,
+    ...RESPONSE_DROPPED,
+    ...TELLING,
+    ...REQUEST_IDS,
+    ...SLOTS,
+    ...UNREAD,
+    "traceparent",
+  ].map((name): [string, Facts] => {
+    const isHopByHop = HOP_BY_HOP.has(name);
+    const requestIdRank = REQUEST_IDS.indexOf(name) + 1;
+    return [
+      name,
+      {
+        isHopByHop,
+        isRequestDropped: isHopByHop || REQUEST_DROPPED.has(name),
+        isResponseDropped: isHopByHop || RESPONSE_DROPPED.has(name),
+        isTelling: TELLING.has(name),
+        requestIdRank,
+        isIdentifying: requestIdRank > 0 || name === "traceparent",
+        isSlot: SLOTS.has(name),
+        isUnread: UNREAD.has(name),
+      },
+    ];
+  }),
+);
+
+// The same few names come with every request. Names that nobody sends twice must not fill the memory; that somebody sends many of
+// them must not make the names of our lists cost anybody more.
 const MAX_REMEMBERED = 1000;
 const LONGEST_REMEMBERED = 64;
 const remembered = new Map<string, FieldName>();
+const kept: readonly (readonly [string, FieldName])[] = [...FACTS.keys()].flatMap((name) => {
+  const capitalised = name.replace(/(?<![a-z0-9])[a-z]/g, (letter) => letter.toUpperCase());
+  return [name, capitalised].map((spelling) => [spelling, classify(spelling)] as const);
+});
+forgetOthers();
 
 /** What there is to know of a field named `name`, in any case. */
 export function fieldName(name: string): FieldName {
@@ -125,32 +175,33 @@ export function fieldName(name: string): FieldName {
   // A copy: the name may be a slice that would keep a whole header section in memory.
   const own = Buffer.from(name, "latin1").toString("latin1");
   const found = classify(own);
-  if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+  if (remembered.size >= MAX_REMEMBERED) forgetOthers();
   remembered.set(own, found);
   return found;
+}
+
+function forgetOthers(): void {
+  remembered.clear();
+  for (const [spelling, found] of kept) remembered.set(spelling, found);
 }
 
 function classify(name: string): FieldName {
   const lower = name.toLowerCase();
   const comparable = lower.replaceAll("_", "-");
-  const isHopByHop = HOP_BY_HOP.has(comparable);
+  const facts = FACTS.get(comparable) ?? NO_FACTS;
+  const isOurs = comparable.includes(OWN_NAME);
   return {
     lower,
     comparable,
-    isHopByHop,
-    isRequestDropped:
-      isHopByHop ||
-      REQUEST_DROPPED.has(comparable) ||
-      comparable.includes(OWN_NAME) ||
-      comparable.startsWith(FORWARDED_PREFIX),
-    isResponseDropped:
-      isHopByHop || RESPONSE_DROPPED.has(comparable) || comparable.startsWith(OWN_PREFIX),
-    isTelling: TELLING.has(comparable),
-    requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
-    isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),
-    isSlot: SLOTS.has(comparable),
-    isUnread: UNREAD.has(comparable),
-    contextName: contextNameOf(comparable),
+    isHopByHop: facts.isHopByHop,
+    isRequestDropped: facts.isRequestDropped || isOurs || comparable.startsWith(FORWARDED_PREFIX),
+    isResponseDropped: facts.isResponseDropped || (isOurs && comparable.startsWith(OWN_PREFIX)),
+    isTelling: facts.isTelling,
+    requestIdRank: facts.requestIdRank,
+    isIdentifying: facts.isIdentifying,
+    isSlot: facts.isSlot,
+    isUnread: facts.isUnread,
+    contextName: isOurs ? contextNameOf(comparable) : undefined,
   };
 }
 
