@@ -8,7 +8,8 @@ import type { Answer } from "./answer.ts";
 
 /** llhttp's HPE_PAUSED: what its on_headers_complete returns to stop behind a header section. Node passes it on unread. */
 const PAUSED = 21;
-// How much may have come behind the request that waits before the socket is no longer read: reading on tells of a client that leaves.
+// How much may have come behind the request that waits before the socket is no longer read. Reading on tells of a client that leaves;
+// that one which has sent more has left is noticed when an answer is written to it.
 const HELD_BYTES = 16 * 1024;
 
 /** Of Node's parser, the part that stops and goes on. */
