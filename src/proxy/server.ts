@@ -167,7 +167,8 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
   const listener = createListener(options, o.certificate);
   const { server } = listener;
-  // What Node drops in silence is only of requests that are refused for the one field too many.
+  // Past its bound Node reads no further and refuses, or, in earlier versions, drops in silence: here only of what is refused for the
+  // one field too many.
   server.maxHeadersCount = MAX_FIELDS + 1;
   server.on(o.certificate === undefined ? "connection" : "secureConnection", (socket: Socket) =>
     pipelining.watch(socket),
