@@ -23,6 +23,7 @@ const FLOORS = [
     "listen",
     "certificate",
     "addresses",
+    "connection-bounds",
   ],
   ["db"],
   ["providers", "audit"],

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Access, Limiter, OpenCall } from "../access/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
+import { boundConnections } from "../connection-bounds.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import { listen } from "../listen.ts";
@@ -167,6 +168,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
   const listener = createListener(options, o.certificate);
   const { server } = listener;
+  boundConnections(server, { ...o, listener: "proxy", trustedProxies: config.trustedProxies });
   // Past its bound Node reads no further and refuses, or, in earlier versions, drops in silence: here only of what is refused for the
   // one field too many.
   server.maxHeadersCount = MAX_FIELDS + 1;

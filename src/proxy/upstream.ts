@@ -3,6 +3,7 @@
 import { isIP, type Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import type { Config } from "../config.ts";
+import { connectionBounds } from "../connection-bounds.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
 import { createForwardProxy } from "./forward-proxy.ts";
 
@@ -42,12 +43,15 @@ export function createUpstreams(o: Options): Upstreams {
   const connect = createConnector(o);
   const all = new Set<Connection>();
   const idleOf = new Map<string, Connection[]>();
+  // As many as clients may have, each with one call: past that, some have nothing to do.
+  const { proxy: most } = connectionBounds();
   return {
     dispatch(origin, request, handler) {
       let idle = idleOf.get(origin);
       if (idle === undefined) idleOf.set(origin, (idle = []));
       let connection = idle.pop();
       if (connection === undefined) {
+        if (all.size >= most) closeOldestIdle(idleOf);
         connection = new Connection(origin, options, connect, idle, all);
         all.add(connection);
       }
@@ -57,6 +61,15 @@ export function createUpstreams(o: Options): Upstreams {
       await Promise.all(Array.from(all, (connection) => connection.destroy()));
     },
   };
+}
+
+/** Of the first origin that has one. */
+function closeOldestIdle(idleOf: ReadonlyMap<string, readonly Connection[]>): void {
+  for (const [oldest] of idleOf.values()) {
+    if (oldest === undefined) continue;
+    oldest.retire();
+    return;
+  }
 }
 
 /** One connection, with one request at a time on it. */
@@ -94,10 +107,14 @@ export class Connection extends Client {
     this.on("drain", () => this.#release());
     this.on("disconnect", () => {
       this.socket = undefined;
-      if (!this.#isIdle) return;
-      idle.splice(idle.indexOf(this), 1);
-      all.delete(this);
+      this.#forget();
     });
+  }
+
+  /** Closes it, while it has nothing to do; nobody is given it from now on. */
+  retire(): void {
+    this.#forget();
+    this.destroy(null, () => undefined);
   }
 
   take(request: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
@@ -105,6 +122,14 @@ export class Connection extends Client {
     handler.connection = this;
     this.dispatch(request, handler);
     if (this.stats.size === 0) this.#release(); // undici refused to send it
+  }
+
+  /** Has none that is idle be given to anybody. */
+  #forget(): void {
+    if (!this.#isIdle) return;
+    this.#isIdle = false;
+    this.#idle.splice(this.#idle.indexOf(this), 1);
+    this.#all.delete(this);
   }
 
   #release(): void {
