@@ -24,6 +24,7 @@ const FLOORS = [
     "certificate",
     "addresses",
     "path-readings",
+    "connection-bounds",
   ],
   ["db"],
   ["providers", "audit"],

@@ -2,9 +2,12 @@
 // With workers it belongs to the first process, which asks them.
 import { createServer } from "node:http";
 import type { Clock } from "./clock.ts";
+import { boundConnections } from "./connection-bounds.ts";
 import type { ListenAddress } from "./config.ts";
 import type { Pool } from "./db/index.ts";
 import { listen } from "./listen.ts";
+import type { Log } from "./log.ts";
+import type { ConnectionMetrics } from "./metric-labels.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Why the process should be given no work. */
@@ -27,6 +30,10 @@ export interface Health {
   close(): Promise<void>;
 }
 
+// Whoever asks here asks at once, and for little: a connection that does not is closed soon.
+const REQUEST_WITHIN_MS = 3000;
+const LOOK_EVERY_MS = 1000;
+const SILENT_MS = 10_000;
 const CHECK_WITHIN_MS = 2000;
 // However often it is asked, the database is asked once in this time.
 const FRESH_MS = 300;
@@ -34,8 +41,10 @@ const FRESH_MS = 300;
 /** `/metrics`, `/healthz` (this process lives) and `/readyz` (what it speaks for can do its work). */
 export function createHealth({
   metrics,
+  log,
 }: {
-  metrics: Pick<Metrics, "text" | "contentType">;
+  metrics: Pick<Metrics, "text" | "contentType"> & ConnectionMetrics;
+  log: Log;
 }): Health {
   let look: (() => Promise<NotReady | undefined>) | undefined;
   let draining = false;
@@ -47,7 +56,12 @@ export function createHealth({
   };
   // It may have changed while others were asked.
   const isDraining = (): boolean => draining;
-  const server = createServer((request, response) => {
+  const timeouts = {
+    headersTimeout: REQUEST_WITHIN_MS,
+    requestTimeout: REQUEST_WITHIN_MS,
+    connectionsCheckingInterval: LOOK_EVERY_MS,
+  };
+  const server = createServer(timeouts, (request, response) => {
     const send = (status: number, text: string, type = "text/plain; charset=utf-8"): void => {
       response.writeHead(status, { "content-type": type, "cache-control": "no-store" }).end(text);
     };
@@ -77,6 +91,8 @@ export function createHealth({
         send(404, "there are /metrics, /healthz and /readyz\n");
     }
   });
+  server.setTimeout(SILENT_MS);
+  boundConnections(server, { listener: "metrics", trustedProxies: [], metrics, log });
   return {
     listen: (address) => listen(server, address),
     begin: (given) => void (look = given),

@@ -32,6 +32,7 @@ import {
 import { createBackups } from "./backup/index.ts";
 import { openCertificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
+import { watchOpenFiles } from "./connection-bounds.ts";
 import type { Config, ListenAddress } from "./config.ts";
 import { createChanges, createPool, prepareLogins } from "./db/index.ts";
 import { createFigures } from "./figures.ts";
@@ -117,8 +118,11 @@ export function startWorkers(
     const supervisor = createSupervisor({
       ...{ count: config.workers, ...talk, clock: systemClock, log, metrics },
     });
-    const { contentType } = metrics;
-    const health = createHealth({ metrics: { contentType, text: () => supervisor.metricsText() } });
+    closers.push(watchOpenFiles({ metrics, log }));
+    const health = createHealth({
+      metrics: { ...metrics, text: () => supervisor.metricsText() },
+      log,
+    });
     closers.push(() => health.close());
     const metricsAddress = await health.listen(config.metricsAddress);
     const { masterKeys, ownerUrl } = await prepare(config, log, closers);
@@ -196,8 +200,9 @@ async function build(
   if (certificate !== undefined) {
     metrics.beforeScrape(() => metrics.certificateExpiry.set(certificate.validUntilMs() / 1000));
   }
+  closers.push(watchOpenFiles({ metrics, log }));
   // With workers it is the first process that tells how all are.
-  const health = worker === undefined ? createHealth({ metrics }) : undefined;
+  const health = worker === undefined ? createHealth({ metrics, log }) : undefined;
   closers.push(() => health?.close());
   const metricsAddress = await health?.listen(config.metricsAddress);
   const { masterKeys, ownerUrl } =

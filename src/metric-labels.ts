@@ -1,5 +1,6 @@
 // The sets that label values come from. All that counts is there from the start, as 0: what is not there before its first increase has
 // no increase in Prometheus.
+import { Counter, Gauge, type Registry } from "prom-client";
 import type { Metrics } from "./metrics.ts";
 import { REFUSAL_KINDS } from "./refusal-kinds.ts";
 
@@ -14,6 +15,40 @@ const API_KEY_REFUSALS = ["unknown", "address", "limited"] as const;
 export type ApiKeyRefusal = (typeof API_KEY_REFUSALS)[number];
 /** Up to which age, in days, a key is counted where. */
 export const SECRET_AGES = ["30", "60", "90", "180", "365", "+Inf"] as const;
+
+export type ListenerName = "proxy" | "admin" | "metrics";
+
+/** What is counted of connections, in each process that listens; their labels' values are there once a listener is. */
+export function createConnectionMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    connections: new Gauge({
+      name: "x3sproxy_connections",
+      help: "Connections that a listener has open.",
+      labelNames: ["listener"] as const,
+      registers,
+    }),
+    connectionsMax: new Gauge({
+      name: "x3sproxy_connections_max",
+      help: "Connections that a listener takes at most.",
+      labelNames: ["listener"] as const,
+      registers,
+    }),
+    connectionsRefused: new Counter({
+      name: "x3sproxy_connections_refused_total",
+      help: "Connections closed as they came: the listener was full, or their source had its share of it.",
+      labelNames: ["listener", "reason"] as const,
+      registers,
+    }),
+    openFilesExhausted: new Counter({
+      name: "x3sproxy_open_files_exhausted_total",
+      help: "Looks, one a second, that found no file descriptor left.",
+      registers,
+    }),
+  };
+}
+
+export type ConnectionMetrics = ReturnType<typeof createConnectionMetrics>;
 
 export function startAtZero(metrics: Metrics): void {
   for (const [reason, kind] of Object.entries(REFUSAL_KINDS)) {

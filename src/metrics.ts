@@ -3,7 +3,7 @@
 // sum. docs/monitoring.md explains each metric.
 import { Counter, Gauge, Registry, collectDefaultMetrics, type Aggregator } from "prom-client";
 import { Histogram } from "./histogram.ts";
-import { startAtZero } from "./metric-labels.ts";
+import { createConnectionMetrics, startAtZero } from "./metric-labels.ts";
 
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TOTAL_SECONDS = [0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
@@ -280,6 +280,7 @@ export function createMetrics() {
     ]),
 
     // The process.
+    ...createConnectionMetrics(registry),
     loopActiveSeconds: counter(
       "event_loop_active_seconds_total",
       "How long the event loop was at work; its rate is the utilisation, 0 to 1.",

@@ -16,6 +16,8 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 // RFC 6797. Two years.
 const HSTS = "max-age=63072000; includeSubDomains";
+// How long whoever sent what is no request has to close its side, too.
+const LINGER_MS = 3000;
 const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 60, 503: 2 };
 const STATUS_OF_PROTOCOL_ERROR: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
@@ -65,6 +67,8 @@ export function createEarlyAnswers(o: { secure: boolean }) {
         "content-length": Buffer.byteLength(body),
         connection: "close",
       }).map(([name, value]) => `${name}: ${value}\r\n`);
+      const late = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      socket.once("close", () => clearTimeout(late));
       socket.end(`HTTP/1.1 ${status} ${answer.title}\r\n${lines.join("")}\r\n${body}`);
     },
   };

@@ -16,6 +16,7 @@ import type { Backups } from "../backup/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { ActivityViews, CallViews } from "../activity/index.ts";
 import type { Clock } from "../clock.ts";
+import { boundConnections } from "../connection-bounds.ts";
 import type { Cidr, ListenAddress } from "../config.ts";
 import type { Identity } from "../identity/index.ts";
 import { SHARING } from "../listen.ts";
@@ -44,6 +45,11 @@ import { addSecretRoutes } from "./secrets.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const HANDSHAKE_WITHIN_MS = 10_000;
+const LOOK_EVERY_MS = 2_000;
+// How long nothing may pass on a connection, with a slow export or backup on it, too.
+const SILENT_MS = 300_000;
 const CLOSE_WITHIN_MS = 10_000;
 const CLOSE_POLL_MS = 50;
 
@@ -90,18 +96,27 @@ export interface Admin {
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const { certificate } = options;
   // The funnel refuses a request without a Host; Node's refusal would lack our headers.
-  const http = { requireHostHeader: false };
+  const http = {
+    requireHostHeader: false,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: LOOK_EVERY_MS,
+  };
   const app: FastifyInstance = fastify({
     logger: false,
     ...{ http }, // for plain HTTP; the types know it beside no https alone
-    https: certificate === undefined ? null : { ...certificate.options, ...http },
+    https:
+      certificate === undefined
+        ? null
+        : { ...certificate.options, ...http, handshakeTimeout: HANDSHAKE_WITHIN_MS },
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: SILENT_MS,
     forceCloseConnections: "idle",
     // What still comes on an open connection while we close is answered like everything else.
     return503OnClosing: false,
     ...createEarlyAnswers({ secure: options.dashboardUrl.startsWith("https:") }),
   });
+  boundConnections(app.server, { ...options, listener: "admin" });
   // An expectation that is not known may be passed over (RFC 9110, 10.1.1); Node would answer it by itself.
   app.server.on("checkExpectation", (...call) => app.server.emit("request", ...call));
   // Their size is limited. Node would drop those past a number in silence, the last line of a proxy in front among them.

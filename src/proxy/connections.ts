@@ -7,8 +7,7 @@ import { reset } from "./endings.ts";
 
 export class Connections {
   readonly #current = new WeakMap<Duplex, Answer>();
-  // Of connections with pipelined requests, the answer to the last one; and the answers that others are to follow.
-  readonly #last = new WeakMap<Duplex, Answer>();
+  /** The answers that another one is to follow. */
   readonly #followed = new WeakSet<Answer>();
   #draining = false;
 
@@ -23,11 +22,9 @@ export class Connections {
     if (this.#draining) this.#endWith(response);
   }
 
-  /** Notes that a request has come behind another one. */
-  follow(socket: Socket, response: Answer): void {
-    const last = this.#last.get(socket);
-    const before = last === undefined || last.closed ? this.#current.get(socket) : last;
-    this.#last.set(socket, response);
+  /** Notes that a request has come behind the one that has its turn. */
+  follow(socket: Socket): void {
+    const before = this.#current.get(socket);
     if (before === undefined) return;
     this.#followed.add(before);
     if (this.#draining && !before.begun) this.#endWith(before);

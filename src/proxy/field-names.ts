@@ -153,10 +153,26 @@ export interface FieldName {
   readonly contextName: string | undefined;
 }
 
-// The same few names come with every request. Names that nobody sends twice must not fill the memory.
+// The same few names come with every request. Names that nobody sends twice must not fill the memory; that somebody sends many of
+// them must not make the names of our lists cost anybody more.
 const MAX_REMEMBERED = 1000;
 const LONGEST_REMEMBERED = 64;
 const remembered = new Map<string, FieldName>();
+const kept: readonly (readonly [string, FieldName])[] = [
+  ...HOP_BY_HOP,
+  ...REQUEST_DROPPED,
+  ...RESPONSE_DROPPED,
+  ...TELLING,
+  ...URL_FORMS.keys(),
+  ...REQUEST_IDS,
+  ...SLOTS,
+  ...UNREAD,
+  "traceparent",
+].flatMap((name) => {
+  const capitalised = name.replace(/(?<![a-z0-9])[a-z]/g, (letter) => letter.toUpperCase());
+  return [name, capitalised].map((spelling) => [spelling, classify(spelling)] as const);
+});
+forgetOthers();
 
 /** What there is to know of a field named `name`, in any case. */
 export function fieldName(name: string): FieldName {
@@ -166,9 +182,14 @@ export function fieldName(name: string): FieldName {
   // A copy: the name may be a slice that would keep a whole header section in memory.
   const own = Buffer.from(name, "latin1").toString("latin1");
   const found = classify(own);
-  if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+  if (remembered.size >= MAX_REMEMBERED) forgetOthers();
   remembered.set(own, found);
   return found;
+}
+
+function forgetOthers(): void {
+  remembered.clear();
+  for (const [spelling, found] of kept) remembered.set(spelling, found);
 }
 
 function classify(name: string): FieldName {

@@ -46,6 +46,13 @@ export class IdleConnections<One extends Idle> {
     return undefined;
   }
 
+  /** Ends the one that has been idle for longest; false: there is none. */
+  endOldest(): boolean {
+    const oldest = this.#all.shift();
+    oldest?.end();
+    return oldest !== undefined;
+  }
+
   /** Forgets one that has been closed: `byUs`, or by the upstream. */
   remove(one: One, byUs: boolean): void {
     const at = this.#all.lastIndexOf(one);

@@ -7,6 +7,8 @@ import type { Certificate } from "../certificate.ts";
 import type { Answer } from "./answer.ts";
 import { carriedBy } from "./endings.ts";
 
+const HANDSHAKE_WITHIN_MS = 10_000;
+
 type Options = http.ServerOptions<typeof IncomingMessage, typeof Answer>;
 type Server = http.Server<typeof IncomingMessage, typeof Answer>;
 
@@ -27,7 +29,11 @@ export function createListener(options: Options, certificate: Certificate | unde
   if (certificate === undefined) {
     server = http.createServer(options);
   } else {
-    const secure = https.createServer({ ...options, ...certificate.options });
+    const secure = https.createServer({
+      ...options,
+      ...certificate.options,
+      handshakeTimeout: HANDSHAKE_WITHIN_MS,
+    });
     certificate.keepCurrent(secure);
     const byEnds = new Map<string, Socket>();
     secure.on("connection", (connection: Socket) => {

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Access, Limiter, OpenCall } from "../access/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
+import { boundConnections } from "../connection-bounds.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import { listen } from "../listen.ts";
@@ -26,9 +27,12 @@ import { providerHostSuffix } from "./route.ts";
 import { beginHandshake, Tunnel } from "./upgrade.ts";
 import { createRegistering } from "./registration.ts";
 import { Gathered } from "./request-body.ts";
+import { Pipelining, type ParseError } from "./pipelining.ts";
 import { createUpstreams } from "./upstream.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
+// Twice what common servers in front take (100: Apache, Envoy, HAProxy, Tomcat), so that no request meets it that meets them.
+const MAX_FIELDS = 200;
 const HEADERS_TIMEOUT_MS = 30_000;
 // After which idle time the system asks a client whether it is still there: nobody else would notice one that vanished.
 const PROBE_AFTER_MS = 60_000;
@@ -101,22 +105,33 @@ export function createProxy(o: ProxyOptions): Proxy {
     trustedProxies: config.trustedProxies,
   };
   const connections = new Connections();
+  const pipelining = new Pipelining();
   const line = new Line({
     ...{ calls, exchanges, limiter, connections, log },
     cors: createCors(config.corsOrigins),
     registering: createRegistering({ access, clock, publicUrl: config.publicUrl }),
   });
 
-  const serve = (request: IncomingMessage, response: Answer, waits: boolean): void => {
-    // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): few have safe methods.
-    if (response.socket === null) {
-      connections.follow(request.socket, response);
-      response.once("socket", () => serve(request, response, waits));
+  const serve = (request: IncomingMessage, response: Answer, expects?: Expectation): void => {
+    const { socket } = response;
+    if (socket === null) {
+      // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): few have safe methods.
+      connections.follow(request.socket);
+      pipelining.wait(request.socket, response, () => serve(request, response, expects));
       return;
     }
-    connections.begin(response.socket, response);
+    connections.begin(socket, response);
+    if (hasTooManyFields(request)) {
+      line.refuseRaw(socket, request.method ?? "", "headers_too_large");
+      request.resume();
+      return;
+    }
+    if (expects === "something else") {
+      line.refuseExpectation(request, response);
+      return;
+    }
     line.handle(request, response, false, (call) => {
-      if (waits) response.writeContinue();
+      if (expects === "100-continue") response.writeContinue();
       new Forwarding(forwarding, call, response, line).start();
     });
   };
@@ -147,17 +162,28 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
   const listener = createListener(options, o.certificate);
   const { server } = listener;
-  server.maxHeadersCount = 0; // their size is limited; more than Node's number of them would be dropped in silence
-  server.on("request", (request, response) => serve(request, response, false));
-  server.on("checkContinue", (request, response) => serve(request, response, true));
-  server.on("checkExpectation", (request, response) => line.refuseExpectation(request, response));
+  boundConnections(server, { ...o, listener: "proxy", trustedProxies: config.trustedProxies });
+  // Past its bound Node reads no further and refuses, or, in earlier versions, drops in silence: here only of what is refused for the
+  // one field too many.
+  server.maxHeadersCount = MAX_FIELDS + 1;
+  server.on(o.certificate === undefined ? "connection" : "secureConnection", (socket: Socket) =>
+    pipelining.watch(socket),
+  );
+  server.on("request", (request, response) => serve(request, response));
+  server.on("checkContinue", (request, response) => serve(request, response, "100-continue"));
+  server.on("checkExpectation", (request, response) => serve(request, response, "something else"));
   server.on("upgrade", (request, socket, head) => {
-    if (connections.isFree(socket)) serveUpgrade(request, socket, head);
+    pipelining.leave(socket);
+    if (!connections.isFree(socket)) return;
+    if (hasTooManyFields(request)) line.refuseRaw(socket, "GET", "headers_too_large");
+    else serveUpgrade(request, socket, head);
   });
   server.on("connect", (_request, socket) => {
+    pipelining.leave(socket);
     if (connections.isFree(socket)) line.refuseRaw(socket, "CONNECT", "method_not_allowed");
   });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+  server.on("clientError", (error: ParseError, socket) => {
+    if (pipelining.hasStopped(error, socket)) return;
     if (socket.writableEnded) return; // what is left to do ends by itself
     if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
     else if (connections.isFree(socket)) line.refuseRaw(socket, "", reasonOf(error));
@@ -190,6 +216,13 @@ function createHttpDate(clock: Clock): () => string {
     }
     return text;
   };
+}
+
+/** What a request asks for before its body comes (RFC 9110, 10.1.1); undefined: nothing. */
+type Expectation = "100-continue" | "something else" | undefined;
+
+function hasTooManyFields({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length > 2 * MAX_FIELDS;
 }
 
 /** Why bytes are no request. */

@@ -5,6 +5,7 @@ import { LRUCache } from "lru-cache";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
+import { connectionBounds } from "../connection-bounds.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
 import { createForwardProxy } from "./forward-proxy.ts";
 import { codeOf } from "./upstream-answer.ts";
@@ -52,12 +53,15 @@ export function createUpstreams(o: Options): Upstreams {
   const connect = createConnector(o);
   const all = new Set<Connection>();
   const idleOf = new LRUCache<string, IdleConnections<Connection>>({ max: MAX_ORIGINS });
+  // As many as clients may have, each with one call: past that, some have nothing to do.
+  const { proxy: most } = connectionBounds();
   return {
     dispatch(origin, request, handler) {
       let idle = idleOf.get(origin);
       if (idle === undefined) idleOf.set(origin, (idle = new IdleConnections(o.clock)));
       let connection = idle.pop();
       if (connection === undefined) {
+        if (all.size >= most) endOldestIdle(idleOf);
         connection = new Connection(origin, options, connect, idle, all);
         all.add(connection);
       }
@@ -67,6 +71,11 @@ export function createUpstreams(o: Options): Upstreams {
       await Promise.all(Array.from(all, (connection) => connection.destroy()));
     },
   };
+}
+
+/** Of the origin that was called longest ago and has one. */
+function endOldestIdle(idleOf: LRUCache<string, IdleConnections<Connection>>): void {
+  for (const idle of idleOf.rvalues()) if (idle?.endOldest() === true) return;
 }
 
 /** One connection, with one request at a time on it. */

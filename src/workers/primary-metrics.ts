@@ -1,5 +1,6 @@
 // The metrics of the first process, which minds workers and serves nothing.
 import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import { createConnectionMetrics } from "../metric-labels.ts";
 
 // What the first process, which serves nothing, has of the usual metrics: its share of what a machine is used for.
 const SHARED = /^process_(cpu|resident_memory|virtual_memory|heap|open_fds)/;
@@ -19,6 +20,7 @@ export function createPrimaryMetrics() {
         return SHARED.test(metric.name) || metric.name.startsWith("x3sproxy_") ? [metric] : [];
       });
     },
+    ...createConnectionMetrics(registry),
     workers: new Gauge({
       name: "x3sproxy_workers",
       help: "Workers that serve, with X3SPROXY_WORKERS over 1.",

@@ -61,6 +61,8 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The owner's API key, where an earlier service on this database was given it. */
   readonly apiKey?: string;
+  /** How many files it may have open (RLIMIT_NOFILE). */
+  readonly openFiles?: number;
   /** Where `env` has it listen for metrics. */
   readonly metricsUrl?: string;
 }
@@ -85,7 +87,9 @@ export async function runService(options: ServiceOptions = {}): Promise<RunningS
     ...(options.apiKey === undefined ? {} : { X3SPROXY_API_KEY: options.apiKey }),
     ...options.env,
   };
-  const child = spawn(process.execPath, [LAUNCHER, "serve"], {
+  const serve = [process.execPath, LAUNCHER, "serve"];
+  const limit = `ulimit -n ${options.openFiles ?? "$(ulimit -n)"}; exec "$@"`;
+  const child = spawn("sh", ["-c", limit, "sh", ...serve], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });

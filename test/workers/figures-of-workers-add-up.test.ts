@@ -28,6 +28,8 @@ const GAUGES: Readonly<Record<string, string>> = {
   x3sproxy_database_pool_size: "sum",
   x3sproxy_database_pool_in_use: "sum",
   x3sproxy_database_pool_waiting: "sum",
+  x3sproxy_connections: "sum",
+  x3sproxy_connections_max: "sum",
   x3sproxy_certificate_expiry_timestamp_seconds: "min",
 };
 
