@@ -175,7 +175,11 @@ export class Call {
 
   /** Resolves the grant and decides. In one turn of the event loop from there to the injection. */
   #look(found: Found, left: number): Verdict | Promise<Verdict> {
-    const resolved = this.#context.access.resolve(found.token);
+    const resolved = this.#context.access.resolve(
+      found.token,
+      this.exchange.address,
+      this.request.socket,
+    );
     return resolved instanceof Promise
       ? resolved.then((grant) => this.#withGrant(grant, found, left))
       : this.#withGrant(resolved, found, left);
