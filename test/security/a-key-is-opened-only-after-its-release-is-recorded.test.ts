@@ -4,7 +4,7 @@ import { test, type TestContext } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
 import { SealError } from "../../src/errors.ts";
 import type { ReleasedSecret } from "../../src/vault/index.ts";
-import { createManualClock } from "../access/manual-clock.ts";
+import { createManualClock, NO_DEADLINES } from "../access/manual-clock.ts";
 import { actorIn } from "../support/actor.ts";
 import { ask, OK } from "../support/attack.ts";
 import { breakAudit } from "../support/broken-audit.ts";
@@ -34,7 +34,11 @@ async function open(t: TestContext, answer = OK) {
   t.after(() => upstream.close());
   const plane = await openDataPlane(t, {
     clock,
-    env: { X3SPROXY_ORIGIN_OPENAI: upstream.origin, X3SPROXY_ORIGIN_ANTHROPIC: upstream.origin },
+    env: {
+      ...NO_DEADLINES,
+      X3SPROXY_ORIGIN_OPENAI: upstream.origin,
+      X3SPROXY_ORIGIN_ANTHROPIC: upstream.origin,
+    },
   });
   await plane.save("openai");
   await plane.save("anthropic");
