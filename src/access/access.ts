@@ -94,6 +94,7 @@ export function createAccess(o: {
     },
     parse: (row, of) => parseGrant(row, { ...of, vault, releasedUntilMs: releases.untilMs }),
   });
+  const trades = createTrade(o);
   const records = createCutRecords(o);
   const openCalls = createOpenCalls({
     ...o,
@@ -124,6 +125,7 @@ export function createAccess(o: {
     cache.sweep(clock.monotonicMs());
     lookUps.tick();
     releases.tick();
+    trades.tick();
     openCalls.tick();
   }, TICK_MS).unref();
 
@@ -153,7 +155,7 @@ export function createAccess(o: {
     },
     watchOpen: (each) => openCalls.watch(each),
     beginCutting: () => records.begin(),
-    trade: createTrade(o),
+    trade: trades.trade,
     close() {
       clearInterval(timer);
       openCalls.close();
