@@ -20,8 +20,9 @@ const MAX_REFRESHES = 32;
 const MAX_TRIES = 3;
 const WAIT_MS = 4_000;
 // With the pool's deadline of 4 s for the last of them, and the tick after which who waited for too long is turned away: nobody waits
-// for longer than 10 s.
-const TRY_AGAIN_WITHIN_MS = 1_000;
+// for longer than 12 s.
+const TRY_AGAIN_WITHIN_MS = 2_500;
+const LAST_TRY_AFTER_MS = 1_000;
 const PAUSE_AFTER_FAILURE_MS = 1_000;
 
 export type LookUp =
@@ -202,8 +203,9 @@ export function createLookUps(o: {
     try {
       for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
         const loadedAtMs = clock.monotonicMs();
-        if (loadedAtMs - startedAtMs >= TRY_AGAIN_WITHIN_MS) break;
-        flight.isLastTry = tries === MAX_TRIES;
+        const passedMs = loadedAtMs - startedAtMs;
+        if (flight.isLastTry || passedMs >= TRY_AGAIN_WITHIN_MS) break;
+        flight.isLastTry = tries === MAX_TRIES || passedMs >= LAST_TRY_AFTER_MS;
         const generation = cache.generation();
         const row = await answer(tokenHash);
         if (row === undefined) return "store_unavailable";

@@ -61,7 +61,8 @@ test("2,000 agents at once after a change of their key are all answered", async 
   await plane.save("openai", "sk-FAKE-another-key-0123456789-abcdefghij");
   assert.deepEqual(await callAll(), { 200: AGENTS });
   await strangers.stop();
-  assert.deepEqual(Object.keys(strangers.answers), ["401 unknown_token"]);
+  assert.ok((strangers.answers["401 unknown_token"] ?? 0) > STRANGERS);
+  assert.equal(strangers.answers["503 overloaded"], undefined);
   const [row] = await withOwner(
     plane.ownerUrl,
     (sql) => sql<{ releases: number }[]>`
