@@ -57,6 +57,8 @@ export interface Config {
   readonly deadlines: Deadlines;
   /** How long open calls may go on whose token was replaced by a redeployment or has expired, in milliseconds. */
   readonly redeployGraceMs: number;
+  /** How long the event of a release counts, for an agent, a secret's version and a process, in milliseconds. */
+  readonly releaseEveryMs: number;
   /** Where the audit's checkpoints are sent. */
   readonly checkpoints: CheckpointSettings;
   readonly logLevel: "debug" | "info" | "warn" | "error";
@@ -206,6 +208,8 @@ export function readConfig(env: Environment = process.env): Config {
       drainDelayMs: duration("X3SPROXY_DRAIN_DELAY", databaseUrl === undefined ? "0s" : "5s", "0s"),
     }),
     redeployGraceMs: duration("X3SPROXY_REDEPLOY_GRACE", "60s", "0s"),
+    // Longer than a grant lives, so that no grant outlives a release that was written for it.
+    releaseEveryMs: duration("X3SPROXY_RELEASE_EVERY", "1h", "2m"),
     checkpoints: Object.freeze({
       file: get("X3SPROXY_CHECKPOINT_FILE"),
       url: checkpointUrl(get("X3SPROXY_CHECKPOINT_URL")),

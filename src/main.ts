@@ -253,9 +253,10 @@ async function build(
   const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
   closers.push(() => changes.close());
 
-  const { redeployGraceMs } = config;
+  const { redeployGraceMs, releaseEveryMs } = config;
   const access = createAccess({
-    ...{ pool: proxyPool, changes, vault, redeployGraceMs, processId, clock, log, metrics },
+    ...{ pool: proxyPool, changes, vault, redeployGraceMs, releaseEveryMs, processId },
+    ...{ clock, log, metrics },
   });
   closers.push(() => access.close());
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });

@@ -34,6 +34,7 @@ function accessTo(
   return createAccess({
     ...o,
     redeployGraceMs: 60_000,
+    releaseEveryMs: 3_600_000,
     processId: newProcessId(),
     pool: {
       query: (ask) => ask(answer as unknown as Sql),

@@ -11,22 +11,28 @@ import type { HeldSecret, Vault } from "../vault/index.ts";
 import { createCutRecords, type Sweep } from "./cut-records.ts";
 import { parseGrant, type Grant } from "./grant.ts";
 import { admissionOf, refusalOf, type CallFacts } from "./scope.ts";
-import { createLookUps, type LookUp } from "./look-ups.ts";
+import { createLookUps, LookUpFailure, type Connection, type LookUp } from "./look-ups.ts";
 import { createOpenCalls, type AgentState, type EachOpenCall } from "./open-calls.ts";
 import { createReleases } from "./releases.ts";
 import { createTokenCache, type TokenCache } from "./token-cache.ts";
 import { createTrade, type Trade } from "./trade.ts";
 
 const TICK_MS = 1_000;
-// With the pool's deadline of 4 s: a call waits no longer than 6 s for its grant and the release of its secret.
-const RELEASE_WITHIN_MS = 2_000;
+// With a tick and the pool's deadline of 4 s: a call waits no longer than 11 s for its grant and the release of its secret.
+const RELEASE_WITHIN_MS = 6_000;
 
 export interface Access {
   /**
    * The grant of a live token, or why there is none; synchronously when it is remembered. A grant's secrets may be
-   * wiped in a later turn of the event loop: inject in the turn in which the grant came. Never rejects.
+   * wiped in a later turn of the event loop: inject in the turn in which the grant came. `address`: the caller's (undefined: unknown),
+   * by which tokens that were never seen live wait their turn. A caller whose `connection` closes waits no longer.
+   * Rejects with what is nobody's refusal.
    */
-  resolve(token: string): Grant | RefusalReason | Promise<Grant | RefusalReason>;
+  resolve(
+    token: string,
+    address?: string,
+    connection?: Connection,
+  ): Grant | RefusalReason | Promise<Grant | RefusalReason>;
   /**
    * Why the grant may not be used at all from `address` (undefined: unknown), or undefined: its agent is suspended, its scope has
    * ended, or the address is not one of its own.
@@ -35,14 +41,14 @@ export interface Access {
   /** Whether the grant is what its token still resolves to: to be asked after a wait, and the token resolved anew when not. */
   isCurrent(grant: Grant): boolean;
   /**
-   * Has the release of one of the grant's secrets written to the audit, for a call from `address` (undefined: unknown) that began at
-   * `startMs` (monotonic). Resolves to why it may not be used, or undefined: then the grant has to be resolved and looked at again,
-   * since it may have been overtaken. Never rejects.
+   * Has the release of one of the grant's secrets written to the audit, unless it is in it and counts still, for a call from `address`
+   * (undefined: unknown). Resolves to why it may not be used, or undefined: then the grant has to be asked for again, since it may have
+   * been overtaken. Rejects with what is nobody's refusal.
    */
   release(
     grant: Grant,
     secret: HeldSecret,
-    call: { readonly address: string | undefined; readonly startMs: number },
+    address: string | undefined,
   ): Promise<RefusalReason | undefined>;
   /** Why a grant that is admitted does not allow this call, or undefined. */
   decide(grant: Grant, call: CallFacts): RefusalReason | undefined;
@@ -62,36 +68,36 @@ export interface Access {
 /**
  * `pool`: the proxy role's, which can do no more than ask what a token's hash resolves to and what became of its agent, trade a
  * registration's, and add events of releases and cuts to the audit. `redeployGraceMs`: how long calls may go on whose token was
- * replaced or has expired. `processId`: of this process, for events.
+ * replaced or has expired. `releaseEveryMs`: how long a release's event counts; longer than a grant lives. `processId`: of this
+ * process, for events.
  */
 export function createAccess(o: {
   pool: Pool;
   changes: Changes;
   vault: Pick<Vault, "hold">;
   redeployGraceMs: number;
+  releaseEveryMs: number;
   processId: string;
   clock: Clock;
   log: Log;
   metrics: Metrics;
 }): Access {
-  const { pool, changes, vault, processId, clock } = o;
+  const { pool, changes, vault, clock } = o;
   const cache = createTokenCache();
+  const releases = createReleases({ ...o, everyMs: o.releaseEveryMs });
   const lookUps = createLookUps({
     ...o,
     cache,
-    query: async (tokenHash, inUse) => {
+    query: async (tokenHash) => {
       const hash = Buffer.from(tokenHash, "hex");
-      const rows = await pool.query((sql) =>
-        inUse.length === 0
-          ? sql<{ row: unknown }[]>`select x3sproxy.resolve_token(${hash}) as row`
-          : sql<{ row: unknown }[]>`
-              select x3sproxy.renew_grant(${hash}, ${`{${inUse.join(",")}}`}::uuid[], ${processId}) as row`,
+      const rows = await pool.query(
+        (sql) => sql<{ row: unknown }[]>`select x3sproxy.resolve_token(${hash}) as row`,
       );
       return rows[0]?.row ?? null;
     },
-    parse: (row, of) => parseGrant(row, { ...of, vault }),
+    parse: (row, of) => parseGrant(row, { ...of, vault, releasedUntilMs: releases.untilMs }),
   });
-  const releases = createReleases(o);
+  const trades = createTrade(o);
   const records = createCutRecords(o);
   const openCalls = createOpenCalls({
     ...o,
@@ -120,18 +126,22 @@ export function createAccess(o: {
 
   const timer = setInterval(() => {
     cache.sweep(clock.monotonicMs());
+    lookUps.tick();
+    releases.tick();
+    trades.tick();
     openCalls.tick();
   }, TICK_MS).unref();
 
-  function unlessExpired(found: LookUp | "overloaded"): Grant | RefusalReason {
+  function unlessExpired(found: LookUp): Grant | RefusalReason {
+    if (found instanceof LookUpFailure) throw found.error;
     if (typeof found === "string" || found.expiresAtMs === undefined) return found;
     return clock.nowMs() < found.expiresAtMs ? found : "expired_token";
   }
 
   return {
-    resolve(token) {
+    resolve(token, address, connection) {
       if (!isProxyToken(token)) return "malformed_token";
-      const found = lookUps.find(hashBearer(token));
+      const found = lookUps.find(hashBearer(token), address, connection);
       return found instanceof Promise ? found.then(unlessExpired) : unlessExpired(found);
     },
     admit: ({ suspended, scope }, address) =>
@@ -141,9 +151,9 @@ export function createAccess(o: {
       (grant.expiresAtMs === undefined || clock.nowMs() < grant.expiresAtMs),
     decide: (grant, call) =>
       refusalOf(grant.scope, call) ?? (grant.secrets.has(call.provider) ? undefined : "no_secret"),
-    async release(grant, secret, { address, startMs }) {
-      if (clock.monotonicMs() - startMs >= RELEASE_WITHIN_MS) return "store_unavailable";
-      const written = await releases.write(grant, secret, address);
+    async release(grant, secret, address) {
+      const untilMs = clock.monotonicMs() + RELEASE_WITHIN_MS;
+      const written = await releases.write(grant, secret, { address, untilMs });
       if (written === "released") return undefined;
       if (written !== "stale") return written;
       await lookUps.load(grant.tokenHash);
@@ -151,7 +161,7 @@ export function createAccess(o: {
     },
     watchOpen: (each) => openCalls.watch(each),
     beginCutting: () => records.begin(),
-    trade: createTrade(o),
+    trade: trades.trade,
     close() {
       clearInterval(timer);
       openCalls.close();

@@ -47,6 +47,8 @@ export interface Grant {
   readonly secrets: ReadonlyMap<string, HeldSecret>;
   /** Monotonic time at which the query that brought it was started: it is true as of then, or later. */
   readonly loadedAtMs: number;
+  /** Monotonic time from which on it is not served: its own, or the end of a release that it came with. */
+  readonly untilMs: number;
 }
 
 const limits = z.object({
@@ -84,22 +86,36 @@ const Row = z.object({
       ciphertext: bytes,
     }),
   ),
-  /** Ids of the secrets whose release is on record already. */
-  released: z.array(z.guid()).optional(),
 });
 
-/** Reads what `x3sproxy.resolve_token` or `renew_grant` returned for `tokenHash`. Throws a ZodError when it has another shape. */
+/**
+ * Reads what `x3sproxy.resolve_token` returned for `tokenHash`. `untilMs`: how long it may be served at most. `releasedUntilMs`: until
+ * when (monotonic) a release of the secret to the agent counts; undefined: there is none. Throws a ZodError when the row has another shape.
+ */
 export function parseGrant(
   row: unknown,
-  o: { tokenHash: TokenHash; loadedAtMs: number; vault: Pick<Vault, "hold"> },
+  o: {
+    tokenHash: TokenHash;
+    loadedAtMs: number;
+    untilMs: number;
+    vault: Pick<Vault, "hold">;
+    releasedUntilMs: (agentId: string, secret: HeldSecret) => number | undefined;
+  },
 ): Grant {
-  const { scope, customProviders, secrets, released, expiresAtMs, ...rest } = Row.parse(row);
+  const { scope, customProviders, secrets, expiresAtMs, ...rest } = Row.parse(row);
   const held = new Map(secrets.map((sealed) => [sealed.provider, o.vault.hold(sealed)]));
-  for (const secret of held.values()) if (released?.includes(secret.secretId)) secret.release();
+  let { untilMs } = o;
+  for (const secret of held.values()) {
+    const releasedUntilMs = o.releasedUntilMs(rest.agentId, secret);
+    if (releasedUntilMs === undefined) continue;
+    secret.release();
+    untilMs = Math.min(untilMs, releasedUntilMs);
+  }
   return {
     ...rest,
     tokenHash: o.tokenHash,
     loadedAtMs: o.loadedAtMs,
+    untilMs,
     expiresAtMs: expiresAtMs ?? undefined,
     limited: [rest.limits, rest.workspaceLimits].some((of) =>
       Object.values(of).some((limit) => limit !== null),
@@ -113,11 +129,6 @@ export function parseGrant(
     ),
     secrets: held,
   };
-}
-
-/** Ids of the secrets of a grant that were opened: they are in use. */
-export function openedOf(grant: Pick<Grant, "secrets">): string[] {
-  return [...grant.secrets.values()].filter(({ opened }) => opened).map((it) => it.secretId);
 }
 
 /** Zeroes the opened secrets of a grant. It can't be used for a call afterwards. */

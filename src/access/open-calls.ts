@@ -7,7 +7,7 @@ import type { TokenHash } from "../ids.ts";
 import type { Log } from "../log.ts";
 import type { CutRecords, Sweep } from "./cut-records.ts";
 import type { Grant } from "./grant.ts";
-import type { LookUps } from "./look-ups.ts";
+import { LookUpFailure, type LookUps } from "./look-ups.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 
 const CONFIRM_EVERY_MS = 30_000;
@@ -272,6 +272,7 @@ export function createOpenCalls(o: {
     const generation = cache.generation();
     const askedAtMs = clock.monotonicMs();
     const found = await lookUps.load(standing.grant.tokenHash);
+    if (found instanceof LookUpFailure) return; // asked again at the next tick
     if (typeof found !== "string") {
       learn(standing, found);
       standing.inDoubt = false;

@@ -3,13 +3,15 @@
 import { LRUCache } from "lru-cache";
 import type { TokenHash } from "../ids.ts";
 import { wipeGrant, type Grant } from "./grant.ts";
+import { createUnknownTokens } from "./unknown-tokens.ts";
 
 /** No grant is served for longer than this after the query that brought it was started. */
 export const GRANT_TTL_MS = 60_000;
 const UNKNOWN_TTL_MS = 5_000;
 const MAX_GRANTS = 20_000;
-const MAX_UNKNOWN = 5_000;
+const MAX_UNKNOWN = 10_000;
 const MAX_REMEMBERED_CHANGES = 10_000;
+const MAX_LATELY = 50_000;
 
 export interface CacheState {
   readonly grants: number;
@@ -20,11 +22,16 @@ export interface CacheState {
 export interface TokenCache {
   /** A grant that is still good at `nowMs` (monotonic), or undefined. */
   get(tokenHash: TokenHash, nowMs: number): Grant | undefined;
-  /** Whether the token was found not to exist, a moment before `nowMs` and with no change since. */
-  isUnknown(tokenHash: TokenHash, nowMs: number): boolean;
+  /** Whether the token was found not to exist, for the same network, a moment before `nowMs` and with no change since. */
+  isUnknown(tokenHash: TokenHash, network: string, nowMs: number): boolean;
+  /**
+   * The workspace of a token that was live when it was last looked up, whatever has been forgotten since; undefined: not known. It says
+   * nothing of whether the token still is: no more than a place in a queue may follow from it.
+   */
+  latelyOf(tokenHash: TokenHash): string | undefined;
   put(grant: Grant): void;
-  /** `askedAtMs`: when the query that did not find it was started. */
-  putUnknown(tokenHash: TokenHash, askedAtMs: number): void;
+  /** `askedAtMs`: when the query that did not find it was started, for `network`. */
+  putUnknown(tokenHash: TokenHash, network: string, askedAtMs: number): void;
   /** Something about the agent or workspace with this id has changed: whatever depends on it leaves. */
   forget(id: string): void;
   /** Anything may have changed: everything leaves. */
@@ -56,9 +63,19 @@ export function createTokenCache(): TokenCache {
       retire(grant);
     },
   });
-  const unknown = new LRUCache<TokenHash, { untilMs: number; generation: number }>({
-    max: MAX_UNKNOWN,
-  });
+  const unknown = createUnknownTokens(MAX_UNKNOWN);
+  // Of tokens that were live lately: their workspace. The one that was not looked up for the longest time is the first.
+  const lately = new Map<TokenHash, string>();
+
+  function noteLive({ tokenHash, workspaceId }: Grant): void {
+    lately.delete(tokenHash);
+    lately.set(tokenHash, workspaceId);
+    if (lately.size <= MAX_LATELY) return;
+    for (const oldest of lately.keys()) {
+      lately.delete(oldest);
+      return;
+    }
+  }
 
   function link(id: string, tokenHash: TokenHash): void {
     const hashes = hashesOf.get(id);
@@ -90,24 +107,25 @@ export function createTokenCache(): TokenCache {
   return {
     get(tokenHash, nowMs) {
       const grant = grants.get(tokenHash);
-      if (grant === undefined || nowMs - grant.loadedAtMs < GRANT_TTL_MS) return grant;
+      if (grant === undefined || nowMs < grant.untilMs) return grant;
       remove(tokenHash, "expiry");
       return undefined;
     },
-    isUnknown(tokenHash, nowMs) {
-      const entry = unknown.get(tokenHash);
-      return entry !== undefined && entry.generation === generation && nowMs < entry.untilMs;
-    },
+    isUnknown: (tokenHash, network, nowMs) => unknown.has(tokenHash, network, nowMs),
+    latelyOf: (tokenHash) => lately.get(tokenHash),
     put(grant) {
+      noteLive(grant);
       grants.set(grant.tokenHash, grant);
       for (const id of [grant.agentId, grant.workspaceId]) link(id, grant.tokenHash);
     },
-    putUnknown(tokenHash, askedAtMs) {
+    putUnknown(tokenHash, network, askedAtMs) {
+      lately.delete(tokenHash);
       remove(tokenHash, "change");
-      unknown.set(tokenHash, { untilMs: askedAtMs + UNKNOWN_TTL_MS, generation });
+      unknown.add(tokenHash, network, askedAtMs + UNKNOWN_TTL_MS);
     },
     forget(id) {
       generation += 1;
+      unknown.clear();
       if (changedAt.size >= MAX_REMEMBERED_CHANGES) {
         changedAt.clear();
         changedAllAt = generation;
@@ -124,8 +142,9 @@ export function createTokenCache(): TokenCache {
       unknown.clear();
     },
     sweep(nowMs) {
-      const past = [...grants.values()].filter((each) => nowMs - each.loadedAtMs >= GRANT_TTL_MS);
+      const past = [...grants.values()].filter((each) => nowMs >= each.untilMs);
       for (const grant of past) remove(grant.tokenHash, "expiry");
+      unknown.sweep(nowMs);
     },
     state: () => ({ grants: grants.size, unknown: unknown.size, evicted: { ...evicted } }),
     generation: () => generation,

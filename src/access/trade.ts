@@ -1,13 +1,17 @@
 // Trading a registration for a token: a function of the database does it in one transaction, this asks it. The new token is made here,
-// and only its hash goes there. Must never log either token.
+// and only its hash goes there. Who waits for a turn shares the room by network: a stranger's tries keep nobody else's container from
+// its token. Must never log either token.
 import { z } from "zod";
+import { clientNetwork } from "../addresses.ts";
+import type { Clock } from "../clock.ts";
 import type { Pool } from "../db/index.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer } from "../ids.ts";
 import { errorFields, type Log } from "../log.ts";
+import { createFairQueue } from "./fair-queue.ts";
 
-// As many connections of the pool as trades may hold: look-ups of tokens go through the same pool.
-const MAX_AT_ONCE = 2;
-const MAX_WAITING = 500;
+// As many connections of the pool as trades may hold: look-ups of tokens go through the same pool. One network may have half of the room.
+const QUEUE = { places: 2, room: 1_000 };
+const WAIT_MS = 4_000;
 
 const traded = z.object({
   workspaceId: z.guid(),
@@ -33,19 +37,26 @@ export type Traded = z.infer<typeof traded> & { readonly token: string };
 export type Trade = (
   registrationToken: string,
   address: string | undefined,
-) => Promise<Traded | "registration_invalid" | "store_unavailable" | "overloaded">;
+) => Promise<TradeOutcome>;
+
+type TradeOutcome = Traded | "registration_invalid" | "store_unavailable" | "overloaded";
+
+export interface Trades {
+  readonly trade: Trade;
+  /** Turns away who has waited for too long. To be called about once a second. */
+  tick(): void;
+}
 
 /** `pool`: the proxy role's. */
-export function createTrade({ pool, log }: { pool: Pool; log: Log }): Trade {
-  const waiting: ((storeWorks: boolean) => void)[] = [];
-  let free = MAX_AT_ONCE;
+export function createTrade(o: { pool: Pool; clock: Clock; log: Log }): Trades {
+  const { pool, clock, log } = o;
+  const queue = createFairQueue(QUEUE);
+  let failures = 0;
 
-  return async (registrationToken, address) => {
-    if (free > 0) free--;
-    else if (waiting.length >= MAX_WAITING) return "overloaded";
-    else if (!(await new Promise<boolean>((resolve) => waiting.push(resolve)))) {
-      return "store_unavailable";
-    }
+  async function trade(
+    registrationToken: string,
+    address: string | undefined,
+  ): Promise<TradeOutcome> {
     try {
       const token = newBearer(PROXY_TOKEN_PREFIX);
       const [from, to] = [registrationToken, token].map((it) =>
@@ -58,13 +69,28 @@ export function createTrade({ pool, log }: { pool: Pool; log: Log }): Trade {
       const row = rows[0]?.row ?? null;
       return row === null ? "registration_invalid" : { ...traded.parse(row), token };
     } catch (error) {
-      for (const turnAway of waiting.splice(0)) turnAway(false);
+      failures += 1;
       log.warn("a registration could not be traded", errorFields(error));
       return "store_unavailable";
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next(true);
     }
+  }
+
+  return {
+    trade(registrationToken, address) {
+      const { promise, resolve } = Promise.withResolvers<TradeOutcome>();
+      const failuresBefore = failures;
+      const hasRoom = queue.enter(clientNetwork(address ?? ""), {
+        untilMs: clock.monotonicMs() + WAIT_MS,
+        begin() {
+          if (failures === failuresBefore) return trade(registrationToken, address).then(resolve);
+          resolve("store_unavailable");
+          return undefined;
+        },
+        turnAway: () => resolve("overloaded"),
+      });
+      if (!hasRoom) resolve("overloaded");
+      return promise;
+    },
+    tick: () => queue.expire(clock.monotonicMs()),
   };
 }

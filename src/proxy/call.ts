@@ -155,7 +155,7 @@ export class Call {
     this.#hasContext = found.hasContext;
     if (found.hasIds) noteRequestIds(exchange, request.rawHeaders);
     const known = { token: found.token, route, canonicalPath };
-    const resolved = this.#context.access.resolve(found.token);
+    const resolved = this.#resolve(found.token);
     return resolved instanceof Promise
       ? resolved.then((grant) => this.#verdictOf(grant, known))
       : this.#verdictOf(resolved, known);
@@ -222,6 +222,10 @@ export class Call {
       origin: this.#context.originOverrides.get(builtIn.name) ?? builtIn.origin,
       credential: undefined,
     };
+  }
+
+  #resolve(token: string): ReturnType<Access["resolve"]> {
+    return this.#context.access.resolve(token, this.exchange.address, this.request.socket);
   }
 
   #verdictOf(resolved: Grant | RefusalReason, found: Found): Verdict {
@@ -325,7 +329,7 @@ export class Call {
       this.#authorised = authorised;
       return this.#judgeAndOpen(authorised, body, left);
     };
-    const resolved = this.#context.access.resolve(found.token);
+    const resolved = this.#resolve(found.token);
     return resolved instanceof Promise ? resolved.then(proceed) : proceed(resolved);
   }
 
@@ -340,7 +344,7 @@ export class Call {
     if (released !== undefined) return this.#inject(authorised, released);
     if (left === 1) return "store_unavailable";
     return this.#context.access
-      .release(grant, secret, this.exchange)
+      .release(grant, secret, this.exchange.address)
       .then((reason) => reason ?? this.#prepareOn(authorised, body, left - 1));
   }
 

@@ -68,8 +68,9 @@ test("refreshes under way are bounded", async () => {
   const { lookUps, queries, clock, asked } = createScripted();
   const all = Array.from({ length: 60 }, (_, i) => hashOf(`t${i}`));
   const found = all.map((hash) => lookUps.find(hash));
-  for (const [i, query] of [...queries].entries()) {
-    query.answer({ agentId: `agent-${i}`, workspaceId: "workspace", version: 1 });
+  for (let i = 0; queries.length > 0; i += 1) {
+    queries[0]?.answer({ agentId: `agent-${i}`, workspaceId: "workspace", version: 1 });
+    await settle();
   }
   await Promise.all(found.map(async (each) => each));
   clock.advance(45_000);

@@ -97,17 +97,23 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */
     openAccess: async (
-      a: { proxyUrl?: string; changesUrl?: string; redeployGraceMs?: number } = {},
+      a: {
+        proxyUrl?: string;
+        changesUrl?: string;
+        redeployGraceMs?: number;
+        releaseEveryMs?: number;
+      } = {},
     ) => {
       const log = createLog({ level: "silent" });
       const metrics = createMetrics();
       const url = a.proxyUrl ?? database.proxyUrl;
       const pool = counting(createPool(url));
       const changes = createChanges(a.changesUrl ?? url, { clock: systemClock, log, metrics });
-      const { redeployGraceMs = 60_000 } = a;
+      const { redeployGraceMs = 60_000, releaseEveryMs = 3_600_000 } = a;
       const processId = newProcessId();
       const access = createAccess({
-        ...{ pool, changes, vault, redeployGraceMs, processId, clock, log, metrics },
+        ...{ pool, changes, vault, redeployGraceMs, releaseEveryMs, processId },
+        ...{ clock, log, metrics },
       });
       t.after(async () => {
         await access.close();

@@ -17,3 +17,12 @@ export function createManualClock(): ManualClock {
     },
   };
 }
+
+/** Settings with which no deadline of a call is met, however far the clock is moved on between calls. */
+export const NO_DEADLINES = {
+  X3SPROXY_CONNECT_TIMEOUT: "10d",
+  X3SPROXY_FIRST_BYTE_TIMEOUT: "10d",
+  X3SPROXY_UPSTREAM_IDLE_TIMEOUT: "10d",
+  X3SPROXY_CLIENT_STALL_TIMEOUT: "10d",
+  X3SPROXY_CLIENT_IDLE_TIMEOUT: "10d",
+};

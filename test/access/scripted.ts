@@ -94,7 +94,10 @@ export function createScripted(): Scripted {
     return promise;
   };
 
-  const parse = (row: unknown, of: { tokenHash: TokenHash; loadedAtMs: number }): Grant => {
+  const parse = (
+    row: unknown,
+    of: { tokenHash: TokenHash; loadedAtMs: number; untilMs: number },
+  ): Grant => {
     const { agentId, workspaceId, version } = row as Row;
     let wiped = false;
     const secret = {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Grant, OpenCall } from "../../src/access/index.ts";
 import { createOpenCalls } from "../../src/access/open-calls.ts";
+import { LookUpFailure } from "../../src/access/look-ups.ts";
 import { createLog } from "../../src/log.ts";
 import { createScripted, hashOf, settle } from "./scripted.ts";
 
@@ -28,7 +29,7 @@ async function opened(agents: number) {
     const found = lookUps.load(hashOf(`token ${i}`));
     queries[0]?.answer({ agentId: `agent ${i}`, workspaceId: "w", version: 1 });
     const grant = await found;
-    assert.ok(typeof grant !== "string");
+    assert.ok(typeof grant !== "string" && !(grant instanceof LookUpFailure));
     grants.push(grant);
   }
   let visits = 0;

@@ -101,10 +101,10 @@ export async function openDataPlane(
   const proxyUrl = (await o.through?.(database.proxyUrl)) ?? database.proxyUrl;
   const pool = createPool(proxyUrl);
   const changes = createChanges(proxyUrl, { clock, log, metrics });
-  const { redeployGraceMs } = config;
+  const { redeployGraceMs, releaseEveryMs } = config;
   const processId = newProcessId();
   const access = createAccess({
-    ...{ pool, changes, vault, redeployGraceMs, processId, clock, log, metrics },
+    ...{ pool, changes, vault, redeployGraceMs, releaseEveryMs, processId, clock, log, metrics },
   });
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
   const rule = createAddressRule(config.allowPrivateUpstreams);

@@ -1,0 +1,90 @@
+// Places for what asks the database, and a bounded queue before them that is fair between keys. Each key has its turn, and a key may
+// have no more waiting than there is room left for all: whoever fills the queue keeps nobody else from waiting. Must never let anything
+// wait while a place is free.
+
+/** What waits. None of its functions throws. */
+export interface Waiting {
+  /** Monotonic: it waits no longer than until then. */
+  readonly untilMs: number;
+  /** Its turn has come. Its place is free again when the promise settles, which never rejects; undefined: it needs none. */
+  begin(): Promise<void> | undefined;
+  /** Its time is over. */
+  turnAway(): void;
+}
+
+export interface FairQueue {
+  /** Begins when a place is free, at once or later. False: there is no room to wait. */
+  enter(key: string, one: Waiting): boolean;
+  /** Gives the room back. False: it does not wait any more. */
+  leave(key: string, one: Waiting): boolean;
+  /** Turns away whatever has waited for too long. */
+  expire(nowMs: number): void;
+}
+
+/** `places`: how many may be under way at once. `room`: how many may wait, of all keys together. */
+export function createFairQueue({ places, room }: { places: number; room: number }): FairQueue {
+  // The next turn is the first key's. None is empty.
+  const queues = new Map<string, Set<Waiting>>();
+  let waiting = 0;
+  let taken = 0;
+
+  function begin(one: Waiting): void {
+    const work = one.begin();
+    if (work === undefined) return;
+    taken += 1;
+    work.then(leavePlace, leavePlace);
+  }
+
+  function leavePlace(): void {
+    taken -= 1;
+    while (taken < places) {
+      const one = next();
+      if (one === undefined) return;
+      begin(one);
+    }
+  }
+
+  function next(): Waiting | undefined {
+    for (const [key, queue] of queues) {
+      queues.delete(key);
+      for (const one of queue) {
+        queue.delete(one);
+        waiting -= 1;
+        if (queue.size > 0) queues.set(key, queue);
+        return one;
+      }
+    }
+    return undefined;
+  }
+
+  function leave(key: string, one: Waiting): boolean {
+    const queue = queues.get(key);
+    if (queue?.delete(one) !== true) return false;
+    waiting -= 1;
+    if (queue.size === 0) queues.delete(key);
+    return true;
+  }
+
+  return {
+    enter(key, one) {
+      if (taken < places) {
+        begin(one);
+        return true;
+      }
+      const queue = queues.get(key) ?? new Set();
+      if (queue.size >= room - waiting) return false;
+      queue.add(one);
+      queues.set(key, queue);
+      waiting += 1;
+      return true;
+    },
+    leave,
+    expire(nowMs) {
+      for (const [key, queue] of queues) {
+        for (const one of queue) {
+          if (one.untilMs <= nowMs && leave(key, one)) one.turnAway();
+        }
+      }
+    },
+  };
+}
