@@ -92,7 +92,7 @@ describe("an answer passes unaltered", () => {
       client.send(head(plane.token, "/openai/v1/responses"));
       const answer = await client.answer();
       assert.equal(answer.line, `HTTP/1.1 ${status} As It Is`);
-      assert.equal(answer.header("location"), "/x");
+      assert.equal(answer.header("location"), "/openai/x");
       assert.equal(answer.body, "ok");
       assert.equal(answer.header("x3sproxy-refusal"), undefined);
     }

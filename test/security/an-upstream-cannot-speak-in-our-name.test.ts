@@ -76,7 +76,7 @@ test("interim answers are held to the same", async (t) => {
   });
   const { text } = await ask(["GET /openai/v1/models HTTP/1.1", `Authorization: Bearer ${token}`]);
   const [interim, final = ""] = text.split("\r\n\r\n");
-  assert.equal(interim, "HTTP/1.1 103 Early Hints\r\nLink: </a>");
+  assert.equal(interim, "HTTP/1.1 103 Early Hints\r\nLink: </openai/a>");
   assert.match(final, /^HTTP\/1\.1 200 OK\r\n/);
 });
 
