@@ -169,11 +169,12 @@ export const azureOpenai: Facts = {
         "/openai/deployments/{model}/images/edits",
       ]),
       {
-        ...inPathAndJson(["/openai/deployments/{model}/**"]),
+        ...inPathAndJson("POST", ["/openai/deployments/{model}/**"]),
         ...DATA_SOURCES,
         tools: RESPONSES_TOOLS,
       },
-      inPath("GET", ["/openai/deployments/{model}/**"]),
+      // What else there is manages deployments, as an old version of the API could.
+      { ...inPathAndJson("*", ["/openai/deployments/{model}/**"]), rivals: ["model"] },
       {
         ...chat(["/openai/v1/chat/completions", "/models/chat/completions"]),
         also: DATA_SOURCES.also,
@@ -230,7 +231,7 @@ export const bedrock: Facts = {
   models: {
     places: [
       {
-        ...inPathAndJson([
+        ...inPathAndJson("POST", [
           "/model/{model}/invoke",
           "/model/{model}/invoke-with-response-stream",
           "/model/{model}/converse",
@@ -275,7 +276,7 @@ const FAL_ROUTERS = {
 // fal.ai/docs/documentation/model-apis/inference: the whole path is the model's id, whatever the method.
 export const fal: Facts = {
   models: {
-    places: [{ ...inPathAndJson(["/{model...}"]), ...FAL_ROUTERS }, inPath("GET", ["/{model...}"])],
+    places: [{ ...inPathAndJson("*", ["/{model...}"]), ...FAL_ROUTERS }],
     rivals: [],
     modelTools: OPENROUTER_MODEL_TOOLS,
   },

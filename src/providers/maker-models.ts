@@ -67,6 +67,7 @@ export const gemini: Facts = {
     places: [
       {
         ...inPathAndJson(
+          "POST",
           [
             "generateContent",
             "streamGenerateContent",

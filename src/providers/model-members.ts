@@ -27,6 +27,8 @@ export interface MemberPath {
   readonly kind: MemberKind;
 }
 
+const ANY = "*";
+
 interface Steps {
   readonly steps: readonly string[];
   readonly kind: MemberKind;
@@ -41,17 +43,30 @@ export function compileMembers(paths: readonly MemberPath[]): Member {
 }
 
 function compile(name: string, paths: readonly Steps[]): Member {
-  const names = new Set(paths.flatMap(({ steps }) => steps.slice(0, 1)));
-  const isAny = names.delete("*");
-  const within = (...steps: string[]): Steps[] =>
-    paths
-      .filter(({ steps: [first] }) => first !== undefined && steps.includes(first))
-      .map(({ steps: [, ...rest], kind }) => ({ steps: rest, kind }));
+  // Two spellings of a name are one member, as they are to who reads it.
+  const names = new Map<string, string>();
+  for (const { steps } of paths) {
+    const [first = ANY] = steps;
+    if (first !== ANY && !names.has(foldName(first))) names.set(foldName(first), first);
+  }
+  const within = (isMeant: (step: string) => boolean): Steps[] =>
+    paths.flatMap(({ steps: [first, ...rest], kind }) =>
+      first !== undefined && isMeant(first) ? [{ steps: rest, kind }] : [],
+    );
+  const ofAny = within((step) => step === ANY);
   return {
     name,
     kind: paths.find(({ steps }) => steps.length === 0)?.kind,
-    members: new Map([...names].map((it) => [foldName(it), compile(it, within(it, "*"))])),
-    hashes: new Set([...names].map((it) => foldedHash(Buffer.from(it), 0, it.length))),
-    any: isAny ? compile("", within("*")) : undefined,
+    members: new Map(
+      [...names].map(([folded, it]) => [
+        folded,
+        compile(
+          it,
+          within((step) => step === ANY || foldName(step) === folded),
+        ),
+      ]),
+    ),
+    hashes: new Set([...names.keys()].map((it) => foldedHash(Buffer.from(it), 0, it.length))),
+    any: ofAny.length === 0 ? undefined : compile("", ofAny),
   };
 }

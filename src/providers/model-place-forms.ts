@@ -97,8 +97,8 @@ export function inPath(method: ModelPlace["method"], paths: readonly string[]): 
 }
 
 /** A part of the path, beside a JSON body that may choose further ones. */
-export function inPathAndJson(paths: readonly string[]): ModelPlace {
-  return { method: "POST", paths, at: "path json", name: MODEL, tools: TOOLS };
+export function inPathAndJson(method: ModelPlace["method"], paths: readonly string[]): ModelPlace {
+  return { method, paths, at: "path json", name: MODEL, tools: TOOLS };
 }
 
 /** Uses no model of its own choice. */
