@@ -17,12 +17,8 @@ export function soughtOf(allows: Allows, rivals: readonly string[] = []): Sought
   };
 }
 
-/** The place of a provider's row (a custom one: any name that is none's) for a POST to `path`. */
-export function placeOf(
-  provider: string,
-  path: string,
-  method: "POST" | "WEBSOCKET" = "POST",
-): FoundPlace {
+/** The place of a provider's row (a custom one: any name that is none's) for a call to `path`. */
+export function placeOf(provider: string, path: string, method = "POST"): FoundPlace {
   const place = modelPlace({ provider, method, path, canonicalPath: path.toLowerCase() });
   if (place === undefined || place === "unclear") throw new Error(`no place: ${provider} ${path}`);
   return place;
