@@ -13,7 +13,7 @@ export interface Member {
   readonly name: string;
   /** Undefined: it leads to others. */
   readonly kind: MemberKind | undefined;
-  /** By folded name. */
+  /** By folded name, and by the name itself. */
   readonly members: ReadonlyMap<string, Member>;
   /** Of each of `members`, by `foldedHash`. */
   readonly hashes: ReadonlySet<number>;
@@ -58,13 +58,11 @@ function compile(name: string, paths: readonly Steps[]): Member {
     name,
     kind: paths.find(({ steps }) => steps.length === 0)?.kind,
     members: new Map(
-      [...names].map(([folded, it]) => [
-        folded,
-        compile(
-          it,
-          within((step) => step === ANY || foldName(step) === folded),
-        ),
-      ]),
+      [...names].flatMap(([folded, it]) => {
+        const steps = within((step) => step === ANY || foldName(step) === folded);
+        const member = compile(it, steps);
+        return [[folded, member] as const, [it, member] as const];
+      }),
     ),
     hashes: new Set([...names.keys()].map((it) => foldedHash(Buffer.from(it), 0, it.length))),
     any: ofAny.length === 0 ? undefined : compile("", ofAny),

@@ -262,7 +262,10 @@ export class JsonReader implements BodyReader {
 
   #nameEnded(text: string | undefined): RefusalReason | undefined {
     const within = this.#within;
-    const member = text === undefined ? undefined : within?.members.get(foldName(text));
+    const member =
+      text === undefined
+        ? undefined
+        : (within?.members.get(text) ?? within?.members.get(foldName(text)));
     this.#next = member ?? within?.any;
     if (member?.kind === undefined) return undefined;
     // A type may be read in other letters; whether a model is, nobody can tell.

@@ -249,6 +249,8 @@ for (const { provider, models, row } of rows) {
           const readings = [text, textOf(firstOnes(node), nth)].map((it) =>
             allowsParsed(JSON.parse(it), models, row),
           );
+          const own = node.members.filter(([name]) => place.isRequired && name === row.name);
+          if (own.length > 1) assert.ok(!isAllowed, text);
           if (hasTwice(node)) assert.ok(!isAllowed || readings.every((it) => it), text);
           else assert.equal(isAllowed, readings[0], text);
           if (isAllowed) allowed++;
