@@ -138,6 +138,7 @@ test("what names no model in a known place", async (t) => {
     post("/openai/v1/batches", { input_file_id: "file-1", model: "good" }),
     post("/openai/v1/assistants", good),
     post("/openai/v1/fine_tuning/jobs", good),
+    post("/openai/v1/realtime/calls", { sdp: "v=0", session: { model: "good" } }),
     post("/openai/v1/unheard-of", good),
     post("/openai/v2/responses", good),
     post("/anthropic/v1/messages/batches", { requests: [{ params: { model: "good" } }] }),
