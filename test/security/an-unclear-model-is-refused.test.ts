@@ -121,7 +121,7 @@ test("what only looks odd is allowed", () => {
     // Every parser agrees on what these say.
     '{"model":"g\\u006fod"}',
     '{"model":"g-\\/x"}',
-    `{"model":"${[..."good"].map((it) => `\\u00${it.charCodeAt(0).toString(16)}`).join("")}"}`,
+    `{"model":"${Buffer.from("good").toString("hex").replace(/../g, "\\u00$&")}"}`,
   ];
   for (const body of bodies) assert.equal(verdict(body), "allowed", body.slice(0, 80));
 });
