@@ -42,12 +42,23 @@ export interface ModelPlace {
    */
   readonly paths: readonly string[];
   /**
-   * `path json`: in the path, and in the body perhaps once more. `none`: the call uses no model of its own choice, as one that fetches
-   * what an earlier call has made.
+   * `path json`: in the path, and `also`, `tools` and rivals in a JSON body. `none`: the call uses no model of its own choice, as one
+   * that fetches what an earlier call has made.
    */
   readonly at: "json" | "form" | "json form" | "query" | "path" | "path json" | "none";
   /** Of the top-level member, the form's field or the query's parameter. */
   readonly name: string;
+  /**
+   * Where else a JSON body, or each message of a WebSocket, names models, as paths of members (model-members.ts). Each has to be
+   * allowed.
+   */
+  readonly also?: readonly string[];
+  /** Paths of the tools that it defines. The `model` of one has to be allowed, too. */
+  readonly tools?: readonly string[];
+  /** What stands before a model's name in the body, though not in the path. */
+  readonly bodyPrefix?: string;
+  /** Whether the server takes a body for JSON that has no Content-Type, or that of mere bytes. */
+  readonly takesUntyped?: boolean;
   /** As those of the row, for these calls alone. */
   readonly rivals?: readonly string[];
 }
@@ -55,12 +66,14 @@ export interface ModelPlace {
 export interface ModelFacts {
   /** The first that fits counts. A call with a body and without a place is unclear. */
   readonly places: readonly ModelPlace[];
-  /** Top-level members, fields and parameters that choose a model in another way: with one of them a call is unclear. */
+  /** Paths of members that choose a model in another way, top-level ones also as fields and parameters: with one a call is unclear. */
   readonly rivals: readonly string[];
   /** Lower-case headers of the same effect. */
   readonly rivalHeaders?: readonly string[];
   /** What a name looks like that stands for a choice made elsewhere. */
   readonly indirect?: RegExp;
+  /** Types of tools that run models which the request need not name. */
+  readonly modelTools?: RegExp;
 }
 
 /** The paths of common uses, as rules have them: method and path, or the path alone. Templates of scopes are made of them. */

@@ -4,12 +4,17 @@ import type { ModelFacts, ProviderUses } from "./definition.ts";
 import {
   chat,
   form,
+  imageEdits,
+  images,
   inPath,
+  inPathAndJson,
   json,
-  jsonOrForm,
+  MESSAGES_TOOLS,
+  messages,
   none,
-  query,
+  realtime,
   responses,
+  RESPONSES_TOOLS,
 } from "./model-place-forms.ts";
 
 interface Facts {
@@ -17,24 +22,30 @@ interface Facts {
   readonly uses: ProviderUses;
 }
 
+/** All that OpenRouter's servers run, but for those known to run no model; OpenAI's image tool has a model of OpenRouter's choice there. */
+export const OPENROUTER_MODEL_TOOLS =
+  /^(?:image_generation$|openrouter:(?!(?:apply_patch|bash|datetime|files|shell|tool_search|web_fetch|web_search)$))/i;
+
 // OpenRouterTeam/typescript-sdk: src/funcs, models/chatrequest.ts, responsesrequest.ts, messagesrequest.ts; openrouter.ai/docs,
 // .../guides/routing and .../features/presets. `models`, `route` and `fallbacks` name others to go on with, `preset` (or @preset/ in a
-// name) a stored choice, a plugin may route or ask others.
+// name) a stored choice, a plugin may route or ask others, and so do tools that its servers run (models/*servertool*.ts), with panels
+// and models of their own if the request names none.
 export const openrouter: Facts = {
   models: {
     places: [
       json([
         "/api/v1/chat/completions",
         "/api/v1/completions",
-        "/api/v1/messages",
         "/api/v1/embeddings",
         "/api/v1/rerank",
         "/api/v1/images",
       ]),
+      messages(["/api/v1/messages"]),
       responses(["/api/v1/responses"]),
     ],
     rivals: ["models", "route", "fallbacks", "preset", "plugins"],
     indirect: /@preset\//i,
+    modelTools: OPENROUTER_MODEL_TOOLS,
   },
   uses: {
     chat: ["POST /api/v1/chat/completions", "POST /api/v1/responses", "POST /api/v1/messages"],
@@ -60,13 +71,13 @@ export const groq: Facts = {
   },
 };
 
-// togethercomputer/together-typescript: src/resources. Evaluations, fine-tunes and queues name models within.
+// togethercomputer/together-typescript: src/resources (`safety_model` judges what is said). Evaluations, fine-tunes and queues name
+// models within.
 export const together: Facts = {
   models: {
     places: [
+      { ...json(["/v1/chat/completions", "/v1/completions"]), also: ["safety_model"] },
       json([
-        "/v1/chat/completions",
-        "/v1/completions",
         "/v1/embeddings",
         "/v1/images/generations",
         "/v1/rerank",
@@ -84,20 +95,19 @@ export const together: Facts = {
   },
 };
 
-// docs.fireworks.ai/api-reference: the inference API has OpenAI's and Anthropic's forms.
+// docs.fireworks.ai/api-reference: the inference API has OpenAI's and Anthropic's forms. A draft model guesses ahead of the other.
 export const fireworks: Facts = {
   models: {
     places: [
-      json([
-        "/inference/v1/chat/completions",
-        "/inference/v1/completions",
-        "/inference/v1/messages",
-        "/inference/v1/embeddings",
-        "/inference/v1/rerank",
-      ]),
+      {
+        ...json(["/inference/v1/chat/completions", "/inference/v1/completions"]),
+        also: ["draft_model"],
+      },
+      json(["/inference/v1/embeddings", "/inference/v1/rerank"]),
+      messages(["/inference/v1/messages"]),
       responses(["/inference/v1/responses"]),
     ],
-    rivals: ["fallbacks"],
+    rivals: [],
   },
   uses: {
     chat: [
@@ -131,30 +141,60 @@ export const huggingface: Facts = {
   },
 };
 
+/** Azure's "On your data", in the spelling of today and in that of its first versions. */
+export const DATA_SOURCES = {
+  also: [
+    "data_sources[].parameters.embedding_dependency.deployment_name",
+    "data_sources[].parameters.embedding_dependency.model_id",
+    "dataSources[].parameters.embeddingDeploymentName",
+  ],
+  rivals: [
+    "data_sources[].parameters.embedding_dependency.endpoint",
+    "dataSources[].parameters.embeddingEndpoint",
+    "dataSources[].parameters.deploymentName",
+  ],
+};
+
 // learn.microsoft.com/azure/ai-foundry/openai/reference: a deployment in the path, or as `model` in the v1 API; what a deployment is
-// for is set in Azure. .../how-to/responses: the image tool's deployment stands in a header. /models is the model inference API,
-// /anthropic Anthropic's. .../how-to/realtime-audio: `deployment` in the query, `model` in v1.
+// for is set in Azure. .../references/on-your-data: data sources have a deployment for embeddings, or an endpoint that may be one.
+// .../how-to/responses: the image tool's deployment stands in a header, an agent has a model of its own. /models is the model inference
+// API, /anthropic Anthropic's. .../how-to/realtime-audio: `deployment` in the query, `model` in v1. At a deployment's path, `model` in a
+// body chooses nothing, and forms have no member that does.
 export const azureOpenai: Facts = {
   models: {
     places: [
-      inPath("*", ["/openai/deployments/{model}/**"]),
-      chat(["/openai/v1/chat/completions", "/models/chat/completions"]),
+      inPath("POST", [
+        "/openai/deployments/{model}/audio/transcriptions",
+        "/openai/deployments/{model}/audio/translations",
+        "/openai/deployments/{model}/images/edits",
+      ]),
+      {
+        ...inPathAndJson("POST", ["/openai/deployments/{model}/**"]),
+        ...DATA_SOURCES,
+        tools: RESPONSES_TOOLS,
+      },
+      // What else there is manages deployments, as an old version of the API could.
+      { ...inPathAndJson("*", ["/openai/deployments/{model}/**"]), rivals: ["model"] },
+      {
+        ...chat(["/openai/v1/chat/completions", "/models/chat/completions"]),
+        also: DATA_SOURCES.also,
+        rivals: [...DATA_SOURCES.rivals, "moderation"],
+      },
       responses(["/openai/responses", "/openai/v1/responses"]),
       json([
         "/openai/v1/completions",
         "/openai/v1/embeddings",
-        "/openai/v1/images/generations",
         "/openai/v1/audio/speech",
         "/models/embeddings",
-        "/anthropic/v1/messages",
-        "/anthropic/v1/messages/count_tokens",
       ]),
+      messages(["/anthropic/v1/messages", "/anthropic/v1/messages/count_tokens"]),
       form(["/openai/v1/audio/transcriptions", "/openai/v1/audio/translations"]),
-      jsonOrForm(["/openai/v1/images/edits"]),
-      query("WEBSOCKET", ["/openai/realtime"], "deployment"),
-      query("WEBSOCKET", ["/openai/v1/realtime"]),
+      images(["/openai/v1/images/generations"]),
+      imageEdits(["/openai/v1/images/edits"]),
+      realtime(["/openai/realtime"], "deployment"),
+      realtime(["/openai/v1/realtime"]),
     ],
-    rivals: ["fallbacks", "call_id"],
+    rivals: ["call_id", "agent", "agent_reference"],
     rivalHeaders: ["x-ms-oai-image-generation-deployment"],
   },
   uses: {
@@ -185,23 +225,29 @@ export const azureOpenai: Facts = {
 
 // docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html (the model's id or ARN in the path;
 // StartAsyncInvoke's `modelId`), .../userguide/inference-chat-completions.html and .../bedrock-mantle.html for OpenAI's and Anthropic's
-// forms. AWS takes another key for the same only in a signed request, which can't come through here.
+// forms. InvokeModel's body has the form of the model's maker, and is JSON where its Content-Type says nothing; Converse passes
+// `additionalModelRequestFields` on to that. AWS takes another key for the same only in a signed request, which can't come through here.
 export const bedrock: Facts = {
   models: {
     places: [
-      inPath("POST", [
-        "/model/{model}/invoke",
-        "/model/{model}/invoke-with-response-stream",
-        "/model/{model}/converse",
-        "/model/{model}/converse-stream",
-        "/model/{model}/count-tokens",
-      ]),
+      {
+        ...inPathAndJson("POST", [
+          "/model/{model}/invoke",
+          "/model/{model}/invoke-with-response-stream",
+          "/model/{model}/converse",
+          "/model/{model}/converse-stream",
+          "/model/{model}/count-tokens",
+        ]),
+        tools: [...MESSAGES_TOOLS, "additionalModelRequestFields.tools[]"],
+        rivals: ["fallbacks", "additionalModelRequestFields.fallbacks"],
+        takesUntyped: true,
+      },
       json(["/async-invoke"], "modelId"),
       chat(["/v1/chat/completions", "/openai/v1/chat/completions"]),
       responses(["/v1/responses", "/openai/v1/responses"]),
-      json(["/anthropic/v1/messages", "/anthropic/v1/messages/count_tokens"]),
+      messages(["/anthropic/v1/messages", "/anthropic/v1/messages/count_tokens"]),
     ],
-    rivals: ["fallbacks"],
+    rivals: [],
   },
   uses: {
     chat: [
@@ -218,9 +264,22 @@ export const bedrock: Facts = {
   },
 };
 
+/**
+ * A router behind one path takes the name of any model in its body (fal.ai/models/openrouter/router), and so do pipelines for what others
+ * have trained (`model_name`).
+ */
+const FAL_ROUTERS = {
+  also: ["model", "model_name"],
+  rivals: ["models", "fallbacks", "plugins"],
+};
+
 // fal.ai/docs/documentation/model-apis/inference: the whole path is the model's id, whatever the method.
 export const fal: Facts = {
-  models: { places: [inPath("*", ["/{model...}"])], rivals: [] },
+  models: {
+    places: [{ ...inPathAndJson("*", ["/{model...}"]), ...FAL_ROUTERS }],
+    rivals: [],
+    modelTools: OPENROUTER_MODEL_TOOLS,
+  },
   uses: { chat: [], embeddings: [], files: [] },
 };
 
@@ -230,9 +289,10 @@ export const falQueue: Facts = {
     places: [
       none("GET", ["/*/*/requests/**"]),
       none("PUT", ["/*/*/requests/*/cancel"]),
-      inPath("*", ["/{model...}"]),
+      ...fal.models.places,
     ],
     rivals: [],
+    modelTools: OPENROUTER_MODEL_TOOLS,
   },
   uses: { chat: [], embeddings: [], files: [] },
 };

@@ -19,7 +19,8 @@ export type {
 } from "./definition.ts";
 export { mayCarryKey } from "./credential-places.ts";
 export { errorBody } from "./error-shapes.ts";
-export { foldName } from "./fold-name.ts";
+export { foldedHash, foldName } from "./fold-name.ts";
+export { compileMembers, type Member } from "./model-members.ts";
 export type { FoundPlace, ModelCall } from "./model-places.ts";
 
 const PROVIDERS = [...MODEL_MAKERS, ...MODEL_HOSTS];

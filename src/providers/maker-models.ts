@@ -1,19 +1,31 @@
 // Where the calls of model makers name their model, and their paths by use. Each with its source; what that does not show of
 // a form shared with OpenAI or Anthropic is taken from theirs. What isn't there is refused to an agent with a list of models.
 import type { ModelFacts, ProviderUses } from "./definition.ts";
-import { chat, form, json, jsonOrForm, none, query, responses } from "./model-place-forms.ts";
+import {
+  chat,
+  form,
+  imageEdits,
+  images,
+  inPathAndJson,
+  json,
+  jsonOrForm,
+  messages,
+  none,
+  realtime,
+  responses,
+} from "./model-place-forms.ts";
 
 interface Facts {
   readonly models: ModelFacts;
   readonly uses: ProviderUses;
 }
 
-// @anthropic-ai/sdk: resources/messages, resources/completions. `fallbacks` (beta) names models to go on with. Batches name theirs in
-// each request.
+// @anthropic-ai/sdk: resources/messages, resources/beta/messages (the advisor tool's `model`), resources/completions. Batches name
+// theirs in each request.
 export const anthropic: Facts = {
   models: {
-    places: [json(["/v1/messages", "/v1/messages/count_tokens", "/v1/complete"])],
-    rivals: ["fallbacks"],
+    places: [messages(["/v1/messages", "/v1/messages/count_tokens"]), json(["/v1/complete"])],
+    rivals: [],
   },
   uses: {
     chat: ["POST /v1/messages", "POST /v1/messages/count_tokens"],
@@ -23,23 +35,19 @@ export const anthropic: Facts = {
 };
 
 // openai: resources/*; realtime in src/realtime/ws.ts (`model` in the URL; `call_id` joins a call that has one already).
-// Fine-tuning, evals, assistants and threads name models within.
+// Fine-tuning, evals, assistants and threads name models within, WebSockets of Responses and Live in messages alone.
 export const openai: Facts = {
   models: {
     places: [
       none("POST", ["/v1/responses/*/cancel"]),
       chat(["/v1/chat/completions"]),
       responses(["/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens"]),
-      json([
-        "/v1/completions",
-        "/v1/embeddings",
-        "/v1/moderations",
-        "/v1/images/generations",
-        "/v1/audio/speech",
-      ]),
+      json(["/v1/completions", "/v1/embeddings", "/v1/moderations", "/v1/audio/speech"]),
+      images(["/v1/images/generations"]),
       form(["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/variations"]),
-      jsonOrForm(["/v1/images/edits", "/v1/videos"]),
-      query("WEBSOCKET", ["/v1/realtime"]),
+      imageEdits(["/v1/images/edits"]),
+      jsonOrForm(["/v1/videos"]),
+      realtime(["/v1/realtime"]),
     ],
     rivals: ["call_id"],
   },
@@ -52,23 +60,28 @@ export const openai: Facts = {
 
 // @google/genai: models.ts (`{model}:generateContent` …; `models/` or `tunedModels/` before the name), interactions (`model`, or an
 // `agent` in its place), and ai.google.dev/gemini-api/docs/openai. A transcoded body may name the model again
-// (google.api.HttpRule), and other content types than JSON are taken. Live (WebSocket) names it in a message.
+// (google.api.HttpRule; countTokens and batchEmbedContents hold whole requests of their own), and other content types than JSON are
+// taken. `routingConfig` and `modelSelectionConfig` are Vertex' ways to let a server choose. Live (WebSocket) names it in a message.
 export const gemini: Facts = {
   models: {
     places: [
       {
-        method: "POST",
-        paths: [
-          "generateContent",
-          "streamGenerateContent",
-          "countTokens",
-          "embedContent",
-          "batchEmbedContents",
-          "predict",
-          "predictLongRunning",
-        ].flatMap((verb) => [`/*/models/{model}:${verb}`, `/*/{tunedModels/model}:${verb}`]),
-        at: "path json",
-        name: "model",
+        ...inPathAndJson(
+          "POST",
+          [
+            "generateContent",
+            "streamGenerateContent",
+            "countTokens",
+            "embedContent",
+            "batchEmbedContents",
+            "predict",
+            "predictLongRunning",
+          ].flatMap((verb) => [`/*/models/{model}:${verb}`, `/*/{tunedModels/model}:${verb}`]),
+        ),
+        also: ["model", "generateContentRequest.model", "requests[].model"],
+        tools: ["tools[]", "generateContentRequest.tools[]"],
+        rivals: ["generationConfig.routingConfig", "generationConfig.modelSelectionConfig"],
+        bodyPrefix: "models/",
       },
       json([
         "/*/interactions",
@@ -103,12 +116,19 @@ export const gemini: Facts = {
   },
 };
 
-// mistralai/client-ts: src/funcs and models/components. Agents and conversations name an agent instead.
+// mistralai/client-ts: src/funcs and models/components (guardrailconfig.ts: a guardrail may be run by another model). Agents and
+// conversations name an agent instead.
 export const mistral: Facts = {
   models: {
     places: [
+      {
+        ...json(["/v1/chat/completions"]),
+        also: [
+          "guardrails[].moderation_llm_v1.model_name",
+          "guardrails[].moderation_llm_v2.model_name",
+        ],
+      },
       json([
-        "/v1/chat/completions",
         "/v1/fim/completions",
         "/v1/embeddings",
         "/v1/moderations",
@@ -140,10 +160,10 @@ export const deepseek: Facts = {
         "/completions",
         "/v1/completions",
         "/beta/completions",
-        "/anthropic/v1/messages",
       ]),
+      messages(["/anthropic/v1/messages"]),
     ],
-    rivals: ["fallbacks"],
+    rivals: [],
   },
   uses: {
     chat: [
@@ -164,15 +184,15 @@ export const xai: Facts = {
       json([
         "/v1/chat/completions",
         "/v1/completions",
-        "/v1/messages",
         "/v1/complete",
         "/v1/embeddings",
         "/v1/images/generations",
         "/v1/tokenize-text",
       ]),
+      messages(["/v1/messages"]),
       responses(["/v1/responses"]),
     ],
-    rivals: ["fallbacks", "prompt_id"],
+    rivals: ["prompt_id"],
   },
   uses: {
     chat: [
@@ -222,13 +242,8 @@ export const cohere: Facts = {
 export const perplexity: Facts = {
   models: {
     places: [
-      json([
-        "/chat/completions",
-        "/v1/chat/completions",
-        "/v1/responses",
-        "/v1/agent",
-        "/v1/embeddings",
-      ]),
+      json(["/chat/completions", "/v1/chat/completions", "/v1/embeddings"]),
+      responses(["/v1/responses", "/v1/agent"]),
     ],
     rivals: ["models", "preset"],
   },
@@ -237,60 +252,4 @@ export const perplexity: Facts = {
     embeddings: ["POST /v1/embeddings"],
     files: [],
   },
-};
-
-// elevenlabs/elevenlabs-js: src/api/resources/*/client (JSON and forms), src/wrapper/realtime/scribe.ts and
-// elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input (query). Without one its server chooses.
-export const elevenlabs: Facts = {
-  models: {
-    places: [
-      json(
-        [
-          "/v1/text-to-speech/*",
-          "/v1/text-to-speech/*/stream",
-          "/v1/text-to-speech/*/with-timestamps",
-          "/v1/text-to-speech/*/stream/with-timestamps",
-          "/v1/text-to-dialogue",
-          "/v1/text-to-dialogue/stream",
-          "/v1/text-to-dialogue/with-timestamps",
-          "/v1/text-to-dialogue/stream/with-timestamps",
-          "/v1/sound-generation",
-          "/v1/music",
-          "/v1/music/stream",
-          "/v1/music/detailed",
-          "/v1/music/plan",
-          "/v1/text-to-voice/design",
-        ],
-        "model_id",
-      ),
-      form(
-        ["/v1/speech-to-text", "/v1/speech-to-speech/*", "/v1/speech-to-speech/*/stream"],
-        "model_id",
-      ),
-      query(
-        "WEBSOCKET",
-        [
-          "/v1/text-to-speech/*/stream-input",
-          "/v1/text-to-speech/*/multi-stream-input",
-          "/v1/speech-to-text/realtime",
-        ],
-        "model_id",
-      ),
-    ],
-    rivals: [],
-  },
-  uses: { chat: [], embeddings: [], files: ["/*/convai/knowledge-base/**", "/*/studio/**"] },
-};
-
-// deepgram/deepgram-js-sdk: src/api/resources/{listen,speak}. Without one its server chooses. An agent's WebSocket names its models
-// in a message; /v1/read names none.
-export const deepgram: Facts = {
-  models: {
-    places: [
-      query("POST", ["/v1/listen", "/v1/speak", "/v2/speak"]),
-      query("WEBSOCKET", ["/v1/listen", "/v2/listen", "/v1/speak", "/v2/speak"]),
-    ],
-    rivals: [],
-  },
-  uses: { chat: [], embeddings: [], files: [] },
 };

@@ -10,9 +10,8 @@ import {
   xai,
   cohere,
   perplexity,
-  elevenlabs,
-  deepgram,
 } from "./maker-models.ts";
+import { deepgram, elevenlabs } from "./voice-models.ts";
 import { probe, UNAUTHORISED } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;

@@ -17,7 +17,7 @@ import type { HeldSecret, ReleasedSecret, Vault } from "../vault/index.ts";
 import { readContext } from "./context.ts";
 import { carriesForeign, findToken, stripQuery } from "./credential-slots.ts";
 import type { Exchange } from "./exchange.ts";
-import { fieldValue, hasHeader, isWellFramed, rewriteRequest } from "./headers.ts";
+import { fieldValue, hasHeader, isWellFramed, rewriteRequest, withoutField } from "./headers.ts";
 import { checkModel } from "./model-check.ts";
 import type { BodyReader } from "./model-judge.ts";
 import { REGISTER_PATH } from "./registration.ts";
@@ -308,9 +308,14 @@ export class Call {
         allows: models,
       });
     if (typeof model === "string") return model;
+    // Messages are read as they come, so they must not be compressed.
+    const sent =
+      exchange.websocket && model !== undefined
+        ? withoutField(headers, "sec-websocket-extensions")
+        : headers;
     return {
-      ...{ grant, target, secret, found, headers, query, subprotocolScheme },
-      injectedFrom: headers.length,
+      ...{ grant, target, secret, found, headers: sent, query, subprotocolScheme },
+      injectedFrom: sent.length,
       bodyReader: model,
       isRead: false,
     };

@@ -7,13 +7,17 @@ import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";
 
 const MAX_HEADER_BYTES = 4096;
 const CRLF = "\r\n";
+const EPILOGUE = CRLF + CRLF;
 const HEADERS_END = Buffer.from("\r\n\r\n");
 
-// As browsers and SDKs write it: no backslash, which some read as an escape and some don't, and no extended or unquoted name.
-const DISPOSITION =
-  /^form-data; ?name="([^"\\]*)"(; ?filename="[^"\\]*")?(; ?filename\*=utf-8''[\w.%~!$&+^`|#-]+)?$/i;
+// As browsers, SDKs and HTTP libraries write it: in quotes without a backslash, which some read as an escape and some don't, or a plain
+// word, which .NET doesn't quote. No extended name.
+const PARAMETER =
+  /^; ?(name|filename|filename\*)=(?:"([^"\\]*)"|([\w.%~!$&+^`|#-]+'[\w-]*'[\w.%~!$&+^`|#-]+|[\w.~+-]+))/i;
+const LENGTH = /^\d{1,15}$/;
 const FIELD_NAME = /^[\w.[\]-]+$/;
-const PLAIN_TEXT = /^text\/plain(?:; ?charset="?utf-8"?)?$/i;
+// In each of these charsets a plain name has the same bytes.
+const PLAIN_TEXT = /^text\/plain(?:; ?charset="?(?:utf-8|us-ascii|iso-8859-1)"?)?$/i;
 const IDENTITY = /^(?:7bit|8bit|binary)$/i;
 
 type State = "begin" | "headers" | "data" | "delimiter" | "end";
@@ -27,6 +31,9 @@ export class FormReader implements BodyReader {
   /** Of the part that is the model; undefined within any other. */
   #model: string | undefined;
   #found = false;
+  /** Of the part's data that is read and was announced; undefined: nothing was. */
+  #partBytes = 0;
+  #announced: number | undefined;
   #refusal: RefusalReason | undefined;
 
   /** `boundary`: as the Content-Type has it, plain ASCII. */
@@ -49,7 +56,7 @@ export class FormReader implements BodyReader {
   }
 
   end(): RefusalReason | undefined {
-    const isWhole = this.#state === "end" && (this.#rest.length === 0 || this.#rest.length === 2);
+    const isWhole = this.#state === "end" && this.#rest.length % CRLF.length === 0;
     if (!isWhole || (!this.#found && this.#sought.isRequired)) this.#refusal ??= "model_unclear";
     return this.#refusal;
   }
@@ -77,8 +84,8 @@ export class FormReader implements BodyReader {
       case "data":
         return this.#data(bytes);
       case "end":
-        // Nothing may follow but the line's end, which `end` counts.
-        return CRLF.startsWith(bytes.toString("latin1")) ? 0 : "model_unclear";
+        // Nothing may follow but the line's end, or two of them as Ruby writes.
+        return EPILOGUE.startsWith(bytes.toString("latin1")) ? 0 : "model_unclear";
     }
   }
 
@@ -86,25 +93,23 @@ export class FormReader implements BodyReader {
     const end = bytes.subarray(0, MAX_HEADER_BYTES).indexOf(HEADERS_END);
     if (end < 0) return bytes.length < MAX_HEADER_BYTES ? 0 : "model_unclear";
     const fields = readFields(bytes.toString("latin1", 0, end));
-    const name = fields && nameOf(fields);
-    if (fields === undefined || name === undefined) return "model_unclear";
-    const refusal = this.#nameRead(name, fields);
+    const part = fields && partOf(fields);
+    const refusal = part === undefined ? "model_unclear" : this.#partBegins(part);
     if (refusal !== undefined) return refusal;
     this.#state = "data";
     return end + HEADERS_END.length;
   }
 
-  #nameRead(name: string, fields: ReadonlyMap<string, string>): RefusalReason | undefined {
-    const { name: wanted, rivals } = this.#sought;
-    if (name !== wanted) {
-      const folded = foldName(name.replace(/\[.*/s, ""));
-      // `_charset_` would set how the others are read (RFC 7578, 4.6).
-      const isOdd = folded === foldName(wanted) || rivals.has(folded) || folded === "charset";
-      return isOdd ? "model_unclear" : undefined;
-    }
-    const isFile = fields.get("content-disposition")?.includes("filename") === true;
-    const isText = PLAIN_TEXT.test(fields.get("content-type") ?? "text/plain");
-    if (this.#found || isFile || !isText) return "model_unclear";
+  #partBegins({ name, isFile, type, length }: Part): RefusalReason | undefined {
+    this.#announced = length;
+    this.#partBytes = 0;
+    const folded = foldName(name.replace(/\[.*/s, ""));
+    // It would set how the others are read (RFC 7578, 4.6).
+    if (folded === "charset") return "model_unclear";
+    const member = this.#sought.body.members.get(folded);
+    if (member === undefined) return undefined;
+    if (member.kind !== "only" || name !== member.name) return "model_unclear";
+    if (this.#found || isFile || !PLAIN_TEXT.test(type)) return "model_unclear";
     this.#found = true;
     this.#model = "";
     return undefined;
@@ -127,6 +132,7 @@ export class FormReader implements BodyReader {
   }
 
   #keep(bytes: Buffer, end: number): RefusalReason | undefined {
+    this.#partBytes += end;
     if (this.#model === undefined) return undefined;
     if (this.#model.length + end > LONGEST_MODEL) return "model_unclear";
     this.#model += bytes.toString("latin1", 0, end);
@@ -134,6 +140,10 @@ export class FormReader implements BodyReader {
   }
 
   #partEnded(): RefusalReason | undefined {
+    // Who goes by it instead of the delimiter would read other parts.
+    if (this.#announced !== undefined && this.#announced !== this.#partBytes) {
+      return "model_unclear";
+    }
     const model = this.#model;
     this.#model = undefined;
     return model === undefined ? undefined : this.#sought.judge(model);
@@ -153,15 +163,47 @@ function readFields(text: string): ReadonlyMap<string, string> | undefined {
   return fields;
 }
 
-/** The name of a part; undefined when it, or what else stands there, may be read in different ways. */
-function nameOf(fields: ReadonlyMap<string, string>): string | undefined {
+interface Part {
+  readonly name: string;
+  readonly isFile: boolean;
+  /** Its Content-Type. */
+  readonly type: string;
+  /** Its Content-Length, in bytes. */
+  readonly length: number | undefined;
+}
+
+/** What its headers say of a part; undefined when that may be read in different ways. */
+function partOf(fields: ReadonlyMap<string, string>): Part | undefined {
+  let type = "text/plain";
+  let length: number | undefined;
   for (const [field, value] of fields) {
     if (field === "content-transfer-encoding") {
       if (!IDENTITY.test(value)) return undefined;
     } else if (field === "content-type") {
       if (/^\s*multipart/i.test(value)) return undefined;
+      type = value;
+    } else if (field === "content-length") {
+      if (!LENGTH.test(value)) return undefined;
+      length = Number(value);
     } else if (field !== "content-disposition") return undefined;
   }
-  const [, name] = DISPOSITION.exec(fields.get("content-disposition") ?? "") ?? [];
-  return name !== undefined && FIELD_NAME.test(name) ? name : undefined;
+  const disposition = readDisposition(fields.get("content-disposition") ?? "");
+  const name = disposition?.get("name");
+  if (disposition === undefined || name === undefined || !FIELD_NAME.test(name)) return undefined;
+  return { name, isFile: disposition.size > 1, type, length };
+}
+
+/** The parameters of a part's disposition by lower-case name; undefined when it is not as clients write it. */
+function readDisposition(text: string): ReadonlyMap<string, string> | undefined {
+  const parameters = new Map<string, string>();
+  if (!/^form-data;/i.test(text)) return undefined;
+  for (let rest = text.slice("form-data".length); rest !== "";) {
+    const [whole = "", name = "", quoted, bare = ""] = PARAMETER.exec(rest) ?? [];
+    const isExtended = name.endsWith("*");
+    if (whole === "" || parameters.has(name.toLowerCase())) return undefined;
+    if (isExtended !== bare.includes("'")) return undefined;
+    parameters.set(name.toLowerCase(), quoted ?? bare);
+    rest = rest.slice(whole.length);
+  }
+  return parameters;
 }

@@ -1,9 +1,14 @@
 // Where the frames of a WebSocket begin and end in the bytes of one direction (RFC 6455, 5.2). Looks at their heads alone.
 
-const GOING_AWAY = 1001;
+/** Close codes (RFC 6455, 7.4.1). */
+export const GOING_AWAY = 1001;
+export const POLICY_VIOLATION = 1008;
 
-/** The frame by which a server that goes down ends a WebSocket (RFC 6455, 5.5.1, 7.4.1). */
-export const GOING_AWAY_FRAME = Buffer.from([0x88, 2, GOING_AWAY >> 8, GOING_AWAY & 0xff]);
+/** The frame by which a server ends a WebSocket (RFC 6455, 5.5.1). `reason`: at most 123 bytes. */
+export function closeFrame(code: number, reason = ""): Buffer {
+  const head = [0x88, 2 + Buffer.byteLength(reason), code >> 8, code & 0xff];
+  return Buffer.concat([Buffer.from(head), Buffer.from(reason)]);
+}
 
 export class FrameTracker {
   /** Bytes of the frame's payload that are yet to come. */

@@ -1,14 +1,15 @@
-// Reads a JSON body for the one model that it names, byte by byte and at any split, while it streams by. Takes RFC 8259 to the letter:
-// what one parser reads and another does not is unclear. Keeps no more than the name or the model that it is within.
+// Reads a JSON body for the models that it names in known places, byte by byte and at any split, while it streams by. Takes RFC 8259 to
+// the letter: what one parser reads and another does not is unclear. Keeps no more than the name or the value that it is within.
 import type { RefusalReason } from "../errors.ts";
-import { foldName } from "../providers/index.ts";
+import { foldedHash, foldName, type Member } from "../providers/index.ts";
 import { INTEGER, isDigit, isWholeNumber, MINUS, nextInNumber, ZERO } from "./json-numbers.ts";
 import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";
 import { Utf8Check } from "./utf8-check.ts";
 
 const MAX_DEPTH = 512;
 // In bytes: every name that is looked for is shorter, even with each letter of it escaped. What is longer is another one.
-const LONGEST_NAME = 128;
+const LONGEST_NAME = 256;
+const BYTES_OF_ESCAPE = 6;
 
 // What is expected next.
 const START = 0;
@@ -35,38 +36,42 @@ const ENDS_RUN = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
 );
 
-/** What a string is: of which no more than the first two are kept. */
+/** Bytes that may follow a backslash by themselves. */
+const SIMPLE_ESCAPES: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
+
+/** What a string is: all but the last two are kept. */
 const IS_NAME = 1;
 const IS_MODEL = 2;
+const IS_TYPE = 3;
 const IS_OTHER = 0;
-
-/** Members whose values describe tools, which may name a model of their own (Anthropic's advisor, OpenAI's images). */
-const TOOLS: ReadonlySet<string> = new Set(["tools", "definition"]);
-// Objects of a tool, counted from the tool itself, in which `model` names one. Below are the schemas of its input.
-const TOOL_LEVELS = 2;
+/** A name within data, where none is looked for. */
+const IS_DATA_NAME = -1;
 
 export class JsonReader implements BodyReader {
   readonly #sought: Sought;
   #state = START;
   /** Of the containers that are open, outermost first: how they end. */
   readonly #ends: number[] = [];
-  /** Of the same: 0 outside of tools, else one more than the objects of a tool that are open. */
-  readonly #toolLevels: number[] = [];
-  /** Whether the value that comes next describes tools, or is the model. */
-  #nextIsTools = false;
-  #nextIsModel = false;
+  /** Of all but the innermost, what their members mean, outermost first; undefined: they are data. */
+  readonly #members: (Member | undefined)[] = [];
+  /** Of the innermost. */
+  #within: Member | undefined;
+  /** What the value that comes next means. */
+  #next: Member | undefined;
   #string = IS_OTHER;
-  /** What is kept of a name or model so far, latin1; undefined: too long. */
+  /** What is kept of a string so far, latin1; undefined: too long. */
   #kept: string | undefined = "";
   #isEscaped = false;
   #hexLeft = 0;
   #literal = "";
+  /** Whether the one place that there has to be was there. */
   #found = false;
   #refusal: RefusalReason | undefined;
   readonly #utf8 = new Utf8Check();
 
   constructor(sought: Sought) {
     this.#sought = sought;
+    this.#next = sought.body;
   }
 
   take(piece: Buffer): RefusalReason | undefined {
@@ -101,12 +106,13 @@ export class JsonReader implements BodyReader {
             state = ESCAPE;
           } else if (piece[end] !== QUOTE) return "model_unclear";
           else {
-            if (this.#string !== IS_OTHER && !this.#isForeign(end - keptFrom)) {
+            const string = this.#string;
+            if (string > IS_OTHER && !this.#isForeign(piece, keptFrom, end)) {
               this.#keep(piece, keptFrom, end);
               const refusal = this.#stringEnded();
               if (refusal !== undefined) return refusal;
             }
-            state = this.#string === IS_NAME ? COLON : this.#afterValue();
+            state = string === IS_NAME || string === IS_DATA_NAME ? COLON : this.#afterValue();
             this.#string = IS_OTHER;
           }
           break;
@@ -116,7 +122,7 @@ export class JsonReader implements BodyReader {
           if (byte === 0x75) {
             this.#hexLeft = 4;
             state = HEX;
-          } else if (isSimpleEscape(byte)) state = STRING;
+          } else if (SIMPLE_ESCAPES.has(byte)) state = STRING;
           else return "model_unclear";
           break;
         case HEX:
@@ -160,9 +166,9 @@ export class JsonReader implements BodyReader {
         return byte === 0x7b ? this.#open(OBJECT) : -1;
       case NAME_OR_END:
         if (byte === OBJECT) return this.#close();
-        return byte === QUOTE ? this.#beginString(IS_NAME) : -1;
+        return byte === QUOTE ? this.#beginName() : -1;
       case NAME:
-        return byte === QUOTE ? this.#beginString(IS_NAME) : -1;
+        return byte === QUOTE ? this.#beginName() : -1;
       case COLON:
         return byte === 0x3a ? VALUE : -1;
       case COMMA_OR_END:
@@ -178,8 +184,14 @@ export class JsonReader implements BodyReader {
   }
 
   #value(byte: number): number {
-    if (byte === QUOTE) return this.#beginString(this.#nextIsModel ? IS_MODEL : IS_OTHER);
-    if (this.#nextIsModel) return -1;
+    const next = this.#next;
+    const kind = next?.kind;
+    if (byte === QUOTE) {
+      if (kind === undefined) return this.#beginString(IS_OTHER);
+      return this.#beginString(kind === "tool" ? IS_TYPE : IS_MODEL);
+    }
+    // A list of further models is one; anything else in the place of a name is none.
+    if (kind === "only" || (kind === "model" && byte !== 0x5b)) return -1;
     if (byte === 0x7b) return this.#open(OBJECT);
     if (byte === 0x5b) return this.#open(ARRAY);
     if (byte === 0x2d) return MINUS;
@@ -194,82 +206,79 @@ export class JsonReader implements BodyReader {
 
   #open(end: number): number {
     if (this.#ends.length === MAX_DEPTH) return -1;
-    const outer = this.#nextIsTools ? 1 : (this.#toolLevels.at(-1) ?? 0);
-    const inner = outer > 0 && end === OBJECT ? outer + 1 : outer;
-    this.#nextIsTools = false;
     this.#ends.push(end);
-    this.#toolLevels.push(inner > TOOL_LEVELS + 1 ? 0 : inner);
+    this.#members.push(this.#within);
+    this.#within = this.#next;
     return end === OBJECT ? NAME_OR_END : VALUE_OR_END;
   }
 
   #close(): number {
     this.#ends.pop();
-    this.#toolLevels.pop();
+    this.#within = this.#members.pop();
     return this.#afterValue();
   }
 
   #afterValue(): number {
-    this.#nextIsTools = false;
-    this.#nextIsModel = false;
+    // In a list, what comes next means what the list means; in an object, its name will tell.
+    this.#next = this.#within;
     return this.#ends.length === 0 ? DONE : COMMA_OR_END;
+  }
+
+  #beginName(): number {
+    return this.#beginString(this.#within === undefined ? IS_DATA_NAME : IS_NAME);
   }
 
   #beginString(what: number): number {
     this.#string = what;
-    this.#kept = "";
+    if (what > IS_OTHER) this.#kept = "";
     this.#isEscaped = false;
     return STRING;
   }
 
   #keep(piece: Buffer, from: number, to: number): void {
-    if (this.#string === IS_OTHER || this.#kept === undefined) return;
-    const most = this.#string === IS_NAME ? LONGEST_NAME : LONGEST_MODEL;
+    if (this.#string <= IS_OTHER || this.#kept === undefined) return;
+    const most = this.#string === IS_NAME ? LONGEST_NAME : BYTES_OF_ESCAPE * LONGEST_MODEL;
     if (this.#kept.length + to - from > most) this.#kept = undefined;
     else this.#kept += piece.toString("latin1", from, to);
   }
 
-  /** Whether a name is none of those that are looked for, by its place and its length alone. */
-  #isForeign(length: number): boolean {
-    return (
-      this.#string === IS_NAME &&
-      this.#ends.length > 1 &&
-      !this.#isEscaped &&
-      this.#kept === "" &&
-      length !== 5 && // tools, model
-      length !== 6 && // tools with the long s, which Go takes for an s
-      length !== 10 // definition
-    );
+  /** Whether a name is none of those that are looked for in its place, which most are; told without making a string of it. */
+  #isForeign(piece: Buffer, from: number, to: number): boolean {
+    if (this.#string !== IS_NAME || this.#isEscaped || this.#kept !== "") return false;
+    const within = this.#within;
+    const hash = foldedHash(piece, from, to);
+    if (hash < 0 || within?.hashes.has(hash) !== false) return false;
+    this.#next = within.any;
+    return true;
   }
 
   #stringEnded(): RefusalReason | undefined {
-    const text = this.#kept;
-    if (this.#string === IS_NAME) return text === undefined ? undefined : this.#nameEnded(text);
-    this.#found = true;
-    if (text === undefined || this.#isEscaped) return "model_unclear";
-    return this.#sought.judge(text);
+    const text = this.#kept === undefined ? undefined : unescaped(this.#kept);
+    if (this.#string === IS_NAME) return this.#nameEnded(text);
+    if (text === undefined) return "model_unclear";
+    if (this.#string === IS_MODEL) return this.#sought.judge(text);
+    return this.#sought.modelTools?.test(text) === true ? "model_unclear" : undefined;
   }
 
-  #nameEnded(text: string): RefusalReason | undefined {
-    const { name, rivals } = this.#sought;
-    if (this.#ends.length === 1) {
-      if (text === name && !this.#found) {
-        this.#nextIsModel = true;
-        return undefined;
-      }
-      const folded = foldName(unescaped(text));
-      if (folded === foldName(name) || rivals.has(folded)) return "model_unclear";
-      this.#nextIsTools = TOOLS.has(folded);
-      return undefined;
-    }
-    const folded = foldName(unescaped(text));
-    const isInTool = (this.#toolLevels.at(-1) ?? 0) > 0;
-    if (isInTool && folded === "model") return "model_unclear";
-    this.#nextIsTools = TOOLS.has(folded);
+  #nameEnded(text: string | undefined): RefusalReason | undefined {
+    const within = this.#within;
+    const member =
+      text === undefined
+        ? undefined
+        : (within?.members.get(text) ?? within?.members.get(foldName(text)));
+    this.#next = member ?? within?.any;
+    if (member?.kind === undefined) return undefined;
+    // A type may be read in other letters; whether a model is, nobody can tell.
+    if (member.kind === "rival") return "model_unclear";
+    if (member.kind !== "tool" && this.#kept !== member.name) return "model_unclear";
+    if (member.kind !== "only") return undefined;
+    if (this.#found) return "model_unclear";
+    this.#found = true;
     return undefined;
   }
 }
 
-/** A name whose bytes (latin1) stand in the body as `raw`, well-formed but for its UTF-8. */
+/** A string whose bytes (latin1) stand in the body as `raw`, well-formed but for its UTF-8. */
 function unescaped(raw: string): string {
   const text = Buffer.from(raw, "latin1").toString();
   return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
@@ -277,8 +286,4 @@ function unescaped(raw: string): string {
 
 function isHexDigit(byte: number): boolean {
   return isDigit(byte) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
-}
-
-function isSimpleEscape(byte: number): boolean {
-  return '"\\/bfnrt'.includes(String.fromCharCode(byte));
 }

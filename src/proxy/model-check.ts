@@ -5,12 +5,14 @@ import { foldName, modelPlace, type FoundPlace } from "../providers/index.ts";
 import { fieldName } from "./field-names.ts";
 import { FormReader } from "./form-reader.ts";
 import { JsonReader } from "./json-reader.ts";
+import { MessageReader } from "./message-reader.ts";
 import { createJudge, type BodyReader, type Sought } from "./model-judge.ts";
 
 const NO_RIVALS: ReadonlySet<string> = new Set();
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "DELETE"]);
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:; *charset="?utf-8"?)?$/i;
+const UNTYPED = /^(?:application\/octet-stream)?$/i;
 // RFC 2046, 5.1.1, without the space.
 const FORM_TYPE =
   /^multipart\/form-data *; *boundary=(?:"([\w'()+,./:=?-]{1,70})"|([\w'+.-]{1,70}))$/i;
@@ -31,7 +33,10 @@ export interface CheckedCall {
   readonly allows: (model: string) => boolean;
 }
 
-/** Why the call is refused; or a reader that its body has to pass, the whole of it, before the last of it goes on; or undefined. */
+/**
+ * Why the call is refused; or a reader that its body has to pass, the whole of it, before the last of it goes on, or of a WebSocket what
+ * the client sends; or undefined.
+ */
 export function checkModel(call: CheckedCall): RefusalReason | BodyReader | undefined {
   const { provider, isWebSocket, path, canonicalPath, headers, hasBody } = call;
   const method = isWebSocket ? "WEBSOCKET" : call.method;
@@ -51,13 +56,16 @@ export function checkModel(call: CheckedCall): RefusalReason | BodyReader | unde
   const judge = createJudge(call.allows, place.indirect);
   const inQuery = queryModel(call.query, place.name, place.rivals);
   if (place.at === "query") {
-    return inQuery.length === 0 ? "model_unclear" : judgeQuery(inQuery, judge);
+    const refusal = inQuery.length === 0 ? "model_unclear" : judgeQuery(inQuery, judge);
+    if (refusal !== undefined || !place.hasMessages) return refusal;
+    return new MessageReader({ ...place, judge });
   }
   if (inQuery.length > 0) return "model_unclear";
   if (place.inPath !== undefined) {
     const refusal = judge(place.inPath);
     if (refusal !== undefined || place.at === "path") return refusal;
   }
+  if (!hasBody && !place.isRequired) return undefined;
   if (!hasBody || heads.isEncoded) return "model_unclear";
   return readerOf(place, heads.contentType, judge);
 }
@@ -67,20 +75,25 @@ function readerOf(
   contentType: string,
   judge: Sought["judge"],
 ): BodyReader | RefusalReason {
-  const { name } = place;
-  const isRequired = place.inPath === undefined;
+  const { body, isRequired, modelTools, bodyPrefix } = place;
   const sought: Sought = {
-    name,
+    body,
     isRequired,
-    rivals: place.rivals,
-    // A resource's name in a body has its collection before it, which the path has before the model.
-    judge: isRequired ? judge : (model) => judge(model.replace(/^models\//, "")),
+    modelTools,
+    judge: bodyPrefix === "" ? judge : (model) => judge(withoutPrefix(model, bodyPrefix)),
   };
-  if (place.at !== "form" && JSON_TYPE.test(contentType)) return new JsonReader(sought);
+  const isJson = JSON_TYPE.test(contentType);
+  if (place.at !== "form" && (isJson || (place.takesUntyped && UNTYPED.test(contentType)))) {
+    return new JsonReader(sought);
+  }
   const [, quoted, bare] = FORM_TYPE.exec(contentType) ?? [];
   const boundary = quoted ?? bare;
   if (!place.at.includes("form") || boundary === undefined) return "model_unclear";
   return new FormReader(sought, boundary);
+}
+
+function withoutPrefix(model: string, prefix: string): string {
+  return model.startsWith(prefix) ? model.slice(prefix.length) : model;
 }
 
 /** What of the head bears on how the body is read; undefined when the head itself makes the model unclear. */

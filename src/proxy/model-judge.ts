@@ -1,5 +1,6 @@
 // What the readers of bodies share: what they look for, and how a model's name is judged once it is read. Never keeps a name.
 import type { RefusalReason } from "../errors.ts";
+import type { Member } from "../providers/index.ts";
 
 /** Reads a body on its way up, in pieces of any size. What a piece is refused for, it is refused for before it goes on. */
 export interface BodyReader {
@@ -10,12 +11,12 @@ export interface BodyReader {
 }
 
 export interface Sought {
-  /** The member or field that names the model. */
-  readonly name: string;
-  /** Whether a body without it is unclear. */
+  /** Where a body names models, and what in it makes them unclear. */
+  readonly body: Member;
+  /** Whether a body without its model's own place is unclear. */
   readonly isRequired: boolean;
-  /** Names, folded, that make a body unclear. */
-  readonly rivals: ReadonlySet<string>;
+  /** Types of tools that make it unclear. */
+  readonly modelTools: RegExp | undefined;
   /** Why a model may not be used, or undefined. */
   readonly judge: (model: string) => RefusalReason | undefined;
 }

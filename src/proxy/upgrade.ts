@@ -8,7 +8,7 @@ import { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Outcome } from "./exchange.ts";
 import { linger } from "./endings.ts";
-import { FrameTracker, GOING_AWAY_FRAME } from "./frames.ts";
+import { closeFrame, FrameTracker, GOING_AWAY, POLICY_VIOLATION } from "./frames.ts";
 import { Forwarding, type Ending, type ForwardContext } from "./forward.ts";
 import { hasHeader, responseSection } from "./headers.ts";
 import { rawHead } from "./upstream-answer.ts";
@@ -49,7 +49,7 @@ export class Tunnel extends Forwarding {
   readonly #client: Socket;
   #directions: readonly Direction[] = [];
   #outcome: Outcome = "completed";
-  #isGoingAway = false;
+  #takesLeave = false;
 
   constructor(context: ForwardContext, call: Call, handshake: Handshake, ending: Ending) {
     super(context, call, handshake.response, ending);
@@ -84,8 +84,12 @@ export class Tunnel extends Forwarding {
     client.write(this.#head(controller.rawHeaders as Buffer[]), "latin1");
     this.answerBegan();
     const nowMs = (): number => context.deadlineClock.nowMs();
-    const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes));
-    const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n), true);
+    const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes), {
+      mayPass: (chunk) => this.#mayPass(chunk),
+    });
+    const down = new Direction(upstream, client, nowMs, (n) => (exchange.responseBytes += n), {
+      isFramed: true,
+    });
     this.#directions = [up, down];
     for (const chunk of this.#early) up.pass(chunk);
     client.once("close", () => this.#closed());
@@ -104,7 +108,7 @@ export class Tunnel extends Forwarding {
     if (this.#directions.length === 0) return super.cut(reason);
     if (this.#outcome !== "completed") return false;
     this.exchange.cutBy = reason;
-    if (reason === "stopping") this.#goAway();
+    if (reason === "stopping") this.#takeLeave(closeFrame(GOING_AWAY));
     else this.#close("cut");
     return true;
   }
@@ -121,13 +125,24 @@ export class Tunnel extends Forwarding {
     return rawHead(101, headers);
   }
 
+  /** Whether what the client sends names no model that it may not use. What does is not sent, and ends the WebSocket. */
+  #mayPass(chunk: Buffer): boolean {
+    const refusal = this.plan?.bodyReader?.take(chunk);
+    if (refusal === undefined) return true;
+    if (this.#outcome === "completed") {
+      this.exchange.cutBy = refusal;
+      this.#takeLeave(closeFrame(POLICY_VIOLATION, refusal));
+    }
+    return false;
+  }
+
   /** Takes leave of the client as WebSockets do. */
-  #goAway(): void {
+  #takeLeave(frame: Buffer): void {
     this.#outcome = "cut";
-    this.#isGoingAway = true;
+    this.#takesLeave = true;
     const client = this.#client;
     const late = setTimeout(() => client.destroy(), FRAME_MS);
-    this.#directions[1]?.endWith(GOING_AWAY_FRAME, () => {
+    this.#directions[1]?.endWith(frame, () => {
       clearTimeout(late);
       client.removeAllListeners("data");
       linger(client);
@@ -140,7 +155,7 @@ export class Tunnel extends Forwarding {
   }
 
   #closed(): void {
-    if (this.#isGoingAway && !this.#client.closed) return;
+    if (this.#takesLeave && !this.#client.closed) return;
     this.context.deadlineClock.delete(this);
     for (const { to } of this.#directions) to.destroySoon();
     this.context.exchanges.end(this.exchange, this.#outcome);
@@ -156,17 +171,19 @@ class Direction {
   readonly #nowMs: () => number;
   readonly #count: (bytes: number) => void;
   readonly #frames: FrameTracker | undefined;
+  readonly #mayPass: ((chunk: Buffer) => boolean) | undefined;
   #last: { readonly frame: Buffer; readonly then: () => void } | undefined;
 
-  /** `framed`: it can be ended by a frame. */
+  /** `isFramed`: it can be ended by a frame. `mayPass` is asked of all that comes, in order. */
   constructor(
     from: Socket,
     to: Socket,
     nowMs: () => number,
     count: (bytes: number) => void,
-    framed = false,
+    o: { isFramed?: boolean; mayPass?: (chunk: Buffer) => boolean },
   ) {
-    this.#frames = framed ? new FrameTracker() : undefined;
+    this.#frames = o.isFramed === true ? new FrameTracker() : undefined;
+    this.#mayPass = o.mayPass;
     this.#from = from;
     this.to = to;
     this.#nowMs = nowMs;
@@ -199,6 +216,7 @@ class Direction {
   }
 
   pass(chunk: Buffer): void {
+    if (this.#mayPass?.(chunk) === false) return;
     if (this.#last !== undefined) {
       const rest = this.#frames?.followToEnd(chunk) ?? 0;
       this.#count(rest);

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { scopeTemplates } from "../../src/access/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
+import { custom } from "../../src/providers/custom-models.ts";
 
 const read = (path: string): string =>
   readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -35,32 +36,57 @@ const PLACES = {
   form: "form",
   "json form": "JSON or form",
   query: "query",
+  path: "path",
+  "path json": "path and JSON",
+  none: "no model",
 } as const;
+
+/** Rows of a provider and its members, fields, parameters and headers. */
+function membersIn(text: string): (readonly [string | undefined, string[] | undefined])[] {
+  const rows = text.matchAll(/^\| `([a-z-]+)` \| ((?:(?:header )?`[\w.[\]*-]+` ?)+) \|$/gm);
+  return [...rows].map(([, name, list]) => [
+    name,
+    list?.match(/[^` ]+/g)?.filter((it) => it !== "header"),
+  ]);
+}
 
 test("docs/providers.md has each place of a model, each rival of it, and no other", () => {
   const text = read("docs/providers.md");
-  const providers = [...builtInProviders.values()];
+  const providers = [...builtInProviders.values(), { name: "custom", models: custom }];
   const places = [...text.matchAll(/^\| ([A-Z*]+) \| `([a-z-]+)` \| ([^|]+) \| (.*) \|$/gm)];
   assert.deepEqual(
     places.map(([, method, name, where, paths]) => [name, method, where, paths?.match(/[^` ]+/g)]),
     providers.flatMap(({ name: provider, models }) =>
       models.places.map(({ method, at, name, paths }) => {
-        const isIn = at === "path" || at === "path json";
-        const where = at === "none" ? "no model" : isIn ? "path" : `${PLACES[at]}, \`${name}\``;
+        const isIn = at === "path" || at === "path json" || at === "none";
+        const where = isIn ? PLACES[at] : `${PLACES[at]}, \`${name}\``;
         return [provider, method, where, [...paths]];
       }),
     ),
   );
-  const rivals = [...text.matchAll(/^\| `([a-z-]+)` \| ((?:(?:header )?`[a-z_-]+` ?)+) \|$/gm)];
+  const [furtherOnes = [], rivals = []] = text
+    .split("chooses a model in another way")
+    .map(membersIn);
   assert.deepEqual(
-    rivals.map(([, name, list]) => [name, list?.match(/[^` ]+/g)?.filter((it) => it !== "header")]),
+    furtherOnes,
+    providers
+      .map(({ name, models: { places } }) => {
+        const members = places.flatMap(({ also = [], tools = [] }) => [
+          ...also,
+          ...tools.map((tool) => `${tool}.model`),
+        ]);
+        return [name, [...new Set(members)]] as const;
+      })
+      .filter(([, list]) => list.length > 0),
+  );
+  assert.deepEqual(
+    rivals,
     providers
       .map(({ name, models: { places, rivals: ofRow, rivalHeaders = [] } }) => {
         const ofPlaces = places.flatMap((place) => place.rivals ?? []);
         return [name, [...new Set([...ofRow, ...ofPlaces]), ...rivalHeaders]] as const;
       })
-      .filter(([, list]) => list.length > 0)
-      .map(([name, list]) => [name, [...list]]),
+      .filter(([, list]) => list.length > 0),
   );
 });
 

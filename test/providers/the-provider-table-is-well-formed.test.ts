@@ -63,17 +63,20 @@ for (const provider of PROVIDERS) {
   test(`${provider.name}: its models' places and its uses have paths in their normal form`, () => {
     const { models, uses } = provider;
     assert.notEqual(models.places.length, 0);
-    for (const { at, method, paths, name, rivals = [] } of models.places) {
+    for (const { at, method, paths, name, also = [], tools = [], rivals = [] } of models.places) {
       assert.match(name, /^[a-z]+(_[a-z]+)*$|^modelId$/);
       assert.notEqual(paths.length, 0);
-      if (method === "WEBSOCKET") assert.ok(!/json|form/.test(at), "its body is not looked at");
+      if (method === "WEBSOCKET") assert.ok(!/json|form/.test(at), "it has messages, no body");
       for (const path of paths) {
         const inPath = /\{(?:\w+\/)?model(?:\.{3})?\}/.test(path);
         assert.equal(inPath, at.startsWith("path"), path);
         assert.match(path.replaceAll(/\{.*?\}/g, "m"), /^(\/[\w.*:-]+)+$/, path);
         assert.doesNotMatch(path.replace(/\/\*\*$/, ""), /\*\*/, `${path}: ** only at the end`);
       }
-      for (const rival of [...rivals, ...models.rivals]) assert.match(rival, /^[a-z]+(_[a-z]+)*$/);
+      for (const member of [...also, ...tools, ...rivals, ...models.rivals]) {
+        assert.match(member, /^[a-z]\w*(\[\])?(\.[a-z]\w*(\[\])?)*$/i);
+      }
+      for (const member of [...also, ...rivals]) assert.ok(!member.endsWith("[]"), member);
     }
     for (const header of models.rivalHeaders ?? []) assert.match(header, /^[a-z]+(-[a-z]+)*$/);
     for (const call of [...uses.chat, ...uses.embeddings]) assert.match(call, /^(GET|POST) \//);

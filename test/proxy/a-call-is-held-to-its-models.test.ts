@@ -68,11 +68,20 @@ const PLACES: readonly ((model: string) => Request)[] = [
   (model) => ({
     line: `POST /azure-openai/openai/deployments/${model}/chat/completions?api-version=1`,
   }),
+  (model) => post(`/azure-openai/openai/deployments/${model}/chat/completions`, { messages: [] }),
+  (model) => form(`/azure-openai/openai/deployments/${model}/audio/transcriptions`, "a", "b"),
+  (model) => ({ line: `GET /azure-openai/openai/deployments/${model}/anything` }),
+  (model) => ({ line: `DELETE /azure-openai/openai/deployments/${model}` }),
   (model) => post("/azure-openai/openai/v1/responses", { model, input: "x" }),
-  (model) => ({ line: `POST /bedrock/model/${model}/converse-stream`, body: "x" }),
+  (model) => post(`/bedrock/model/${model}/converse-stream`, { messages: [] }),
+  (model) => ({
+    line: `POST /bedrock/model/${model}/invoke`,
+    fields: ["Content-Type: application/octet-stream"],
+    body: "{}",
+  }),
   (model) => ({
     line: `POST /bedrock/model/${encodeURIComponent(ARN.replace("good-1", model))}/invoke`,
-    body: "x",
+    body: '{"prompt":"x"}',
   }),
   (model) => post("/bedrock/async-invoke", { modelId: model, modelInput: {} }),
   (model) => form("/elevenlabs/v1/speech-to-text", "model_id", model),
@@ -129,6 +138,7 @@ test("what names no model in a known place", async (t) => {
     post("/openai/v1/batches", { input_file_id: "file-1", model: "good" }),
     post("/openai/v1/assistants", good),
     post("/openai/v1/fine_tuning/jobs", good),
+    post("/openai/v1/realtime/calls", { sdp: "v=0", session: { model: "good" } }),
     post("/openai/v1/unheard-of", good),
     post("/openai/v2/responses", good),
     post("/anthropic/v1/messages/batches", { requests: [{ params: { model: "good" } }] }),
@@ -154,6 +164,12 @@ test("what names no model in a known place", async (t) => {
     post("/openai/v1/responses%20", good),
     post("/gemini/v1beta/models/%EF%BD%87ood:generateContent", {}),
     post("/azure-openai/openai/deployments/good;x/chat/completions", {}),
+    {
+      line: "PUT /azure-openai/openai/deployments/good",
+      body: '{"model":"good"}',
+      fields: [JSON_TYPE],
+    },
+    form("/azure-openai/openai/deployments/good/chat/completions", "model", "good"),
     // Other ways to choose one.
     post("/openai/v1/responses", { ...good, prompt: { id: "pmpt_1" } }),
     post("/openai/v1/responses", { ...good, moderation: { model: "evil" } }),

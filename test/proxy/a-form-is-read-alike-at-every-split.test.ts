@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { FormReader } from "../../src/proxy/form-reader.ts";
-import { createJudge } from "../../src/proxy/model-judge.ts";
+import { soughtOf } from "../support/sought.ts";
 
 const LISTED = "whisper-1";
 const BOUNDARY = "----formdata-x3-0123";
 
 function newReader(boundary: string): FormReader {
-  const judge = createJudge((model) => model === LISTED, undefined);
   return new FormReader(
-    { name: "model", isRequired: true, rivals: new Set(["models"]), judge },
+    soughtOf((model) => model === LISTED, ["models"]),
     boundary,
   );
 }

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FormReader } from "../../src/proxy/form-reader.ts";
-import { createJudge } from "../../src/proxy/model-judge.ts";
+import { soughtOf } from "../support/sought.ts";
 
 const B = "boundary";
-const judge = createJudge((model) => model === "good", undefined);
 
 function verdict(body: string): string {
-  const reader = new FormReader(
-    { name: "model", isRequired: true, rivals: new Set(["models"]), judge },
-    B,
-  );
+  const sought = soughtOf((model) => model === "good", ["models"]);
+  const reader = new FormReader(sought, B);
   return reader.take(Buffer.from(body, "latin1")) ?? reader.end() ?? "allowed";
 }
 
@@ -33,7 +30,19 @@ const UNCLEAR: Record<string, string> = {
   "a rival": GOOD + field("models", "evil") + END,
   "a file as the model":
     part('Content-Disposition: form-data; name="model"; filename="a"', "good") + END,
-  "no quotes": part("Content-Disposition: form-data; name=model", "good") + END,
+  "half a quote": part('Content-Disposition: form-data; name=model"', "good") + END,
+  "two words without quotes": part("Content-Disposition: form-data; name=a model", "good") + END,
+  "a parameter that nobody knows":
+    part('Content-Disposition: form-data; name="model"; size=4', "good") + END,
+  "two file names":
+    GOOD + part('Content-Disposition: form-data; name="a"; filename="a"; filename="b"', "x") + END,
+  "a length that is too short":
+    part('Content-Disposition: form-data; name="model"\r\nContent-Length: 3', "good") + END,
+  "a length that is too long":
+    part('Content-Disposition: form-data; name="a"\r\nContent-Length: 400', "x") + GOOD + END,
+  "a length that is none":
+    part('Content-Disposition: form-data; name="model"\r\nContent-Length: 0x4', "good") + END,
+  "three empty lines behind it": `${GOOD}${END}\r\n\r\n`,
   "single quotes": part("Content-Disposition: form-data; name='model'", "good") + END,
   "an extended name": part("Content-Disposition: form-data; name*=utf-8''model", "good") + END,
   "two names": part('Content-Disposition: form-data; name="a"; name="model"', "evil") + GOOD + END,

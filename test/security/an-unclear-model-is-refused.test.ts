@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { JsonReader } from "../../src/proxy/json-reader.ts";
-import { createJudge } from "../../src/proxy/model-judge.ts";
+import type { Sought } from "../../src/proxy/model-judge.ts";
+import { placeOf, soughtAt, soughtOf } from "../support/sought.ts";
 
-const judge = createJudge((model) => model === "good" || model.startsWith("g-"), /@preset\//);
+const allows = (model: string): boolean => model === "good" || model.startsWith("g-");
 
-function verdict(body: string | Buffer, o: { rivals?: string[] } = {}): string {
-  const reader = new JsonReader({
-    name: "model",
-    isRequired: true,
-    rivals: new Set(o.rivals ?? []),
-    judge,
-  });
+function verdict(body: string | Buffer, sought: Sought = soughtOf(allows)): string {
+  const reader = new JsonReader(sought);
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   return reader.take(bytes) ?? reader.end() ?? "allowed";
 }
@@ -35,8 +31,10 @@ const UNCLEAR: Record<string, string | Buffer> = {
   "capitals alone": '{"MODEL":"good"}',
   "look-alike letters": '{"model":"good","ｍｏｄｅｌ":"evil"}',
   "a separator in it": '{"model":"good","mo_del":"evil"}',
-  "an escaped value": '{"model":"g\\u006fod"}',
-  "an escaped slash": '{"model":"g-\\/"}',
+  "an escaped letter beyond ASCII": '{"model":"g-\\u00e9"}',
+  "an escaped space": '{"model":"good\\u0020"}',
+  "half a surrogate": '{"model":"g-\\ud83d"}',
+  "an escaped name of its own": '{"\\u006dodel":"good","model":"good"}',
   "a model that is null": '{"model":null}',
   "a model that is an object": '{"model":{"id":"good"}}',
   "a model that is a list": '{"model":["good"]}',
@@ -120,6 +118,10 @@ test("what only looks odd is allowed", () => {
     '{"model":"good","a":"\\ud83d\\ude00😀é"}',
     '{"":1,"model":"good"}',
     '{"model":"good","modelling":1,"remodel":2,"model2":3}',
+    // Every parser agrees on what these say.
+    '{"model":"g\\u006fod"}',
+    '{"model":"g-\\/x"}',
+    `{"model":"${Buffer.from("good").toString("hex").replace(/../g, "\\u00$&")}"}`,
   ];
   for (const body of bodies) assert.equal(verdict(body), "allowed", body.slice(0, 80));
 });
@@ -136,16 +138,18 @@ test("a clear model that is not on the list is not allowed", () => {
 });
 
 test("a member that chooses models in another way makes it unclear", () => {
-  const rivals = ["models", "compoundcustom"];
+  const rivals = ["models", "compound_custom"];
   for (const name of ["models", "Models", "m\\u006fdels", "compound_custom", "compoundCustom"]) {
     const body = `{"model":"good","${name}":["evil"]}`;
-    assert.equal(verdict(body, { rivals }), "model_unclear", name);
-    assert.equal(verdict(`{"model":"good","a":{"${name}":1}}`, { rivals }), "allowed", name);
+    const sought = soughtOf(allows, rivals);
+    assert.equal(verdict(body, sought), "model_unclear", name);
+    assert.equal(verdict(`{"model":"good","a":{"${name}":1}}`, sought), "allowed", name);
   }
 });
 
-test("a tool with a model of its own makes it unclear, a tool's argument of that name doesn't", () => {
-  const unclear = [
+test("a tool with a model of its own is held to the list, a tool's argument of that name isn't", () => {
+  const sought = soughtAt(placeOf("in-house", "/v1/any"), allows);
+  const refused = [
     '{"model":"good","tools":[{"type":"advisor_20260301","name":"advisor","model":"evil"}]}',
     '{"tools":[{"type":"image_generation","model":"evil"}],"model":"good"}',
     '{"model":"good","tools":[{"type":"x:ask","parameters":{"model":"evil"}}]}',
@@ -157,7 +161,9 @@ test("a tool with a model of its own makes it unclear, a tool's argument of that
     '{"model":"good","input":[{"type":"additional_tools","tools":[{"type":"x","model":"evil"}]}]}',
     '{"model":"good","messages":[{"content":[{"tool":{"type":"tool_definition","definition":{"type":"advisor","model":"evil"}}}]}]}',
   ];
-  for (const body of unclear) assert.equal(verdict(body), "model_unclear", body);
+  for (const body of refused) {
+    assert.match(verdict(body, sought), /^model_(?:unclear|not_allowed)$/, body);
+  }
   const schema = '{"type":"object","properties":{"model":{"type":"string"}}}';
   const clear = [
     `{"model":"good","tools":[{"name":"Task","input_schema":${schema}}]}`,
@@ -167,5 +173,5 @@ test("a tool with a model of its own makes it unclear, a tool's argument of that
     '{"tools":[{"name":"a"}],"model":"good"}',
     '{"model":"good","tools":[]}',
   ];
-  for (const body of clear) assert.equal(verdict(body), "allowed", body);
+  for (const body of clear) assert.equal(verdict(body, sought), "allowed", body);
 });
