@@ -212,3 +212,97 @@ begin
 end $$;
 revoke all on function x3sproxy.prune_audit(uuid) from public;
 grant execute on function x3sproxy.prune_audit(uuid) to x3sproxy_control;
+
+-- With the time in a variable: a condition with clock_timestamp() can use no index, so that each try to sign in read all that others had
+-- made.
+drop index x3sproxy.account_attempts_touched;
+create index account_attempts_touched on x3sproxy.account_attempts (known, touched_at);
+create or replace function x3sproxy.begin_attempt(of_network bytea, of_account bytea, of_place bytea, OUT subject bytea, OUT wait_s integer, OUT note boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  at_network x3sproxy.network_attempts;
+  at_account x3sproxy.account_attempts;
+  t timestamptz;
+begin
+  insert into x3sproxy.network_attempts (network) values (of_network) on conflict do nothing;
+  select * into at_network from x3sproxy.network_attempts where network = of_network for update;
+  subject := coalesce(
+    (select a.subject from x3sproxy.account_attempts a where a.subject = of_place and a.known), of_account);
+  insert into x3sproxy.account_attempts (subject) values (begin_attempt.subject) on conflict do nothing;
+  select * into at_account from x3sproxy.account_attempts a where a.subject = begin_attempt.subject for update;
+
+  t := clock_timestamp();
+  at_network.recent := array(
+    select r from unnest(at_network.recent) r where r > t - interval '1 minute' order by r);
+  wait_s := ceil(greatest(
+    case when cardinality(at_network.recent) >= 5
+      then extract(epoch from at_network.recent[cardinality(at_network.recent) - 4] + interval '1 minute' - t) else 0 end,
+    case when at_account.next_at > t then extract(epoch from at_account.next_at - t) else 0 end));
+  note := wait_s > 0 and at_account.refusal_noted_at < t - interval '1 hour';
+  if note then
+    update x3sproxy.account_attempts a set refusal_noted_at = t where a.subject = begin_attempt.subject;
+  end if;
+  if wait_s > 0 then return; end if;
+  update x3sproxy.network_attempts set recent = at_network.recent || t, touched_at = t where network = of_network;
+  update x3sproxy.account_attempts a set tries = a.tries + 1, touched_at = t, refusal_noted_at = '-infinity', next_at = case
+      when a.tries + 1 < 5 then '-infinity'
+      else t + least(900, 2 ^ least(a.tries + 1 - 5, 10)) * interval '1 second' end
+    where a.subject = begin_attempt.subject;
+
+  -- What is of no use any more, a little at a time. Last, and passing over what is held: nobody waits for this with something held.
+  delete from x3sproxy.network_attempts where network in (
+    select network from x3sproxy.network_attempts where touched_at < t - interval '1 minute'
+    order by touched_at limit 10 for update skip locked);
+  delete from x3sproxy.account_attempts a where a.subject in (
+    select o.subject from x3sproxy.account_attempts o
+    where not o.known and o.touched_at < t - interval '1 day'
+    order by o.touched_at limit 10 for update skip locked);
+  delete from x3sproxy.account_attempts a where a.subject in (
+    select o.subject from x3sproxy.account_attempts o
+    where o.known and o.touched_at < t - interval '90 days'
+    order by o.touched_at limit 10 for update skip locked);
+end $function$;
+
+-- Only workspaces with the rule are looked at.
+create index workspaces_with_unused on x3sproxy.workspaces (id) where unused_days is not null;
+create or replace function x3sproxy.expire_unused_tokens()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  ended integer := 0;
+  token record;
+  this_moment timestamptz := date_trunc('milliseconds', now());
+begin
+  if not pg_try_advisory_xact_lock(7233010) then return 0; end if;
+  for token in
+    select t.hash, t.expires_at, a.id as agent_id, a.name, a.workspace_id
+    from x3sproxy.proxy_tokens t
+    join x3sproxy.agents a on a.id = t.agent_id
+    join x3sproxy.workspaces w on w.id = a.workspace_id
+    where w.unused_days is not null and t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
+      and t.created_at < now() - make_interval(days => w.unused_days)
+      and not exists (
+        select from x3sproxy.activity_agents u
+        where u.agent_id = a.id and u.workspace_id = a.workspace_id
+          and u.last_used_at >= now() - make_interval(days => w.unused_days))
+    order by a.id limit 500
+    for update of t skip locked
+  loop
+    update x3sproxy.proxy_tokens t set expires_at = this_moment, end_recorded = true where t.hash = token.hash;
+    insert into x3sproxy.audit_events
+      (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name,
+       before_hash, after_hash, result)
+    values (token.workspace_id, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', token.agent_id, token.name,
+      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(token.expires_at)), 'utf8')), 'hex'),
+      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(this_moment)), 'utf8')), 'hex'), 'unused');
+    ended := ended + 1;
+  end loop;
+  return ended;
+end $function$;

@@ -10,7 +10,7 @@ table x3sproxy.account_attempts (
   refusal_noted_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
   constraint account_attempts_pkey PRIMARY KEY (subject),
   constraint account_attempts_subject_check CHECK ((octet_length(subject) = 32)),
-  CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (touched_at)
+  CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (known, touched_at)
 );
 table x3sproxy.activity_agents (
   workspace_id uuid not null,
@@ -539,6 +539,7 @@ table x3sproxy.workspaces (
   constraint workspaces_rotation_days_check CHECK (((rotation_days >= 1) AND (rotation_days <= 3650))),
   constraint workspaces_unused_days_check CHECK (((unused_days >= 1) AND (unused_days <= 3650))),
   CREATE INDEX workspaces_listed ON x3sproxy.workspaces USING btree (name COLLATE "C"),
+  CREATE INDEX workspaces_with_unused ON x3sproxy.workspaces USING btree (id) WHERE (unused_days IS NOT NULL),
   CREATE UNIQUE INDEX workspaces_home ON x3sproxy.workspaces USING btree (home) WHERE home
 ) with row level security;
 
@@ -936,12 +937,15 @@ begin
 
   -- What is of no use any more, a little at a time. Last, and passing over what is held: nobody waits for this with something held.
   delete from x3sproxy.network_attempts where network in (
-    select network from x3sproxy.network_attempts where touched_at < clock_timestamp() - interval '1 minute'
+    select network from x3sproxy.network_attempts where touched_at < t - interval '1 minute'
     order by touched_at limit 10 for update skip locked);
   delete from x3sproxy.account_attempts a where a.subject in (
     select o.subject from x3sproxy.account_attempts o
-    where o.touched_at < clock_timestamp() - interval '1 day' and not o.known
-      or o.touched_at < clock_timestamp() - interval '90 days'
+    where not o.known and o.touched_at < t - interval '1 day'
+    order by o.touched_at limit 10 for update skip locked);
+  delete from x3sproxy.account_attempts a where a.subject in (
+    select o.subject from x3sproxy.account_attempts o
+    where o.known and o.touched_at < t - interval '90 days'
     order by o.touched_at limit 10 for update skip locked);
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.begin_audit_retention()
@@ -1154,7 +1158,7 @@ begin
     from x3sproxy.proxy_tokens t
     join x3sproxy.agents a on a.id = t.agent_id
     join x3sproxy.workspaces w on w.id = a.workspace_id
-    where t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
+    where w.unused_days is not null and t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
       and t.created_at < now() - make_interval(days => w.unused_days)
       and not exists (
         select from x3sproxy.activity_agents u

@@ -8,7 +8,13 @@ import { watchPlans, type Plan } from "../support/plans.ts";
 import { openPeople } from "./people.ts";
 
 /** Tables of which there are few rows, however long a service runs and whatever its clients do. */
-const SMALL = new Set(["master_keys", "process_keys", "schema_migrations", "sealed_keys"]);
+const SMALL = new Set([
+  "master_keys",
+  "process_keys",
+  "schema_migrations",
+  "sealed_keys",
+  "activity_writers",
+]);
 /** Of one table by one step for an answer. The history has several times as many. */
 export const MOST_READ = 5000;
 const SIZE = {
