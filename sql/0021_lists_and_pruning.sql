@@ -146,9 +146,10 @@ begin
     in_force := x3sproxy.audit_days_in_force(rule.days, rule.days_before, rule.changed_at);
     events_until := date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * in_force);
     -- One after the other by their keys, here and below: no plan may come to read a whole table. Most logs begin with what is young.
-    if in_force is not null and exists (
-      select from x3sproxy.audit_events a where a.workspace_id = rule.workspace_id and a.created_at < events_until
-    ) then
+    if in_force is not null and (
+      select a.created_at from x3sproxy.audit_events a where a.workspace_id = rule.workspace_id
+      order by a.created_at, a.id limit 1) < events_until
+    then
       with part as (
         select l.leaf_index, e.id, e.created_at
         from (
