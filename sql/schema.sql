@@ -10,7 +10,7 @@ table x3sproxy.account_attempts (
   refusal_noted_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
   constraint account_attempts_pkey PRIMARY KEY (subject),
   constraint account_attempts_subject_check CHECK ((octet_length(subject) = 32)),
-  CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (touched_at)
+  CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (known, touched_at)
 );
 table x3sproxy.activity_agents (
   workspace_id uuid not null,
@@ -40,7 +40,8 @@ table x3sproxy.activity_contexts (
   context jsonb not null,
   context_hash text not null default md5((context)::text),
   requests bigint not null,
-  constraint activity_contexts_pkey PRIMARY KEY (workspace_id, minute, agent, provider, context_hash)
+  constraint activity_contexts_pkey PRIMARY KEY (workspace_id, minute, agent, provider, context_hash),
+  CREATE INDEX activity_contexts_agent ON x3sproxy.activity_contexts USING btree (workspace_id, agent, minute, provider, context_hash)
 ) with row level security;
 table x3sproxy.activity_minutes (
   workspace_id uuid not null,
@@ -64,7 +65,8 @@ table x3sproxy.activity_minutes (
   total_ms double precision not null,
   open_peak bigint not null,
   constraint activity_minutes_pkey PRIMARY KEY (workspace_id, minute, agent, provider),
-  CREATE INDEX activity_minutes_age ON x3sproxy.activity_minutes USING brin (minute)
+  CREATE INDEX activity_minutes_agent ON x3sproxy.activity_minutes USING btree (workspace_id, agent, minute, provider),
+  CREATE INDEX activity_minutes_provider ON x3sproxy.activity_minutes USING btree (workspace_id, provider, minute, agent)
 ) with row level security;
 table x3sproxy.activity_versions (
   workspace_id uuid not null,
@@ -145,7 +147,8 @@ table x3sproxy.api_keys (
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_requests_per_minute_check CHECK ((requests_per_minute > 0)),
   constraint api_keys_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
-  constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+  constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX api_keys_listed ON x3sproxy.api_keys USING btree (workspace_id, name COLLATE "C", id)
 ) with row level security;
 table x3sproxy.audit_checkpoints (
   workspace_id uuid not null,
@@ -196,8 +199,13 @@ table x3sproxy.audit_events (
   constraint audit_events_target_id_check CHECK ((length(target_id) <= 300)),
   constraint audit_events_target_kind_check CHECK ((length(target_kind) <= 100)),
   constraint audit_events_target_name_check CHECK ((length(target_name) <= 300)),
-  CREATE INDEX audit_events_newest ON x3sproxy.audit_events USING btree (workspace_id, id DESC),
-  CREATE INDEX audit_events_of_people ON x3sproxy.audit_events USING btree (workspace_id, id) WHERE ((actor_name ~~ '%@%'::text) OR (target_name ~~ '%@%'::text))
+  CREATE INDEX audit_events_action ON x3sproxy.audit_events USING btree (workspace_id, action, created_at, id),
+  CREATE INDEX audit_events_actor_id ON x3sproxy.audit_events USING btree (workspace_id, actor_id, created_at, id) WHERE (actor_id IS NOT NULL),
+  CREATE INDEX audit_events_actor_name ON x3sproxy.audit_events USING btree (workspace_id, actor_name, created_at, id),
+  CREATE INDEX audit_events_latest ON x3sproxy.audit_events USING btree (workspace_id, created_at, id),
+  CREATE INDEX audit_events_of_people ON x3sproxy.audit_events USING btree (workspace_id, id) WHERE ((actor_name ~~ '%@%'::text) OR (target_name ~~ '%@%'::text)),
+  CREATE INDEX audit_events_target_id ON x3sproxy.audit_events USING btree (workspace_id, target_id, created_at, id),
+  CREATE INDEX audit_events_target_name ON x3sproxy.audit_events USING btree (workspace_id, target_name, created_at, id)
 ) with row level security;
 table x3sproxy.audit_events_id_seq (
   last_value bigint not null,
@@ -278,7 +286,8 @@ table x3sproxy.invitations (
   constraint invitations_pkey PRIMARY KEY (id),
   constraint invitations_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
   constraint invitations_workspace_id_email_key UNIQUE (workspace_id, email),
-  constraint invitations_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+  constraint invitations_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX invitations_listed ON x3sproxy.invitations USING btree (workspace_id, created_at, id)
 ) with row level security;
 table x3sproxy.master_keys (
   key_id text not null,
@@ -339,8 +348,8 @@ table x3sproxy.proxy_tokens (
   constraint proxy_tokens_kind_check CHECK ((kind = ANY (ARRAY['deployment'::text, 'lease'::text]))),
   constraint proxy_tokens_pkey PRIMARY KEY (hash),
   constraint proxy_tokens_ttl_ms_check CHECK ((ttl_ms > 0)),
+  CREATE INDEX proxy_tokens_agent ON x3sproxy.proxy_tokens USING btree (agent_id),
   CREATE INDEX proxy_tokens_ending ON x3sproxy.proxy_tokens USING btree (expires_at) WHERE ((kind = 'deployment'::text) AND (NOT end_recorded)),
-  CREATE INDEX proxy_tokens_leases ON x3sproxy.proxy_tokens USING btree (agent_id) WHERE (kind = 'lease'::text),
   CREATE UNIQUE INDEX proxy_tokens_deployment ON x3sproxy.proxy_tokens USING btree (agent_id) WHERE (kind = 'deployment'::text)
 ) with row level security;
 table x3sproxy.recovery_codes (
@@ -462,7 +471,8 @@ table x3sproxy.sessions (
   constraint sessions_pkey PRIMARY KEY (id),
   constraint sessions_user_agent_check CHECK ((length(user_agent) <= 300)),
   constraint sessions_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE,
-  CREATE INDEX sessions_user ON x3sproxy.sessions USING btree (user_id)
+  CREATE INDEX sessions_ended ON x3sproxy.sessions USING btree (workspace_id, ends_at),
+  CREATE INDEX sessions_user ON x3sproxy.sessions USING btree (user_id, created_at, id)
 ) with row level security;
 table x3sproxy.setup_links (
   hash bytea not null,
@@ -471,7 +481,8 @@ table x3sproxy.setup_links (
   expires_at timestamp with time zone not null,
   constraint setup_links_hash_check CHECK ((octet_length(hash) = 32)),
   constraint setup_links_pkey PRIMARY KEY (hash),
-  constraint setup_links_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+  constraint setup_links_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX setup_links_workspace ON x3sproxy.setup_links USING btree (workspace_id)
 );
 table x3sproxy.spent_registrations (
   hash bytea not null,
@@ -502,6 +513,7 @@ table x3sproxy.users (
   constraint users_pkey PRIMARY KEY (id),
   constraint users_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'owner'::text, 'auditor'::text]))),
   constraint users_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX users_listed ON x3sproxy.users USING btree (workspace_id, email COLLATE "C"),
   CREATE UNIQUE INDEX users_email ON x3sproxy.users USING btree (lower(email))
 ) with row level security;
 table x3sproxy.workspaces (
@@ -528,6 +540,8 @@ table x3sproxy.workspaces (
   constraint workspaces_requests_per_minute_check CHECK ((requests_per_minute > 0)),
   constraint workspaces_rotation_days_check CHECK (((rotation_days >= 1) AND (rotation_days <= 3650))),
   constraint workspaces_unused_days_check CHECK (((unused_days >= 1) AND (unused_days <= 3650))),
+  CREATE INDEX workspaces_listed ON x3sproxy.workspaces USING btree (name COLLATE "C"),
+  CREATE INDEX workspaces_with_unused ON x3sproxy.workspaces USING btree (id) WHERE (unused_days IS NOT NULL),
   CREATE UNIQUE INDEX workspaces_home ON x3sproxy.workspaces USING btree (home) WHERE home
 ) with row level security;
 
@@ -925,12 +939,15 @@ begin
 
   -- What is of no use any more, a little at a time. Last, and passing over what is held: nobody waits for this with something held.
   delete from x3sproxy.network_attempts where network in (
-    select network from x3sproxy.network_attempts where touched_at < clock_timestamp() - interval '1 minute'
+    select network from x3sproxy.network_attempts where touched_at < t - interval '1 minute'
     order by touched_at limit 10 for update skip locked);
   delete from x3sproxy.account_attempts a where a.subject in (
     select o.subject from x3sproxy.account_attempts o
-    where o.touched_at < clock_timestamp() - interval '1 day' and not o.known
-      or o.touched_at < clock_timestamp() - interval '90 days'
+    where not o.known and o.touched_at < t - interval '1 day'
+    order by o.touched_at limit 10 for update skip locked);
+  delete from x3sproxy.account_attempts a where a.subject in (
+    select o.subject from x3sproxy.account_attempts o
+    where o.known and o.touched_at < t - interval '90 days'
     order by o.touched_at limit 10 for update skip locked);
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.begin_audit_retention()
@@ -1143,7 +1160,7 @@ begin
     from x3sproxy.proxy_tokens t
     join x3sproxy.agents a on a.id = t.agent_id
     join x3sproxy.workspaces w on w.id = a.workspace_id
-    where t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
+    where w.unused_days is not null and t.kind = 'deployment' and (t.expires_at is null or t.expires_at > now())
       and t.created_at < now() - make_interval(days => w.unused_days)
       and not exists (
         select from x3sproxy.activity_agents u
@@ -1266,7 +1283,7 @@ AS $function$
   from x3sproxy.process_keys p
   where x3sproxy.at_home() and p.seen_at > now() - interval '1 minute' order by p.started_at, p.process
 $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces()
+CREATE OR REPLACE FUNCTION x3sproxy.list_workspaces(after_name text DEFAULT ''::text, most integer DEFAULT NULL::integer, only_id uuid DEFAULT NULL::uuid)
  RETURNS TABLE(id uuid, name text, home boolean, created_at timestamp with time zone, users bigint, agents bigint, secrets bigint, setup_ends_at timestamp with time zone)
  LANGUAGE sql
  STABLE SECURITY DEFINER
@@ -1279,7 +1296,9 @@ AS $function$
     (select max(l.expires_at) from x3sproxy.setup_links l where l.workspace_id = w.id
       and not exists (select from x3sproxy.users u where u.workspace_id = w.id))
   from x3sproxy.workspaces w
-  where w.id = nullif(current_setting('x3sproxy.workspace', true), '')::uuid or x3sproxy.at_home()
+  where (w.id = nullif(current_setting('x3sproxy.workspace', true), '')::uuid or (select x3sproxy.at_home()))
+    and w.name collate "C" > after_name and (only_id is null or w.id = only_id)
+  order by w.name collate "C" limit most
 $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.look_at_link(link_hash bytea)
  RETURNS TABLE(kind text, email text, role text, workspace_id uuid, user_id uuid, needs_code boolean)
@@ -1366,60 +1385,76 @@ begin
   new.scheme := coalesce(new.scheme, '');
   return new;
 end $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.prune_activity()
- RETURNS bigint
+CREATE OR REPLACE FUNCTION x3sproxy.prune_activity(of_table text, after_workspace uuid, after_id uuid, OUT pruned bigint, OUT at_workspace uuid, OUT at_id uuid)
+ RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  gone uuid[];
-  pruned bigint;
-  more bigint;
+  most constant integer := 5000;
+  most_places constant integer := 500;
+  lowest constant uuid := '00000000-0000-0000-0000-000000000000';
+  -- Rows with an agent or a secret have it in the second column of the key.
+  second text := case of_table
+    when 'activity_calls' then 'agent_id' when 'activity_agents' then 'agent_id' when 'agent_first_uses' then 'agent_id'
+    when 'activity_versions' then 'secret_id' end;
+  age text := case of_table
+    when 'activity_minutes' then 'minute' when 'activity_contexts' then 'minute' when 'activity_calls' then 'hour'
+    when 'activity_versions' then 'last_used_at' end;
+  kept constant interval := case of_table when 'activity_calls' then interval '48 hours' else interval '35 days' end;
+  key text;
+  place record;
+  is_gone boolean;
 begin
-  if not pg_try_advisory_xact_lock(7233003) then return 0; end if;
-  delete from x3sproxy.activity_minutes where ctid = any (array(
-    select ctid from x3sproxy.activity_minutes where minute < now() - interval '35 days' limit 5000));
-  get diagnostics pruned = row_count;
-  -- From each workspace to the next along the primary key, without reading what lies between.
-  with recursive named (id) as (
-    (select m.workspace_id from x3sproxy.activity_minutes m order by m.workspace_id limit 1)
-    union all
-    select (select m.workspace_id from x3sproxy.activity_minutes m where m.workspace_id > n.id
-      order by m.workspace_id limit 1)
-    from named n where n.id is not null)
-  select array_agg(n.id) into gone from named n
-  where n.id is not null and not exists (select from x3sproxy.workspaces w where w.id = n.id);
-  delete from x3sproxy.activity_minutes where ctid = any (array(
-    select ctid from x3sproxy.activity_minutes where workspace_id = any (gone) limit 5000));
-  get diagnostics more = row_count;
-  pruned := pruned + more;
-  delete from x3sproxy.activity_contexts where ctid = any (array(
-    select c.ctid from x3sproxy.activity_contexts c where c.minute < now() - interval '35 days'
-      or not exists (select from x3sproxy.workspaces w where w.id = c.workspace_id) limit 5000));
-  get diagnostics more = row_count;
-  pruned := pruned + more;
-  delete from x3sproxy.activity_calls where ctid = any (array(
-    select c.ctid from x3sproxy.activity_calls c where c.hour < now() - interval '48 hours' or not exists (
-      select from x3sproxy.agents a where a.id = c.agent_id and a.workspace_id = c.workspace_id) limit 5000));
-  get diagnostics more = row_count;
-  pruned := pruned + more;
-  delete from x3sproxy.activity_versions where last_used_at < now() - interval '35 days';
-  delete from x3sproxy.activity_agents u where not exists (
-    select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
-  delete from x3sproxy.agent_first_uses u where not exists (
-    select from x3sproxy.agents a where a.id = u.agent_id and a.workspace_id = u.workspace_id);
-  delete from x3sproxy.activity_writers where wrote_at < now() - interval '1 day';
-  return pruned;
+  pruned := 0;
+  if not pg_try_advisory_xact_lock(7233003) then return; end if;
+  if of_table = 'activity_writers' then
+    delete from x3sproxy.activity_writers where wrote_at < now() - interval '1 day';
+    return;
+  end if;
+  if second is null and age is null then raise exception 'no such activity' using errcode = '22023'; end if;
+  at_workspace := coalesce(after_workspace, lowest);
+  at_id := coalesce(after_id, lowest);
+  key := 'workspace_id' || coalesce(', ' || second, '');
+  for looked in 1 .. most_places loop
+    execute format(
+        'select workspace_id, %s as id from x3sproxy.%I where (%s) > (%s) order by %s limit 1',
+        coalesce(second, '$2'), of_table, key, case when second is null then '$1' else '$1, $2' end, key)
+      into place using at_workspace, at_id;
+    if place.workspace_id is null then
+      at_workspace := null;
+      at_id := null;
+      return;
+    end if;
+    is_gone := case
+      when second = 'agent_id' then not exists (
+        select from x3sproxy.agents a where a.id = place.id and a.workspace_id = place.workspace_id)
+      else not exists (select from x3sproxy.workspaces w where w.id = place.workspace_id) end;
+    if is_gone or age is not null then
+      execute format(
+          'delete from x3sproxy.%1$I where ctid = any (array(
+            select ctid from x3sproxy.%1$I where workspace_id = $1 %2$s %3$s order by %4$s limit %5$s))',
+          of_table, 'and ' || second || ' = $2', 'and ' || age || ' < $3', concat_ws(', ', key, age), most)
+        using place.workspace_id, place.id, case when is_gone then 'infinity' else now() - kept end;
+      get diagnostics pruned = row_count;
+      if pruned > 0 then return; end if;
+    end if;
+    at_workspace := place.workspace_id;
+    at_id := place.id;
+  end loop;
 end $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.prune_audit()
- RETURNS bigint
+CREATE OR REPLACE FUNCTION x3sproxy.prune_audit(after_workspace uuid DEFAULT NULL::uuid, OUT pruned bigint, OUT at_workspace uuid)
+ RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   most constant bigint := 1000;
+  most_workspaces constant integer := 200;
+  -- Past as many leaves without an event the next part of the log isn't looked for.
+  most_missing constant integer := 100000;
   checkpoints_until constant timestamptz := date_trunc('day', now() - interval '30 days', 'UTC');
   rule x3sproxy.audit_retentions;
   in_force integer;
@@ -1427,66 +1462,85 @@ declare
   new_before bigint;
   thinned bigint;
   due bigint[];
-  pruned bigint;
-  gone bigint := 0;
+  gone bigint;
+  seen integer := 0;
 begin
-  if not pg_try_advisory_xact_lock(7233021) then return 0; end if;
-  for rule in select * from x3sproxy.audit_retentions order by workspace_id for update skip locked
+  pruned := 0;
+  if not pg_try_advisory_xact_lock(7233021) then return; end if;
+  at_workspace := after_workspace;
+  for rule in
+    select * from x3sproxy.audit_retentions
+    where workspace_id > coalesce(after_workspace, '00000000-0000-0000-0000-000000000000')
+    order by workspace_id limit most_workspaces for update skip locked
   loop
-    exit when gone >= most;
+    seen := seen + 1;
     in_force := x3sproxy.audit_days_in_force(rule.days, rule.days_before, rule.changed_at);
-    if in_force is not null then
-      events_until := date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * in_force);
-      -- One after the other by their keys, here and below: no plan may come to read a whole table.
+    events_until := date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * in_force);
+    -- One after the other by their keys, here and below: no plan may come to read a whole table. Most logs begin with what is young.
+    if in_force is not null and (
+      select a.created_at from x3sproxy.audit_events a where a.workspace_id = rule.workspace_id
+      order by a.created_at, a.id limit 1) < events_until
+    then
       with part as (
         select l.leaf_index, e.id, e.created_at
         from (
           select p.leaf_index, p.event_id from x3sproxy.audit_leaves p
           where p.workspace_id = rule.workspace_id and p.leaf_index >= rule.pruned_before
-          order by p.leaf_index limit most - gone) l
-        left join lateral (
+          order by p.leaf_index limit most_missing) l
+        cross join lateral (
           select a.id, a.created_at from x3sproxy.audit_events a
-          where a.id = l.event_id and a.workspace_id = rule.workspace_id limit 1) e on true
+          where a.id = l.event_id and a.workspace_id = rule.workspace_id limit 1) e
+        order by l.leaf_index limit most - pruned
       ), young as (
         select min(p.leaf_index) as first from part p where p.created_at >= events_until
       )
       select max(p.leaf_index) + 1, array_agg(p.id) into new_before, due from part p, young y
-      where p.created_at < events_until and (y.first is null or p.leaf_index < y.first);
+      where y.first is null or p.leaf_index < y.first;
       if new_before is not null then
         delete from x3sproxy.audit_erasures x where x.erasure_event_id = any (due);
         delete from x3sproxy.audit_events e where e.id = any (due);
-        get diagnostics pruned = row_count;
-        gone := gone + pruned;
+        get diagnostics gone = row_count;
+        pruned := pruned + gone;
         update x3sproxy.audit_retentions
           set pruned_before = new_before, pruned_until = events_until, pruned_days = in_force
           where workspace_id = rule.workspace_id;
         insert into x3sproxy.audit_events
           (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result, detail)
         values (rule.workspace_id, 'service', 'x3sproxy', 'retention', 'audit.prune', 'audit', rule.workspace_id, 'audit', 'done',
-          format('{"before":%s,"count":%s,"days":%s,"until":%s}', new_before, pruned, in_force, x3sproxy.json_time(events_until)));
+          format('{"before":%s,"count":%s,"days":%s,"until":%s}', new_before, gone, in_force, x3sproxy.json_time(events_until)));
       end if;
     end if;
-    exit when gone >= most;
+    if pruned >= most then return; end if;
 
-    -- A day's last is known by the one after it, which is of another day.
-    with part as (
-      select p.size, p.created_at, lead(p.created_at) over (order by p.size) as next_at
-      from (
-        select c.size, c.created_at from x3sproxy.audit_checkpoints c
-        where c.workspace_id = rule.workspace_id and c.size > rule.thinned_size
-        order by c.size limit most - gone) p
-    )
-    select max(p.size), array_agg(p.size) filter (
-        where date_trunc('day', p.created_at, 'UTC') = date_trunc('day', p.next_at, 'UTC'))
-      into thinned, due
-      from part p where p.created_at < checkpoints_until and p.next_at is not null;
-    continue when thinned is null;
-    delete from x3sproxy.audit_checkpoints c where c.workspace_id = rule.workspace_id and c.size = any (due);
-    get diagnostics pruned = row_count;
-    update x3sproxy.audit_retentions set thinned_size = thinned where workspace_id = rule.workspace_id;
-    gone := gone + pruned;
+    if exists (
+      select from x3sproxy.audit_checkpoints c
+      where c.workspace_id = rule.workspace_id and c.created_at < checkpoints_until and c.size = (
+        select min(f.size) from x3sproxy.audit_checkpoints f
+        where f.workspace_id = rule.workspace_id and f.size > rule.thinned_size)
+    ) then
+      -- A day's last is known by the one after it, which is of another day.
+      with part as (
+        select p.size, p.created_at, lead(p.created_at) over (order by p.size) as next_at
+        from (
+          select c.size, c.created_at from x3sproxy.audit_checkpoints c
+          where c.workspace_id = rule.workspace_id and c.size > rule.thinned_size
+          order by c.size limit most - pruned) p
+      )
+      select max(p.size), array_agg(p.size) filter (
+          where date_trunc('day', p.created_at, 'UTC') = date_trunc('day', p.next_at, 'UTC'))
+        into thinned, due
+        from part p where p.created_at < checkpoints_until and p.next_at is not null;
+      if thinned is not null then
+        delete from x3sproxy.audit_checkpoints c where c.workspace_id = rule.workspace_id and c.size = any (due);
+        get diagnostics gone = row_count;
+        update x3sproxy.audit_retentions set thinned_size = thinned where workspace_id = rule.workspace_id;
+        pruned := pruned + gone;
+      end if;
+    end if;
+    if pruned >= most then return; end if;
+    at_workspace := rule.workspace_id;
   end loop;
-  return gone;
+  if pruned = 0 and seen < most_workspaces then at_workspace := null; end if;
 end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.record_cuts(from_writer uuid, batch_number bigint, cuts jsonb, process text)
  RETURNS void
@@ -1892,10 +1946,10 @@ grant execute on function x3sproxy.forget_process(text) to x3sproxy_control;
 grant execute on function x3sproxy.latest_checkpoints() to x3sproxy_control;
 grant execute on function x3sproxy.list_master_keys() to x3sproxy_control;
 grant execute on function x3sproxy.list_process_keys() to x3sproxy_control;
-grant execute on function x3sproxy.list_workspaces() to x3sproxy_control;
+grant execute on function x3sproxy.list_workspaces(text,integer,uuid) to x3sproxy_control;
 grant execute on function x3sproxy.look_at_link(bytea) to x3sproxy_control;
-grant execute on function x3sproxy.prune_activity() to x3sproxy_control;
-grant execute on function x3sproxy.prune_audit() to x3sproxy_control;
+grant execute on function x3sproxy.prune_activity(text,uuid,uuid) to x3sproxy_control;
+grant execute on function x3sproxy.prune_audit(uuid) to x3sproxy_control;
 grant execute on function x3sproxy.record_cuts(uuid,bigint,jsonb,text) to x3sproxy_proxy;
 grant execute on function x3sproxy.record_expired_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.redeem_invitation(bytea) to x3sproxy_control;

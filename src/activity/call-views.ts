@@ -1,6 +1,6 @@
 // Reading what agents called, and on whose behalf: for trying scopes on it, and for whoever watches over it.
 import type { Clock } from "../clock.ts";
-import type { Page, Pool, TransactionSql } from "../db/index.ts";
+import { goAlongIndexes, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 
 /** Calls that went up, added up. Texts are empty where they are not known. */
 export interface CallCount {
@@ -50,6 +50,8 @@ export interface CallViews {
 }
 
 const HOUR_MS = 3_600_000;
+/** Of a minute, agent and provider; as many as x3sproxy.add_calls keeps. */
+const MOST_CONTEXTS = 5;
 
 /** `pool`: of the control role. */
 export function createCallViews({ pool, clock }: { pool: Pool; clock: Clock }): CallViews {
@@ -68,6 +70,7 @@ export function createCallViews({ pool, clock }: { pool: Pool; clock: Clock }): 
 
     contexts: (workspaceId, { from, to, agent }, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
+        await goAlongIndexes(sql);
         const rows = await sql<(Omit<ContextUse, "minute"> & { minute: Date })[]>`
           select minute, agent, provider, context, requests::float8, context_hash as hash
           from x3sproxy.activity_contexts
@@ -91,12 +94,13 @@ export async function contextsOf(
   const found = new Map<string, Pick<ContextUse, "context" | "requests">[]>();
   if (rows.length === 0) return found;
   const contexts = await sql<(Omit<ContextUse, "minute" | "hash"> & { minute: Date })[]>`
-    select c.minute, c.agent, c.provider, c.context, c.requests::float8
-    from x3sproxy.activity_contexts c
-    join unnest(${rows.map(({ minute }) => minute.toISOString())}::text[], ${rows.map(({ agent }) => agent)}::text[],
-      ${rows.map(({ provider }) => provider)}::text[]) as wanted (minute, agent, provider)
-      on (c.minute, c.agent, c.provider) = (wanted.minute::timestamptz, wanted.agent, wanted.provider)
-    where c.workspace_id = ${workspaceId}
+    select wanted.minute, wanted.agent, wanted.provider, c.context, c.requests
+    from unnest(${rows.map(({ minute }) => minute.toISOString())}::text[]::timestamptz[],
+      ${rows.map(({ agent }) => agent)}::text[], ${rows.map(({ provider }) => provider)}::text[]) as wanted (minute, agent, provider)
+    cross join lateral (
+      select context, requests::float8, context_hash from x3sproxy.activity_contexts
+      where workspace_id = ${workspaceId} and minute = wanted.minute and agent = wanted.agent and provider = wanted.provider
+      order by requests desc, context_hash limit ${MOST_CONTEXTS}) c
     order by c.requests desc, c.context_hash`;
   for (const row of contexts) {
     const key = contextKey(row);

@@ -24,6 +24,13 @@ interface Counts {
   refusals: number;
 }
 
+interface Sum extends Counts {
+  of: "step" | "provider" | "agent";
+  /** Of a step its number. */
+  name: string;
+  activeStreams: number;
+}
+
 export interface OverviewQuestion {
   readonly workspaceId: string;
   readonly hours: 24 | 168;
@@ -50,23 +57,33 @@ export async function readOverview(
   const minutes = sql`x3sproxy.activity_minutes
     where workspace_id = ${workspaceId} and minute >= ${new Date(fromMs)}
       and (${question.agents as string[] | null}::text[] is null or agent = any (${question.agents as string[] | null}::text[]))`;
-  const counts = sql`sum(requests)::float8 as requests, sum(errors)::float8 as errors, sum(refusals)::float8 as refusals`;
-
-  const steps = await sql<(Counts & { step: number; activeStreams: number })[]>`
-    select floor((extract(epoch from minute) - ${fromMs / 1000}) / ${stepSeconds})::float8 as step, ${counts},
+  // Read once, whatever it is added up by.
+  const sums = await sql<Sum[]>`
+    with each as materialized (
+      select minute, provider, agent, sum(requests) as requests, sum(errors) as errors, sum(refusals) as refusals,
+        sum(open_peak) as open
+      from ${minutes} group by grouping sets ((minute), (provider), (agent))
+    )
+    select 'step' as of, floor((extract(epoch from minute) - ${fromMs / 1000}) / ${stepSeconds})::text as name,
+      sum(requests)::float8 as requests, sum(errors)::float8 as errors, sum(refusals)::float8 as refusals,
       max(open)::float8 as "activeStreams"
-    from (select minute, sum(requests) as requests, sum(errors) as errors, sum(refusals) as refusals, sum(open_peak) as open
-      from ${minutes} group by minute) each
-    group by 1`;
-  const byProvider = await sql<(Counts & { provider: string })[]>`
-    select provider, ${counts} from ${minutes} group by provider order by requests desc, provider limit 200`;
-  const byAgent = await sql<(Counts & { agent: string })[]>`
-    select agent, ${counts} from ${minutes} group by agent order by requests desc, agent limit 200`;
+    from each where minute is not null group by 2
+    union all (
+      select 'provider', provider, requests::float8, errors::float8, refusals::float8, 0
+      from each where provider is not null order by requests desc, provider limit 200)
+    union all (
+      select 'agent', agent, requests::float8, errors::float8, refusals::float8, 0
+      from each where agent is not null order by requests desc, agent limit 200)`;
+  const steps = sums.filter(({ of }) => of === "step");
+  const named = (by: Sum["of"]): (Counts & { name: string })[] =>
+    sums
+      .filter(({ of }) => of === by)
+      .map(({ name, requests, errors, refusals }) => ({ name, requests, errors, refusals }));
   const [latest] = await sql<{ open: number }[]>`
     select sum(open_peak)::float8 as open from ${minutes} and minute > ${new Date(nowMs - NOW_MS)}
     group by minute order by minute desc limit 1`;
 
-  const found = new Map(steps.map((step) => [step.step, step]));
+  const found = new Map(steps.map((step) => [Number(step.name), step]));
   const series = Array.from({ length: (hours * 3600) / stepSeconds }, (_, index) => {
     const step = found.get(index);
     return {
@@ -89,8 +106,8 @@ export async function readOverview(
       activeStreams: latest?.open ?? 0,
     },
     series,
-    byProvider: [...byProvider],
-    byAgent: [...byAgent],
+    byProvider: named("provider").map(({ name, ...counts }) => ({ provider: name, ...counts })),
+    byAgent: named("agent").map(({ name, ...counts }) => ({ agent: name, ...counts })),
     attention: await findAttention(sql, question),
   };
 }

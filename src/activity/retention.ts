@@ -1,10 +1,25 @@
-// Deletes what has had its time: once an hour, by one process at a time, a few rows a statement.
+// Deletes what has had its time: once an hour, by one process at a time, a part of one table a statement, each from where the last one
+// ended. Where that was is kept in memory alone: a process that starts anew finds what is left all the same.
 import { createChore, type Pool } from "../db/index.ts";
 import type { Log } from "../log.ts";
 
 const EVERY_MS = 3_600_000;
-// With fewer rows than this x3sproxy.prune_activity has deleted all that there were to delete.
-const CHUNK_ROWS = 5000;
+// As x3sproxy.prune_activity knows them.
+const TABLES = [
+  "activity_minutes",
+  "activity_contexts",
+  "activity_calls",
+  "activity_versions",
+  "activity_agents",
+  "agent_first_uses",
+  "activity_writers",
+] as const;
+
+interface Part {
+  readonly pruned: number;
+  readonly workspaceId: string | null;
+  readonly id: string | null;
+}
 
 export interface Retention {
   /** Deletes all that has had its time; resolves to how many rows. 0 while another process is at it. */
@@ -16,17 +31,40 @@ export interface Retention {
 
 /** `pool`: of the control role. */
 export function createRetention({ pool, log }: { pool: Pool; log: Log }): Retention {
+  let table = 0;
+  let place: Pick<Part, "workspaceId" | "id"> = { workspaceId: null, id: null };
+  /** Does parts until one had something to delete, or there are no more. */
+  async function doPart(): Promise<number> {
+    for (; table < TABLES.length; table++) {
+      do {
+        const part = await prunePart(pool, TABLES[table] ?? "", place);
+        place = part;
+        if (part.pruned > 0) return part.pruned;
+      } while (place.workspaceId !== null);
+    }
+    table = 0;
+    return 0;
+  }
   const chore = createChore({
     everyMs: EVERY_MS,
-    partSize: CHUNK_ROWS,
+    partSize: 1, // until there is nothing
     failure: "activity not pruned",
     log,
-    async doPart() {
-      const rows = await pool.query(
-        (sql) => sql<{ pruned: number }[]>`select x3sproxy.prune_activity()::float8 as pruned`,
-      );
-      return rows[0]?.pruned ?? 0;
-    },
+    doPart,
   });
   return { prune: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
+}
+
+async function prunePart(
+  pool: Pool,
+  table: string,
+  { workspaceId, id }: Pick<Part, "workspaceId" | "id">,
+): Promise<Part> {
+  const [part] = await pool.query(
+    (sql) => sql<Part[]>`
+      select pruned::float8, at_workspace as "workspaceId", at_id as id
+      from x3sproxy.prune_activity(${table}, ${workspaceId}, ${id})`,
+  );
+  if (part === undefined) throw new Error("pruning gave no answer");
+  return part;
 }

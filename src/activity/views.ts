@@ -1,6 +1,6 @@
 // Reading what was added up: by whoever may see the workspace, never beyond it.
 import type { Clock } from "../clock.ts";
-import type { Page, Pool } from "../db/index.ts";
+import { goAlongIndexes, type Page, type Pool } from "../db/index.ts";
 import { contextKey, contextsOf, type ContextUse } from "./call-views.ts";
 import { readOverview, type Overview } from "./overview.ts";
 import { isIdle, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
@@ -79,8 +79,8 @@ export interface ActivityViews {
     secretId: string,
     agents: readonly string[] | null,
   ): Promise<VersionUse[]>;
-  /** Of each agent that there is, by name. */
-  agentUse(workspaceId: string): Promise<ReadonlyMap<string, AgentUse>>;
+  /** By name, of those with these names that there are. */
+  agentUse(workspaceId: string, names: readonly string[]): Promise<ReadonlyMap<string, AgentUse>>;
   rules(workspaceId: string): Promise<WorkspaceRules>;
 }
 
@@ -96,21 +96,31 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
 
     list: (workspaceId, { from, to, agent, provider, agents }, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
-        const only = agents as string[] | null;
-        const rows = await sql<(Omit<ActivityRow, "minute" | "contexts"> & { minute: Date })[]>`
+        await goAlongIndexes(sql);
+        const named = namesOf(agent, agents);
+        const part = sql`
           select minute, agent, provider, requests::float8, status_2xx::float8 as "status2xx",
             status_3xx::float8 as "status3xx", status_4xx::float8 as "status4xx", status_5xx::float8 as "status5xx",
             refusals::float8, broken::float8, request_bytes::float8 as "requestBytes", response_bytes::float8 as "responseBytes",
             first_byte_ms / nullif(first_byte_count, 0) as "firstByteMsAverage",
             total_ms / nullif(total_count, 0) as "totalMsAverage"
           from x3sproxy.activity_minutes
-          where workspace_id = ${workspaceId} and (${only}::text[] is null or agent = any (${only}::text[]))
+          where workspace_id = ${workspaceId}
+            ${named === null ? sql`` : sql`and agent = of.name`}
             ${from === undefined ? sql`` : sql`and minute >= ${from}`}
             ${to === undefined ? sql`` : sql`and minute < ${to}`}
-            ${agent === undefined ? sql`` : sql`and agent = ${agent}`}
             ${provider === undefined ? sql`` : sql`and provider = ${provider}`}
             ${after === undefined ? sql`` : sql`and (minute, agent, provider) < (${new Date(after[0])}, ${after[1]}, ${after[2]})`}
           order by minute desc, agent desc, provider desc limit ${limit}`;
+        // Of each agent its own page, along an index: with all in one, rare ones would be looked for among all rows.
+        const rows = await sql<(Omit<ActivityRow, "minute" | "contexts"> & { minute: Date })[]>`
+          ${
+            named === null
+              ? part
+              : sql`
+                select each.* from unnest(${named}::text[]) of (name) cross join lateral (${part}) each
+                order by minute desc, agent desc, provider desc limit ${limit}`
+          }`;
         const contexts = await contextsOf(sql, workspaceId, rows);
         return rows.map((row) => ({
           ...row,
@@ -138,31 +148,27 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
         }));
       }),
 
-    agentUse: (workspaceId) =>
+    agentUse: (workspaceId, names) =>
       pool.inWorkspace(workspaceId, async (sql) => {
         const rules = await rulesOf(sql, workspaceId);
         const nowMs = clock.nowMs();
-        // An agent of the same name before it is another one. Materialized: read once, and not once an agent.
+        // An agent of the same name before it is another one.
         const rows = await sql<AgentRow[]>`
-          with day as materialized (
-            select agent, minute, requests, refusals from x3sproxy.activity_minutes
-            where workspace_id = ${workspaceId} and minute >= ${new Date(nowMs - DAY_MS)}
-          )
           select a.name, a.deployed_at as "deployedAt", u.last_used_at as "lastUsedAt",
             coalesce(u.providers, '{}') as providers, coalesce(m.requests, 0)::float8 as requests,
             coalesce(m.refusals, 0)::float8 as refusals
           from x3sproxy.agents a
-          left join (
-            select agent_id, max(last_used_at) as last_used_at,
+          cross join lateral (
+            select max(last_used_at) as last_used_at,
               array_agg(provider order by provider) filter (where provider <> '') as providers
-            from x3sproxy.activity_agents where workspace_id = ${workspaceId} group by agent_id
-          ) u on u.agent_id = a.id
-          left join (
-            select b.id, sum(requests) as requests, sum(refusals) as refusals
-            from day join x3sproxy.agents b on b.name = agent and minute >= date_trunc('minute', b.created_at)
-            where b.workspace_id = ${workspaceId} group by b.id
-          ) m on m.id = a.id
-          where a.workspace_id = ${workspaceId}`;
+            from x3sproxy.activity_agents where workspace_id = ${workspaceId} and agent_id = a.id
+          ) u
+          cross join lateral (
+            select sum(requests) as requests, sum(refusals) as refusals from x3sproxy.activity_minutes
+            where workspace_id = ${workspaceId} and agent = a.name
+              and minute >= greatest(${new Date(nowMs - DAY_MS)}, date_trunc('minute', a.created_at))
+          ) m
+          where a.workspace_id = ${workspaceId} and a.name = any (${[...names]}::text[])`;
         return new Map(rows.map((row) => [row.name, useOf(row, nowMs, rules)]));
       }),
 
@@ -177,6 +183,12 @@ interface AgentRow {
   providers: string[];
   requests: number;
   refusals: number;
+}
+
+/** Whose rows are asked for, each name once; null: everybody's. */
+function namesOf(agent: string | undefined, only: readonly string[] | null): string[] | null {
+  if (agent === undefined) return only === null ? null : [...new Set(only)];
+  return only === null || only.includes(agent) ? [agent] : [];
 }
 
 function useOf(row: AgentRow, nowMs: number, rules: WorkspaceRules): AgentUse {

@@ -24,6 +24,9 @@ export async function withUse<Agent extends { readonly name: string }>(
   workspaceId: string,
   agents: readonly Agent[],
 ): Promise<(Agent & AgentUse)[]> {
-  const use = await activity.agentUse(workspaceId);
+  const use = await activity.agentUse(
+    workspaceId,
+    agents.map(({ name }) => name),
+  );
   return agents.map((agent) => ({ ...agent, ...(use.get(agent.name) ?? NOT_USED) }));
 }

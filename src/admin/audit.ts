@@ -50,7 +50,11 @@ const prunedBefore = z
   .nullable()
   .describe("Null: nothing was pruned.");
 
-const pages = createPaging("events", z.tuple([eventId]), ({ id }: AuditEventView) => [id]);
+const pages = createPaging(
+  "events",
+  z.tuple([z.string().regex(/^\d{1,16}$/), eventId]),
+  ({ place }: AuditEventView) => place,
+);
 
 const verifierKey = z
   .string()
@@ -67,14 +71,16 @@ export function addAuditRoutes(
     method: "GET",
     path: "/audit",
     summary: "List what was changed, by whom and from where, newest first",
-    description: "All filters that are given have to hold.",
+    description:
+      "All filters that are given have to hold. With several of them a page may have fewer events than `limit`, or none, though older " +
+      "ones follow: only `nextCursor` says whether there is more.",
     permission: "audit",
     query: listQuery,
     answer: z.object({ events: z.array(eventView), nextCursor, prunedBefore }),
     async handle({ query, request }) {
       const { workspaceId } = callerOf(request);
-      const { rows, nextCursor } = await pages.read(query, ({ after, limit }) =>
-        audit.list(workspaceId, { ...query, before: after?.[0] }, limit),
+      const { rows, nextCursor } = await pages.read(query, (page) =>
+        audit.list(workspaceId, query, page),
       );
       return { events: rows, nextCursor, prunedBefore: await audit.pruned(workspaceId) };
     },

@@ -1,7 +1,7 @@
 // Lists in pages. A page goes on after the sort key of the last row of the one before, so that rows that come or go meanwhile neither
 // repeat nor hide others. A cursor is opaque to clients and holds nothing but that key: it gives no right to any row.
 import { z } from "zod";
-import type { Page } from "../db/index.ts";
+import type { FoundPage, Page } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
 
@@ -35,12 +35,12 @@ export const nextCursor = z
 
 export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
   /**
-   * The page that a query asks for. `fetch` reads it, in the order of its key. Throws RequestError 422 `cursor_invalid` for a cursor
-   * that is not this list's.
+   * The page that a query asks for. `fetch` reads it, in the order of its key, or as much of it as a search finds in time: such a page
+   * may have fewer rows, or none, and another one after it. Throws RequestError 422 `cursor_invalid` for a cursor that is not this list's.
    */
   read(
     query: { readonly limit: number; readonly cursor?: string | undefined },
-    fetch: (page: Page<Key>) => Promise<readonly Row[]>,
+    fetch: (page: Page<Key>) => Promise<readonly Row[] | FoundPage<Key, Row>>,
   ): Promise<{ rows: Row[]; nextCursor: string | null }>;
 }
 
@@ -67,11 +67,13 @@ export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
     async read({ limit, cursor }, fetch) {
       const after = cursor === undefined ? undefined : decode(cursor);
       // One more than is asked for shows whether another page follows.
-      const rows = await fetch({ after, limit: limit + 1 });
+      const found = await fetch({ after, limit: limit + 1 });
+      const { rows, reached } = "rows" in found ? found : { rows: found, reached: undefined };
       const last = rows.length > limit ? rows[limit - 1] : undefined;
+      const next = last === undefined ? reached : keyOf(last);
       return {
         rows: rows.slice(0, limit),
-        nextCursor: last === undefined ? null : encode(keyOf(last)),
+        nextCursor: next === undefined ? null : encode(next),
       };
     },
   };

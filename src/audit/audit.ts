@@ -1,6 +1,6 @@
 // Reading the audit. Never changes it.
-import type { Pool } from "../db/index.ts";
-import type { KeptEventRow } from "./event-row.ts";
+import type { FoundPage, Page, Pool } from "../db/index.ts";
+import { searchEvents, type AuditFilter, type EventPlace, type EventRow } from "./event-search.ts";
 
 export interface AuditEventView {
   /** Grows with time; as text, since it may outgrow a number. */
@@ -21,6 +21,8 @@ export interface AuditEventView {
   index: number | null;
   /** What a person's erasure took: empty names stand in its place. */
   erased: ("actor" | "target")[];
+  /** In the list. */
+  place: EventPlace;
 }
 
 /** Where the audit's events begin: older ones had their time. */
@@ -33,51 +35,25 @@ export interface PrunedView {
   days: number;
 }
 
-/** All that is given has to hold. */
-export interface AuditFilter {
-  readonly action?: string | undefined;
-  /** An actor's id or name. */
-  readonly actor?: string | undefined;
-  /** A target's id or name. */
-  readonly target?: string | undefined;
-  readonly from?: Date | undefined;
-  /** Exclusive. */
-  readonly to?: Date | undefined;
-  /** Only events older than the one with this id. */
-  readonly before?: string | undefined;
-}
-
 export interface Audit {
-  /** At most `limit` events, newest first. Rejects with StoreUnavailableError when the database is away. */
-  list(workspaceId: string, filter: AuditFilter, limit: number): Promise<AuditEventView[]>;
+  /** Newest first. Rejects with StoreUnavailableError when the database is away. */
+  list(
+    workspaceId: string,
+    filter: AuditFilter,
+    page: Page<EventPlace>,
+  ): Promise<FoundPage<EventPlace, AuditEventView>>;
   /** Null: nothing was pruned. */
   pruned(workspaceId: string): Promise<PrunedView | null>;
-}
-
-interface EventRow extends Omit<KeptEventRow, "workspace_id" | "at"> {
-  created_at: Date;
-  leaf_index: string | null;
 }
 
 /** `pool`: the control role's. */
 export function createAudit({ pool }: { pool: Pool }): Audit {
   return {
-    async list(workspaceId, { action, actor, target, from, to, before }, limit) {
-      const rows = await pool.inWorkspace(
-        workspaceId,
-        (sql) => sql<EventRow[]>`
-          select e.*, l.leaf_index from x3sproxy.audit_events e
-          left join x3sproxy.audit_leaves l on l.event_id = e.id
-          where e.workspace_id = ${workspaceId}
-            ${action === undefined ? sql`` : sql`and action = ${action}`}
-            ${actor === undefined ? sql`` : sql`and (actor_name = ${actor} or actor_id::text = ${actor})`}
-            ${target === undefined ? sql`` : sql`and (target_name = ${target} or target_id = ${target})`}
-            ${from === undefined ? sql`` : sql`and created_at >= ${from}`}
-            ${to === undefined ? sql`` : sql`and created_at < ${to}`}
-            ${before === undefined ? sql`` : sql`and id < ${before}::bigint`}
-          order by id desc limit ${limit}`,
+    async list(workspaceId, filter, page) {
+      const { rows, reached } = await pool.inWorkspace(workspaceId, (sql) =>
+        searchEvents(sql, workspaceId, filter, page),
       );
-      return rows.map(view);
+      return { rows: rows.map(view), reached };
     },
 
     async pruned(workspaceId) {
@@ -111,5 +87,6 @@ function view(row: EventRow): AuditEventView {
     detail: row.detail,
     index: row.leaf_index === null ? null : Number(row.leaf_index),
     erased,
+    place: [row.created_us, row.id],
   };
 }

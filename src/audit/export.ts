@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
-import type { AuditFilter } from "./audit.ts";
+import type { AuditFilter, EventPlace } from "./event-search.ts";
 import { CSV_HEADER, csvOf } from "./export-csv.ts";
 import {
   EXPORT_TYPE,
@@ -49,6 +49,7 @@ export interface ExportSource {
 }
 
 const PAGE = 500;
+const SEARCHED_PAGE = 2000;
 // So much is made at once before others get their turn.
 const SLICE = 125;
 const STRAYS_PAGE = 10_000;
@@ -166,9 +167,12 @@ async function* pages(
   end: number,
 ): AsyncGenerator<{ lines: (EventLine | PrunedLine)[]; next: number }> {
   const { pool, workspaceId, filter } = source;
+  // Of a search most of what is read stays in the database.
+  const page = isFiltered(source) ? { limit: SEARCHED_PAGE, filter } : { limit: PAGE };
   for (let from = start; from < end;) {
-    const o = { from, end, limit: PAGE, filter };
-    const rows = await pool.inWorkspace(workspaceId, (sql) => readLeaves(sql, workspaceId, o));
+    const rows = await pool.inWorkspace(workspaceId, (sql) =>
+      readLeaves(sql, workspaceId, { from, end, ...page }),
+    );
     const last = rows.at(-1);
     if (last === undefined) return;
     from = last.index + 1;
@@ -196,7 +200,7 @@ async function wrongNodes(
 async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | undefined> {
   let count = 0;
   let first: string | null = null;
-  for (let after = "0"; ;) {
+  for (let after: EventPlace = ["0", "0"]; ;) {
     const page = await pool.inWorkspace(workspaceId, (sql) =>
       readStrays(sql, workspaceId, after, STRAYS_PAGE),
     );

@@ -1,7 +1,14 @@
 // The leaves of a log with the events that they stand for, as the database has them, in pages: each a short transaction of its own, so
 // that an export may take as long as it likes. Shows what is there and judges nothing.
 import type { TransactionSql } from "../db/index.ts";
-import type { AuditFilter } from "./audit.ts";
+import {
+  conditionsOf,
+  microseconds,
+  momentOf,
+  spanOf,
+  type AuditFilter,
+  type EventPlace,
+} from "./event-search.ts";
 import type { KeptEventRow } from "./event-row.ts";
 import { toEvent } from "./event-row.ts";
 import type { ErasedPart, EventLine, PrunedLine } from "./export-lines.ts";
@@ -40,7 +47,10 @@ export async function readHead(sql: TransactionSql, workspaceId: string): Promis
   };
 }
 
-/** At most `limit` leaves from `from` on until before `end`, in their order; with a filter that an event doesn't pass it is absent. */
+/**
+ * At most `limit` leaves from `from` on until before `end`, in their order. `filter`: of those only the ones whose event is there and
+ * passes it, and the last one, as absent unless it does.
+ */
 export async function readLeaves(
   sql: TransactionSql,
   workspaceId: string,
@@ -48,10 +58,9 @@ export async function readLeaves(
     readonly from: number;
     readonly end: number;
     readonly limit: number;
-    readonly filter: AuditFilter;
+    readonly filter?: AuditFilter | undefined;
   },
 ): Promise<(EventLine | PrunedLine)[]> {
-  const { action, actor, target, from, to } = o.filter;
   const rows = await sql<LeafRow[]>`
     with page as (
       select * from x3sproxy.audit_leaves
@@ -64,12 +73,11 @@ export async function readLeaves(
       (select erasure_event_id from x3sproxy.audit_erasures
        where workspace_id = ${workspaceId} and leaf_index = p.leaf_index and part = 'target') as erased_target
     from page p
-    left join x3sproxy.audit_events e on e.id = p.event_id and e.workspace_id = ${workspaceId}
-      ${action === undefined ? sql`` : sql`and e.action = ${action}`}
-      ${actor === undefined ? sql`` : sql`and (e.actor_name = ${actor} or e.actor_id::text = ${actor})`}
-      ${target === undefined ? sql`` : sql`and (e.target_name = ${target} or e.target_id = ${target})`}
-      ${from === undefined ? sql`` : sql`and e.created_at >= ${from}`}
-      ${to === undefined ? sql`` : sql`and e.created_at < ${to}`}
+    left join lateral (
+      select * from (
+        select * from x3sproxy.audit_events where id = p.event_id and workspace_id = ${workspaceId} limit 1) one
+      where true ${spanOf(sql, o.filter ?? {})} ${conditionsOf(sql, o.filter ?? {})}) e on true
+    where ${o.filter === undefined} or e.id is not null or p.leaf_index = (select max(leaf_index) from page)
     order by p.leaf_index`;
   return rows.map(lineOf);
 }
@@ -85,7 +93,7 @@ export async function readLeafOf(
     where workspace_id = ${workspaceId} and event_id = ${eventId}::bigint`;
   if (row === undefined) return undefined;
   const from = Number(row.leaf_index);
-  const [line] = await readLeaves(sql, workspaceId, { from, end: from + 1, limit: 1, filter: {} });
+  const [line] = await readLeaves(sql, workspaceId, { from, end: from + 1, limit: 1 });
   return line;
 }
 
@@ -118,24 +126,27 @@ export function isKept({ level }: { readonly level: number }): boolean {
   return level > 0 && level % TILE_LEVELS === 0;
 }
 
-/** Of the next events by their ids: the last id, and those that are neither sealed nor waiting. Undefined: there are no more. */
+/** Of the next events by their time: where the last is, and those that are neither sealed nor waiting. Undefined: there are no more. */
 export async function readStrays(
   sql: TransactionSql,
   workspaceId: string,
-  after: string,
+  after: EventPlace,
   limit: number,
-): Promise<{ last: string; count: number; first: string | null } | undefined> {
-  const [row] = await sql<[{ last: string | null; count: number; first: string | null }]>`
-    select max(e.id)::text as last,
+): Promise<{ last: EventPlace; count: number; first: string | null } | undefined> {
+  const [row] = await sql<
+    [{ us: string | null; id: string | null; count: number; first: string | null }]
+  >`
+    select max(e.us)::text as us, (array_agg(e.id order by e.us desc, e.id desc))[1]::text as id,
       count(*) filter (where l.event_id is null and p.event_id is null)::int as count,
       (min(e.id) filter (where l.event_id is null and p.event_id is null))::text as first
     from (
-      select id from x3sproxy.audit_events
-      where workspace_id = ${workspaceId} and id > ${after}::bigint order by id limit ${limit}) e
-    left join x3sproxy.audit_leaves l on l.event_id = e.id
-    left join x3sproxy.audit_pending p on p.event_id = e.id`;
-  const { last, count, first } = row;
-  return last === null ? undefined : { last, count, first };
+      select id, ${microseconds(sql)} as us from x3sproxy.audit_events
+      where workspace_id = ${workspaceId} and (created_at, id) > (${momentOf(sql, after)}, ${after[1]}::bigint)
+      order by created_at, id limit ${limit}) e
+    left join lateral (select event_id from x3sproxy.audit_leaves where event_id = e.id limit 1) l on true
+    left join lateral (select event_id from x3sproxy.audit_pending where event_id = e.id limit 1) p on true`;
+  const { us, id, count, first } = row;
+  return us === null || id === null ? undefined : { last: [us, id], count, first };
 }
 
 function lineOf(row: LeafRow): EventLine | PrunedLine {

@@ -1,12 +1,7 @@
 // The record of every change made through the control plane. Written in the transaction of the change itself, so that there is
 // neither a change without its event nor an event without its change. Must never hold a secret, a token or a hash of one.
-export {
-  createAudit,
-  type Audit,
-  type AuditEventView,
-  type AuditFilter,
-  type PrunedView,
-} from "./audit.ts";
+export { createAudit, type Audit, type AuditEventView, type PrunedView } from "./audit.ts";
+export type { AuditFilter } from "./event-search.ts";
 export { createErasures, type Erasure, type Erasures } from "./erasure.ts";
 export { record, serviceActor, type Action, type Actor, type ChangeEvent } from "./record.ts";
 export { createAuditRetention, type AuditRetention } from "./retention.ts";

@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
-import type { AuditFilter } from "./audit.ts";
+import type { AuditFilter } from "./event-search.ts";
 import { exportBytes, filtersOf, type ExportFormat } from "./export.ts";
 import { documentOf } from "./export-lines.ts";
 import { countWaiting, readHead, readLeafOf } from "./exported-rows.ts";
@@ -141,8 +141,10 @@ export function createAuditProofs(o: {
       const detail = { format, filters: names.join(",") };
       const eventId = await pool.inWorkspace(workspaceId, async (sql) => {
         await record(sql, actor, { action: "audit.export", target, detail });
+        // Its own: at the time of this transaction.
         const [row] = await sql<[{ id: string }]>`
-          select max(id)::text as id from x3sproxy.audit_events where workspace_id = ${workspaceId}`;
+          select max(id)::text as id from x3sproxy.audit_events
+          where workspace_id = ${workspaceId} and created_at = now()`;
         return row.id;
       });
       await sealed(workspaceId, eventId);

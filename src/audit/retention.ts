@@ -1,5 +1,6 @@
 // Prunes what the audit has kept for as long as its workspace says: once an hour, by one process at a time, a few events a
-// transaction. What may go is decided in the database, by the rule that stands there. Leaves stay.
+// transaction, each from the workspace at which the last one ended. What may go is decided in the database, by the rule that stands
+// there. Leaves stay.
 import { createChore, type Pool } from "../db/index.ts";
 import type { Log } from "../log.ts";
 
@@ -15,6 +16,20 @@ export interface AuditRetention {
 
 /** `pool`: of the control role. */
 export function createAuditRetention({ pool, log }: { pool: Pool; log: Log }): AuditRetention {
+  let place: string | null = null;
+  /** Does parts until one had something to delete, or there are no more. */
+  async function doPart(): Promise<number> {
+    do {
+      const rows = await pool.query(
+        (sql) => sql<{ pruned: number; place: string | null }[]>`
+          select pruned::float8, at_workspace as place from x3sproxy.prune_audit(${place})`,
+      );
+      const { pruned = 0, place: at = null } = rows[0] ?? {};
+      place = at;
+      if (pruned > 0) return pruned;
+    } while (place !== null);
+    return 0;
+  }
   const chore = createChore({
     everyMs: EVERY_MS,
     partSize: 1, // until there is nothing
@@ -23,12 +38,7 @@ export function createAuditRetention({ pool, log }: { pool: Pool; log: Log }): A
     onDone: (count) => {
       if (count > 0) log.info("pruned the audit", { count });
     },
-    async doPart() {
-      const rows = await pool.query(
-        (sql) => sql<{ pruned: number }[]>`select x3sproxy.prune_audit()::float8 as pruned`,
-      );
-      return rows[0]?.pruned ?? 0;
-    },
+    doPart,
   });
   return { prune: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
 }

@@ -70,7 +70,8 @@ export function createSequencer(o: {
     if (!lock.mine) return 0;
     const waiting = await sql<({ event_id: string } & Partial<KeptEventRow>)[]>`
       select p.event_id, e.*, to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-      from x3sproxy.audit_pending p left join x3sproxy.audit_events e on e.id = p.event_id
+      from x3sproxy.audit_pending p
+      left join lateral (select * from x3sproxy.audit_events where id = p.event_id limit 1) e on true
       where p.workspace_id = ${workspaceId} order by p.event_id limit ${BATCH}`;
     if (waiting.length === 0) return 0;
     const tree = await headOf(sql, workspaceId);

@@ -161,10 +161,12 @@ export function createBackups(o: {
 export async function lastBackupAt(sql: Sql): Promise<Date | undefined> {
   const [row] = await sql<{ at: Date }[]>`
     select done.created_at as at from x3sproxy.audit_events done
-    where done.action = 'backup.create' and done.result = 'done' and not exists (
-      select from x3sproxy.audit_events lost
-      where lost.id > done.id and lost.action = 'backup.create' and lost.result = 'broken_off' and lost.target_id = done.target_id)
-    order by done.id desc limit 1`;
+    where done.workspace_id = (select id from x3sproxy.workspaces where home)
+      and done.action = 'backup.create' and done.result = 'done' and not exists (
+        select from x3sproxy.audit_events lost
+        where lost.workspace_id = done.workspace_id and lost.target_id = done.target_id and lost.id > done.id
+          and lost.action = 'backup.create' and lost.result = 'broken_off')
+    order by done.created_at desc, done.id desc limit 1`;
   return row?.at;
 }
 

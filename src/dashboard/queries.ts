@@ -46,11 +46,16 @@ function useRows<T, P extends Page<T> = Page<T>>(
     queryKey: [key, path, o.params ?? {}],
     enabled: o.enabled ?? true,
     initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => {
-      const params = new URLSearchParams(o.params);
-      if (pageParam !== "") params.set("cursor", pageParam);
-      const query = params.size === 0 ? "" : `?${params.toString()}`;
-      return call(answer, "GET", path + query, { signal });
+    queryFn: async ({ pageParam, signal }) => {
+      for (let cursor = pageParam; ;) {
+        const params = new URLSearchParams(o.params);
+        if (cursor !== "") params.set("cursor", cursor);
+        const query = params.size === 0 ? "" : `?${params.toString()}`;
+        const page = await call(answer, "GET", path + query, { signal });
+        // A search that has found nothing yet goes on.
+        if (page.items.length > 0 || page.nextCursor === null) return page;
+        cursor = page.nextCursor;
+      }
     },
     getNextPageParam: ({ nextCursor }) => nextCursor,
     refetchInterval: o.refresh === true ? interval : false,

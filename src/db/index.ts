@@ -6,7 +6,7 @@ export { tlsOf } from "./dial.ts";
 export { LOCK } from "./locks.ts";
 export { prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
-export type { Page } from "./page.ts";
+export { goAlongIndexes, type FoundPage, type Page } from "./page.ts";
 export { createPool, type Pool } from "./pool.ts";
 export { startEmbedded } from "./embedded.ts";
 export { createChanges, type Changes } from "./changes.ts";

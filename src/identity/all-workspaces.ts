@@ -62,8 +62,7 @@ export function createAllWorkspaces({ pool }: { pool: Pool }): AllWorkspaces {
       const rows = await pool.inWorkspace(
         workspaceId,
         (sql) => sql<Row[]>`
-          select * from x3sproxy.list_workspaces() where name collate "C" > ${name}
-          order by name collate "C" limit ${limit}`,
+          select * from x3sproxy.list_workspaces(${name}, ${limit})`,
       );
       return rows.map(view);
     },
@@ -132,7 +131,8 @@ export function createAllWorkspaces({ pool }: { pool: Pool }): AllWorkspaces {
 
 /** One of those that the transaction's workspace sees. */
 async function find(sql: TransactionSql, id: string): Promise<WorkspaceSummary> {
-  const [row] = await sql<Row[]>`select * from x3sproxy.list_workspaces() where id = ${id}`;
+  const [row] = await sql<Row[]>`
+    select * from x3sproxy.list_workspaces(only_id => ${id}::uuid)`;
   if (row === undefined) {
     throw new RequestError(404, "workspace_not_found", "There is no such workspace.");
   }

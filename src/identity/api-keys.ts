@@ -65,7 +65,8 @@ export function createApiKeys({ pool }: { pool: Pool }): ApiKeys {
       const rows = await pool.inWorkspace(
         workspaceId,
         (sql) => sql<KeyRow[]>`
-          select * from x3sproxy.api_keys where (name collate "C", id) > (${name}, ${id}::uuid)
+          select * from x3sproxy.api_keys
+          where workspace_id = ${workspaceId} and (name collate "C", id) > (${name}, ${id}::uuid)
           order by name collate "C", id limit ${limit}`,
       );
       return rows.map(view);

@@ -6,7 +6,7 @@ import { RequestError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer, newId } from "../ids.ts";
 import { digest } from "./bearers.ts";
 import { normalizeEmail } from "./emails.ts";
-import { createdUs, LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
+import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
 import { checkLimit, type Role } from "./roles.ts";
 
 export interface InvitationView {
@@ -51,8 +51,9 @@ export function createInvitations({ pool }: { pool: Pool }): Invitations {
         workspaceId,
         (sql) => sql<(InvitationRow & { created_us: string })[]>`
           select *, ${createdUs(sql)} as created_us from x3sproxy.invitations
-          where expires_at > now() and (${createdUs(sql)}, id) < (${us}::bigint, ${id}::uuid)
-          order by created_us desc, id desc limit ${limit}`,
+          where workspace_id = ${workspaceId} and expires_at > now()
+            and (created_at, id) < (${momentOf(sql, us)}, ${id}::uuid)
+          order by created_at desc, id desc limit ${limit}`,
       );
       return rows.map((row) => ({ ...view(row), place: [row.created_us, row.id] }));
     },

@@ -10,6 +10,11 @@ export const LATEST: LatestFirst = ["9999999999999999", "ffffffff-ffff-ffff-ffff
 /** A row of such a list, with its place in it. */
 export type Placed<View> = View & { readonly place: LatestFirst };
 
+/** A key's time, exactly. */
+export function momentOf(sql: TransactionSql, us: string) {
+  return sql`timestamptz 'epoch' + ${us}::bigint * interval '1 microsecond'`;
+}
+
 /** `created_at` as the key has it. */
 export function createdUs(sql: TransactionSql) {
   return sql`(extract(epoch from created_at) * 1000000)::bigint`;

@@ -3,7 +3,7 @@ import { record } from "../audit/index.ts";
 import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { actorFrom, type Client, type Person } from "./caller.ts";
-import { createdUs, LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
+import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface SessionView {
@@ -45,8 +45,8 @@ export function createOwnSessions({ pool }: { pool: Pool }): OwnSessions {
           select id, created_at, last_seen_at, ends_at, address, user_agent, ${createdUs(sql)} as created_us
           from x3sproxy.sessions
           where user_id = ${userId} and ends_at > now() and last_seen_at > now() - interval '30 minutes'
-            and (${createdUs(sql)}, id) < (${us}::bigint, ${id}::uuid)
-          order by created_us desc, id desc limit ${limit}`,
+            and (created_at, id) < (${momentOf(sql, us)}, ${id}::uuid)
+          order by created_at desc, id desc limit ${limit}`,
       );
       return rows.map((row) => ({
         id: row.id,

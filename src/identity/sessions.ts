@@ -8,6 +8,8 @@ import { digest } from "./bearers.ts";
 import { userTarget, type Client, type Person } from "./caller.ts";
 
 const MAX_A_USER = 100;
+/** Of others that have ended as many go with each that begins. */
+const MAX_ENDED = 100;
 const USER_AGENT_LENGTH = 300;
 
 /** Signs a user in; records it. `method`: how the user proved who it is. Gives the session's value. */
@@ -23,7 +25,12 @@ export async function startSession(
   await sql`
     delete from x3sproxy.sessions where id in (
       select id from x3sproxy.sessions
-      where ends_at < now() or last_seen_at < now() - interval '30 minutes' for update skip locked)`;
+      where workspace_id = ${workspaceId} and ends_at < now()
+      order by ends_at limit ${MAX_ENDED} for update skip locked)`;
+  await sql`
+    delete from x3sproxy.sessions where id in (
+      select id from x3sproxy.sessions
+      where user_id = ${id} and last_seen_at < now() - interval '30 minutes' for update skip locked)`;
   await sql`
     delete from x3sproxy.sessions where id in (
       select id from x3sproxy.sessions where user_id = ${id} order by created_at desc offset ${MAX_A_USER - 1})`;

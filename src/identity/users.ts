@@ -62,8 +62,8 @@ export function createUsers({ pool }: { pool: Pool }): Users {
       const rows = await pool.inWorkspace(
         workspaceId,
         (sql) => sql<UserRow[]>`
-          ${rowsOf(sql)} where lower(u.email) collate "C" > ${email}
-          order by lower(u.email) collate "C" limit ${limit}`,
+          ${rowsOf(sql)} where u.workspace_id = ${workspaceId} and u.email collate "C" > ${email}
+          order by u.email collate "C" limit ${limit}`,
       );
       return rows.map(view);
     },

@@ -96,9 +96,9 @@ test("a destroyed agent's use stays readable; one of its name that comes later b
   await useOf(views, plane, secretId, 1);
   const by = actorIn(plane.workspaceId);
   await plane.agents.destroy(by, "agent");
-  assert.equal((await views.agentUse(plane.workspaceId)).get("agent"), undefined);
+  assert.equal((await views.agentUse(plane.workspaceId, ["agent"])).get("agent"), undefined);
   await plane.deploy("agent");
-  const use = (await views.agentUse(plane.workspaceId)).get("agent");
+  const use = (await views.agentUse(plane.workspaceId, ["agent"])).get("agent");
   assert.deepEqual([use?.lastUsedAt, use?.providersUsed], [null, []]);
   assert.equal((await views.versionUse(plane.workspaceId, secretId, null)).length, 1);
   const page = { after: undefined, limit: 10 };

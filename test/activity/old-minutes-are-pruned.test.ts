@@ -33,6 +33,7 @@ test("what is older than 35 days goes, in every workspace, and what is younger s
   });
   retention.start();
   await eventually(async () => (await owner`select from x3sproxy.activity_minutes`).length === 4);
+  await eventually(async () => (await owner`select from x3sproxy.activity_agents`).length < 2);
   const agents = await owner`select agent_id from x3sproxy.activity_agents`;
   assert.deepEqual(
     [...agents],

@@ -38,7 +38,7 @@ import {
   openLogSigner,
   verifyMasterKeys,
 } from "../../src/vault/index.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 export const FAKE_KEY = "sk-proj-FAKEadmin4f1Zq0/test+key-wxyz";
 export const OTHER_FAKE_KEY = "sk-proj-FAKEadmin9b7Kk2/other+key-abcd";
@@ -68,12 +68,13 @@ export function createTestClock(): Clock & { advance(ms: number): void } {
 }
 
 /**
- * Everything is gone when the test ends. `log` collects the log's lines. `controlUrl`: another database login than the right
+ * Everything is gone when the test ends. `log` collects the log's lines. `database`: in place of a new one. `controlUrl`: another database login than the right
  * one. `origins`: of providers, in place of the built-in ones. `env`: settings of calls to providers. `host`: to listen on.
  */
 export async function openAdmin(
   t: TestContext,
   o: {
+    database?: TestDatabase;
     controlUrl?: string;
     trustedProxies?: readonly Cidr[];
     dashboardUrl?: string;
@@ -84,7 +85,7 @@ export async function openAdmin(
   } = {},
 ) {
   const clock = createTestClock();
-  const database = await createTestDatabase();
+  const database = o.database ?? (await createTestDatabase());
   const owner = postgres(database.ownerUrl, { max: 2, onnotice: () => undefined });
   const pool = createPool(o.controlUrl ?? database.controlUrl);
   const masterKey = await loadMasterKeys(

@@ -54,19 +54,20 @@ it("each change is there, newest first, with who, from where, to what, and no se
 
 it("the filters narrow it, together", async (t) => {
   const { events, owner } = await openWithEvents(t);
-  // A minute apart, the later ids earlier.
+  // A minute apart, the later ids earlier: what counts is the time.
   await owner`update x3sproxy.audit_events set created_at = now() - id * interval '1 minute'`;
-  const [destroyed, deployed, saved, begun] = await events();
+  const [begun, saved, deployed, destroyed] = await events();
   assert.ok(destroyed && deployed && saved && begun);
+  assert.ok(Number(begun.id) < Number(saved.id));
   const ids = async (query: string) => (await events(query)).map(({ id }) => id);
   assert.deepEqual(await ids("?action=agent.deploy"), [deployed.id]);
   assert.deepEqual(await ids("?actor=operator"), [destroyed.id]);
-  assert.deepEqual(await ids("?target=coder"), [destroyed.id, deployed.id]);
+  assert.deepEqual(await ids("?target=coder"), [deployed.id, destroyed.id]);
   assert.deepEqual(await ids(`?target=${saved.target.id}`), [saved.id]);
   assert.deepEqual(await ids("?target=coder&actor=operator"), [destroyed.id]);
   assert.deepEqual(await ids("?target=coder&action=secret.set"), []);
   const at = encodeURIComponent(deployed.at);
-  assert.deepEqual(await ids(`?from=${at}`), [deployed.id, saved.id, begun.id]);
+  assert.deepEqual(await ids(`?from=${at}`), [begun.id, saved.id, deployed.id]);
   assert.ok(!(await ids(`?to=${at}`)).includes(deployed.id), "`to` is exclusive");
   assert.deepEqual(await ids("?actor=%27%20or%201%3D1%20--"), []);
 });

@@ -1,4 +1,4 @@
-// A key is sealed for its header and scheme since migration 0024. What was sealed before goes on to open, for the header and scheme that
+// A key is sealed for its header and scheme since migration 0020. What was sealed before goes on to open, for the header and scheme that
 // its provider had at the migration; what a process of the version before saves while it still runs does, too.
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -10,7 +10,7 @@ import { sealCheckValue } from "../../src/vault/sealing.ts";
 import { createEmptyDatabase } from "../backup/fixture.ts";
 import { sealAsBefore } from "./earlier-formats.ts";
 
-const MIGRATION = "0024_credential_places.sql";
+const MIGRATION = "0020_credential_places.sql";
 const WORKSPACE = randomUUID();
 const CUSTOM = { header: "x-acme-key", scheme: "Secret" };
 
