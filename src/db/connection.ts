@@ -10,11 +10,14 @@ import { createServers, type Servers } from "./servers.ts";
 import { textArray } from "./text-array.ts";
 import { endWithConnection } from "./transactions.ts";
 
-export type Sql = postgres.Sql;
+/** A connection of the owner's, for as long as it is given. */
+export type OwnerSql = postgres.Sql;
+/** What can be asked with and without a transaction. It begins none: see transactions.ts. */
+export type Sql = postgres.ISql;
 export type TransactionSql = postgres.TransactionSql;
 
 export interface Client {
-  readonly sql: Sql;
+  readonly sql: OwnerSql;
   /** Rejects whatever is under way, closes every socket, and leaves no handle. */
   destroy(): void;
 }
@@ -91,7 +94,8 @@ export function openClient(url: string, o: ClientOptions): Client {
     sql,
     destroy() {
       ending.abort();
-      void sql.end({ timeout: 0 });
+      // Nobody is told of what was given up but those who wait for it, and they are.
+      sql.end({ timeout: 0 }).catch(() => undefined);
       for (const open of sockets) open.destroy();
     },
   };
@@ -123,7 +127,10 @@ function stillborn(error: Error): Duplex {
  * Runs `work` on one connection of its own, for the owner's tasks at start-up, and closes it. Throws ConfigError when the
  * server can't be reached or doesn't let the owner in.
  */
-export async function withOwner<T>(ownerUrl: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+export async function withOwner<T>(
+  ownerUrl: string,
+  work: (sql: OwnerSql) => Promise<T>,
+): Promise<T> {
   const client = openClient(ownerUrl, { max: 1, statementTimeoutMs: 0 });
   try {
     await withDeadline(OWNER_CONNECT_MS, async () => client.sql`select 1`).catch(refuseStart);

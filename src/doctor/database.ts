@@ -8,6 +8,7 @@ import {
   tlsOf,
   withDeadline,
   withOwner,
+  type OwnerSql,
   type Sql,
 } from "../db/index.ts";
 import { codeOf, saidBy, type Findings } from "./finding.ts";
@@ -73,7 +74,7 @@ export async function checkDatabase(
 }
 
 async function ask(
-  sql: Sql,
+  sql: OwnerSql,
   config: Config,
   findings: Findings,
   { nowMs }: Patience,
@@ -199,7 +200,7 @@ async function checkServer(
   } else findings.ok("Database", "database-superuser", "The owner is no superuser of the server.");
 }
 
-async function checkNotifications(sql: Sql, findings: Findings): Promise<void> {
+async function checkNotifications(sql: OwnerSql, findings: Findings): Promise<void> {
   const heard = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => heard.resolve(false), NOTIFY_MS);
   try {
