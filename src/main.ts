@@ -118,7 +118,10 @@ export function startWorkers(
       ...{ count: config.workers, ...talk, clock: systemClock, log, metrics },
     });
     const { contentType } = metrics;
-    const health = createHealth({ metrics: { contentType, text: () => supervisor.metricsText() } });
+    const health = createHealth({
+      metrics: { contentType, text: () => supervisor.metricsText() },
+      log,
+    });
     closers.push(() => health.close());
     const metricsAddress = await health.listen(config.metricsAddress);
     const { masterKeys, ownerUrl } = await prepare(config, log, closers);
@@ -197,7 +200,7 @@ async function build(
     metrics.beforeScrape(() => metrics.certificateExpiry.set(certificate.validUntilMs() / 1000));
   }
   // With workers it is the first process that tells how all are.
-  const health = worker === undefined ? createHealth({ metrics }) : undefined;
+  const health = worker === undefined ? createHealth({ metrics, log }) : undefined;
   closers.push(() => health?.close());
   const metricsAddress = await health?.listen(config.metricsAddress);
   const { masterKeys, ownerUrl } =

@@ -2,7 +2,7 @@
 // that a change has overtaken. While the database fails, answers at once and lets one query a second find out.
 import type { Clock } from "../clock.ts";
 import type { TokenHash } from "../ids.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { openedOf, wipeGrant, type Grant } from "./grant.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
@@ -79,7 +79,11 @@ export function createLookUps(o: {
     const found = load(tokenHash);
     if (!(found instanceof Promise)) return;
     refreshes += 1;
-    void found.finally(() => (refreshes -= 1));
+    logEnd(
+      found.finally(() => (refreshes -= 1)),
+      log,
+      "a token's grant can't be refreshed",
+    );
   }
 
   function load(tokenHash: TokenHash): LookUp | Promise<LookUp> {

@@ -113,7 +113,10 @@ async function openHealth(t: TestContext) {
     },
   } as unknown as Pool;
   const clock = { nowMs: () => 0, monotonicMs: () => clock.ms, ms: 1000 };
-  const health = createHealth({ metrics: createMetrics() });
+  const health = createHealth({
+    metrics: createMetrics(),
+    log: createLog({ level: "silent" }),
+  });
   const { port } = await health.listen({ host: "127.0.0.1", port: 0 });
   t.after(() => health.close());
   const url = `http://127.0.0.1:${port}/readyz`;
