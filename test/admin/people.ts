@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import ipaddr from "ipaddr.js";
 import { Secret, TOTP } from "otpauth";
+import type { Pool } from "../../src/db/index.ts";
 import type { Role } from "../../src/identity/index.ts";
 import { openAdmin, sendTo, stringAt, type Answer } from "./fixture.ts";
 
@@ -95,7 +96,10 @@ export function createPhone(): Phone {
 }
 
 /** An admin side with its first user, signed in. All addresses that browsers say are believed. */
-export async function openPeople(t: TestContext, o: { dashboardUrl?: string } = {}) {
+export async function openPeople(
+  t: TestContext,
+  o: { dashboardUrl?: string; openPool?: (controlUrl: string) => Pool } = {},
+) {
   const admin = await openAdmin(t, { ...o, trustedProxies: [LOOPBACK] });
   const secure = (o.dashboardUrl ?? "https:").startsWith("https:");
   const cookieName = secure ? "__Host-x3sproxy" : "x3sproxy";
