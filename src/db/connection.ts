@@ -5,7 +5,8 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import postgres from "postgres";
 import { ConfigError, StoreUnavailableError } from "../errors.ts";
-import { dial, tlsOf } from "./dial.ts";
+import { DEFAULT_PORT, readDatabaseUrl } from "./database-url.ts";
+import { dial } from "./dial.ts";
 import { createServers, type Servers } from "./servers.ts";
 import { textArray } from "./text-array.ts";
 import { endWithConnection } from "./transactions.ts";
@@ -34,7 +35,6 @@ export interface ClientOptions {
   readonly onClose?: () => void;
 }
 
-const STARTUP_TIMEOUT_S = 3;
 const IDLE_S = 60;
 const LIFETIME_S = 1800;
 const MAX_BACKOFF_S = 0.5;
@@ -42,7 +42,8 @@ const OWNER_CONNECT_MS = 10_000;
 
 /** Opens nothing yet: connections are made when they are first needed. */
 export function openClient(url: string, o: ClientOptions): Client {
-  const { plainUrl, tls } = tlsOf(withoutAttributes(url));
+  const target = readDatabaseUrl(url);
+  const known = target.servers.map((server) => ({ server, tls: target.tlsTo(server) }));
   const servers = o.servers ?? createServers();
   const ending = new AbortController();
   const sockets = new Set<Socket>();
@@ -50,7 +51,10 @@ export function openClient(url: string, o: ClientOptions): Client {
   async function socket({ host, port }: { host: string[]; port: number[] }): Promise<Duplex> {
     const at = await servers.next(host.length, ending.signal);
     try {
-      const made = await dial({ host: host[at] ?? "", port: port[at] ?? 5432, tls }, ending.signal);
+      const chosen = { host: host[at] ?? "", port: port[at] ?? DEFAULT_PORT };
+      const { server, tls } = known[at] ?? { server: chosen, tls: target.tlsTo(chosen) };
+      const { signal } = ending;
+      const made = await dial(server, { tls, signal, withinMs: target.connectTimeoutMs });
       sockets.add(made);
       const ended = servers.connected(at);
       made.once("close", () => {
@@ -64,12 +68,21 @@ export function openClient(url: string, o: ClientOptions): Client {
     }
   }
 
+  const { user, password, database } = target;
   const options = {
+    ...(known.length > 0 && {
+      // Which of them is a number of ours: the package reads no IPv6 address and no folder here.
+      host: known.map((_, at) => `server-${at}`).join(","),
+    }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(database !== undefined && { database }),
     max: o.max,
     prepare: true,
     fetch_types: false,
     types: { textArray } as Record<string, postgres.PostgresType>,
-    connect_timeout: STARTUP_TIMEOUT_S,
+    connect_timeout: target.connectTimeoutMs / 1000,
+    keep_alive: target.keepAliveS,
     ssl: false,
     // A standby is a little behind, so that what was ended might still be allowed there. (The package's "read-write" takes one.)
     target_session_attrs: "primary" as const,
@@ -77,7 +90,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     max_lifetime: o.recycle === false ? 0 : LIFETIME_S,
     backoff: (retries: number) => Math.min(0.02 * 2 ** retries, MAX_BACKOFF_S),
     connection: {
-      application_name: "x3sproxy",
+      ...target.startup,
       ...(o.statementTimeoutMs > 0 && {
         statement_timeout: o.statementTimeoutMs,
         idle_in_transaction_session_timeout: 2 * o.statementTimeoutMs,
@@ -88,7 +101,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     onclose: o.onClose ?? (() => undefined),
     socket,
   };
-  const sql = postgres(plainUrl, options);
+  const sql = postgres(options);
   endWithConnection(sql);
   return {
     sql,
@@ -99,18 +112,6 @@ export function openClient(url: string, o: ClientOptions): Client {
       for (const open of sockets) open.destroy();
     },
   };
-}
-
-/** Takes out which kind of server is wanted: there is one answer to that. Throws ConfigError for another. */
-function withoutAttributes(url: string): string {
-  const wanted = /[?&]target_session_attrs=([^&]*)/.exec(url)?.[1];
-  if (wanted === undefined) return url;
-  if (wanted !== "read-write" && wanted !== "primary") {
-    throw new ConfigError(
-      "DATABASE_URL: target_session_attrs: the service works on a primary alone. Leave it out, or give read-write",
-    );
-  }
-  return url.replace(/([?&])target_session_attrs=[^&]*&?/, "$1").replace(/[?&]$/, "");
 }
 
 /**
@@ -149,7 +150,9 @@ function refuseStart(error: unknown): never {
       ? `DATABASE_URL: the server doesn't accept this user and password (${code})`
       : code === "3D000"
         ? "DATABASE_URL: the server has no such database"
-        : `DATABASE_URL: the server can't be reached or used (${code})`,
+        : code === "ERR_TLS_REFUSED"
+          ? "DATABASE_URL: the server offers no TLS. If nobody else is on the way to it, say sslmode=disable"
+          : `DATABASE_URL: the server can't be reached or used (${code})`,
   );
 }
 

@@ -8,7 +8,7 @@ export {
   type TransactionSql,
 } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
-export { tlsOf } from "./dial.ts";
+export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
 export { LOCK } from "./locks.ts";
 export { prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";

@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { ConfigError } from "../errors.ts";
 import { codeOf, withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
+import { withUser } from "./database-url.ts";
 import { LOCK } from "./locks.ts";
 import { scramVerifier } from "./scram.ts";
 import { transact } from "./transactions.ts";
@@ -77,13 +78,5 @@ export async function mayNotMakeRoles(sql: Sql): Promise<ConfigError> {
   return new ConfigError(
     `DATABASE_URL: the user ${owner} may not make the database roles of the service. ` +
       `Let an administrator of the server run: ${statements.join(" ")}`,
-  );
-}
-
-function withUser(url: string, user: string, password: string): string {
-  const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
-  return url.replace(
-    /^(postgres(?:ql)?:\/\/)(?:[^/?#]*@)?/,
-    (_, scheme: string) => `${scheme}${credentials}@`,
   );
 }
