@@ -24,6 +24,7 @@ const FLOORS = [
     "listen",
     "certificate",
     "addresses",
+    "no-proxy",
   ],
   ["db"],
   ["providers", "audit"],
