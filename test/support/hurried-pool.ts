@@ -4,12 +4,12 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { createPool, type Pool } from "../../src/db/index.ts";
 
 /** So many round trips are over when a call is given up: of a transaction its beginning and one statement at the most. */
-const DELAY_MS = 150;
-const DEADLINE_MS = 400;
+const DELAY_MS = 300;
+const DEADLINE_MS = 800;
 const CONNECTIONS = 40;
 
 export interface HurriedPool extends Pool {
-  /** From now on each answer of the server comes 150 ms late, and calls are given up after 400. */
+  /** From now on each answer of the server comes 300 ms late, and calls are given up after 800. */
   hurry(): Promise<void>;
   /** Waits until nothing of what was given up is under way, and goes on as any other pool. */
   relax(): Promise<void>;
