@@ -2,6 +2,7 @@ import eslint from "@eslint/js";
 import reactHooks from "eslint-plugin-react-hooks";
 import { dirname, relative, resolve, sep } from "node:path";
 import tseslint from "typescript-eslint";
+import { houseRules } from "./eslint.house.js";
 
 // The floors of the house, lowest first. A file imports only from lower floors,
 // and from another room only its index.ts. proxy/ and admin/ never import each other. The dashboard stands apart: it
@@ -25,6 +26,7 @@ const FLOORS = [
     "addresses",
     "path-readings",
     "connection-bounds",
+    "no-proxy",
   ],
   ["db"],
   ["providers", "audit"],
@@ -103,9 +105,12 @@ export default tseslint.config(
   },
   {
     files: ["src/**/*.{ts,tsx}"],
-    plugins: { house: { rules: { floors } } },
+    plugins: { house: { rules: { floors, ...houseRules } } },
     rules: {
       "house/floors": "error",
+      "house/one-transaction": "error",
+      "house/no-hash-in-transaction": "error",
+      "house/heard-at-once": "error",
       "no-console": "error",
       "no-restricted-syntax": [
         "error",
@@ -125,6 +130,13 @@ export default tseslint.config(
     },
   },
   { files: ["src/config.ts", "src/clock.ts"], rules: { "no-restricted-syntax": "off" } },
+  { files: ["src/db/transactions.ts"], rules: { "house/one-transaction": "off" } },
+  {
+    // An unheard promise ends the service. What a browser does with one is its own affair.
+    files: ["src/**/*.ts"],
+    ignores: ["src/dashboard/**"],
+    rules: { "@typescript-eslint/no-floating-promises": ["error", { ignoreVoid: false }] },
+  },
   {
     files: ["test/**/*.ts", "demo/**/*.ts"],
     rules: {

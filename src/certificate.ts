@@ -6,7 +6,7 @@ import { createSecureContext, type Server, type TlsOptions } from "node:tls";
 import type { Clock } from "./clock.ts";
 import type { TlsFiles } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import type { Log } from "./log.ts";
+import { logEnd, type Log } from "./log.ts";
 
 const LOOK_EVERY_MS = 60_000;
 // A handshake takes two round trips; who needs longer than this has no business here.
@@ -62,7 +62,9 @@ export async function openCertificate(
   say(validityProblem(current.cert, clock.nowMs()));
 
   const look = async (): Promise<void> => lookAt(await read(files));
-  const timer = setInterval(() => void look(), LOOK_EVERY_MS).unref();
+  const timer = setInterval(() => {
+    logEnd(look(), log, "the certificate can't be looked at");
+  }, LOOK_EVERY_MS).unref();
   return {
     get options() {
       return optionsOf(current);

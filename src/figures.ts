@@ -2,7 +2,7 @@
 // never waits for the database; a figure that could not be renewed shows its age.
 import type { Clock } from "./clock.ts";
 import type { Pool } from "./db/index.ts";
-import { errorFields, type Log } from "./log.ts";
+import { errorFields, logEnd, type Log } from "./log.ts";
 import { SECRET_AGES } from "./metric-labels.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -78,8 +78,9 @@ export function createFigures(o: {
   return {
     renew,
     start() {
-      void renew();
-      timer = setInterval(() => void renew(), EVERY_MS).unref();
+      const renewNow = (): void => logEnd(renew(), log, "figures not renewed");
+      renewNow();
+      timer = setInterval(renewNow, EVERY_MS).unref();
     },
     close() {
       isClosed = true;

@@ -1,12 +1,12 @@
 // Metrics and health, on a listener of their own: nothing here needs a credential, so nothing here may tell a secret.
 // With workers it belongs to the first process, which asks them.
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Clock } from "./clock.ts";
 import { boundConnections } from "./connection-bounds.ts";
 import type { ListenAddress } from "./config.ts";
 import type { Pool } from "./db/index.ts";
 import { listen } from "./listen.ts";
-import type { Log } from "./log.ts";
+import { errorFields, type Log } from "./log.ts";
 import type { ConnectionMetrics } from "./metric-labels.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -61,7 +61,7 @@ export function createHealth({
     requestTimeout: REQUEST_WITHIN_MS,
     connectionsCheckingInterval: LOOK_EVERY_MS,
   };
-  const server = createServer(timeouts, (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const send = (status: number, text: string, type = "text/plain; charset=utf-8"): void => {
       response.writeHead(status, { "content-type": type, "cache-control": "no-store" }).end(text);
     };
@@ -75,21 +75,25 @@ export function createHealth({
       case "/healthz":
         sendState(200, { status: "ok" });
         break;
-      case "/readyz":
-        void problem().then((reason) => {
-          if (reason === undefined) sendState(200, { status: "ready" });
-          else sendState(503, { status: "not ready", reason });
-        });
+      case "/readyz": {
+        const reason = await problem();
+        if (reason === undefined) sendState(200, { status: "ready" });
+        else sendState(503, { status: "not ready", reason });
         break;
+      }
       case "/metrics":
-        void metrics.text().then(
-          (text) => send(200, text, metrics.contentType),
-          () => send(500, "the metrics can't be collected\n"),
-        );
+        send(200, await metrics.text(), metrics.contentType);
         break;
       default:
         send(404, "there are /metrics, /healthz and /readyz\n");
     }
+  };
+  const server = createServer(timeouts, (request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      log.error("a question for health or metrics can't be answered", errorFields(error));
+      if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
+      response.end("this can't be collected\n");
+    });
   });
   server.setTimeout(SILENT_MS);
   boundConnections(server, { listener: "metrics", trustedProxies: [], metrics, log });
@@ -112,21 +116,24 @@ export function createHealth({
 export function createDatabaseCheck(pool: Pool, clock: Clock): () => Promise<boolean> {
   let current: Promise<boolean> | undefined;
   let endedMs: number | undefined;
+  const answers = async (): Promise<boolean> => {
+    try {
+      await pool.query((sql) => sql`select 1`);
+      return true;
+    } catch {
+      return false; // which the pool's metrics and whoever is refused tell of
+    } finally {
+      endedMs = clock.monotonicMs();
+    }
+  };
   return () => {
     if (endedMs !== undefined && clock.monotonicMs() - endedMs > FRESH_MS) current = undefined;
     if (current !== undefined) return current;
     endedMs = undefined;
-    const answers = pool
-      .query((sql) => sql`select 1`)
-      .then(
-        () => true,
-        () => false,
-      );
-    void answers.then(() => (endedMs = clock.monotonicMs()));
     const late = new Promise<boolean>((resolve) => {
       setTimeout(() => resolve(false), CHECK_WITHIN_MS).unref();
     });
-    current = Promise.race([answers, late]);
+    current = Promise.race([answers(), late]);
     return current;
   };
 }

@@ -142,7 +142,9 @@ class LogOutput implements LogDestination {
     if (this.#isBusy) return;
     if (!this.#isNonBlocking) {
       const [first] = this.#waiting;
-      if (first !== undefined) void this.#writeInBackground(first);
+      if (first !== undefined) {
+        this.#writeInBackground(first).catch((error: unknown) => this.#failed(error));
+      }
     } else {
       try {
         for (let written = 0; written < TURN_BYTES;) {

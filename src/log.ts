@@ -129,3 +129,10 @@ export function errorFields(error: unknown): { errorName: string; errorCode?: st
     ? { errorName: error.name, errorCode: code }
     : { errorName: error.name };
 }
+
+/**
+ * Where a promise goes that nobody waits for: when it rejects, that is a line of the log. Without this it would end the process.
+ */
+export function logEnd(work: Promise<unknown>, log: Log, failure: string): void {
+  work.catch((error: unknown) => log.error(failure, errorFields(error)));
+}

@@ -38,6 +38,7 @@ function accessTo(
     processId: newProcessId(),
     pool: {
       query: (ask) => ask(answer as unknown as Sql),
+      transaction: () => Promise.reject(new Error("there is no database")),
       inWorkspace: () => Promise.reject(new Error("there is no database")),
       close: () => Promise.resolve(),
     },

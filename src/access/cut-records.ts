@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Pool } from "../db/index.ts";
 import type { RefusalReason } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Grant } from "./grant.ts";
 
@@ -80,6 +80,8 @@ export function createCutRecords(o: {
     return (writing ??= writeAll().finally(() => (writing = undefined)));
   }
 
+  const writeSoon = (): void => logEnd(write(), log, "cuts can't be recorded");
+
   async function writeAll(): Promise<void> {
     for (;;) {
       if (batch.length === 0) {
@@ -101,7 +103,7 @@ export function createCutRecords(o: {
         batch = kept(batch);
         waiting = kept(waiting);
         const left = batch.length + waiting.length;
-        if (left > 0 && !closed) timer ??= setTimeout(() => void write(), TRY_AGAIN_MS).unref();
+        if (left > 0 && !closed) timer ??= setTimeout(writeSoon, TRY_AGAIN_MS).unref();
         return;
       }
     }
@@ -127,7 +129,7 @@ export function createCutRecords(o: {
           lose(cuts.size - added.length);
           cuts.clear();
           for (const cut of added) waiting.push({ cut, sinceMs });
-          if (timer === undefined) void write();
+          if (timer === undefined) writeSoon();
         },
       };
     },

@@ -1,7 +1,7 @@
 // What this process tells Redis of the calls that are under limits, and asks it. Questions go at once, one for each call; news of calls
 // goes in batches of an agent's, and is kept until Redis has it where others would wait for it.
 import { setTimeout as delay } from "node:timers/promises";
-import type { Log } from "../log.ts";
+import { logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { refusal, type LimitRefusal } from "./limits-meter.ts";
 import { createSharedCounts } from "./limits-redis.ts";
@@ -86,10 +86,11 @@ export function createSharedLimits(o: {
       news.delete(agentId);
       kept -= one.leases.length;
       sending++;
-      void settle(one).finally(() => {
+      const sent = settle(one).finally(() => {
         sending--;
         send();
       });
+      logEnd(sent, o.log, "what agents used could not be shared");
     }
   }
 

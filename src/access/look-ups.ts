@@ -5,7 +5,7 @@
 import { clientNetwork } from "../addresses.ts";
 import type { Clock } from "../clock.ts";
 import type { TokenHash } from "../ids.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { createFairQueue, type Waiting } from "./fair-queue.ts";
 import { wipeGrant, type Grant } from "./grant.ts";
@@ -190,7 +190,7 @@ export function createLookUps(o: {
     if (!(found instanceof Promise)) return;
     const done = (): void => void (refreshes -= 1);
     refreshes += 1;
-    found.then(done, done);
+    logEnd(found.then(done, done), log, "a token's grant can't be refreshed");
   }
 
   function load(tokenHash: TokenHash): LookUp | Promise<LookUp> {

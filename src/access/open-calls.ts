@@ -4,7 +4,7 @@
 import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { TokenHash } from "../ids.ts";
-import type { Log } from "../log.ts";
+import { logEnd, type Log } from "../log.ts";
 import type { CutRecords, Sweep } from "./cut-records.ts";
 import type { Grant } from "./grant.ts";
 import { LookUpFailure, type LookUps } from "./look-ups.ts";
@@ -260,11 +260,12 @@ export function createOpenCalls(o: {
       if (standing.checking || !isOpen || !isDue(standing, clock.monotonicMs())) continue;
       checks += 1;
       standing.checking = true;
-      void check(standing).finally(() => {
+      const checked = check(standing).finally(() => {
         checks -= 1;
         standing.checking = false;
         checkNext();
       });
+      logEnd(checked, log, "an open call can't be confirmed");
     }
   }
 

@@ -62,7 +62,8 @@ export function createTrade(o: { pool: Pool; clock: Clock; log: Log }): Trades {
       const [from, to] = [registrationToken, token].map((it) =>
         Buffer.from(hashBearer(it), "hex"),
       ) as [Buffer, Buffer];
-      const rows = await pool.query(
+      // A transaction, so that a registration that is told to be as it was isn't used up later.
+      const rows = await pool.transaction(
         (sql) => sql<{ row: unknown }[]>`
           select x3sproxy.trade_registration(${from}, ${to}, ${address ?? null}) as row`,
       );

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Pool } from "../db/index.ts";
 import { StoreUnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { CallLedger, type CallRows, type EndedCall, type UseKind } from "./calls.ts";
 import { Ledger, type EndedExchange, type OpenCalls, type SumsRow } from "./ledger.ts";
@@ -140,7 +140,7 @@ export function createRecorder(o: {
     timer = setTimeout(
       () => {
         gather();
-        void write();
+        logEnd(write(), log, "activity not written");
         schedule();
       },
       TICK_MS - (clock.nowMs() % TICK_MS),

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CheckpointSettings } from "../config.ts";
 import type { Pool } from "../db/index.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { fileDestination, urlDestination } from "./checkpoint-destinations.ts";
 import { syslogDestination } from "./checkpoint-syslog.ts";
@@ -71,8 +71,9 @@ export function createCheckpointSending(o: {
   return {
     start() {
       if (lanes.length === 0) return;
-      timer = setInterval(() => void look(), o.intervalMs).unref();
-      void look();
+      const lookAgain = (): void => logEnd(look(), log, "the audit's checkpoints can't be read");
+      timer = setInterval(lookAgain, o.intervalMs).unref();
+      lookAgain();
     },
     async close() {
       clearInterval(timer);

@@ -46,10 +46,14 @@ async function sendDatagrams({ host, port }: SyslogAddress, messages: Buffer[]):
   try {
     for (const message of messages) {
       await new Promise<void>((resolve, reject) => {
-        socket.send(message, port, address, (error) => {
+        const end = (error: Error | null): void => {
+          socket.off("error", end);
           if (error === null) resolve();
           else reject(error);
-        });
+        };
+        // Of a socket that gets no port the callback is never called.
+        socket.once("error", end);
+        socket.send(message, port, address, end);
       });
     }
   } finally {
@@ -68,19 +72,23 @@ async function sendStream(
     protocol === "tls"
       ? connectTls({ host, port, ...servername, rejectUnauthorized: true, minVersion: "TLSv1.2" })
       : connect({ host, port });
-  const failed = once(socket, "error", { signal }).then(([error]: unknown[]) => {
-    throw error;
-  });
-  failed.catch(() => undefined);
+  // Each wait hears of an error by itself; this is for one that comes between two.
+  socket.on("error", () => undefined);
   try {
-    await Promise.race([once(socket, protocol === "tls" ? "secureConnect" : "connect"), failed]);
-    const frames = messages.flatMap((message) => [Buffer.from(`${message.length} `), message]);
-    const closed = once(socket, "close", { signal: AbortSignal.timeout(CLOSES_WITHIN_MS) });
-    const flushed = new Promise<void>((resolve) => socket.end(Buffer.concat(frames), resolve));
+    await once(socket, protocol === "tls" ? "secureConnect" : "connect", { signal });
     socket.resume();
-    await Promise.race([flushed, failed]);
-    await Promise.race([closed.catch(() => undefined), failed]);
+    socket.end(Buffer.concat(messages.flatMap((it) => [Buffer.from(`${it.length} `), it])));
+    await once(socket, "finish", { signal });
+    if (!socket.closed) await closed(socket, signal);
+    if (socket.errored !== null) throw socket.errored;
   } finally {
     socket.destroy();
   }
+}
+
+async function closed(socket: Socket, signal: AbortSignal): Promise<void> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(CLOSES_WITHIN_MS)]);
+  // One that keeps it open has it all the same.
+  await once(socket, "close", { signal: within }).catch(() => undefined);
+  signal.throwIfAborted();
 }

@@ -3,7 +3,7 @@
 // on top of a tree that somebody has edited. Must never hold up a change: events wait for it, and nobody else does.
 import { LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { StoreUnavailableError } from "../errors.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import { actorCommitment, leafData, missingLeafData, targetCommitment } from "./leaf.ts";
 import { leafHash } from "./merkle.ts";
 import {
@@ -163,8 +163,9 @@ export function createSequencer(o: {
     isDamaged: (workspaceId) => damaged.has(workspaceId),
     seal,
     start() {
-      timer = setInterval(() => void runLogged(), EVERY_MS).unref();
-      void runLogged();
+      const runAgain = (): void => logEnd(runLogged(), log, "the audit's events can't be sealed");
+      timer = setInterval(runAgain, EVERY_MS).unref();
+      runAgain();
     },
     async close() {
       clearInterval(timer);

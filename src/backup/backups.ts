@@ -6,11 +6,11 @@ import type { Clock } from "../clock.ts";
 import { withOwner, type Pool, type Sql, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { createPipe } from "./pipe.ts";
 import { isRecipient, sealStream } from "./sealing.ts";
-import { busy, readSnapshot } from "./snapshot.ts";
+import { busy, readSnapshot, type SnapshotOptions } from "./snapshot.ts";
 
 export interface Backup {
   readonly id: string;
@@ -48,10 +48,11 @@ export function createBackups(o: {
   let underWay: { ended: Promise<unknown>; giveUp: AbortController } | undefined;
   let closed = false;
 
-  void withOwner(ownerUrl, lastBackupAt).then(
-    (at) => metrics.lastBackup.set((at?.getTime() ?? 0) / 1000),
-    () => undefined, // the gauge stays unset until the next one
+  // Without an answer the gauge stays unset until the next one.
+  const lastKnown = withOwner(ownerUrl, lastBackupAt).then((at) =>
+    metrics.lastBackup.set((at?.getTime() ?? 0) / 1000),
   );
+  logEnd(lastKnown, log, "when the last backup was made can't be known");
 
   /** Rejects when it doesn't come to a snapshot. */
   async function begin(by: Actor, recipients: readonly string[], signal: AbortSignal) {
@@ -67,7 +68,8 @@ export function createBackups(o: {
     let isRecorded = false;
     const pipe = createPipe();
     const began = Promise.withResolvers<string>();
-    const reading = readSnapshot({
+    const isRead = Promise.withResolvers<boolean>();
+    const snapshot: SnapshotOptions = {
       ...{ ownerUrl, id, signal },
       async beforeBegin() {
         await pool.inWorkspace(by.workspaceId, async (sql) => {
@@ -79,24 +81,26 @@ export function createBackups(o: {
       onBegin: ({ createdAt }) => began.resolve(createdAt),
       write: (piece) => withinStall(pipe.write(piece), stallMs),
       beforeEnd: (summary) => write("done", summary),
-    });
+    };
     const brokeOff = async (error: unknown): Promise<void> => {
       log.warn("a backup broke off", { backupId: id, ...errorFields(error) });
       await write("broken_off").catch(() => undefined);
     };
-    const isRead = reading.then(
-      () => {
+    const read = async (): Promise<void> => {
+      try {
+        await readSnapshot(snapshot);
         pipe.end();
-        return true;
-      },
-      async (error: unknown) => {
+        isRead.resolve(true);
+      } catch (error) {
         began.reject(error);
         pipe.fail(error);
         if (isRecorded) await brokeOff(error);
-        return false;
-      },
-    );
-    return { id, createdAt: await began.promise, isRead, brokeOff, plain: pipe.readable };
+        isRead.resolve(false);
+      }
+    };
+    logEnd(read(), log, "a backup broke off");
+    const createdAt = await began.promise;
+    return { id, createdAt, isRead: isRead.promise, brokeOff, plain: pipe.readable };
   }
 
   return {
@@ -124,7 +128,7 @@ export function createBackups(o: {
       try {
         const begun = await begin(by, recipients, giveUp.signal);
         const { id, createdAt, isRead, plain } = begun;
-        void isRead.then(release);
+        logEnd(isRead.then(release), log, "a backup broke off");
         const sealed = await sealStream(plain, { recipients });
         const stream = Readable.fromWeb(sealed as Parameters<typeof Readable.fromWeb>[0]);
         // It may break off before anybody listens.
@@ -134,13 +138,17 @@ export function createBackups(o: {
           // Without this only a write that stands still would tell that nobody reads any more.
           giveUp.abort(left);
           const isTaken = stream.readableEnded;
-          void isRead.then(async (isWhole) => {
+          const settled = isRead.then(async (isWhole) => {
             if (isWhole && isTaken) metrics.lastBackup.set(clock.nowMs() / 1000);
             else if (isWhole) await begun.brokeOff(left);
           });
+          logEnd(settled, log, "a backup broke off");
         });
         // A reader that stands still would never come to where it broke off.
-        void isRead.then((isWhole) => isWhole || stream.destroy(new Error("it broke off")));
+        const watched = isRead.then((isWhole) => {
+          if (!isWhole) stream.destroy(new Error("it broke off"));
+        });
+        logEnd(watched, log, "a backup broke off");
         return { id, createdAt, stream };
       } catch (error) {
         giveUp.abort(error);

@@ -7,6 +7,7 @@ import {
   knownMigrations,
   LOCK,
   migrateWithin,
+  transact,
   withOwner,
   type Sql,
   type TransactionSql,
@@ -80,7 +81,7 @@ export function restore(o: {
     await sql`set lock_timeout = '60s'`;
     await sql`select pg_advisory_lock(${LOCK.migrations})`;
     await refuseUsed(sql, o.header);
-    return sql.begin((transaction) => restoreWithin(transaction, o));
+    return transact(sql, (transaction) => restoreWithin(transaction, o));
   });
 }
 

@@ -2,7 +2,7 @@
 // given up the moment that the reading is: the server lets no old rows go for as long as a snapshot is held.
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { LOCK, withOwner, type TransactionSql } from "../db/index.ts";
+import { LOCK, transact, withOwner, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { ContainerWriter, FORMAT, VERSION, type Header } from "./container.ts";
 import { keptRows, tablesOf, type Table } from "./tables.ts";
@@ -42,11 +42,14 @@ export async function readSnapshot(o: SnapshotOptions): Promise<void> {
         select pg_try_advisory_lock(${LOCK.backup}) as mine`;
       if (!lock.mine) throw busy();
       await o.beforeBegin();
-      const reading = sql.begin("isolation level repeatable read, read only", (transaction) =>
-        read(transaction, o).catch((error: unknown) => {
-          giveUp(error);
-          throw error;
-        }),
+      const reading = transact(
+        sql,
+        (transaction) =>
+          read(transaction, o).catch((error: unknown) => {
+            giveUp(error);
+            throw error;
+          }),
+        { isolation: "isolation level repeatable read, read only" },
       );
       // What failed is not waited for, since a rollback would wait for all that the server still sends: the connection is closed.
       reading.catch(() => undefined);

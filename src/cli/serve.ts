@@ -31,7 +31,8 @@ async function serve(): Promise<void> {
   const destination = openLogOutput(config.logFile);
   const log = createLog({ level: config.logLevel, destination });
   process.once("uncaughtException", (error) => crash(error, log));
-  const asked = firstSignal(log);
+  const asked = Promise.withResolvers<undefined>();
+  onFirstSignal(log, () => asked.resolve(undefined));
   // V8 learns where objects are made that live long, and makes them among the old ones from then on. Streams teach it that of a
   // request's own objects. After that every short request leaves its garbage there, and costs up to twice as much.
   setFlagsFromString("--no-allocation-site-pretenuring");
@@ -46,32 +47,30 @@ async function serve(): Promise<void> {
       : startWorkers(config, log, { relay, complain });
   const service = await starting.catch(explainStart);
   process.stderr.write(banner(service, config.publicUrl));
-  await asked;
+  await asked.promise;
   await service.stop();
   await log.flush();
   process.exit(0);
 }
 
 /**
- * Resolves on SIGINT, SIGTERM or SIGHUP (its terminal was closed); a second one ends the process at once, exit status 1. One
+ * Tells of SIGINT, SIGTERM or SIGHUP (its terminal was closed); a second one ends the process at once, exit status 1. One
  * Ctrl-C can arrive twice: from the terminal, and passed on by npm.
  */
-function firstSignal(log: Log): Promise<void> {
-  return new Promise((resolve) => {
-    let askedMs: number | undefined;
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.on(signal, () => {
-        const nowMs = systemClock.monotonicMs();
-        if (askedMs === undefined) {
-          askedMs = nowMs;
-          log.info("stopping", { signal });
-          resolve();
-        } else if (nowMs - askedMs > SAME_SIGNAL_MS) {
-          process.exit(1);
-        }
-      });
-    }
-  });
+function onFirstSignal(log: Log, tell: () => void): void {
+  let askedMs: number | undefined;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      const nowMs = systemClock.monotonicMs();
+      if (askedMs === undefined) {
+        askedMs = nowMs;
+        log.info("stopping", { signal });
+        tell();
+      } else if (nowMs - askedMs > SAME_SIGNAL_MS) {
+        process.exit(1);
+      }
+    });
+  }
 }
 
 function complain(text: string): void {

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import { StoreUnavailableError } from "../errors.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { openClient, withDeadline } from "./connection.ts";
 import { createPool } from "./pool.ts";
@@ -104,6 +104,8 @@ export function createChanges(
     }
   }
 
+  const beatNow = (): void => logEnd(beat(), log, "the heartbeat through the database failed");
+
   const isDeaf = (): boolean =>
     unheardSinceMs !== undefined && clock.monotonicMs() - unheardSinceMs >= LATE_MS;
 
@@ -136,7 +138,7 @@ export function createChanges(
       unheardSinceMs = undefined;
       log.info("listening to database notifications");
       gap();
-      void beat();
+      beatNow();
       return await broken;
     } finally {
       if (listening && !closing.signal.aborted) log.warn("database notifications are interrupted");
@@ -156,7 +158,7 @@ export function createChanges(
   }
 
   const listener = listenForEver();
-  const heartbeat = setInterval(() => void beat(), HEARTBEAT_MS);
+  const heartbeat = setInterval(beatNow, HEARTBEAT_MS);
   return {
     onChange: (added) => void changeListeners.push(added),
     onGap: (added) => void gapListeners.push(added),

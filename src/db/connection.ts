@@ -5,16 +5,20 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import postgres from "postgres";
 import { ConfigError, StoreUnavailableError } from "../errors.ts";
-import { dial, tlsOf } from "./dial.ts";
+import { DEFAULT_PORT, readDatabaseUrl } from "./database-url.ts";
+import { dial } from "./dial.ts";
 import { createServers, type Servers } from "./servers.ts";
 import { textArray } from "./text-array.ts";
 import { endWithConnection } from "./transactions.ts";
 
-export type Sql = postgres.Sql;
+/** A connection of the owner's, for as long as it is given. */
+export type OwnerSql = postgres.Sql;
+/** What can be asked with and without a transaction. It begins none: see transactions.ts. */
+export type Sql = postgres.ISql;
 export type TransactionSql = postgres.TransactionSql;
 
 export interface Client {
-  readonly sql: Sql;
+  readonly sql: OwnerSql;
   /** Rejects whatever is under way, closes every socket, and leaves no handle. */
   destroy(): void;
 }
@@ -31,7 +35,6 @@ export interface ClientOptions {
   readonly onClose?: () => void;
 }
 
-const STARTUP_TIMEOUT_S = 3;
 const IDLE_S = 60;
 const LIFETIME_S = 1800;
 const MAX_BACKOFF_S = 0.5;
@@ -39,7 +42,8 @@ const OWNER_CONNECT_MS = 10_000;
 
 /** Opens nothing yet: connections are made when they are first needed. */
 export function openClient(url: string, o: ClientOptions): Client {
-  const { plainUrl, tls } = tlsOf(withoutAttributes(url));
+  const target = readDatabaseUrl(url);
+  const known = target.servers.map((server) => ({ server, tls: target.tlsTo(server) }));
   const servers = o.servers ?? createServers();
   const ending = new AbortController();
   const sockets = new Set<Socket>();
@@ -47,7 +51,10 @@ export function openClient(url: string, o: ClientOptions): Client {
   async function socket({ host, port }: { host: string[]; port: number[] }): Promise<Duplex> {
     const at = await servers.next(host.length, ending.signal);
     try {
-      const made = await dial({ host: host[at] ?? "", port: port[at] ?? 5432, tls }, ending.signal);
+      const chosen = { host: host[at] ?? "", port: port[at] ?? DEFAULT_PORT };
+      const { server, tls } = known[at] ?? { server: chosen, tls: target.tlsTo(chosen) };
+      const { signal } = ending;
+      const made = await dial(server, { tls, signal, withinMs: target.connectTimeoutMs });
       sockets.add(made);
       const ended = servers.connected(at);
       made.once("close", () => {
@@ -61,12 +68,21 @@ export function openClient(url: string, o: ClientOptions): Client {
     }
   }
 
+  const { user, password, database } = target;
   const options = {
+    ...(known.length > 0 && {
+      // Which of them is a number of ours: the package reads no IPv6 address and no folder here.
+      host: known.map((_, at) => `server-${at}`).join(","),
+    }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(database !== undefined && { database }),
     max: o.max,
     prepare: true,
     fetch_types: false,
     types: { textArray } as Record<string, postgres.PostgresType>,
-    connect_timeout: STARTUP_TIMEOUT_S,
+    connect_timeout: target.connectTimeoutMs / 1000,
+    keep_alive: target.keepAliveS,
     ssl: false,
     // A standby is a little behind, so that what was ended might still be allowed there. (The package's "read-write" takes one.)
     target_session_attrs: "primary" as const,
@@ -74,7 +90,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     max_lifetime: o.recycle === false ? 0 : LIFETIME_S,
     backoff: (retries: number) => Math.min(0.02 * 2 ** retries, MAX_BACKOFF_S),
     connection: {
-      application_name: "x3sproxy",
+      ...target.startup,
       ...(o.statementTimeoutMs > 0 && {
         statement_timeout: o.statementTimeoutMs,
         idle_in_transaction_session_timeout: 2 * o.statementTimeoutMs,
@@ -85,28 +101,17 @@ export function openClient(url: string, o: ClientOptions): Client {
     onclose: o.onClose ?? (() => undefined),
     socket,
   };
-  const sql = postgres(plainUrl, options);
+  const sql = postgres(options);
   endWithConnection(sql);
   return {
     sql,
     destroy() {
       ending.abort();
-      void sql.end({ timeout: 0 });
+      // Nobody is told of what was given up but those who wait for it, and they are.
+      sql.end({ timeout: 0 }).catch(() => undefined);
       for (const open of sockets) open.destroy();
     },
   };
-}
-
-/** Takes out which kind of server is wanted: there is one answer to that. Throws ConfigError for another. */
-function withoutAttributes(url: string): string {
-  const wanted = /[?&]target_session_attrs=([^&]*)/.exec(url)?.[1];
-  if (wanted === undefined) return url;
-  if (wanted !== "read-write" && wanted !== "primary") {
-    throw new ConfigError(
-      "DATABASE_URL: target_session_attrs: the service works on a primary alone. Leave it out, or give read-write",
-    );
-  }
-  return url.replace(/([?&])target_session_attrs=[^&]*&?/, "$1").replace(/[?&]$/, "");
 }
 
 /**
@@ -123,7 +128,10 @@ function stillborn(error: Error): Duplex {
  * Runs `work` on one connection of its own, for the owner's tasks at start-up, and closes it. Throws ConfigError when the
  * server can't be reached or doesn't let the owner in.
  */
-export async function withOwner<T>(ownerUrl: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+export async function withOwner<T>(
+  ownerUrl: string,
+  work: (sql: OwnerSql) => Promise<T>,
+): Promise<T> {
   const client = openClient(ownerUrl, { max: 1, statementTimeoutMs: 0 });
   try {
     await withDeadline(OWNER_CONNECT_MS, async () => client.sql`select 1`).catch(refuseStart);
@@ -142,7 +150,9 @@ function refuseStart(error: unknown): never {
       ? `DATABASE_URL: the server doesn't accept this user and password (${code})`
       : code === "3D000"
         ? "DATABASE_URL: the server has no such database"
-        : `DATABASE_URL: the server can't be reached or used (${code})`,
+        : code === "ERR_TLS_REFUSED"
+          ? "DATABASE_URL: the server offers no TLS. If nobody else is on the way to it, say sslmode=disable"
+          : `DATABASE_URL: the server can't be reached or used (${code})`,
   );
 }
 

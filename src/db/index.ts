@@ -1,8 +1,14 @@
 // The way to Postgres: an embedded server when there is no other, the schema, the logins, a pool that never hangs, and
 // the notifications of change. No query of ours lives here: each is beside its use.
-export { withDeadline, withOwner, type Sql, type TransactionSql } from "./connection.ts";
+export {
+  withDeadline,
+  withOwner,
+  type OwnerSql,
+  type Sql,
+  type TransactionSql,
+} from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
-export { tlsOf } from "./dial.ts";
+export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
 export { LOCK } from "./locks.ts";
 export { prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
@@ -10,3 +16,4 @@ export { goAlongIndexes, type FoundPage, type Page } from "./page.ts";
 export { createPool, type Pool } from "./pool.ts";
 export { startEmbedded } from "./embedded.ts";
 export { createChanges, type Changes } from "./changes.ts";
+export { transact } from "./transactions.ts";

@@ -2,9 +2,11 @@
 // sql/. Sends a SCRAM verifier, never a password: a statement can end up in the server's log.
 import { hash } from "node:crypto";
 import { ConfigError } from "../errors.ts";
-import { codeOf, withOwner, type Sql, type TransactionSql } from "./connection.ts";
+import { codeOf, withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
+import { withUser } from "./database-url.ts";
 import { LOCK } from "./locks.ts";
 import { scramVerifier } from "./scram.ts";
+import { transact } from "./transactions.ts";
 
 type Role = "control" | "proxy";
 
@@ -38,13 +40,13 @@ export function prepareLogins(
 }
 
 async function prepareLogin(
-  sql: Sql,
+  sql: OwnerSql,
   { login, group, database }: { login: string; group: string; database: string },
   password: string,
 ): Promise<void> {
   // Both parts are made of characters that need no escaping, and neither kind of statement takes parameters.
   const attributes = `login inherit connection limit ${CONNECTION_LIMIT} password '${scramVerifier(password)}'`;
-  await sql.begin(async (transaction) => {
+  await transact(sql, async (transaction) => {
     await transaction`select pg_advisory_xact_lock(${LOCK.logins})`;
     const [found] = await transaction`select from pg_roles where rolname = ${login}`;
     const verb = found === undefined ? "create" : "alter";
@@ -76,13 +78,5 @@ export async function mayNotMakeRoles(sql: Sql): Promise<ConfigError> {
   return new ConfigError(
     `DATABASE_URL: the user ${owner} may not make the database roles of the service. ` +
       `Let an administrator of the server run: ${statements.join(" ")}`,
-  );
-}
-
-function withUser(url: string, user: string, password: string): string {
-  const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
-  return url.replace(
-    /^(postgres(?:ql)?:\/\/)(?:[^/?#]*@)?/,
-    (_, scheme: string) => `${scheme}${credentials}@`,
   );
 }

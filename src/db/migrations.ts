@@ -3,9 +3,10 @@
 import { hash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
-import { codeOf, withOwner, type Sql, type TransactionSql } from "./connection.ts";
+import { codeOf, withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
 import { LOCK } from "./locks.ts";
 import { mayNotMakeRoles } from "./logins.ts";
+import { transact } from "./transactions.ts";
 
 interface Migration {
   readonly name: string;
@@ -96,7 +97,7 @@ async function readMigrations(folder: URL): Promise<Migration[]> {
   );
 }
 
-async function refuseOldServer(sql: Sql | TransactionSql): Promise<void> {
+async function refuseOldServer(sql: Sql): Promise<void> {
   const [row] = await sql<{ server_version_num: string }[]>`show server_version_num`;
   const major = Math.floor(Number(row?.server_version_num) / 10_000);
   if (major < OLDEST_SERVER) {
@@ -106,7 +107,7 @@ async function refuseOldServer(sql: Sql | TransactionSql): Promise<void> {
   }
 }
 
-async function appliedTo(sql: Sql | TransactionSql): Promise<Map<string, string>> {
+async function appliedTo(sql: Sql): Promise<Map<string, string>> {
   await ensureSchema(sql);
   await sql`
     create table if not exists x3sproxy.schema_migrations (
@@ -119,7 +120,7 @@ async function appliedTo(sql: Sql | TransactionSql): Promise<Map<string, string>
   return new Map(rows.map(({ name, sha256 }) => [name, sha256]));
 }
 
-async function ensureSchema(sql: Sql | TransactionSql): Promise<void> {
+async function ensureSchema(sql: Sql): Promise<void> {
   const [state] = await sql<
     { user: string; database: string; owner: string | null; ours: boolean; may: boolean }[]
   >`
@@ -171,8 +172,8 @@ function missingOf(known: readonly Migration[], applied: ReadonlyMap<string, str
   return known.filter(({ name }) => !applied.has(name));
 }
 
-async function apply(sql: Sql, migration: Migration): Promise<void> {
-  await sql.begin((transaction) => applyWithin(transaction, migration));
+async function apply(sql: OwnerSql, migration: Migration): Promise<void> {
+  await transact(sql, (transaction) => applyWithin(transaction, migration));
 }
 
 async function applyWithin(sql: TransactionSql, { name, text, sha256 }: Migration): Promise<void> {

@@ -9,16 +9,23 @@ import {
   openClient,
   withDeadline,
   type Client,
+  type OwnerSql,
   type Sql,
   type TransactionSql,
 } from "./connection.ts";
 import { createPoolMeter } from "./pool-meter.ts";
 import { createServers } from "./servers.ts";
+import { transact } from "./transactions.ts";
 
 /** Every wait has a deadline of ours: past it, or when the server is away, rejects with StoreUnavailableError. */
 export interface Pool {
-  /** `fn` gets a `postgres` Sql. An error of the SQL itself is passed through. */
+  /**
+   * For one statement. An error of the SQL itself is passed through. What it changes may be changed although it rejects, when the server
+   * was slow: what must not be is a transaction's.
+   */
   query<T>(fn: (sql: Sql) => Promise<T>): Promise<T>;
+  /** What rejects has changed nothing, unless it was the answer to the commit that was lost. */
+  transaction<T>(fn: (sql: TransactionSql) => Promise<T>): Promise<T>;
   /** A transaction with x3sproxy.workspace set (set_config local) for row-level security. */
   inWorkspace<T>(workspaceId: string, fn: (sql: TransactionSql) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -59,7 +66,7 @@ export function createPool(
     }, deadlineMs).unref();
   }
 
-  async function run<T>(work: (sql: Sql, late: Promise<never>) => Promise<T>): Promise<T> {
+  async function run<T>(work: (sql: OwnerSql, late: Promise<never>) => Promise<T>): Promise<T> {
     if (closed) throw new StoreUnavailableError("the database pool is closed");
     const client = (current ??= {
       ...openClient(url, { max, statementTimeoutMs, servers }),
@@ -86,16 +93,15 @@ export function createPool(
     }
   }
 
+  const transaction: Pool["transaction"] = (fn) => run((sql, late) => transact(sql, fn, { late }));
+
   return {
     query: (fn) => run(fn),
+    transaction,
     inWorkspace: (workspaceId, fn) =>
-      run(async (sql, late) => {
-        const { value } = await sql.begin(async (transaction) => {
-          await transaction`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
-          // Losing the race rolls back: what was reported as failed must not be committed later.
-          return { value: await Promise.race([fn(transaction), late]) };
-        });
-        return value;
+      transaction(async (sql) => {
+        await sql`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
+        return fn(sql);
       }),
     async close() {
       closed = true;

@@ -1,10 +1,31 @@
-// Transactions that end with their connection. The package lets a transaction's code go on when its connection is gone: what it says then
-// is written to a socket that isn't there, outside of any promise, which ends the process; or, once there is another connection, on that
-// one, outside of any transaction. The same goes for code that goes on after its transaction was given up.
+// The one way to run a transaction. It ends with its connection, and with the wait of whoever asked for it. The package lets a
+// transaction's code go on when its connection is gone: what it says then is written to a socket that isn't there, outside of any
+// promise, which ends the process; or, once there is another connection, on that one, outside of any transaction. The same goes for code
+// that goes on after its transaction was given up. Must never commit what was given up.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type postgres from "postgres";
 
 type Work = (sql: postgres.TransactionSql) => unknown;
+
+export type Isolation = "isolation level repeatable read, read only";
+
+/**
+ * Runs `work` in a transaction of its own. `late` rejects when its caller is told that it failed: the transaction is then rolled back,
+ * also when it had to wait for a connection until after that. Only an answer to the commit itself can come too late.
+ */
+export async function transact<T>(
+  sql: postgres.Sql,
+  work: (sql: postgres.TransactionSql) => Promise<T>,
+  { late, isolation = "" }: { late?: Promise<never>; isolation?: Isolation | "" } = {},
+): Promise<T> {
+  // In an object, since the package would look into an array.
+  const { value } = await sql.begin(isolation, async (transaction) => {
+    if (late === undefined) return { value: await work(transaction) };
+    await Promise.race([late, Promise.resolve()]);
+    return { value: await Promise.race([work(transaction), late]) };
+  });
+  return value;
+}
 
 /** From now on, code that goes on in a transaction of `sql` that is over gets an error, and the server nothing. */
 export function endWithConnection(sql: postgres.Sql): void {

@@ -4,16 +4,17 @@ import { join } from "node:path";
 import type { Config } from "../config.ts";
 import {
   appliedMigrations,
+  isLocal,
   knownMigrations,
-  tlsOf,
+  readDatabaseUrl,
   withDeadline,
   withOwner,
+  type OwnerSql,
   type Sql,
 } from "../db/index.ts";
 import { codeOf, saidBy, type Findings } from "./finding.ts";
 import { checkPeople } from "./people.ts";
 import { checkRights } from "./rights.ts";
-import { isLoopback } from "./settings.ts";
 import { checkTrustedProxies } from "./trusted-proxies.ts";
 import { checkUpkeep } from "./upkeep.ts";
 
@@ -74,7 +75,7 @@ export async function checkDatabase(
 }
 
 async function ask(
-  sql: Sql,
+  sql: OwnerSql,
   config: Config,
   findings: Findings,
   { nowMs }: Patience,
@@ -108,17 +109,18 @@ async function embeddedUrl(dataDir: string): Promise<string | undefined> {
 }
 
 function checkTransport(databaseUrl: string | undefined, findings: Findings): void {
-  const hosts = databaseUrl === undefined ? ["localhost"] : hostsOf(databaseUrl);
-  if (hosts.length === 0) {
+  const target = databaseUrl === undefined ? undefined : readDatabaseUrl(databaseUrl);
+  if (target?.servers.length === 0) {
     findings.skip("database-tls", "DATABASE_URL names no host");
     return;
   }
-  if (databaseUrl === undefined || hosts.every(isLoopback)) {
+  const remote = target?.servers.filter((server) => !isLocal(server)) ?? [];
+  if (target === undefined || remote.length === 0) {
     findings.ok("Database", "database-tls", "The database is on this machine.");
     return;
   }
-  const { tls } = tlsOf(databaseUrl);
-  if (tls?.options.rejectUnauthorized === true) {
+  const ways = remote.map((server) => target.tlsTo(server));
+  if (ways.every((tls) => tls?.options.rejectUnauthorized === true)) {
     findings.ok(
       "Database",
       "database-tls",
@@ -126,24 +128,14 @@ function checkTransport(databaseUrl: string | undefined, findings: Findings): vo
     );
     return;
   }
-  const way =
-    tls === undefined
-      ? "is not TLS"
-      : tls.optional
-        ? "is TLS only if the server has it, without a look at its certificate"
-        : "is TLS without a look at the server's certificate";
+  const way = ways.includes(undefined)
+    ? "is not TLS"
+    : "is TLS without a look at the server's certificate";
   findings.add("Database", "warning", "database-tls", {
     what: `The way to the database ${way}.`,
     why: "Whoever is on that network can read hashes and what agents do, or pose as the database.",
     fix: "DATABASE_URL=postgres://…?sslmode=verify-full (sslrootcert=<file> for an authority of your own)",
   });
-}
-
-/** As the `postgres` package reads them: there can be several, behind commas, each with a port. */
-function hostsOf(databaseUrl: string): string[] {
-  const [authority = ""] = databaseUrl.slice(databaseUrl.indexOf("://") + 3).split(/[/?#]/, 1);
-  const hosts = authority.slice(authority.lastIndexOf("@") + 1).split(",");
-  return hosts.map((host) => host.replace(/:\d+$/, "")).filter((host) => host !== "");
 }
 
 /** Whether it is this version's. */
@@ -201,7 +193,7 @@ async function checkServer(
   } else findings.ok("Database", "database-superuser", "The owner is no superuser of the server.");
 }
 
-async function checkNotifications(sql: Sql, findings: Findings): Promise<void> {
+async function checkNotifications(sql: OwnerSql, findings: Findings): Promise<void> {
   const heard = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => heard.resolve(false), NOTIFY_MS);
   try {

@@ -2,7 +2,7 @@
 // anywhere. As activity tells of the last two days. Reads only.
 import { lies, parseAddress } from "../addresses.ts";
 import type { Config } from "../config.ts";
-import type { Sql } from "../db/index.ts";
+import { transact, type OwnerSql, type TransactionSql } from "../db/index.ts";
 import { codeOf, listed, type Findings } from "./finding.ts";
 
 const ID = "trusted-direct";
@@ -16,7 +16,7 @@ interface Source {
 }
 
 export async function checkTrustedProxies(
-  sql: Sql,
+  sql: OwnerSql,
   config: Pick<Config, "trustedProxies">,
   findings: Findings,
 ): Promise<void> {
@@ -33,7 +33,7 @@ export async function checkTrustedProxies(
   let seen = 0;
   let unknown = 0;
   try {
-    await sql.begin("read only", async (tx) => {
+    const lookUp = async (tx: TransactionSql): Promise<void> => {
       await tx`select set_config('statement_timeout', ${WITHIN}, true)`;
       const sources = tx<Source[]>`
         select address, count(distinct agent_id)::int as agents from x3sproxy.activity_calls
@@ -45,7 +45,8 @@ export async function checkTrustedProxies(
           seen++;
         }
       }
-    });
+    };
+    await transact(sql, lookUp, { isolation: "isolation level repeatable read, read only" });
   } catch (error) {
     // Of a statement that took too long (PostgreSQL manual, appendix A).
     if (codeOf(error) !== "57014") throw error;

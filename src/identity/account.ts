@@ -44,19 +44,24 @@ export function createAccount(o: {
 
   return {
     prove: (person, proof, client) =>
-      proofs.withProof(proverFrom(person, client), proof, async (sql) => {
+      proofs.withProof(proverFrom(person, client), proof, nothing, async (sql) => {
         await sql`update x3sproxy.sessions set proved_at = now() where id = ${person.session.id}`;
         await note(sql, person, client, "user.proof");
       }),
 
     async changePassword(person, { current, password }, client) {
       checkPassword(password, person.name);
-      return proofs.withProof(proverFrom(person, client), { password: current }, async (sql) => {
-        await setPassword(sql, person.id, await passwords.hash(password));
-        await endSessions(sql, person.id, person.session.id);
-        await note(sql, person, client, "password.change");
-        return renewSession(sql, person, { proves: true });
-      });
+      return proofs.withProof(
+        proverFrom(person, client),
+        { password: current },
+        () => passwords.hash(password),
+        async (sql, hash) => {
+          await setPassword(sql, person.id, hash);
+          await endSessions(sql, person.id, person.session.id);
+          await note(sql, person, client, "password.change");
+          return renewSession(sql, person, { proves: true });
+        },
+      );
     },
 
     enrol: (person, { seed, code }, client) =>
@@ -115,6 +120,10 @@ export async function setPassword(
 ): Promise<void> {
   await sql`update x3sproxy.users set password_hash = ${passwordHash} where id = ${userId}`;
   await sql`delete from x3sproxy.resets where user_id = ${userId}`;
+}
+
+async function nothing(): Promise<void> {
+  // There is nothing to prepare.
 }
 
 /** Changes of one user's factors come one after the other. */

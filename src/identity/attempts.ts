@@ -53,7 +53,7 @@ export function createAttempts({ pool }: { pool: Pool }): Attempts {
           { retryAfterS: waitS },
         );
       }
-      const settle = async (sql: Sql | TransactionSql, outcome: Outcome): Promise<void> => {
+      const settle = async (sql: Sql, outcome: Outcome): Promise<void> => {
         await sql`
           select x3sproxy.settle_attempt(${ofNetwork}, ${subject}, ${ofPlace}, ${outcome}, ${learns})`;
       };

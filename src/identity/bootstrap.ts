@@ -27,56 +27,54 @@ export async function bootstrap(
 ): Promise<Bootstrap> {
   const pool = createPool(ownerUrl, { max: 1 });
   try {
-    return await pool.query((sql) =>
-      sql.begin(async (tx) => {
-        await tx`select pg_advisory_xact_lock(hashtext('x3sproxy bootstrap'))`;
-        // By age, not by name: its owners may have called it something else.
-        await tx`
+    return await pool.transaction(async (tx) => {
+      await tx`select pg_advisory_xact_lock(hashtext('x3sproxy bootstrap'))`;
+      // By age, not by name: its owners may have called it something else.
+      await tx`
           insert into x3sproxy.workspaces (id, name)
           select ${newId()}, ${WORKSPACE_NAME} where not exists (select from x3sproxy.workspaces)`;
-        await tx`
+      await tx`
           update x3sproxy.workspaces set home = true
           where id = (select id from x3sproxy.workspaces order by created_at, id limit 1)
             and not exists (select from x3sproxy.workspaces where home)`;
-        const [workspace] = await tx<{ id: string }[]>`
+      const [workspace] = await tx<{ id: string }[]>`
           select id from x3sproxy.workspaces where home`;
-        if (workspace === undefined) throw new Error("the first workspace is missing");
-        const workspaceId = workspace.id;
+      if (workspace === undefined) throw new Error("the first workspace is missing");
+      const workspaceId = workspace.id;
 
-        const by = serviceActor(workspaceId);
-        const key = newBearer(API_KEY_PREFIX);
-        const keyId = newId();
-        if (makeApiKey) {
-          await tx`
+      const by = serviceActor(workspaceId);
+      const key = newBearer(API_KEY_PREFIX);
+      const keyId = newId();
+      if (makeApiKey) {
+        await tx`
             delete from x3sproxy.api_keys where workspace_id = ${workspaceId} and name = ${KEY_NAME}`;
-        }
-        const keyMade = await tx`
+      }
+      const keyMade = await tx`
           insert into x3sproxy.api_keys (id, workspace_id, name, hash, role)
           select ${keyId}, ${workspaceId}, ${KEY_NAME}, ${digest(key)}, 'owner'
           where not exists (select from x3sproxy.api_keys
             where workspace_id = ${workspaceId} and name = ${KEY_NAME})`;
-        if (keyMade.count === 1) {
-          await record(tx, by, {
-            action: "api_key.create",
-            target: { kind: "api_key", id: keyId, name: KEY_NAME },
-            after: { id: keyId, name: KEY_NAME, role: "owner" },
-          });
-        }
+      if (keyMade.count === 1) {
+        await record(tx, by, {
+          action: "api_key.create",
+          target: { kind: "api_key", id: keyId, name: KEY_NAME },
+          after: { id: keyId, name: KEY_NAME, role: "owner" },
+        });
+      }
 
-        const setupToken = newBearer(SETUP_TOKEN_PREFIX);
-        await tx`delete from x3sproxy.setup_links where workspace_id = ${workspaceId}`;
-        const linkMade = await tx`
+      const setupToken = newBearer(SETUP_TOKEN_PREFIX);
+      await tx`delete from x3sproxy.setup_links where workspace_id = ${workspaceId}`;
+      const linkMade = await tx`
           insert into x3sproxy.setup_links (hash, workspace_id, expires_at)
           select ${digest(setupToken)}, ${workspaceId}, now() + interval '24 hours'
           where not exists (select from x3sproxy.users where workspace_id = ${workspaceId})`;
 
-        return {
-          workspaceId,
-          apiKey: keyMade.count === 1 ? key : undefined,
-          setupToken: linkMade.count === 1 ? setupToken : undefined,
-        };
-      }),
-    );
+      return {
+        workspaceId,
+        apiKey: keyMade.count === 1 ? key : undefined,
+        setupToken: linkMade.count === 1 ? setupToken : undefined,
+      };
+    });
   } finally {
     await pool.close();
   }

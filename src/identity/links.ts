@@ -1,8 +1,9 @@
 // One-time links: the first user's, invitations and resets. A link is used up in the transaction of what it is for, so that whatever
-// is refused leaves it good. Must answer unknown, used and expired links alike.
+// is refused leaves it good. Passwords are hashed before, and for one holder of a link at a time. Must answer unknown, used and expired
+// links alike.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError, StoreUnavailableError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { setPassword } from "./account.ts";
 import { digest, isBearer } from "./bearers.ts";
@@ -59,6 +60,9 @@ interface LinkRow {
   needs_code: boolean;
 }
 
+// Of those who hold the same link. Each waits for the ones before.
+const MAX_IN_TURN = 32;
+
 export function createLinks(o: {
   pool: Pool;
   passwords: PasswordHasher;
@@ -66,25 +70,49 @@ export function createLinks(o: {
   secondFactors: SecondFactors;
 }): Links {
   const { pool, passwords, proofs, secondFactors } = o;
+  const turns = new Map<string, { last: Promise<unknown>; count: number }>();
 
-  async function look(token: string, prefix: string): Promise<LinkRow> {
-    if (!isBearer(token, prefix)) throw invalidLink();
+  /**
+   * Whoever holds a live link costs a hash; of those who come with the same one at once, only the first, and after it each that finds
+   * the link as good as before. When the database fails the first, it fails those who wait.
+   */
+  async function inTurn<T>(token: string, work: () => Promise<T>): Promise<T> {
+    const key = digest(token).toString("hex");
+    const turn = turns.get(key) ?? { last: Promise.resolve(), count: 0 };
+    if (turn.count >= MAX_IN_TURN) {
+      throw new RequestError(503, "busy", "This link is in use already. Try again later.");
+    }
+    const mine = turn.last.then(work, (error: unknown) => {
+      if (error instanceof StoreUnavailableError) throw error;
+      return work();
+    });
+    turn.last = mine;
+    turn.count += 1;
+    turns.set(key, turn);
+    try {
+      return await mine;
+    } finally {
+      turn.count -= 1;
+      if (turn.count === 0) turns.delete(key);
+    }
+  }
+
+  async function look(token: string, prefix: string, invalid = invalidLink): Promise<LinkRow> {
+    if (!isBearer(token, prefix)) throw invalid();
     const [row] = await pool.query(
       (sql) => sql<LinkRow[]>`select * from x3sproxy.look_at_link(${digest(token)})`,
     );
-    if (row === undefined) throw invalidLink();
+    if (row === undefined) throw invalid();
     return row;
   }
 
   async function insertUser(
     sql: TransactionSql,
     user: { workspaceId: string; email: string; role: Role; agents: string[] | null },
-    password: string,
+    passwordHash: string,
     client: Client,
   ): Promise<string> {
-    checkPassword(password, user.email);
     const id = newId();
-    const passwordHash = await passwords.hash(password);
     await sql`
       insert into x3sproxy.users (id, workspace_id, email, password_hash, role, agents)
       values (${id}, ${user.workspaceId}, ${user.email}, ${passwordHash}, ${user.role}, ${user.agents}::text[])`;
@@ -105,66 +133,77 @@ export function createLinks(o: {
       return { kind, email, role, needsCode };
     },
 
-    async setUp({ token, email, password }, client) {
-      if (!isBearer(token, SETUP_TOKEN_PREFIX)) throw invalidSetupLink();
-      return pool
-        .query((sql) =>
-          sql.begin(async (tx) => {
-            // Redeemed before the password is hashed: only the holder of a live link costs us a hash, and a second
-            // one waits here for the row until the first has committed.
-            const [link] = await tx<{ workspaceId: string | null }[]>`
-              select x3sproxy.redeem_setup_link(${digest(token)}) as "workspaceId"`;
-            const workspaceId = link?.workspaceId;
-            if (workspaceId == null) throw invalidSetupLink();
-            await confine(tx, workspaceId);
-            if ((await tx`select from x3sproxy.users limit 1`).count > 0) throw invalidSetupLink();
-            const first = { workspaceId, email: normalizeEmail(email), role: "owner" } as const;
-            return insertUser(tx, { ...first, agents: null }, password, client);
-          }),
-        )
-        .catch(refuseTaken);
+    async setUp({ token, email: given, password }, client) {
+      const email = normalizeEmail(given);
+      return inTurn(token, async () => {
+        await look(token, SETUP_TOKEN_PREFIX, invalidSetupLink);
+        checkPassword(password, email);
+        const passwordHash = await passwords.hash(password);
+        return pool.transaction(async (tx) => {
+          const [link] = await tx<{ workspaceId: string | null }[]>`
+            select x3sproxy.redeem_setup_link(${digest(token)}) as "workspaceId"`;
+          const workspaceId = link?.workspaceId;
+          if (workspaceId == null) throw invalidSetupLink();
+          await confine(tx, workspaceId);
+          if ((await tx`select from x3sproxy.users limit 1`).count > 0) throw invalidSetupLink();
+          const first = { workspaceId, email, role: "owner", agents: null } as const;
+          return insertUser(tx, first, passwordHash, client);
+        });
+      }).catch(refuseTaken);
     },
 
     async acceptInvitation({ token, password }, client) {
-      if (!isBearer(token, LINK_TOKEN_PREFIX)) throw invalidLink();
-      return pool
-        .query((sql) =>
-          sql.begin(async (tx) => {
-            const [row] = await tx<InvitationRow[]>`
-              select * from x3sproxy.redeem_invitation(${digest(token)})`;
-            if (row === undefined) throw invalidLink();
-            const { workspace_id: workspaceId, email, role, agents } = row;
-            await confine(tx, workspaceId);
-            return insertUser(tx, { workspaceId, email, role, agents }, password, client);
-          }),
-        )
-        .catch(refuseTaken);
+      return inTurn(token, async () => {
+        const { kind, email: invited } = await look(token, LINK_TOKEN_PREFIX);
+        if (kind !== "invitation" || invited === null) throw invalidLink();
+        checkPassword(password, invited);
+        const passwordHash = await passwords.hash(password);
+        return pool.transaction(async (tx) => {
+          const [row] = await tx<InvitationRow[]>`
+            select * from x3sproxy.redeem_invitation(${digest(token)})`;
+          if (row === undefined) throw invalidLink();
+          const { workspace_id: workspaceId, email, role, agents } = row;
+          await confine(tx, workspaceId);
+          return insertUser(tx, { workspaceId, email, role, agents }, passwordHash, client);
+        });
+      }).catch(refuseTaken);
     },
 
-    async acceptReset({ token, password, code }, client) {
-      const link = await look(token, LINK_TOKEN_PREFIX);
-      const { kind, user_id: userId, workspace_id: workspaceId, email } = link;
-      if (kind !== "reset" || userId === null || email === null) throw invalidLink();
-      const by = holder(workspaceId, email, client);
-      const reset = async (sql: TransactionSql, proved: boolean): Promise<string> => {
-        await sql`select from x3sproxy.users where id = ${userId} for update`;
-        const [row] = await sql<{ second_factor: boolean }[]>`
-          select second_factor from x3sproxy.redeem_reset(${digest(token)})`;
-        if (row === undefined) throw invalidLink();
-        if (row.second_factor) await secondFactors.remove(sql, userId);
-        else if (!proved && (await secondFactors.has(sql, userId))) throw codeNeeded();
-        checkPassword(password, email);
-        await setPassword(sql, userId, await passwords.hash(password));
-        await endSessions(sql, userId);
-        const target = userTarget({ id: userId, email });
-        await record(sql, by, { action: "password.reset", target });
-        return startSession(sql, { id: userId, workspaceId, email }, client, "link");
-      };
-      if (!link.needs_code) return pool.inWorkspace(workspaceId, (sql) => reset(sql, false));
-      if (code === undefined) throw codeNeeded();
-      const prover = { userId, actor: by, network: client.network };
-      return proofs.withProof(prover, { code }, (sql) => reset(sql, true));
-    },
+    acceptReset: ({ token, password, code }, client) =>
+      inTurn(token, async () => {
+        const link = await look(token, LINK_TOKEN_PREFIX);
+        const { kind, user_id: userId, workspace_id: workspaceId, email } = link;
+        if (kind !== "reset" || userId === null || email === null) throw invalidLink();
+        const by = holder(workspaceId, email, client);
+        const hashed = async (): Promise<string> => {
+          checkPassword(password, email);
+          return passwords.hash(password);
+        };
+        const reset = async (
+          sql: TransactionSql,
+          hash: string,
+          proved: boolean,
+        ): Promise<string> => {
+          await sql`select from x3sproxy.users where id = ${userId} for update`;
+          const [row] = await sql<{ second_factor: boolean }[]>`
+            select second_factor from x3sproxy.redeem_reset(${digest(token)})`;
+          if (row === undefined) throw invalidLink();
+          if (row.second_factor) await secondFactors.remove(sql, userId);
+          else if (!proved && (await secondFactors.has(sql, userId))) throw codeNeeded();
+          await setPassword(sql, userId, hash);
+          await endSessions(sql, userId);
+          const target = userTarget({ id: userId, email });
+          await record(sql, by, { action: "password.reset", target });
+          return startSession(sql, { id: userId, workspaceId, email }, client, "link");
+        };
+        if (!link.needs_code) {
+          const hash = await hashed();
+          return pool.inWorkspace(workspaceId, (sql) => reset(sql, hash, false));
+        }
+        if (code === undefined) throw codeNeeded();
+        const prover = { userId, actor: by, network: client.network };
+        return proofs.withProof(prover, { code }, hashed, (sql, hash) => reset(sql, hash, true));
+      }),
   };
 }
 

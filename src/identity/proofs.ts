@@ -19,10 +19,16 @@ interface Prover {
 
 export interface Proofs {
   /**
-   * Lets `work` run in one transaction with the proof; a code is used up only when it succeeds. Throws RequestError: 401
-   * `proof_refused`, 429 `too_many_attempts`, 503 `busy`.
+   * Lets `work` run in one transaction with the proof; a code is used up only when it succeeds. `prepare` gives it what takes its time,
+   * as a hash does: outside of the transaction, and only for whom the limits let try. Throws RequestError: 401 `proof_refused`, 429
+   * `too_many_attempts`, 503 `busy`.
    */
-  withProof<T>(prover: Prover, proof: Proof, work: (sql: TransactionSql) => Promise<T>): Promise<T>;
+  withProof<T, P>(
+    prover: Prover,
+    proof: Proof,
+    prepare: () => Promise<P>,
+    work: (sql: TransactionSql, prepared: P) => Promise<T>,
+  ): Promise<T>;
 }
 
 /** A signed-in user as one who has to prove it. */
@@ -39,7 +45,7 @@ export function createProofs(o: {
   const { pool, attempts, passwords, secondFactors } = o;
 
   /** What has to hold within the transaction, once the slow part is done; undefined when it is refused already. */
-  async function prepare(
+  async function condition(
     { userId, actor: { workspaceId } }: Prover,
     proof: Proof,
   ): Promise<((sql: TransactionSql) => Promise<boolean>) | undefined> {
@@ -66,7 +72,7 @@ export function createProofs(o: {
   }
 
   return {
-    async withProof(prover, proof, work) {
+    async withProof(prover, proof, prepare, work) {
       const { userId, actor, network } = prover;
       const account = `proof ${userId}`;
       const { workspaceId } = actor;
@@ -75,11 +81,12 @@ export function createProofs(o: {
         (sql) => note(sql, prover, "too_many_attempts"),
       );
       try {
-        const holds = await prepare(prover, proof);
+        const holds = await condition(prover, proof);
         if (holds !== undefined) {
+          const prepared = await prepare();
           const done = await pool.inWorkspace(workspaceId, async (sql) => {
             if (!(await holds(sql))) return undefined;
-            const result = await work(sql);
+            const result = await work(sql, prepared);
             await attempt.settle("succeeded", sql);
             return { result };
           });

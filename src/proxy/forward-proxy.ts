@@ -2,10 +2,11 @@
 // (RFC 9110, 9.3.6). Sees nothing of a request: TLS to the upstream is spoken inside the tunnel.
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { errors } from "undici";
 import type { Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import { readNoProxy } from "../no-proxy.ts";
 
 export interface ForwardProxy {
   /** Whether an upstream is reached through it. `host` without brackets. */
@@ -28,9 +29,9 @@ export function createForwardProxy(
   }
   const secure = proxy.protocol === "https:";
   const authorization = credentials(proxy);
-  const bypasses = (noProxy ?? "").split(/[\s,]+/).filter((entry) => entry !== "");
+  const bypasses = readNoProxy(noProxy);
   return {
-    covers: (host, port) => !bypasses.some((entry) => matches(entry, host.toLowerCase(), port)),
+    covers: (host, port) => !bypasses(host, port),
     tunnel(host, port, done) {
       const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
       const request = (secure ? httpsRequest : httpRequest)({
@@ -77,13 +78,4 @@ function credentials({ username, password }: URL): { "proxy-authorization"?: str
   } catch {
     throw new ConfigError("HTTPS_PROXY: write a % in the user or password as %25");
   }
-}
-
-/** An entry of NO_PROXY: `*`, a name (which stands for the names below it, too) or an address, each with or without a port. */
-function matches(entry: string, host: string, port: number): boolean {
-  const [, given = "", only] =
-    isIP(entry) === 6 ? ["", entry] : (/^\[?(.+?)\]?(?::(\d+))?$/.exec(entry) ?? []);
-  if (only !== undefined && Number(only) !== port) return false;
-  const name = given.toLowerCase().replace(/^\*?\./, "");
-  return name === "*" || host === name || host.endsWith(`.${name}`);
 }

@@ -2,10 +2,11 @@
 // asks for again and puts into its own log. Loaded only where it is used. Never logs or repeats what KMS gives.
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
-import { EnvHttpProxyAgent, fetch } from "undici";
+import { Agent, fetch, ProxyAgent, type Dispatcher } from "undici";
 import { z } from "zod";
 import type { AwsSettings, Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import { readNoProxy } from "../no-proxy.ts";
 import { findCredentials, isPrivate, type Send } from "./aws-credentials.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
@@ -84,12 +85,19 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
       "AWS_ENDPOINT_URL_KMS: the master key comes from there, so give an https URL, or one of this machine",
     );
   }
-  const dispatcher = new EnvHttpProxyAgent({
-    httpsProxy: withScheme(proxy?.httpsProxy ?? ""),
-    httpProxy: "",
-    noProxy: proxy?.noProxy ?? "",
-  });
+  const direct = new Agent();
+  const through =
+    proxy?.httpsProxy === undefined ? undefined : new ProxyAgent(withScheme(proxy.httpsProxy));
+  const bypasses = readNoProxy(proxy?.noProxy);
+  const close = async (): Promise<void> => {
+    await Promise.all([direct.close(), through?.close()]);
+  };
   const send: Send = async (url, { method, headers, body }) => {
+    const { protocol, hostname, port } = new URL(url);
+    const isPast =
+      protocol === "http:" ||
+      bypasses(hostname.replace(/^\[|\]$/g, ""), port === "" ? 443 : Number(port));
+    const dispatcher: Dispatcher = isPast ? direct : (through ?? direct);
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const answer = await fetch(url, {
       ...{ method, headers, dispatcher, signal, redirect: "error" },
@@ -98,7 +106,7 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
     return { status: answer.status, text: await answer.text() };
   };
   const credentials = await findCredentials(aws, send).catch(async (error: unknown) => {
-    await dispatcher.close();
+    await close();
     throw error instanceof ConfigError ? error : unreachable("AWS STS");
   });
 
@@ -132,12 +140,12 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
     }
   };
 
-  return { call, close: () => dispatcher.close() };
+  return { call, close };
 }
 
 /** HTTPS_PROXY may be a host and port alone. */
 function withScheme(proxy: string): string {
-  return proxy === "" || proxy.includes("://") ? proxy : `http://${proxy}`;
+  return proxy.includes("://") ? proxy : `http://${proxy}`;
 }
 
 function unreachable(service: string): ConfigError {

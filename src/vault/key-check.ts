@@ -26,9 +26,7 @@ export async function verifyMasterKeys(
   await sodium.ready;
   const pool = createPool(ownerUrl, { max: 1 });
   try {
-    const active = await pool.query((sql) =>
-      sql.begin((transaction) => verify(transaction, ring, processId)),
-    );
+    const active = await pool.transaction((sql) => verify(sql, ring, processId));
     ring.activate(active);
   } finally {
     await pool.close();

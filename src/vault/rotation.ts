@@ -193,21 +193,16 @@ export function createKeyRotation(o: {
     owner: Pool,
     work: (sql: TransactionSql, oldIds: string[]) => Promise<T>,
   ): Promise<T | "not_ours"> {
-    return owner.query(async (all) => {
-      const { value } = await all.begin(async (sql) => {
-        const [lock] = await sql<[{ mine: boolean }]>`
-          select pg_try_advisory_xact_lock(${LOCK.masterKeyRotation}) as mine`;
-        if (!lock.mine) return { value: "not_ours" as const };
-        const keys = await sql<{ id: string; active: boolean }[]>`
-          select key_id as id, active from x3sproxy.master_keys`;
-        // Another one was made active since: the next report tells us.
-        if (!keys.some(({ id, active }) => active && id === ring.active.id)) {
-          return { value: "not_ours" as const };
-        }
-        const oldIds = keys.flatMap(({ id, active }) => (active ? [] : [id])).sort();
-        return { value: await work(sql, oldIds) };
-      });
-      return value;
+    return owner.transaction(async (sql) => {
+      const [lock] = await sql<[{ mine: boolean }]>`
+        select pg_try_advisory_xact_lock(${LOCK.masterKeyRotation}) as mine`;
+      if (!lock.mine) return "not_ours";
+      const keys = await sql<{ id: string; active: boolean }[]>`
+        select key_id as id, active from x3sproxy.master_keys`;
+      // Another one was made active since: the next report tells us.
+      if (!keys.some(({ id, active }) => active && id === ring.active.id)) return "not_ours";
+      const oldIds = keys.flatMap(({ id, active }) => (active ? [] : [id])).sort();
+      return work(sql, oldIds);
     });
   }
 

@@ -30,7 +30,7 @@ function keptKey(pool: Pool, ring: KeyRing, name: ServiceKeyName): Promise<Seale
   const key = randomBytes(SERVICE_KEY_BYTES);
   const fresh = sealBytes(ring.active, serviceKeyBinding(name), key);
   zero(key);
-  return pool.query(async (sql) => {
+  return pool.transaction(async (sql) => {
     await sql`
       insert into x3sproxy.sealed_keys (name, key_id, wrapped_key, ciphertext)
       values (${name}, ${fresh.keyId}, ${fresh.wrappedKey}, ${fresh.ciphertext})

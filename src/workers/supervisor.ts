@@ -3,7 +3,7 @@ import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import type { Clock } from "../clock.ts";
 import { WorkerFailure } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { logEnd, type Log } from "../log.ts";
 import type { FromWorker, Task, ToWorker, WorkerUrls } from "./messages.ts";
 import type { PrimaryMetrics } from "./primary-metrics.ts";
 import { createSums } from "./sums.ts";
@@ -186,7 +186,9 @@ export function createSupervisor(o: {
       for (const seat of seats) fork(seat, task);
       const urls = await Promise.race([listening, failed]);
       onFailure = undefined;
-      watching = setInterval(() => void watch(), WATCH_EVERY_MS);
+      watching = setInterval(() => {
+        logEnd(watch(), log, "the workers can't be watched");
+      }, WATCH_EVERY_MS);
       return urls;
     },
     async isReady() {

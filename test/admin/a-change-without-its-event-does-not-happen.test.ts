@@ -1,5 +1,6 @@
 // Every route that changes something, once with an audit that takes nothing: the database stays as it is, in each of its tables. And
-// once more with a sound one, where each does something: else the first would show nothing. Then no event holds any of the secrets.
+// once more with a sound one, where each does something: else the first would show nothing. Then no event holds any of the secrets. Nor
+// does anything change when the database is too slow for a route, which is answered by 503.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newIdentity } from "../../src/backup/index.ts";
@@ -7,6 +8,7 @@ import { openClient } from "../../src/db/connection.ts";
 import { newBearer, hashBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
 import { findLeaks } from "../e2e/leaks.ts";
 import { breakAudit } from "../support/broken-audit.ts";
+import { createHurriedPool, type HurriedPool } from "../support/hurried-pool.ts";
 import { stringAt } from "./fixture.ts";
 import { createPhone, openPeople, PASSWORD, tokenOf, type Browser } from "./people.ts";
 
@@ -33,7 +35,13 @@ interface Change {
 }
 
 test("each changing route, and the trade of a registration", async (t) => {
-  const people = await openPeople(t);
+  const slowly = Promise.withResolvers<HurriedPool>();
+  const openPool = (controlUrl: string): HurriedPool => {
+    const pool = createHurriedPool(controlUrl);
+    slowly.resolve(pool);
+    return pool;
+  };
+  const people = await openPeople(t, { openPool });
   const { first, browse, join, enrol, nextCode, owner, database, routes, ageProofs } = people;
   const secrets = new Set([FAKE_KEY, PASSWORD, NEW_PASSWORD, people.apiKey, people.setupToken]);
   const keepSecrets = (text: string): void => {
@@ -227,6 +235,18 @@ test("each changing route, and the trade of a registration", async (t) => {
     keepSecrets(answer.text + (by.cookie() ?? ""));
     return answer;
   };
+
+  const link = await slowly.promise;
+  await link.hurry();
+  const beforeSlowness = await state();
+  await Promise.all(
+    changes.map(async (change) => {
+      const { status, text } = await make(change);
+      assert.equal(status, 503, `${change.route}: ${text}`);
+    }),
+  );
+  await link.relax();
+  assert.deepEqual(await state(), beforeSlowness, "what was given up was done all the same");
 
   const heal = await breakAudit(database.ownerUrl);
   for (const change of changes) {

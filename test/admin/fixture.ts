@@ -22,7 +22,7 @@ import { createBackups } from "../../src/backup/index.ts";
 import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
 import { readConfig, type Cidr } from "../../src/config.ts";
-import { createPool } from "../../src/db/index.ts";
+import { createPool, type Pool } from "../../src/db/index.ts";
 import { API_KEY_PREFIX, hashBearer, newBearer, newId, newProcessId } from "../../src/ids.ts";
 import { bootstrap, createIdentity, type Role } from "../../src/identity/index.ts";
 import { createLog } from "../../src/log.ts";
@@ -69,7 +69,8 @@ export function createTestClock(): Clock & { advance(ms: number): void } {
 
 /**
  * Everything is gone when the test ends. `log` collects the log's lines. `database`: in place of a new one. `controlUrl`: another database login than the right
- * one. `origins`: of providers, in place of the built-in ones. `env`: settings of calls to providers. `host`: to listen on.
+ * one. `origins`: of providers, in place of the built-in ones. `env`: settings of calls to providers. `host`: to listen on. `openPool`: the
+ * way to the database, in place of the service's own.
  */
 export async function openAdmin(
   t: TestContext,
@@ -82,12 +83,13 @@ export async function openAdmin(
     origins?: Readonly<Record<string, string>>;
     env?: Readonly<Record<string, string>>;
     host?: string;
+    openPool?: (controlUrl: string) => Pool;
   } = {},
 ) {
   const clock = createTestClock();
   const database = o.database ?? (await createTestDatabase());
   const owner = postgres(database.ownerUrl, { max: 2, onnotice: () => undefined });
-  const pool = createPool(o.controlUrl ?? database.controlUrl);
+  const pool = (o.openPool ?? createPool)(o.controlUrl ?? database.controlUrl);
   const masterKey = await loadMasterKeys(
     { masterKey: { value: database.masterKey }, dataDir: "/nowhere", databaseUrl: undefined },
     { mayCreate: false },

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import ipaddr from "ipaddr.js";
 import { Secret, TOTP } from "otpauth";
+import type { Pool } from "../../src/db/index.ts";
 import type { Role } from "../../src/identity/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { openAdmin, sendTo, stringAt, type Answer } from "./fixture.ts";
@@ -98,7 +99,11 @@ export function createPhone(): Phone {
 /** An admin side with its first user, signed in. All addresses that browsers say are believed. */
 export async function openPeople(
   t: TestContext,
-  o: { dashboardUrl?: string; database?: TestDatabase } = {},
+  o: {
+    dashboardUrl?: string;
+    database?: TestDatabase;
+    openPool?: (controlUrl: string) => Pool;
+  } = {},
 ) {
   const admin = await openAdmin(t, { ...o, trustedProxies: [LOOPBACK] });
   const secure = (o.dashboardUrl ?? "https:").startsWith("https:");

@@ -7,7 +7,7 @@ import { ExportVerifier, type VerifyOptions } from "../../src/audit/verify.ts";
 import type { VerifyReport } from "../../src/audit/verify-report.ts";
 import { systemClock } from "../../src/clock.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { createPool, type Sql, type TransactionSql } from "../../src/db/index.ts";
+import { createPool, type OwnerSql, type TransactionSql } from "../../src/db/index.ts";
 import { createLog } from "../../src/log.ts";
 import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -59,7 +59,7 @@ export async function openSealedLog() {
     const { bytes } = await proofs.export(actorOf(workspaceId), format, filter);
     return Buffer.concat(await Array.fromAsync(bytes));
   };
-  const owner = <T>(work: (sql: Sql) => Promise<T>): Promise<T> =>
+  const owner = <T>(work: (sql: OwnerSql) => Promise<T>): Promise<T> =>
     withOwner(database.ownerUrl, work);
   return {
     ...{ database, pool, signer, sequencer, proofs, seal, makeEvents, exportOf },
@@ -112,7 +112,7 @@ export async function erase(sql: TransactionSql, workspaceId: string, parts: Par
 
 /** Empties a part of an event, with nothing to say so. */
 export async function blank(
-  sql: Pick<Sql, "unsafe">,
+  sql: Pick<OwnerSql, "unsafe">,
   workspaceId: string,
   index: number,
   part: "actor" | "target",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { openClient, withOwner, type Client, type Sql } from "../../src/db/connection.ts";
+import { openClient, withOwner, type Client, type OwnerSql } from "../../src/db/connection.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { seedWorkspace, type Seed } from "./fixture.ts";
@@ -28,7 +28,7 @@ after(async () => {
 });
 
 /** What is heard of `work`, up to a marker sent after it. */
-async function announcements(work: (sql: Sql) => Promise<unknown>): Promise<string[]> {
+async function announcements(work: (sql: OwnerSql) => Promise<unknown>): Promise<string[]> {
   await withOwner(database.ownerUrl, async (sql) => {
     await work(sql);
     await sql`select pg_notify('x3sproxy_changes', 'marker')`;
@@ -39,11 +39,11 @@ async function announcements(work: (sql: Sql) => Promise<unknown>): Promise<stri
 const agent = (): string => `x3sproxy_changes: agent ${seed.agentId}`;
 const workspace = (): string => `x3sproxy_changes: workspace ${seed.workspaceId}`;
 
-const addLease = (sql: Sql, byte: number) =>
+const addLease = (sql: OwnerSql, byte: number) =>
   sql`insert into x3sproxy.proxy_tokens (kind, hash, workspace_id, agent_id, deployment, expires_at)
     values ('lease', ${Buffer.alloc(32, byte)}, ${seed.workspaceId}, ${seed.agentId}, 2, now() + interval '30 s')`;
 
-const cases: [string, (sql: Sql) => Promise<unknown>, () => string[]][] = [
+const cases: [string, (sql: OwnerSql) => Promise<unknown>, () => string[]][] = [
   [
     "redeploying an agent",
     async (sql) => {

@@ -8,8 +8,7 @@ import { createServer, type AddressInfo, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { generate } from "selfsigned";
-import { withOwner } from "../../src/db/connection.ts";
-import { tlsOf } from "../../src/db/dial.ts";
+import { openClient, withOwner } from "../../src/db/connection.ts";
 import { startEmbedded, type Embedded } from "../../src/db/embedded.ts";
 import { createPool, migrate, prepareLogins } from "../../src/db/index.ts";
 import { StoreUnavailableError } from "../../src/errors.ts";
@@ -170,7 +169,8 @@ test("a server that stops in the middle of the TLS handshake is an error, and co
 });
 
 test("a certificate file that can't be read is named", () => {
-  assert.throws(() => tlsOf("postgres://h/d?sslmode=require&sslrootcert=/nonexistent.pem"), {
+  const url = "postgres://h/d?sslmode=require&sslrootcert=/nonexistent.pem";
+  assert.throws(() => openClient(url, { max: 1, statementTimeoutMs: 0 }), {
     name: "ConfigError",
     message: /sslrootcert.*\/nonexistent\.pem/,
   });

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
-import { withOwner, type Sql } from "../../src/db/index.ts";
+import { withOwner, type OwnerSql } from "../../src/db/index.ts";
 import { examine, type Examination, type Finding } from "../../src/doctor/index.ts";
 import { createLog } from "../../src/log.ts";
 import { startService } from "../../src/main.ts";
@@ -95,8 +95,8 @@ export async function openDeployment(t: TestContext) {
     assert.deepEqual(told(findings), expected);
   };
   const inDatabase = async (
-    change: (sql: Sql) => Promise<unknown>,
-    back: (sql: Sql) => Promise<unknown>,
+    change: (sql: OwnerSql) => Promise<unknown>,
+    back: (sql: OwnerSql) => Promise<unknown>,
     expected: Record<string, string>,
   ): Promise<void> => {
     await withOwner(ownerUrl, change);
@@ -160,7 +160,12 @@ export async function listenHttps(
   return (server.address() as AddressInfo).port;
 }
 
-async function addKey(sql: Sql, workspace: string, name: string, origin: string): Promise<void> {
+async function addKey(
+  sql: OwnerSql,
+  workspace: string,
+  name: string,
+  origin: string,
+): Promise<void> {
   const id = randomUUID();
   await sql.begin(async (tx) => {
     await tx`
@@ -173,7 +178,7 @@ async function addKey(sql: Sql, workspace: string, name: string, origin: string)
 }
 
 /** People with second factors, no keys from the first start, a backup just now, and a key for a provider. */
-async function makeHealthy(sql: Sql, origin: string): Promise<void> {
+async function makeHealthy(sql: OwnerSql, origin: string): Promise<void> {
   await sql
     .unsafe(
       `

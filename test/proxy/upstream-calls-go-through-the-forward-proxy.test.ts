@@ -111,6 +111,9 @@ describe("upstream calls go through the forward proxy", () => {
       ["localhost", "127.0.0.1", 1],
       ["127.0.0.1", "127.0.0.1", 0],
       ["127.0.0.1", "10.0.0.1,[::1]:443,::1", 1],
+      ["127.0.0.1", "10.0.0.0/8, 127.0.0.0/8", 0],
+      ["127.0.0.1", "10.0.0.0/8", 1],
+      ["localhost", "127.0.0.0/8", 1],
     ] as const) {
       proxy.requests.length = 0;
       const plane = await openWithUpstream(t, `https://${origin}:${port}`, {

@@ -154,8 +154,10 @@ test("under any order of calls, changes and time the events are those of the rul
     switch (op.do) {
       case "call":
         return call(op.agent, op.process, op.provider);
-      case "pass":
-        { clock.advance(op.ms); return; }
+      case "pass": {
+        clock.advance(op.ms);
+        return;
+      }
       case "rotate":
         return changeKey(rotate);
       case "roll back": {

@@ -144,7 +144,10 @@ test("what a flood asks for pushes out only what its own network has asked for",
   const { lookUps, queries, asked } = createScripted();
   const ask = async (name: string, address: string): Promise<void> => {
     const found = lookUps.find(hashOf(name), address);
-    if (!(found instanceof Promise)) { assert.equal(found, "unknown_token"); return; }
+    if (!(found instanceof Promise)) {
+      assert.equal(found, "unknown_token");
+      return;
+    }
     queries[0]?.answer(null);
     assert.equal(await found, "unknown_token");
   };

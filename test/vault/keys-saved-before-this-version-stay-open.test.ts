@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { knownMigrations, migrateWithin, withOwner, type Sql } from "../../src/db/index.ts";
+import { knownMigrations, migrateWithin, withOwner, type OwnerSql } from "../../src/db/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { createVault, KeyRing, MasterKey, type SealedSecret } from "../../src/vault/index.ts";
 import { sealCheckValue } from "../../src/vault/sealing.ts";
@@ -14,7 +14,12 @@ const MIGRATION = "0020_credential_places.sql";
 const WORKSPACE = randomUUID();
 const CUSTOM = { header: "x-acme-key", scheme: "Secret" };
 
-async function addKey(sql: Sql, key: MasterKey, provider: string, format: 1 | 2): Promise<string> {
+async function addKey(
+  sql: OwnerSql,
+  key: MasterKey,
+  provider: string,
+  format: 1 | 2,
+): Promise<string> {
   const value = `FAKE-${provider}-${format}-${randomUUID()}`;
   const origin = `https://${provider}.example`;
   const place = { workspaceId: WORKSPACE, secretId: randomUUID(), version: 1, origin };

@@ -1,0 +1,76 @@
+// NO_PROXY: which hosts are reached past a forward proxy. The names as curl, Go (golang.org/x/net/http/httpproxy) and httpx read them; where
+// those differ, whatever one of them takes. Never resolves a name: a block is for hosts that are addresses already.
+import { domainToASCII } from "node:url";
+import ipaddr from "ipaddr.js";
+import { parseAddress, type Address } from "./addresses.ts";
+
+/** Whether a host (an address without brackets, or a name) is reached past the proxy at this port. */
+export type NoProxy = (host: string, port: number) => boolean;
+
+type Matcher = (host: string, address: Address | undefined) => boolean;
+
+/**
+ * Entries part at commas or white space: a name, which stands for those below it, too, with or without `.` or `*.` in front; an address,
+ * `[::1]`; both with or without `:port`; a block, `10.0.0.0/8`; `*` for all. What is none of these matches nothing.
+ */
+export function readNoProxy(text = ""): NoProxy {
+  const entries = text
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== "")
+    .map(readEntry);
+  return (host, port) => {
+    const address = parseAddress(host);
+    const name = spellingOf(host);
+    return entries.some(
+      (entry) => (entry.port === undefined || entry.port === port) && entry.matches(name, address),
+    );
+  };
+}
+
+function readEntry(entry: string): { port: number | undefined; matches: Matcher } {
+  const whole = matcherOf(entry);
+  if (whole !== undefined) return { port: undefined, matches: whole };
+  const [, host = "", port] = /^(.+):(\d{1,5})$/.exec(entry) ?? [];
+  const matches = port === undefined ? undefined : matcherOf(host);
+  return { port: Number(port), matches: matches ?? (() => false) };
+}
+
+function matcherOf(text: string): Matcher | undefined {
+  if (text === "*") return () => true;
+  const bare = text.replace(/^\[(.*)\]$/, "$1");
+  const only = isAddress(bare) ? parseAddress(bare) : undefined;
+  if (only !== undefined) return (_, address) => address?.toString() === only.toString();
+  if (text.includes("/")) return blockOf(text);
+  if (/[:[\]]/.test(text)) return undefined;
+  const name = spellingOf(text.replace(/^\*?\./, ""));
+  if (name === "") return undefined;
+  return (host, address) => address === undefined && (host === name || host.endsWith(`.${name}`));
+}
+
+function blockOf(text: string): Matcher | undefined {
+  const [, base = "", bits] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const network = isAddress(base) ? ipaddr.parse(base) : undefined;
+  const width = network?.kind() === "ipv4" ? 32 : 128;
+  if (network === undefined || Number(bits) > width) return undefined;
+  return (_, address) =>
+    address !== undefined &&
+    // A socket for both writes IPv4 as IPv6, and such a block may be written so, too.
+    [address, mapped(address)].some(
+      (form) => form.kind() === network.kind() && form.match(network, Number(bits)),
+    );
+}
+
+function mapped(address: Address): Address {
+  return address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
+}
+
+/** Of IPv4 the four decimal parts alone: "1.2" is no address to anybody here. */
+function isAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
+}
+
+/** One spelling for a name: small letters, ASCII (IDNA), no dot at its end. */
+function spellingOf(name: string): string {
+  const bare = name.toLowerCase().replace(/\.$/, "");
+  return domainToASCII(bare) || bare;
+}
