@@ -12,7 +12,7 @@ import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import type { Exchange, Exchanges, Outcome } from "./exchange.ts";
 import { breakOff, discardRest } from "./endings.ts";
 import { fieldValue, responseSection, withoutField } from "./headers.ts";
-import { reflectsCredential } from "./request-ids.ts";
+import { LONGEST_ID, reflectsCredential } from "./request-ids.ts";
 import { gatherBody, StreamedBody, type BodyCheck, type Gathered } from "./request-body.ts";
 import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
@@ -309,7 +309,7 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
   /** Notes the upstream's own id of the request, unless it is, or holds, the key that we sent. */
   protected noteAnswerId(id: string | undefined): void {
     const { plan } = this;
-    if (plan === undefined || id === undefined) return;
+    if (plan === undefined || id === undefined || id.length > LONGEST_ID) return;
     if (!reflectsCredential(id, plan.headers, plan.injectedFrom)) {
       this.exchange.upstreamRequestId = id;
     }

@@ -7,7 +7,8 @@ import { fieldName } from "./field-names.ts";
 
 // What ids look like: a UUID (RFC 9562) or 32 hex digits, both of which keys look like, too; those behind a word, as in req_…, or
 // after a word and a time; AWS's traces; and short names, as clients choose them. Recoded or reversed keys are longer, or of other signs.
-const LONGEST_ID = 64;
+/** In characters; longer ones are not looked at. */
+export const LONGEST_ID = 64;
 const HEX_ID = /^(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 const OTHER_IDS: readonly RegExp[] = [
   /^[a-z]{2,12}[_-][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
@@ -43,15 +44,16 @@ export function loggedId(id: string | undefined): string | undefined {
   return OTHER_IDS.some((shape) => shape.test(id)) && !holdsCredential(id) ? id : undefined;
 }
 
-/**
- * Whether an upstream's id has a part of what was injected in it, or is too long to be looked at. `from`: where the injected pairs begin.
- */
-export function reflectsCredential(id: string, headers: readonly string[], from: number): boolean {
-  if (id.length > LONGEST_ID) return true;
+/** Whether a text of the upstream's has a part of what was injected in it. `from`: where the injected pairs begin. */
+export function reflectsCredential(
+  text: string,
+  headers: readonly string[],
+  from: number,
+): boolean {
   for (let i = from + 1; i < headers.length; i += 2) {
     const value = headers[i] ?? "";
     // Past the scheme.
-    if (echoes(id, value.slice(value.lastIndexOf(" ") + 1))) return true;
+    if (echoes(text, value.slice(value.lastIndexOf(" ") + 1))) return true;
   }
   return false;
 }

@@ -31,7 +31,7 @@ const INSERTS = [
   "spent_registrations (hash, id, workspace_id, agent_id, created_by) select hash, id, workspace_id, id, 'ada'",
   "providers (workspace_id, name, origin, header, scheme) select workspace_id, name, 'https://a.example.test', 'authorization', 'Bearer'",
   "secrets (id, workspace_id, provider, environment, active_version) select id, workspace_id, name, 'production', 1",
-  "secret_versions (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask, created_at) select id, workspace_id, 1, 'https://a.example.test', 'none', hash, hash, '…', created_at",
+  "secret_versions (secret_id, workspace_id, version, origin, header, scheme, key_id, wrapped_key, ciphertext, mask, created_at) select id, workspace_id, 1, 'https://a.example.test', 'authorization', 'Bearer', 'none', hash, hash, '…', created_at",
   "users (id, workspace_id, email, password_hash, role) select id, workspace_id, name || '@example.test', 'none', 'viewer'",
   "sessions (id, workspace_id, user_id, hash) select id, workspace_id, id, hash",
   "invitations (id, workspace_id, hash, email, role, invited_by) select id, workspace_id, hash, name || '@example.test', 'viewer', 'ada'",
