@@ -1,6 +1,7 @@
 // Somebody puts a real key where a path's segment goes: the log leaves it out, and keeps what operators look for.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { canonicalPath, recordedPath } from "../../src/proxy/path.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 
 const LEFT_OUT = [
@@ -31,4 +32,18 @@ test("a segment that looks like a key is an ellipsis in the log", async (t) => {
   };
   for (const segment of LEFT_OUT) assert.equal(await logged(segment), "/v1/models/…/x", segment);
   for (const segment of KEPT) assert.equal(await logged(segment), `/v1/models/${segment}/x`);
+});
+
+test("so is one behind a slash in a name, and activity does not have it either", async (t) => {
+  const plane = await openDataPlane(t);
+  for (const key of LEFT_OUT) {
+    const path = `/v1/models/meta-llama%2F${key}`;
+    const lines = plane.logged().length;
+    const response = await fetch(`${plane.url}/together${path}`);
+    assert.equal(response.status, 401);
+    await response.body?.cancel();
+    const line = await plane.exchange((it) => plane.logged().indexOf(it) >= lines);
+    assert.equal(line["path"], "/v1/models/meta-llama%2F…", key);
+    assert.equal(recordedPath(path, canonicalPath(path, "together") ?? ""), "", key);
+  }
 });
