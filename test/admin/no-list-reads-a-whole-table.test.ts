@@ -106,7 +106,9 @@ function pathsOf(route: RouteDeclaration, places: Readonly<Record<string, string
   for (let set = 0; set < 2 ** names.length; set++) {
     const chosen = names.filter((_, place) => (set >> place) % 2 === 1);
     if (chosen.length > mostAtOnce) continue;
-    for (let turn = 0; turn < (chosen.length === 1 ? 4 : chosen.length === 2 ? 2 : 1); turn++) {
+    // An export reads on to its first events, so it is begun once for each.
+    const turns = chosen.length === 1 && route.streams === undefined ? 4 : 1;
+    for (let turn = 0; turn < turns; turn++) {
       const pairs = chosen.map((name) => {
         const values = valuesOf(name);
         return [name, values[turn % values.length] ?? ""];

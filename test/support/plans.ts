@@ -87,6 +87,8 @@ export async function watchPlans(database: TestDatabase): Promise<PlanWatch> {
   const controlUrl = Object.assign(new URL(database.controlUrl), {
     hostname: "127.0.0.1",
     port: String(port),
+    // Notices are read as they pass.
+    search: "?sslmode=disable",
   }).href;
   return {
     database: { ...database, controlUrl },
