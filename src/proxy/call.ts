@@ -108,6 +108,7 @@ export class Call {
   /** Of a limit that refuses it: in how many seconds it is worth another try. */
   retryAfterS: number | undefined;
   readonly #context: CallContext;
+  readonly #lengthText: string | undefined;
   #target: Target | undefined;
   #errorShape: ErrorShape = UNKNOWN_SHAPE;
   #sensitiveEndpoint: string | undefined;
@@ -119,6 +120,7 @@ export class Call {
     this.exchange = exchange;
     this.request = request;
     const length = fieldValue(request.rawHeaders, "content-length");
+    this.#lengthText = length;
     this.contentLength = length === undefined ? undefined : Number(length);
     this.isChunked = hasHeader(request.rawHeaders, "transfer-encoding");
     exchange.address = sourceAddress(
@@ -290,7 +292,7 @@ export class Call {
     const { headers, subprotocolScheme } = rewriteRequest(request.rawHeaders, {
       slot: header,
       httpVersion: request.httpVersion,
-      contentLength: fieldValue(request.rawHeaders, "content-length"),
+      contentLength: this.#lengthText,
     });
     const query = stripQuery(route.query);
     const { models } = grant.scope;

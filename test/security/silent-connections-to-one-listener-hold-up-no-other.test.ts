@@ -27,6 +27,8 @@ async function open(t: TestContext): Promise<Service> {
     env: {
       X3SPROXY_ORIGIN_OPENAI: upstream.origin,
       X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8",
+      // The data plane, too, waits no longer for a request to begin.
+      X3SPROXY_CLIENT_IDLE_TIMEOUT: "5s",
     },
   });
   t.after(() => service.remove());
