@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createFairQueue, type Waiting } from "../../src/access/fair-queue.ts";
+import { inputs } from "../support/generated.ts";
 
 const PLACES = 3;
 const ROOM = 12;
@@ -158,7 +159,7 @@ test("whatever comes, no key keeps another from its turn", async () => {
       sum.refused += count.refused;
       sum.waited += count.waited;
     }),
-    { numRuns: 500, seed: SEED },
+    inputs(SEED, 500),
   );
   assert.ok(sum.begun > 3_000 && sum.refused > 300 && sum.waited > 3_000, JSON.stringify(sum));
 });

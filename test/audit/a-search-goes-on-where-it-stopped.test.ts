@@ -3,6 +3,7 @@ import test, { after, before } from "node:test";
 import fc from "fast-check";
 import { createAudit, type AuditFilter } from "../../src/audit/index.ts";
 import { openLogs } from "./log-fixture.ts";
+import { inputs } from "../support/generated.ts";
 
 const EVENTS = 12_000;
 const ACTIONS = ["secret.set", "agent.deploy", "agent.scope"];
@@ -81,7 +82,7 @@ test("page after page a search finds each event that passes all filters, newest 
         wanted.map(({ id }) => id),
       );
     }),
-    { seed: 30, numRuns: 40 },
+    inputs(30, 40),
   );
   assert.deepEqual(await search({ action: ACTIONS[0], actor: ACTORS[0] }), []);
   assert.ok(shortPages.includes(0), "a page ended before the search did");

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { isLocal, readDatabaseUrl } from "../../src/db/index.ts";
 import { withUser } from "../../src/db/database-url.ts";
 import { ConfigError } from "../../src/errors.ts";
+import { inputs } from "../support/generated.ts";
 
 const PASSWORD = "FAKE-pass";
 const SEED = 25;
@@ -74,7 +75,7 @@ test("any user, password, host and database, encoded", () => {
       const another = withUser(url, password, user);
       assert.deepEqual(read(another), [where, password, user, database]);
     }),
-    { seed: SEED, numRuns: 2000 },
+    inputs(SEED, 2000),
   );
 });
 
@@ -194,6 +195,6 @@ test("what can't be done is one sentence or two that name it, and hold no value 
         assert.ok(error instanceof ConfigError && !error.message.includes(PASSWORD), url);
       }
     }),
-    { seed: SEED, numRuns: 5000 },
+    inputs(SEED, 5000),
   );
 });

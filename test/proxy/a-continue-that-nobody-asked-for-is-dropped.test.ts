@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { openWithUpstream } from "../support/data-plane.ts";
 import { createWireUpstream, head, openWireClient } from "../support/wire.ts";
+import { inputs } from "../support/generated.ts";
 
 const INTERIM: Record<string, string> = {
   "100": "HTTP/1.1 100 Continue\r\n\r\n",
@@ -55,7 +56,7 @@ test("interim answers in any order and any pieces: all but 100 pass, and the ans
         assert.equal(answer.body, "ok");
       },
     ),
-    { numRuns: 200, seed: 20_261_130 },
+    inputs(20_261_130, 200),
   );
 });
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { readNoProxy } from "../../src/no-proxy.ts";
+import { inputs } from "../support/generated.ts";
 
 const SEED = 26;
 
@@ -123,7 +124,7 @@ test("blocks of every size, by the bits of their addresses", () => {
       const isIn = (a & kept) >>> 0 === (b & kept) >>> 0;
       assert.equal(bypasses(text(b), 443), isIn);
     }),
-    { seed: SEED, numRuns: 3000 },
+    inputs(SEED, 3000),
   );
 });
 
@@ -148,7 +149,7 @@ test("a name, wherever it stands among others, for itself and all below it, and 
         }
       },
     ),
-    { seed: SEED, numRuns: 1000 },
+    inputs(SEED, 1000),
   );
 });
 
@@ -158,6 +159,6 @@ test("anything at all can be read, and matches nothing that it does not name", (
       const bypasses = readNoProxy(text);
       if (!text.includes("*")) assert.equal(bypasses("a-name-of-nobody.test", 443), false);
     }),
-    { seed: SEED, numRuns: 1000 },
+    inputs(SEED, 1000),
   );
 });

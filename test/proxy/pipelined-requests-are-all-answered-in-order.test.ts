@@ -5,6 +5,7 @@ import { createAuthority, type Authority } from "../support/authority.ts";
 import { openWithUpstream, type DataPlane } from "../support/data-plane.ts";
 import { createHttpUpstream } from "../support/http-upstream.ts";
 import { head, openTlsClient, openWireClient } from "../support/wire.ts";
+import { inputs } from "../support/generated.ts";
 
 const SEED = 20261130;
 const UNKNOWN = `x3sproxy_${"a".repeat(32)}`;
@@ -98,7 +99,7 @@ describe("pipelined requests are all answered, in order, whatever reads they com
         fc.asyncProperty(sequences, cuts, (asked, where) =>
           converse(plane, isSecure, asked, where),
         ),
-        { seed: SEED, numRuns: 40 },
+        inputs(SEED, 40),
       );
     });
   }

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { clientBase, withClientUrls, type Places } from "../../src/proxy/answer-urls.ts";
 import { FAKE_KEY, openWithUpstream } from "../support/data-plane.ts";
 import { createWireUpstream, head, openWireClient } from "../support/wire.ts";
+import { inputs } from "../support/generated.ts";
 
 const PUBLIC = "https://proxy.example.test/llm";
 const FIELDS = [
@@ -119,7 +120,7 @@ describe("the upstream's own URLs lead through the proxy", () => {
           assert.match(now, /^[\x21-\x7e]*$/, "ASCII, in one line");
         },
       ),
-      { numRuns: 20_000, seed: 20_261_130 },
+      inputs(20_261_130, 20_000),
     );
   });
 

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 import { test } from "node:test";
 import fc from "fast-check";
 import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
+import { inputs } from "../support/generated.ts";
 
 // More than two sockets keep.
 const MANY = Array.from({ length: 2500 }, (_, i) => `${i} `.padEnd(4000, "x"));
@@ -48,7 +49,7 @@ test("whatever it does, and whenever", async (t) => {
       afterBytes: fc.constantFrom(0, 1, 5000, 300_000),
       protocol: fc.constantFrom("tcp", "tls"),
     }),
-    { seed: SEED, numRuns: 14 },
+    inputs(SEED, 14),
   );
   await Promise.all(
     cases.map(async ({ ending, afterBytes, protocol }) => {

@@ -9,6 +9,7 @@ import { withOwner } from "../../src/db/connection.ts";
 import { openAdmin } from "../admin/fixture.ts";
 import { ask, openTarget } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
+import { inputs } from "../support/generated.ts";
 
 const LOOPBACK = "127.0.0.0/8";
 const TRUSTED = [ipaddr.parseCIDR(LOOPBACK), ipaddr.parseCIDR("10.0.0.0/24")];
@@ -60,7 +61,7 @@ test("whatever a client writes, in however many lines, the address is the one th
         assert.equal(source(...lines), address, JSON.stringify(lines));
       },
     ),
-    { seed: 9, numRuns: 2000 },
+    inputs(9, 2000),
   );
 });
 

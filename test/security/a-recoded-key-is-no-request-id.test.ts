@@ -7,6 +7,7 @@ import { echoes } from "../../src/proxy/echoes.ts";
 import { loggedId, reflectsCredential } from "../../src/proxy/request-ids.ts";
 import { openWithUpstream } from "../support/data-plane.ts";
 import { createWireUpstream, head, openWireClient } from "../support/wire.ts";
+import { inputs } from "../support/generated.ts";
 
 const backwards = (text: string): string => Buffer.from(text).reverse().toString();
 const FORMS: Readonly<Record<string, (key: string) => string>> = {
@@ -57,7 +58,7 @@ test("a key, or sixteen characters of one, in each form", () => {
         assert.equal(getsThrough(id, key), false, `${form}: ${id}`);
       },
     ),
-    { seed: 20, numRuns: 5000 },
+    inputs(20, 5000),
   );
 });
 
@@ -87,7 +88,7 @@ test("what providers and clients really send is logged", () => {
     fc.property(ids, keys, (id, key) => {
       if (!getsThrough(id, key)) lost++;
     }),
-    { seed: 20, numRuns: runs },
+    inputs(20, runs),
   );
   assert.ok(lost <= runs / 1000, `${lost} of ${runs}`);
 });

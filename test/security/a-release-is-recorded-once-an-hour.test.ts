@@ -11,6 +11,7 @@ import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTcpGate, type TcpGate } from "../support/tcp-gate.ts";
 import { createCannedUpstream } from "../support/wire.ts";
+import { inputs } from "../support/generated.ts";
 
 const EVERY_MS = 600_000;
 const SEED = 20_261_130;
@@ -194,7 +195,7 @@ test("under any order of calls, changes and time the events are those of the rul
         assert.equal(events, expected, JSON.stringify(op));
       }
     }),
-    { numRuns: 6, seed: SEED, endOnFailure: true },
+    { ...inputs(SEED, 6), endOnFailure: true },
   );
   sum.events = expected;
   assert.ok(sum.calls > sum.events + 20 && sum.events > 20, JSON.stringify(sum));

@@ -6,6 +6,7 @@ import { builtInProviders } from "../../src/providers/index.ts";
 import { custom } from "../../src/providers/custom-models.ts";
 import { JsonReader } from "../../src/proxy/json-reader.ts";
 import { placeOf, soughtAt } from "../support/sought.ts";
+import { inputs } from "../support/generated.ts";
 
 const LISTED = "good/one";
 
@@ -257,7 +258,7 @@ for (const { provider, models, row } of rows) {
           else refused++;
         },
       ),
-      { numRuns: 200, seed: 16 },
+      inputs(16, 200),
     );
     assert.ok(allowed > 20 && refused > 10, `${allowed} allowed, ${refused} refused`);
   });

@@ -11,6 +11,7 @@ import { createEcho, openWebSocket } from "../support/websocket-upstream.ts";
 import { createWireUpstream, openWireClient, SWITCHING, webSocketHead } from "../support/wire.ts";
 import { placeOf, soughtAt } from "../support/sought.ts";
 import { MessageReader } from "../../src/proxy/message-reader.ts";
+import { inputs } from "../support/generated.ts";
 
 const TARGET = "/openai/v1/realtime?model=good";
 
@@ -199,7 +200,7 @@ test("messages are judged alike however they are cut into frames and pieces", ()
         if (!isAllowed) refused++;
       },
     ),
-    { numRuns: 500, seed: 14 },
+    inputs(14, 500),
   );
   assert.ok(refused > 50);
 });

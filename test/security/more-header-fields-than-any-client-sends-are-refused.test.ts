@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { fieldName } from "../../src/proxy/field-names.ts";
 import { openTarget, type Target } from "../support/attack.ts";
 import { openWireClient, head, webSocketHead } from "../support/wire.ts";
+import { inputs } from "../support/generated.ts";
 
 const SEED = 20261130;
 const MAX_FIELDS = 200;
@@ -39,7 +40,7 @@ describe("more header fields than any client sends are refused", () => {
         const lines = target.sent().split("\r\n");
         for (const line of more) assert.ok(lines.includes(line), line);
       }),
-      { seed: SEED, numRuns: 10 },
+      inputs(SEED, 10),
     );
   });
 
@@ -58,7 +59,7 @@ describe("more header fields than any client sends are refused", () => {
         assert.equal(answer.header("connection"), "close");
         assert.match(answer.body, /"headers_too_large"/);
       }),
-      { seed: SEED, numRuns: 40 },
+      inputs(SEED, 40),
     );
     assert.equal(target.sent(), "");
   });
@@ -97,7 +98,7 @@ describe("more header fields than any client sends are refused", () => {
         for (let n = 0; n < count; n++) fieldName(`${name}${n}`);
         for (const [i, name] of known.entries()) assert.equal(fieldName(name), before[i]);
       }),
-      { seed: SEED, numRuns: 20 },
+      inputs(SEED, 20),
     );
   });
 });

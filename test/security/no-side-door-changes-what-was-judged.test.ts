@@ -4,13 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTarget } from "../support/attack.ts";
 import { checkFields, checkParameters } from "./side-doors.ts";
+import { inputs } from "../support/generated.ts";
 
 test("no parameter overrides method, headers, content type or body, and none is another credential", async (t) => {
-  await checkParameters(await openTarget(t), { seed: 18, numRuns: 400 });
+  await checkParameters(await openTarget(t), inputs(18, 400));
 });
 
 test("no field says another method, path, host or caller, and none is another credential", async (t) => {
-  await checkFields(await openTarget(t), { seed: 18, numRuns: 150 });
+  await checkFields(await openTarget(t), inputs(18, 150));
 });
 
 test("what only looks like one goes up as it came", async (t) => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createScripted, hashOf, isGrant, settle, type Scripted } from "../access/scripted.ts";
+import { inputs } from "../support/generated.ts";
 
 const SEED = 20_261_130;
 const PLACES = 16;
@@ -59,7 +60,7 @@ test("a network that fills its share keeps no other out, and one of another wait
         assert.ok(asked.has(`first use ${other}`), `it is the turn of ${other}`);
       }
     }),
-    { numRuns: 10, seed: SEED },
+    inputs(SEED, 10),
   );
 });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { openTarget } from "../support/attack.ts";
+import { inputs } from "../support/generated.ts";
 
 const BODY = '{"model":"gpt-5","input":"hi"}';
 const PATH = "/openai/v1/responses";
@@ -90,6 +91,6 @@ test("whatever Connection names: a request that passes went up with the fields t
         assert.match(sent(), /\r\ncontent-type: application\/json\r\n/i);
       },
     ),
-    { numRuns: 150, seed: 20261130 },
+    inputs(20261130, 150),
   );
 });

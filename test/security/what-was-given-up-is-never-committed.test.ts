@@ -6,6 +6,7 @@ import { createPool } from "../../src/db/index.ts";
 import { StoreUnavailableError } from "../../src/errors.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { inputs } from "../support/generated.ts";
 
 const DEADLINE_MS = 500;
 // So that none ends about when it is given up.
@@ -63,7 +64,7 @@ test("transactions of all lengths, on more or fewer connections than they need",
         await pool.close();
       },
     ),
-    { seed: SEED, numRuns: 12 },
+    inputs(SEED, 12),
   );
   assert.ok(outcomes.done > 5 && outcomes.givenUp > 5, JSON.stringify(outcomes));
 });
