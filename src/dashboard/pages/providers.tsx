@@ -12,7 +12,7 @@ import { Badge, EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { When } from "../parts/when.tsx";
-import { useAgents, useProviders, useRefresh } from "../queries.ts";
+import { useAllAgents, useProviders, useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
 
 export function ProvidersPage() {
@@ -200,7 +200,7 @@ function RemoveDialog(props: { provider: Provider | undefined; onClose: () => vo
   const call = useCall();
   const say = useSay();
   const refresh = useRefresh();
-  const agents = useAgents(provider !== undefined);
+  const agents = useAllAgents(provider !== undefined);
   if (provider === undefined) return null;
   const users = agents.rows.filter(({ providersUsed }) => providersUsed.includes(provider.name));
   return (
