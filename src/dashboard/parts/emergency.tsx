@@ -113,7 +113,7 @@ function Extent() {
         {agents.loading ? "…" : number(agents.rows.length)}{" "}
         {agents.rows.length === 1 ? "agent" : "agents"}
       </strong>
-      {open !== undefined && `, with ${counted(open, "open stream")} a moment ago`}.
+      {open !== undefined && `, with at most ${counted(open, "open stream")} a moment ago`}.
     </p>
   );
 }
