@@ -7,7 +7,7 @@ export interface Overview {
   from: string;
   to: string;
   stepSeconds: number;
-  /** Over all of it; `activeStreams`: now, or at most two minutes ago. */
+  /** Over all of it; `activeStreams`: the most of the last minute that has any, not older than two: an upper bound, in which calls that are over count, too. */
   totals: Counts & { activeStreams: number };
   /** A point for each step, also where nothing happened. `activeStreams`: the most at once, an upper bound. */
   series: (Counts & { at: string; activeStreams: number })[];

@@ -58,11 +58,14 @@ function frameworkProblem(error: unknown): Problem | undefined {
 }
 
 // A field's name comes from our schema, never from the client; an unrecognised one stays unnamed, since it could be
-// a key that was pasted into the wrong place.
-function describeIssues(error: ZodError): string {
+// a key that was pasted into the wrong place. `fields`: those that there are, to be named instead.
+export function describeIssues(error: ZodError, fields: readonly string[] = []): string {
+  const named = fields.length === 0 ? "" : `; there are ${fields.join(", ")}`;
   const lines = error.issues.map((issue) => {
-    const text = issue.code === "unrecognized_keys" ? "unknown field" : issue.message;
-    return issue.path.length === 0 ? text : `${issue.path.join(".")}: ${text}`;
+    const atTop = issue.path.length === 0;
+    const text =
+      issue.code === "unrecognized_keys" ? `unknown field${atTop ? named : ""}` : issue.message;
+    return atTop ? text : `${issue.path.join(".")}: ${text}`;
   });
   return `${[...new Set(lines)].slice(0, 5).join("; ")}.`;
 }

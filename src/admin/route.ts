@@ -1,9 +1,10 @@
 // How a route of the REST API is declared: who may use it, what it takes, what it gives. An answer passes through its schema, so
 // that what is not in the schema does not leave. The declarations are also what the OpenAPI document and the tests are made of.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { z } from "zod";
+import { z } from "zod";
 import { RequestError, type ProblemCode } from "../errors.ts";
 import type { RouteRule } from "./authentication.ts";
+import { describeIssues } from "./problem.ts";
 
 export const API = "/api/v1";
 
@@ -87,9 +88,9 @@ export function addRoute<
     handler: async (request, reply) => {
       const call = {
         params: parseParams(params, request.params, route.unknown),
-        query: query?.parse(request.query),
+        query: query && parse(query, request.query),
         headers: headers?.parse(request.headers),
-        body: body?.parse(request.body ?? {}),
+        body: body && parse(body, request.body ?? {}),
         request,
         reply,
       } as RouteCall<z.output<Params>, z.output<Query>, z.output<Headers>, z.output<Body>>;
@@ -99,6 +100,13 @@ export function addRoute<
       return answer.parse(result);
     },
   });
+}
+
+function parse(schema: z.ZodType, value: unknown): unknown {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const fields = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  throw new RequestError(422, "invalid_request", describeIssues(parsed.error, fields));
 }
 
 function parseParams(

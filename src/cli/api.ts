@@ -56,7 +56,10 @@ const clientSettings = z.object({
   keyVariable: z.string(),
   basePath: z.string(),
 });
+const placeOfKey = { header: z.string(), scheme: z.string() };
+
 const providerView = z.looseObject({
+  ...placeOfKey,
   name: z.string(),
   kind: z.enum(["built-in", "custom"]),
   origin: z.string().nullable(),
@@ -162,7 +165,9 @@ export const answers = {
     baseUrls: z.record(z.string(), z.string()),
   }),
   renewedLease: z.object({ lease: leaseView }),
-  provider: z.object({ provider: z.looseObject({ name: z.string(), origin: z.string() }) }),
+  provider: z.object({
+    provider: z.looseObject({ name: z.string(), origin: z.string(), ...placeOfKey }),
+  }),
   providers: z.object({ providers: z.array(providerView) }),
   users: z.object({ users: z.array(userView), nextCursor: z.string().nullable() }),
   invitation: z.object({

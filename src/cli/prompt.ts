@@ -57,6 +57,12 @@ const LEAST_PASSPHRASE = 12;
 /** Asks twice for a passphrase that is chosen now; standard input gives it once. */
 export async function readNewPassphrase(): Promise<string> {
   const passphrase = await readSecret("Passphrase for the backup, not shown: ");
+  if (/[\r\n]/.test(passphrase)) {
+    throw new Failure(
+      "passphrase_not_one_line",
+      "The passphrase has more than one line, which nobody could type again. Standard input gives it once.",
+    );
+  }
   if (passphrase.length < LEAST_PASSPHRASE) {
     throw new Failure(
       "passphrase_too_short",

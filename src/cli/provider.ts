@@ -5,6 +5,31 @@ import { examples, reports } from "./command.ts";
 import { confirm } from "./prompt.ts";
 import { table } from "./text.ts";
 
+interface Place {
+  readonly name: string;
+  readonly origin: string | null;
+  readonly header: string;
+  readonly scheme: string;
+}
+
+function describePut(
+  now: Place,
+  before: (Place & { readonly environments: readonly string[] }) | undefined,
+): string {
+  const { name, origin, header, scheme } = now;
+  const set = `x3sproxy secret set ${name}`;
+  if (before === undefined) return `Added ${name} at ${origin}. Now its key: ${set}`;
+  const place = (it: Place) => JSON.stringify([it.origin, it.header, it.scheme]);
+  if (place(now) === place(before)) return `${name} is as it was, at ${origin}.`;
+  const takes = `${header}: ${scheme === "" ? "" : `${scheme} `}…`;
+  const again = before.environments.map((it) => `\n  ${set} --environment ${it}`).join("");
+  return (
+    `Changed ${name}: at ${origin}, its key in ${takes}` +
+    (again &&
+      `\nKeys that were saved before go nowhere else. Until they are saved again, calls get 403:${again}`)
+  );
+}
+
 export function addProviderCommands(program: Command): void {
   const provider = program
     .command("provider")
@@ -30,11 +55,10 @@ export function addProviderCommands(program: Command): void {
       const { origin, header, scheme } =
         command.opts<Record<"origin" | "header" | "scheme", string>>();
       const path = `/providers/${encodeURIComponent(name)}`;
+      const { providers } = await call(answers.providers, "GET", "/providers");
+      const before = providers.find((it) => it.name === name && it.kind === "custom");
       const { provider } = await call(answers.provider, "PUT", path, { origin, header, scheme });
-      return {
-        json: provider,
-        text: `Added ${provider.name} at ${provider.origin}. Now its key: x3sproxy secret set ${provider.name}`,
-      };
+      return { json: provider, text: describePut(provider, before) };
     },
   );
 

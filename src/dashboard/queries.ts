@@ -6,6 +6,8 @@ import { usePresence } from "./presence.ts";
 import { useCall } from "./session.tsx";
 
 const REFRESH_MS = 30_000;
+/** The longest page that the API gives. */
+const MOST_ROWS = "200";
 
 /** How often to load anew, in ms; not at all while nobody is there. */
 function useRefreshInterval(): number | false {
@@ -32,6 +34,8 @@ interface ListOptions {
   readonly params?: Readonly<Record<string, string>>;
   readonly enabled?: boolean;
   readonly refresh?: boolean;
+  /** All of it at once, for what has to be right about all. */
+  readonly whole?: boolean;
 }
 
 function useRows<T, P extends Page<T> = Page<T>>(
@@ -43,17 +47,21 @@ function useRows<T, P extends Page<T> = Page<T>>(
   const call = useCall();
   const interval = useRefreshInterval();
   const query = useInfiniteQuery({
-    queryKey: [key, path, o.params ?? {}],
+    queryKey: [key, path, o.params ?? {}, o.whole ?? false],
     enabled: o.enabled ?? true,
     initialPageParam: "",
     queryFn: async ({ pageParam, signal }) => {
+      const items: T[] = [];
       for (let cursor = pageParam; ;) {
         const params = new URLSearchParams(o.params);
+        if (o.whole === true) params.set("limit", MOST_ROWS);
         if (cursor !== "") params.set("cursor", cursor);
         const query = params.size === 0 ? "" : `?${params.toString()}`;
         const page = await call(answer, "GET", path + query, { signal });
+        items.push(...page.items);
         // A search that has found nothing yet goes on.
-        if (page.items.length > 0 || page.nextCursor === null) return page;
+        const enough = o.whole !== true && items.length > 0;
+        if (enough || page.nextCursor === null) return { ...page, items };
         cursor = page.nextCursor;
       }
     },
@@ -74,6 +82,8 @@ function useRows<T, P extends Page<T> = Page<T>>(
 export const useSecrets = () => useRows("secrets", "/secrets", read.secrets, { refresh: true });
 export const useAgents = (enabled = true) =>
   useRows("agents", "/agents", read.agents, { refresh: true, enabled });
+export const useAllAgents = (enabled = true) =>
+  useRows("agents", "/agents", read.agents, { refresh: true, whole: true, enabled });
 export const useProviders = () => useRows("providers", "/providers", read.providers);
 export const useRegistrations = (agent: string) =>
   useRows("agents", `${agentPath(agent)}/registrations`, read.registrations, { refresh: true });

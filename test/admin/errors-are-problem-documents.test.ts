@@ -47,6 +47,20 @@ it("bodies that are not the JSON that is asked for are refused", async (t) => {
   }
 });
 
+it("an unknown field is answered with those that there are, and not named itself", async (t) => {
+  const { call } = await openAdmin(t);
+  const body = { provider: "openai", key: FAKE_KEY };
+  const { body: answer } = await call("PUT", "/api/v1/secrets", body);
+  const { detail } = answer as { detail: string };
+  assert.match(detail, /unknown field; there are provider, .*\bvalue\b/);
+  assert.doesNotMatch(detail, /\bkey\b/);
+  const listed = await call("GET", "/api/v1/audit?who=ada");
+  assert.match(
+    (listed.body as { detail: string }).detail,
+    /there are limit, cursor, action, actor/,
+  );
+});
+
 it("a body that reaches for a prototype is refused and changes nothing", async (t) => {
   const { send, apiKey, call } = await openAdmin(t);
   for (const body of [

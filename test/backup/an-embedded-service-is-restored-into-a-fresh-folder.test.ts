@@ -41,6 +41,12 @@ it("an embedded service is restored into a fresh folder by its passphrase, and `
   );
   assert.equal(short.status, 1);
   assert.match(short.stderr, /too short/);
+  const twice = await service.cli(
+    ["backup", "--output", join(folder, "x"), "--passphrase"],
+    `${PASSPHRASE}\n${PASSPHRASE}\n`,
+  );
+  assert.equal(twice.status, 1, "as at a prompt, but nobody could type it again");
+  assert.match(twice.stderr, /more than one line/);
   const file = join(folder, "backup.age");
   const made = await service.cli(["backup", "--output", file, "--passphrase"], PASSPHRASE);
   assert.equal(made.status, 0, made.stderr);

@@ -4,13 +4,13 @@ import { ActivityTable } from "../parts/activity-table.tsx";
 import { SelectField } from "../parts/field.tsx";
 import { Page } from "../parts/page.tsx";
 import { SpanFilter, useSpan } from "../parts/span-filter.tsx";
-import { useActivity, useAgents, useProviders } from "../queries.ts";
+import { useActivity, useAllAgents, useProviders } from "../queries.ts";
 
 const SPAN_HOURS = "24";
 
 export function ActivityPage() {
   const [query, setQuery] = useSearchParams();
-  const agents = useAgents();
+  const agents = useAllAgents();
   const providers = useProviders();
   const span = useSpan(SPAN_HOURS);
   const agent = query.get("agent") ?? "";

@@ -12,7 +12,7 @@ import { Badge, EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { When } from "../parts/when.tsx";
-import { useAgents, useProviders, useRefresh } from "../queries.ts";
+import { useAllAgents, useProviders, useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
 
 export function ProvidersPage() {
@@ -110,26 +110,38 @@ export function ProvidersPage() {
           loadingRows={10}
         />
       </Section>
-      <AddDialog open={adding} onClose={() => setAdding(false)} />
+      <AddDialog open={adding} providers={providers.rows} onClose={() => setAdding(false)} />
       <RemoveDialog provider={removed} onClose={() => setRemoved(undefined)} />
     </SettingsPage>
   );
 }
 
-function AddDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
+interface AddProps {
+  /** Those there are: one of the same name is changed. */
+  readonly providers: readonly Provider[];
+  readonly onClose: () => void;
+}
+
+function AddDialog({ open, ...rest }: AddProps & { open: boolean }) {
   return (
     <Modal
       open={open}
-      onClose={onClose}
+      onClose={rest.onClose}
       title="Add a provider"
       description="Agents reach it at the proxy below its name. Its keys go to this origin alone, in this header: when either changes, save them again."
     >
-      <AddForm onClose={onClose} />
+      <AddForm {...rest} />
     </Modal>
   );
 }
 
-function AddForm({ onClose }: { onClose: () => void }) {
+/** What is to be done after it was put anew. */
+const againText = ({ environments }: Provider): string =>
+  environments.length === 0
+    ? "It has no key yet."
+    : `Unless all is as it was, save its keys again: ${environments.join(", ")}.`;
+
+function AddForm({ providers, onClose }: AddProps) {
   const call = useCall();
   const say = useSay();
   const refresh = useRefresh();
@@ -143,9 +155,11 @@ function AddForm({ onClose }: { onClose: () => void }) {
         body: { origin: origin.trim(), header: header.trim(), scheme: scheme.trim() },
       }),
     onSuccess: async () => {
+      const before = providers.find((it) => it.name === name.trim());
       await refresh("providers");
       onClose();
-      say(`Added ${name.trim()}`, { text: "Now give it a key." });
+      if (before === undefined) say(`Added ${name.trim()}`, { text: "Now give it a key." });
+      else say(`Changed ${before.name}`, { text: againText(before) });
     },
   });
   return (
@@ -200,7 +214,7 @@ function RemoveDialog(props: { provider: Provider | undefined; onClose: () => vo
   const call = useCall();
   const say = useSay();
   const refresh = useRefresh();
-  const agents = useAgents(provider !== undefined);
+  const agents = useAllAgents(provider !== undefined);
   if (provider === undefined) return null;
   const users = agents.rows.filter(({ providersUsed }) => providersUsed.includes(provider.name));
   return (

@@ -51,14 +51,14 @@ function Chart({ measure, title, unit, overview, hours }: ChartProps) {
     (best, each) => (best === undefined || each[measure] > best[measure] ? each : best),
     undefined,
   );
-  const now = measure === "activeStreams";
+  const peak = measure === "activeStreams";
   return (
     <figure className={`card chart-card ${measure}`}>
       <figcaption>
         <h2 className="chart-title">{title}</h2>
         <p className="chart-total">
           {number(totals[measure])}
-          <span className="muted">{now ? " now" : shareOf(measure, totals)}</span>
+          <span className="muted">{peak ? " at most, lately" : shareOf(measure, totals)}</span>
         </p>
         <p className="unseen">
           {highest === undefined || highest[measure] === 0

@@ -2,7 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type Workspace } from "../answers.ts";
-import { useAgents, useOverview, useRefresh, useWorkspace } from "../queries.ts";
+import { useAllAgents, useOverview, useRefresh, useWorkspace } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { counted, number } from "../time.ts";
 import { Button } from "./button.tsx";
@@ -104,17 +104,16 @@ function SuspendAllForm({ onClose }: { onClose: () => void }) {
 
 /** How many it stops, as far as that is known by now: nobody has to wait for it. */
 function Extent() {
-  const agents = useAgents();
+  const agents = useAllAgents();
   const { data: overview } = useOverview(24);
-  const more = agents.more === undefined ? "" : " or more";
   const open = overview?.totals.activeStreams;
   return (
     <p>
       <strong>
-        {agents.loading ? "…" : `${number(agents.rows.length)}${more}`}{" "}
+        {agents.loading ? "…" : number(agents.rows.length)}{" "}
         {agents.rows.length === 1 ? "agent" : "agents"}
       </strong>
-      {open !== undefined && `, with ${counted(open, "open stream")} a moment ago`}.
+      {open !== undefined && `, with at most ${counted(open, "open stream")} a moment ago`}.
     </p>
   );
 }

@@ -1,7 +1,7 @@
 // A role, and the agents that it is limited to: for users, invitations and API keys.
 import type { Role } from "../answers.ts";
 import { ROLES } from "../answers.ts";
-import { useAgents } from "../queries.ts";
+import { useAllAgents } from "../queries.ts";
 import { LIMITABLE, ROLE_TEXTS } from "../roles.ts";
 import { CheckField, Choices, SelectField } from "./field.tsx";
 import { Badge } from "./states.tsx";
@@ -18,7 +18,7 @@ interface RoleFieldsProps {
 }
 
 export function RoleFields({ rights, onRights }: RoleFieldsProps) {
-  const agents = useAgents();
+  const agents = useAllAgents();
   const { role, agents: limit } = rights;
   const limitable = LIMITABLE.includes(role);
   const names = [...new Set([...agents.rows.map(({ name }) => name), ...(limit ?? [])])].sort();

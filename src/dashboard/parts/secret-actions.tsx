@@ -3,7 +3,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type Provider, type Secret } from "../answers.ts";
-import { useAgents, useRefresh, useUse, useWorkspace } from "../queries.ts";
+import { useAllAgents, useRefresh, useUse, useWorkspace } from "../queries.ts";
 import { useCall } from "../session.tsx";
 import { Button } from "./button.tsx";
 import { DestructionDialog, Modal, useKept } from "./dialog.tsx";
@@ -235,7 +235,7 @@ export function DeleteSecretDialog(props: DeleteProps) {
 /** Who loses the key, and when each last used it. */
 function Affected({ secret }: { secret: Secret }) {
   const use = useUse(secret.id);
-  const agents = useAgents();
+  const agents = useAllAgents();
   const may = agents.rows.filter(
     ({ environment, providers }) =>
       environment === secret.environment &&
