@@ -50,13 +50,21 @@ export function reset(socket: Socket & { [carrier]?: Socket; encrypted?: boolean
 
 /** Reads what is left of a body that nobody wants, so that the client gets to see its answer; not for ever. */
 export function discardRest(request: IncomingMessage): void {
+  const { socket } = request;
   request.removeAllListeners("data");
   request.resume();
   const timer = setTimeout(() => {
     if (!request.complete) request.destroy();
   }, UNREAD_BODY_MS);
   timer.unref();
-  request.once("close", () => clearTimeout(timer));
+  // Node tells a request that has been answered nothing of its connection's end.
+  const stop = (): void => {
+    clearTimeout(timer);
+    request.off("close", stop);
+    socket.off("close", stop);
+  };
+  request.once("close", stop);
+  socket.once("close", stop);
 }
 
 /** Has `linger` end a connection whenever it would be ended: its client is still sending, and unread bytes would cost it the answer. */

@@ -212,7 +212,7 @@ function classify(name: string): FieldName {
       RESPONSE_DROPPED.has(comparable) ||
       comparable.startsWith(OWN_PREFIX) ||
       comparable.startsWith(CORS_PREFIX),
-    isTelling: TELLING.has(comparable),
+    isTelling: TELLING.has(lower), // what frames an answer has no other spelling: the parser knows none
     urlForm: URL_FORMS.get(comparable),
     requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
     isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),

@@ -91,14 +91,14 @@ export function responseSection(raw: readonly Buffer[], status?: number): Respon
     const value = text[i + 1] ?? "";
     const field = fieldName(name);
     if (field.isTelling) {
-      const { comparable } = field;
-      if (comparable === "transfer-encoding") {
+      const { lower } = field;
+      if (lower === "transfer-encoding") {
         isChunked = true;
         isCoded ||= value.trim().toLowerCase() !== "chunked";
-      } else if (comparable === "connection") named = connectionOptions([name, value], named);
-      else if (comparable === "content-length") hasLength = true;
-      else if (comparable === "date") hasDate = true;
-      else if (comparable === "trailer") hasTrailer = true;
+      } else if (lower === "connection") named = connectionOptions([name, value], named);
+      else if (lower === "content-length") hasLength = true;
+      else if (lower === "date") hasDate = true;
+      else if (lower === "trailer") hasTrailer = true;
     }
     hasUrls ||= field.urlForm !== undefined;
     if (field.requestIdRank > idRank) {
@@ -108,7 +108,7 @@ export function responseSection(raw: readonly Buffer[], status?: number): Respon
     if (!field.isResponseDropped) headers.push(name, value);
   }
   if (named !== undefined) {
-    for (const name of named) headers = withoutField(headers, name);
+    headers = withoutFields(headers, named);
     hasLength &&= !named.has("content-length");
     hasDate &&= !named.has("date");
   }
@@ -158,7 +158,11 @@ export function isWellFramed(raw: readonly string[], httpVersion: string): boole
 
 /** The section without the fields of a comparable name. */
 export function withoutField(raw: readonly string[], name: string): string[] {
-  return raw.filter((_, i) => fieldName(raw[i - (i % 2)] ?? "").comparable !== name);
+  return withoutFields(raw, new Set([name]));
+}
+
+function withoutFields(raw: readonly string[], names: ReadonlySet<string>): string[] {
+  return raw.filter((_, i) => !names.has(fieldName(raw[i - (i % 2)] ?? "").comparable));
 }
 
 /** Whether a raw header section has a field, by lower-case name. */
