@@ -210,9 +210,11 @@ function classify(name: string): FieldName {
     isResponseDropped:
       isHopByHop ||
       RESPONSE_DROPPED.has(comparable) ||
+      // The parser has framed the answer by no other spelling, so nobody behind us may.
+      (comparable === "content-length" && lower !== comparable) ||
       comparable.startsWith(OWN_PREFIX) ||
       comparable.startsWith(CORS_PREFIX),
-    isTelling: TELLING.has(lower), // what frames an answer has no other spelling: the parser knows none
+    isTelling: TELLING.has(lower),
     urlForm: URL_FORMS.get(comparable),
     requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
     isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),

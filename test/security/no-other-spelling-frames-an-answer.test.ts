@@ -17,6 +17,7 @@ describe("no other spelling of a field frames an answer", () => {
       const text = await client.until((bytes) => bytes.includes("longer"));
       assert.match(text, /\r\nConnection: close\r\n/);
       assert.equal(await client.ended(), "fin");
+      assert.ok(!text.includes(name), "nobody behind the proxy reads it either");
     });
   }
 
