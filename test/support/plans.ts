@@ -87,6 +87,7 @@ export async function watchPlans(database: TestDatabase): Promise<PlanWatch> {
   const controlUrl = Object.assign(new URL(database.controlUrl), {
     hostname: "127.0.0.1",
     port: String(port),
+    search: "?sslmode=disable", // the answer to a wish for TLS would not be a message
   }).href;
   return {
     database: { ...database, controlUrl },
