@@ -10,6 +10,8 @@ import type { Vault } from "../vault/index.ts";
 import type { Deployment } from "./agents.ts";
 
 const KEPT_MS = 24 * 3_600_000;
+/** Of those that have had their time as many go with each that comes. */
+const MAX_FORGOTTEN = 100;
 
 /** A request for a deployment, under a key of its caller's. Both are SHA-256 (FIPS 180-4), lower-case hex. */
 export interface Claim {
@@ -50,9 +52,7 @@ export async function madeBefore(
 ): Promise<MadeDeployment | undefined> {
   const lock = `x3sproxy deployment ${by.workspaceId} ${keyHash}`;
   await sql`select pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
-  await sql`
-    delete from x3sproxy.deployment_requests
-    where workspace_id = ${by.workspaceId} and created_at < ${new Date(nowMs - KEPT_MS)}`;
+  await forget(sql, by.workspaceId, keyHash, new Date(nowMs - KEPT_MS));
   const [row] = await sql<
     { request_hash: Buffer; agent_id: string; deployment: number; created_at: Date }[]
   >`
@@ -67,6 +67,31 @@ export async function madeBefore(
     );
   }
   return { agentId: row.agent_id, deployment: row.deployment, atMs: row.created_at.getTime() };
+}
+
+/**
+ * Deletes the claim itself if it was made before `until`, and some others that were. One at a time does the latter: who held one claim
+ * and waited for another could be waited for.
+ */
+async function forget(
+  sql: TransactionSql,
+  workspaceId: string,
+  keyHash: string,
+  until: Date,
+): Promise<void> {
+  await sql`
+    delete from x3sproxy.deployment_requests
+    where workspace_id = ${workspaceId} and key_hash = ${Buffer.from(keyHash, "hex")} and created_at < ${until}`;
+  const lock = `x3sproxy forgotten deployments ${workspaceId}`;
+  const [turn] = await sql<{ isMine: boolean }[]>`
+    select pg_try_advisory_xact_lock(hashtextextended(${lock}, 0)) as "isMine"`;
+  if (turn?.isMine !== true) return;
+  await sql`
+    delete from x3sproxy.deployment_requests
+    where workspace_id = ${workspaceId} and key_hash = any (array(
+      select key_hash from x3sproxy.deployment_requests
+      where workspace_id = ${workspaceId} and created_at < ${until}
+      order by created_at limit ${MAX_FORGOTTEN}))`;
 }
 
 /** Remembers what was made under the claim; in the transaction that makes it. */

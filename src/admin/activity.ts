@@ -3,10 +3,10 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { ActivityRow, ActivityViews, CallViews, ContextUse } from "../activity/index.ts";
 import { callerOf } from "./funnel.ts";
+import { instant } from "./names.ts";
 import { createPaging, nextCursor, pageParameters } from "./paging.ts";
 import { addRoute } from "./route.ts";
 
-const instant = z.iso.datetime({ offset: true });
 const context = z
   .record(z.string(), z.string())
   .describe("What the agent sent as x3sproxy-context-* headers, by name.");

@@ -1,7 +1,8 @@
 // What the audit's list and its exports can be narrowed by.
 import { z } from "zod";
+import { instant } from "./names.ts";
 
-const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const moment = instant.transform((text) => new Date(text));
 
 /** All that are given have to hold. */
 export const auditFilters = {

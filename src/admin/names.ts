@@ -17,3 +17,12 @@ export const agentName = z
 export const workspaceName = providerName;
 /** A moment in an answer: ISO 8601, UTC. */
 export const time = z.string().meta({ format: "date-time" });
+
+const FIRST_MS = Date.parse("0001-01-01T00:00:00Z");
+const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
+
+/** A time in a query or a cursor, as text. Postgres has no year 0, and reads no year of five digits. */
+export const instant = z.iso.datetime({ offset: true }).refine((text) => {
+  const ms = Date.parse(text);
+  return ms >= FIRST_MS && ms <= LAST_MS;
+}, "give a time of the years 1 to 9999");

@@ -50,6 +50,9 @@ function frameworkProblem(error: unknown): Problem | undefined {
       return problem(413, "body_too_large", "The body is larger than 64 KB.");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return problem(415, "unsupported_media_type", "Send the body as application/json.");
+    // Of Postgres (its manual, appendix A), which reads no such character in a text.
+    case "22021":
+      return problem(422, "invalid_request", "No text may have the character U+0000 in it.");
     case "FST_ERR_MAX_PARAM_LENGTH":
       return problem(404, "not_found", "There is nothing at this path.");
     default:

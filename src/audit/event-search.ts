@@ -45,15 +45,23 @@ export async function searchEvents(
   let best: { rows: EventRow[]; reached: EventPlace } | undefined;
   for (const way of ways.length > 0 ? ways : [[sql`true`]]) {
     const read = candidates(sql, workspaceId, way, { ...filter, after });
-    const rows = await sql<EventRow[]>`
-      select e.*, ${microseconds(sql)} as created_us,
-        (select l.leaf_index from x3sproxy.audit_leaves l where l.event_id = e.id) as leaf_index
+    // In one statement with the rows, of one moment: events that came in between would move it.
+    const end =
+      ways.length < 2
+        ? sql``
+        : sql`
+          union all
+          select e.*, ${microseconds(sql)}, null, true from (${read} limit 1 offset ${MOST_READ - 1}) e
+          limit ${limit}`;
+    const found = await sql<(EventRow & { is_end: boolean })[]>`
+      (select e.*, ${microseconds(sql)} as created_us,
+        (select l.leaf_index from x3sproxy.audit_leaves l where l.event_id = e.id) as leaf_index, false as is_end
       from (${read} limit ${MOST_READ}) e where true ${all}
-      order by created_at desc, id desc limit ${limit}`;
-    if (rows.length === limit || ways.length < 2) return { rows, reached: undefined };
-    const [last] = await sql<{ created_us: string; id: string }[]>`
-      select ${microseconds(sql)} as created_us, id from (${read} limit 1 offset ${MOST_READ - 1}) e`;
-    if (last === undefined) return { rows, reached: undefined };
+      order by created_at desc, id desc limit ${limit})
+      ${end}`;
+    const last = found.at(-1);
+    if (last?.is_end !== true) return { rows: found, reached: undefined };
+    const rows = found.slice(0, -1);
     // Each way finds the same events; whichever came furthest has found most.
     const reached: EventPlace = [last.created_us, last.id];
     if (best === undefined || isOlder(reached, best.reached)) best = { rows, reached };

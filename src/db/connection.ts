@@ -39,6 +39,14 @@ const IDLE_S = 60;
 const LIFETIME_S = 1800;
 const MAX_BACKOFF_S = 0.5;
 const OWNER_CONNECT_MS = 10_000;
+// Whatever the database or the login sets: the package reads times and bytes in these forms alone, a statement has to see what was
+// committed before it, and a statement that row-level security would confine is confined and does not fail.
+const OUR_SETTINGS = {
+  DateStyle: "ISO",
+  bytea_output: "hex",
+  default_transaction_isolation: "read committed",
+  row_security: "on",
+} as const;
 
 /** Opens nothing yet: connections are made when they are first needed. */
 export function openClient(url: string, o: ClientOptions): Client {
@@ -91,6 +99,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     backoff: (retries: number) => Math.min(0.02 * 2 ** retries, MAX_BACKOFF_S),
     connection: {
       ...target.startup,
+      ...OUR_SETTINGS,
       ...(o.statementTimeoutMs > 0 && {
         statement_timeout: o.statementTimeoutMs,
         idle_in_transaction_session_timeout: 2 * o.statementTimeoutMs,

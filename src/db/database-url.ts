@@ -164,6 +164,12 @@ function partsOf(url: string) {
   const credentials = found?.[1] ?? found?.[2];
   const [head, query = ""] = splitOnce(text.slice(found?.[0].length ?? 0), "?");
   const [hosts, path] = splitOnce(head, "/");
+  // A part of the password would be looked up as a host, or sent as a database's name to one.
+  if (hosts.includes("@") || path?.includes("@") === true) {
+    throw refused(
+      "the password can't be told from the rest: write / as %2F, ? as %3F and @ as %40",
+    );
+  }
   return { scheme, authority: { credentials, hosts }, path, query };
 }
 
@@ -223,7 +229,7 @@ function readQuery(query: string): ReadonlyMap<string, string> {
     if (pair === "") continue;
     const [rawName, rawValue] = splitOnce(pair, "=");
     const name = decode(rawName, "the query");
-    const shown = /^[\w.]{1,60}$/.test(name) ? name : "a parameter of the query";
+    const shown = mayBeShown(name, rawValue, query, given) ? name : "a parameter of the query";
     if (rawValue?.includes("=") !== false) {
       throw refused(`${shown}: write it as name=value, and a = in a value as %3D`);
     }
@@ -243,6 +249,19 @@ function readQuery(query: string): ReadonlyMap<string, string> {
     given.set(name, value);
   }
   return given;
+}
+
+/** Whether `name` is one for certain: it may be a part of a password that has an & or a ? in it. */
+function mayBeShown(
+  name: string,
+  value: string | undefined,
+  query: string,
+  before: ReadonlyMap<string, string>,
+): boolean {
+  if (Object.hasOwn(PARAMETERS, name)) return true;
+  const isCertain = value !== undefined && !query.includes("@");
+  const isBehindPassword = before.has("password") || before.has("sslpassword");
+  return isCertain && !isBehindPassword && /^[\w.]{1,60}$/.test(name);
 }
 
 /** `ssl` as JDBC and the `postgres` package have it. */

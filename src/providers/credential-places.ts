@@ -34,12 +34,25 @@ const OTHER_MEANINGS: ReadonlySet<string> = new Set(
     tracestate transaction transactionid uid uri url uuid version xsrf`),
 );
 
+const joined = (name: string): string =>
+  name.replaceAll(/[^a-z0-9]/g, "").replace(/^x(?=[a-z])/, "");
+
+/** Of these and of HTTP's, what some write in one word, with and without an x before it. */
+const IN_ONE_WORD: ReadonlySet<string> = new Set([
+  ...[...OF_HTTP].map(joined),
+  ...words(`
+    b3 callid clientip csrftoken forwardedfor httpmethod idempotencykey originalurl realip reqid rewriteurl rid tracecontext xsrftoken`),
+]);
+const AN_ID = /(?:call|correlation|message|req|request|session|span|trace|transaction)ids?$/;
+
 /** Whether a key may go into the header `name`, in any case. `_` counts as `-`: behind a CGI-like interface they are the same. */
 export function mayCarryKey(name: string): boolean {
   const comparable = name.toLowerCase().replaceAll("_", "-");
   if (OF_KEYS.has(comparable)) return true;
+  const oneWord = joined(comparable);
   return (
-    !OF_HTTP.has(comparable) &&
+    !IN_ONE_WORD.has(oneWord) &&
+    !AN_ID.test(oneWord) &&
     !PREFIXES.some((prefix) => comparable.startsWith(prefix)) &&
     !comparable.split(/[^a-z0-9]/).some((word) => OTHER_MEANINGS.has(word))
   );

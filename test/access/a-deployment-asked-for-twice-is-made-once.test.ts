@@ -145,6 +145,45 @@ test("after 24 hours the key is forgotten and makes a new deployment with a new 
   assert.equal((await requests(database.ownerUrl)).length, 1, "old ones are deleted");
 });
 
+test("many old keys are forgotten a hundred at a time, and the one that comes again at once", async (t) => {
+  const clock = createManualClock();
+  const { agents, database, workspaceId } = await createHouse(t, { clock });
+  const by = actorIn(workspaceId);
+  const first = await agents.deploy(by, { name: "a" }, ONCE);
+  await withOwner(
+    database.ownerUrl,
+    (sql) => sql`
+      insert into x3sproxy.deployment_requests
+        (workspace_id, key_hash, request_hash, agent_id, deployment, created_at)
+      select workspace_id, sha256(n::text::bytea), request_hash, agent_id, n, created_at - interval '1 minute'
+      from x3sproxy.deployment_requests, generate_series(1, 250) n`,
+  );
+  clock.advance(25 * HOUR_MS);
+  const again = await agents.deploy(by, { name: "a" }, ONCE);
+  assert.equal(again.agent.deployment, first.agent.deployment + 1);
+  const left = async (): Promise<number> => (await requests(database.ownerUrl)).length;
+  assert.equal(await left(), 151);
+  await agents.deploy(by, { name: "a" }, { idempotencyKey: "FAKE-idempotency-key-2" });
+  assert.equal(await left(), 52);
+  await agents.deploy(by, { name: "a" }, { idempotencyKey: "FAKE-idempotency-key-3" });
+  assert.equal(await left(), 3);
+});
+
+test("deployments that come at once forget old keys without waiting for each other in a circle", async (t) => {
+  const clock = createManualClock();
+  const { agents, database, workspaceId } = await createHouse(t, { clock });
+  const by = actorIn(workspaceId);
+  const keys = Array.from({ length: 20 }, (_, n) => `FAKE-idempotency-key-${n}`);
+  const deployAll = (): Promise<unknown> =>
+    Promise.all(
+      keys.map((idempotencyKey, n) => agents.deploy(by, { name: `a-${n}` }, { idempotencyKey })),
+    );
+  await deployAll();
+  clock.advance(25 * HOUR_MS);
+  await deployAll();
+  assert.equal((await requests(database.ownerUrl)).length, keys.length);
+});
+
 test("a deployment that was refused uses no key up", async (t) => {
   const { agents, database, workspaceId } = await createHouse(t);
   const by = actorIn(workspaceId);

@@ -6,7 +6,7 @@ import { withUser } from "../../src/db/database-url.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { inputs } from "../support/generated.ts";
 
-const PASSWORD = "FAKE-pass";
+const PASSWORD = "FAKEpass";
 const SEED = 25;
 
 /** Hosts and ports as one text, then user, password and database. */
@@ -171,7 +171,7 @@ test("what can't be done is one sentence or two that name it, and hold no value 
   };
   for (const [query, message] of Object.entries(REFUSED)) {
     assert.match(refusal(`postgres://u:${PASSWORD}@h/d?${query}`), message);
-    assert.match(refusal(`postgres://h/d?password=${PASSWORD}&${query}`), message);
+    assert.match(refusal(`postgres://h/d?${query}&password=${PASSWORD}`), message);
   }
   for (const [hosts, message] of [
     ["h:x", /port/],
@@ -197,4 +197,32 @@ test("what can't be done is one sentence or two that name it, and hold no value 
     }),
     inputs(SEED, 5000),
   );
+});
+
+test("a password that isn't encoded is shown nowhere and looked up nowhere", () => {
+  const around = fc.string({ unit: fc.constantFrom(...Array.from("/?&=#@:%[],x")), maxLength: 5 });
+  const forms = fc.constantFrom(
+    (password: string) => `postgres://u:${password}@h/d`,
+    (password: string) => `postgres://u:${password}@h/d?sslmode=disable`,
+    (password: string) => `postgres://h/d?password=${password}`,
+    (password: string) => `postgres://h/d?sslpassword=${password}&user=u@x`,
+  );
+  const urls = fc
+    .tuple(forms, around, around)
+    .map(([form, before, after]) => form(`${before}${PASSWORD}${after}`));
+  fc.assert(
+    fc.property(urls, (url) => {
+      try {
+        const { servers } = readDatabaseUrl(url);
+        const hosts = servers.map(({ host }) => host).join();
+        assert.ok(!hosts.includes(PASSWORD), hosts);
+      } catch (error) {
+        assert.ok(error instanceof ConfigError && !error.message.includes(PASSWORD), String(error));
+      }
+    }),
+    { seed: SEED, numRuns: 5000 },
+  );
+  for (const piece of [`p/a?${PASSWORD}&x`, `p/a?x=1&${PASSWORD}=2`]) {
+    assert.throws(() => readDatabaseUrl(`postgres://u:${piece}@h/d`), ConfigError);
+  }
 });

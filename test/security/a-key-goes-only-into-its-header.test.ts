@@ -158,7 +158,9 @@ const REFUSED = `
   x-client-request-id x-cloud-trace-context x-correlation-id x-envoy-original-path x-forwarded-for x-forwarded-host
   x-http-method-override x-ms-client-request-id x-original-url x-real-ip x-request-id x-trace-id idempotency-key openai-request-id
   apim-request-id mistral-correlation-id x-debug-trace-id x-ds-trace-id x-fal-request-id x-generation-id x-goog-request-id
-  x-ms-request-id x-amz-security-token x-original-host x-rewrite-url x-csrf-token proxy-authorization x3sproxy-token`
+  x-ms-request-id x-amz-security-token x-original-host x-rewrite-url x-csrf-token proxy-authorization x3sproxy-token
+  xrequestid x-reqid reqid x-rid x.request.id x-callid x-csrftoken b3 x-b3 idempotencykey x-idempotencykey useragent x-user-agent
+  tracecontext x-clientip x-httpmethod`
   .trim()
   .split(/\s+/);
 
