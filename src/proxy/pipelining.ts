@@ -122,6 +122,8 @@ class Reading {
     this.#feed = feed;
     this.#socket.removeListener("data", feed);
     this.#socket.on("data", this.#onData);
+    // Node's parser may have stopped the system's socket for a body that was read slowly, and starts it no more.
+    this.#socket._read(0);
   }
 
   readonly #onData = (bytes: Buffer): void => {
