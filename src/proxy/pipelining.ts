@@ -106,7 +106,8 @@ class Reading {
     }
     this.#held = undefined;
     parser.resume();
-    if (held.length > 0) this.#feed?.(held);
+    // Though nothing is held: the parser then finds that the request without a body is over.
+    this.#feed?.(held);
     if (!this.#isHolding && this.#feed !== undefined) socket.resume();
   }
 
