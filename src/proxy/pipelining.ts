@@ -106,7 +106,8 @@ class Reading {
     }
     this.#held = undefined;
     parser.resume();
-    if (held.length > 0) this.#feed?.(held);
+    // Though nothing is held: the parser then finds that the request without a body is over.
+    this.#feed?.(held);
     if (!this.#isHolding && this.#feed !== undefined) socket.resume();
   }
 
@@ -122,6 +123,8 @@ class Reading {
     this.#feed = feed;
     this.#socket.removeListener("data", feed);
     this.#socket.on("data", this.#onData);
+    // Node's parser may have stopped the system's socket for a body that was read slowly, and starts it no more.
+    this.#socket._read(0);
   }
 
   readonly #onData = (bytes: Buffer): void => {

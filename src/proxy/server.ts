@@ -166,9 +166,11 @@ export function createProxy(o: ProxyOptions): Proxy {
   // Past its bound Node reads no further and refuses, or, in earlier versions, drops in silence: here only of what is refused for the
   // one field too many.
   server.maxHeadersCount = MAX_FIELDS + 1;
-  server.on(o.certificate === undefined ? "connection" : "secureConnection", (socket: Socket) =>
-    pipelining.watch(socket),
-  );
+  server.on(o.certificate === undefined ? "connection" : "secureConnection", (socket: Socket) => {
+    pipelining.watch(socket);
+    // Node takes its own listener away with an upgrade or a CONNECT, and an error that nobody hears ends the process.
+    socket.on("error", () => socket.destroy());
+  });
   server.on("request", (request, response) => serve(request, response));
   server.on("checkContinue", (request, response) => serve(request, response, "100-continue"));
   server.on("checkExpectation", (request, response) => serve(request, response, "something else"));
