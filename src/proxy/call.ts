@@ -316,7 +316,13 @@ export class Call {
         ? withoutField(headers, "sec-websocket-extensions")
         : headers;
     return {
-      ...{ grant, target, secret, found, headers: sent, query, subprotocolScheme },
+      grant,
+      target,
+      secret,
+      found,
+      headers: sent,
+      query,
+      subprotocolScheme,
       injectedFrom: sent.length,
       bodyReader: model,
       isRead: false,

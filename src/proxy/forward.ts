@@ -125,14 +125,15 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.#progressMs = this.context.deadlineClock.nowMs();
     try {
       const prepared = this.call.prepare(this.#body instanceof Buffer ? this.#body : undefined);
-      if (prepared instanceof Promise) prepared.then(this.#sendAs).catch(this.#failed);
-      else this.#sendAs(prepared);
+      if (prepared instanceof Promise) {
+        prepared.then((plan) => this.#sendAs(plan)).catch((error: unknown) => this.#failed(error));
+      } else this.#sendAs(prepared);
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  readonly #sendAs = (plan: Plan | RefusalReason): void => {
+  #sendAs(plan: Plan | RefusalReason): void {
     if (this.over) return;
     if (typeof plan === "string") {
       this.#giveUp(plan);
@@ -159,13 +160,13 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
     this.#isSending = false;
     // With an idle connection it has been written to it by now; without one, what follows is connecting.
     this.context.exchanges.pauseOwnTime(this.exchange);
-  };
+  }
 
-  readonly #failed = (error: unknown): void => {
+  #failed(error: unknown): void {
     if (this.over) return;
     this.#abortUpstream();
     this.ending.fail(this.call, this.response, error);
-  };
+  }
 
   /** The beginning of the answer has been handed to the client's socket. */
   answerBegan(): void {

@@ -37,7 +37,7 @@ export class UpstreamSocket {
   constructor(socket: Socket) {
     this.socket = socket;
     this.#readOwn = socket.read.bind(socket);
-    socket.read = (size?: number): Buffer | null => this.#read(size);
+    socket.read = this.#readSifted;
     const write = socket._write.bind(socket);
     socket._write = (chunk, encoding, done) => {
       this.#afterWrite = done;
@@ -58,6 +58,7 @@ export class UpstreamSocket {
 
   /** To be called before each request on it. */
   expectAnswer(): void {
+    this.socket.read = this.#readSifted;
     this.heard = false;
     this.awaitsFinal = true;
     this.#interim = 0;
@@ -90,15 +91,16 @@ export class UpstreamSocket {
     this.socket.once("end", () => this.#afterWrite?.(error));
   };
 
-  #read(size: number | undefined): Buffer | null {
+  readonly #readSifted = (size?: number): Buffer | null => {
     for (;;) {
       if (this.#isHeld && size !== 0) return null;
       const chunk = this.#readOwn(size) as Buffer | null;
-      if (chunk === null || !this.awaitsFinal) return chunk;
+      if (chunk === null) return null;
       const passed = this.#sift(chunk);
+      if (!this.awaitsFinal) this.socket.read = this.#readOwn; // each chunk of a long answer costs no more than before
       if (passed !== undefined) return passed;
     }
-  }
+  };
 
   /** What of a chunk goes on: all of a final answer's, or the next part of an interim one. Undefined: nothing. */
   #sift(read: Buffer): Buffer | undefined {
