@@ -186,6 +186,11 @@ export class Call {
     return this.#prepareOn(authorised, body, MAX_LOOKS);
   }
 
+  /** Lets go of what it was prepared with; it can't be prepared again. */
+  forget(): void {
+    this.#authorised = undefined;
+  }
+
   /** What a refusal may say as of now. */
   refusalContext(): RefusalContext {
     return {

@@ -242,6 +242,10 @@ export class Forwarding implements UpstreamHandler, Waiting, OpenCall, AnswerWat
       date: section.hasDate ? undefined : this.context.httpDate(),
     });
     this.#answered = true;
+    // It does not go up again. An answer can take long, and the key is in there.
+    this.plan = undefined;
+    if (this.#body instanceof Buffer) this.#body = null;
+    this.call.forget();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
