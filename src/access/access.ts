@@ -145,7 +145,9 @@ export function createAccess(o: {
       return found instanceof Promise ? found.then(unlessExpired) : unlessExpired(found);
     },
     admit: ({ suspended, scope }, address) =>
-      suspended ? "agent_suspended" : admissionOf(scope, address, clock.nowMs()),
+      suspended
+        ? "agent_suspended"
+        : admissionOf(scope, address, scope.endsAtMs === undefined ? 0 : clock.nowMs()),
     isCurrent: (grant) =>
       cache.get(grant.tokenHash, clock.monotonicMs()) === grant &&
       (grant.expiresAtMs === undefined || clock.nowMs() < grant.expiresAtMs),
