@@ -27,7 +27,7 @@ export type ConnectionBounds = Readonly<Record<ListenerName, number>>;
 export function connectionBounds(openFiles = openFilesLimit()): ConnectionBounds {
   const usable = Math.max(0, openFiles - RESERVED);
   const admin = within(16, usable / 8, 512);
-  const metrics = within(8, usable / 32, 256);
+  const metrics = within(8, usable / 32, 128);
   return { admin, metrics, proxy: Math.max(16, Math.floor((usable - admin - metrics) / 2)) };
 }
 

@@ -89,7 +89,7 @@ function isAsked({ method, permission }: RouteDeclaration): boolean {
   return method === "GET" && permission !== "public";
 }
 
-/** Each set of the parameters, with the first value of each, the second of each, and so on. */
+/** Sets of the parameters, with the first value of each, the second of each, and so on. */
 function pathsOf(route: RouteDeclaration, places: Readonly<Record<string, string>>): string[] {
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => places[name] ?? "");
   const query = route.query;
@@ -105,7 +105,8 @@ function pathsOf(route: RouteDeclaration, places: Readonly<Record<string, string
   const paths = new Set<string>();
   for (let set = 0; set < 2 ** names.length; set++) {
     const chosen = names.filter((_, place) => (set >> place) % 2 === 1);
-    if (chosen.length > mostAtOnce) continue;
+    // Each alone, each two, and all of them.
+    if (chosen.length > mostAtOnce || (chosen.length > 2 && chosen.length < names.length)) continue;
     // An export reads on to its first events, so it is begun once for each.
     const turns = chosen.length === 1 && route.streams === undefined ? 4 : 1;
     for (let turn = 0; turn < turns; turn++) {
