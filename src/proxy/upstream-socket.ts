@@ -1,7 +1,7 @@
 // The socket to an upstream, where undici can't be told what we need of it: interim answers are handed over one at a time, held
 // back on demand, bounded, and without those of status 100; what an upstream has said before it closed is read although it takes
 // no more. Looks at nothing of an answer but the status of interim ones and where their header sections end.
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 
 // No upstream that we know of sends more than a few, or one each few seconds for as long as it works.
 const MAX_INTERIM = 256;
@@ -14,31 +14,9 @@ const [ZERO, ONE] = Buffer.from("01");
 
 type Written = (error?: Error | null) => void;
 
-// Of all sockets alike: what each has of its own is one reference, and one function.
-const owner = Symbol("of an upstream");
-type Owned = Socket & { [owner]?: UpstreamSocket };
-const [readOwn, writeOwn, writeManyOwn] = [ownOf("read"), ownOf("_write"), ownOf("_writev")];
-
-/** A method of every socket, to be called on one. */
-function ownOf<Name extends "read" | "_write" | "_writev">(name: Name): NonNullable<Socket[Name]> {
-  return Reflect.get(Socket.prototype, name) as NonNullable<Socket[Name]>;
-}
-
-function readSifted(this: Owned, size?: number): Buffer | null {
-  return this[owner]?.read(size) ?? null;
-}
-
-const writeGuarded: typeof writeOwn = function (this: Owned, chunk, encoding, done) {
-  writeOwn.call(this, chunk, encoding, this[owner]?.guard(done) ?? done);
-};
-
-const writeManyGuarded: typeof writeManyOwn = function (this: Owned, chunks, done) {
-  writeManyOwn.call(this, chunks, this[owner]?.guard(done) ?? done);
-};
-
 /** Takes the place of a socket's own reading and writing; made before anybody reads it. */
 export class UpstreamSocket {
-  readonly socket: Owned;
+  readonly socket: Socket;
   /** Whether any byte of the answer that is expected has come, an interim one's included. */
   heard = false;
   /** Whether the final answer has yet to begin. */
@@ -54,13 +32,23 @@ export class UpstreamSocket {
   #interim = 0;
   #interimBytes = 0;
   #afterWrite: Written | undefined;
+  readonly #readOwn: Socket["read"];
 
-  constructor(socket: Owned) {
+  constructor(socket: Socket) {
     this.socket = socket;
-    socket[owner] = this;
-    socket.read = readSifted;
-    socket._write = writeGuarded;
-    socket._writev = writeManyGuarded;
+    this.#readOwn = socket.read.bind(socket);
+    socket.read = this.#readSifted;
+    const write = socket._write.bind(socket);
+    socket._write = (chunk, encoding, done) => {
+      this.#afterWrite = done;
+      write(chunk, encoding, this.#written);
+    };
+    const writeMany = socket._writev?.bind(socket);
+    if (writeMany === undefined) return;
+    socket._writev = (chunks, done) => {
+      this.#afterWrite = done;
+      writeMany(chunks, this.#written);
+    };
   }
 
   /** Whether the connection broke instead of ending: what the upstream said last may be missing. */
@@ -70,7 +58,7 @@ export class UpstreamSocket {
 
   /** To be called before each request on it. */
   expectAnswer(): void {
-    this.socket.read = readSifted;
+    this.socket.read = this.#readSifted;
     this.heard = false;
     this.awaitsFinal = true;
     this.#interim = 0;
@@ -103,23 +91,16 @@ export class UpstreamSocket {
     this.socket.once("end", () => this.#afterWrite?.(error));
   };
 
-  /** In place of the socket's own. */
-  read(size: number | undefined): Buffer | null {
+  readonly #readSifted = (size?: number): Buffer | null => {
     for (;;) {
       if (this.#isHeld && size !== 0) return null;
-      const chunk = readOwn.call(this.socket, size) as Buffer | null;
+      const chunk = this.#readOwn(size) as Buffer | null;
       if (chunk === null) return null;
       const passed = this.#sift(chunk);
-      if (!this.awaitsFinal) this.socket.read = readOwn; // each chunk of a long answer costs no more than without us
+      if (!this.awaitsFinal) this.socket.read = this.#readOwn; // each chunk of a long answer costs no more than before
       if (passed !== undefined) return passed;
     }
-  }
-
-  /** What the socket calls when it has written, in place of `done`. */
-  guard(done: Written): Written {
-    this.#afterWrite = done;
-    return this.#written;
-  }
+  };
 
   /** What of a chunk goes on: all of a final answer's, or the next part of an interim one. Undefined: nothing. */
   #sift(read: Buffer): Buffer | undefined {
