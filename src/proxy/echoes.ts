@@ -49,7 +49,5 @@ function decodedOverlaps(
 }
 
 function reversed(text: string): string {
-  let result = "";
-  for (let i = text.length - 1; i >= 0; i--) result += text[i] ?? "";
-  return result;
+  return Buffer.from(text, "latin1").reverse().toString("latin1");
 }

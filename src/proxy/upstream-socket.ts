@@ -81,7 +81,11 @@ export class UpstreamSocket {
    * failure when that is read. Until then nothing more is written.
    */
   readonly #written = (error?: Error | null): void => {
-    const code = (error as NodeJS.ErrnoException | null | undefined)?.code;
+    if (error == null) {
+      this.#afterWrite?.();
+      return;
+    }
+    const { code } = error as NodeJS.ErrnoException;
     if (code !== "ECONNRESET" && code !== "EPIPE") {
       this.#afterWrite?.(error);
       return;
