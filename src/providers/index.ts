@@ -1,7 +1,7 @@
 // The door to what is known of providers: their table, and the questions that other rooms ask about it. Pure: does no
 // I/O and keeps no key.
 import type { ProviderDefinition } from "./definition.ts";
-import { findKeyProblem, mightBeKey } from "./key-shapes.ts";
+import { createKeyDetector, findKeyProblem } from "./key-shapes.ts";
 import { MODEL_HOSTS } from "./model-hosts.ts";
 import { MODEL_MAKERS } from "./model-makers.ts";
 import { createModelPlaces, type FindModelPlace } from "./model-places.ts";
@@ -60,6 +60,4 @@ export function keyProblem(
 }
 
 /** Whether `text` might be a provider's key that stands where none belongs: a log or a message leaves it out. */
-export function looksLikeKey(text: string): boolean {
-  return mightBeKey(PROVIDERS, text);
-}
+export const looksLikeKey: (text: string) => boolean = createKeyDetector(PROVIDERS);

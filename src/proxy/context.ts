@@ -29,6 +29,8 @@ export function readContext(rawHeaders: readonly string[]): CallContextFields | 
 
 /** Whether a credential might be in it, of ours or of a provider's. */
 export function holdsCredential(text: string): boolean {
-  const parts = [...text.split(/\s+/), ...text.split(AROUND_A_KEY)];
-  return mightBeBearer(text) || parts.some(looksLikeKey);
+  if (mightBeBearer(text)) return true;
+  const parts = text.split(AROUND_A_KEY);
+  // A key may hold what stands around others.
+  return parts.some(looksLikeKey) || (parts.length > 1 && text.split(/\s+/).some(looksLikeKey));
 }

@@ -6,7 +6,7 @@ import { looksLikeKey, mayHoldSlashes } from "../providers/index.ts";
 const LONGEST_LOGGED = 512;
 const LONGEST_RECORDED = 200;
 // Only a long segment can be a key.
-const LONG_SEGMENT = /[^/]{20}/;
+const LONG_SEGMENT = 20;
 
 // Canonical already, as nearly all are. Without dots there are no dot segments.
 const PLAIN = /^(?:\/[a-z0-9_~!$&'()*+,=:@-]+)+$/;
@@ -41,7 +41,7 @@ export function canonicalPath(raw: string, provider: string): string | undefined
 
 /** A raw path as the log may have it: not endless, and without a key that somebody has put into it. It must have a canonical form. */
 export function loggedPath(raw: string): string {
-  if (!LONG_SEGMENT.test(raw)) return raw.slice(0, LONGEST_LOGGED);
+  if (!hasLongSegment(raw)) return raw.slice(0, LONGEST_LOGGED);
   const parts = raw
     .split(BETWEEN_NAMES)
     .map((part) => (looksLikeKey(decodeURIComponent(part)) ? "…" : part));
@@ -53,12 +53,21 @@ export function recordedPath(raw: string, canonical: string): string {
   if (canonical.length > LONGEST_RECORDED) return "";
   // Keys have capitals, which only the raw form keeps; what is written in another alphabet shows only in the canonical one.
   if (
-    LONG_SEGMENT.test(raw) &&
+    hasLongSegment(raw) &&
     raw.split(BETWEEN_NAMES).some((each) => isCredential(decodeURIComponent(each)))
   )
     return "";
-  if (LONG_SEGMENT.test(canonical) && canonical.split(BETWEEN_NAMES).some(isCredential)) return "";
+  if (hasLongSegment(canonical) && canonical.split(BETWEEN_NAMES).some(isCredential)) return "";
   return canonical;
+}
+
+function hasLongSegment(path: string): boolean {
+  let start = 0;
+  for (let end = 0; end >= 0; start = end + 1) {
+    end = path.indexOf("/", start);
+    if ((end < 0 ? path.length : end) - start >= LONG_SEGMENT) return true;
+  }
+  return false;
 }
 
 function isCredential(segment: string): boolean {
