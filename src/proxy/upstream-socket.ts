@@ -11,6 +11,8 @@ const INTERIM = Buffer.from("HTTP/1.1 1");
 const STATUS_END = 12;
 const BLANK_LINE = Buffer.from("\r\n\r\n");
 const [ZERO, ONE] = Buffer.from("01");
+// Up to here, copying a body is cheaper than a gathered write.
+const SMALL_BYTES = 8 * 1024;
 
 type Written = (error?: Error | null) => void;
 
@@ -47,7 +49,9 @@ export class UpstreamSocket {
     if (writeMany === undefined) return;
     socket._writev = (chunks, done) => {
       this.#afterWrite = done;
-      writeMany(chunks, this.#written);
+      const text = asOneText(chunks);
+      if (text === undefined) writeMany(chunks, this.#written);
+      else write(text, "latin1", this.#written);
     };
   }
 
@@ -156,6 +160,18 @@ export class UpstreamSocket {
     }
     return chunk.length;
   }
+}
+
+/** A small request, a character a byte; undefined for a longer one. */
+function asOneText(chunks: readonly { chunk: string | Buffer; encoding: BufferEncoding }[]) {
+  let text = "";
+  for (const { chunk, encoding } of chunks) {
+    if (text.length + chunk.length > SMALL_BYTES) return undefined;
+    if (typeof chunk !== "string") text += chunk.toString("latin1");
+    else if (encoding === "latin1") text += chunk;
+    else return undefined;
+  }
+  return text;
 }
 
 /** Whether it begins as an interim answer does, as far as it goes. */
