@@ -7,6 +7,7 @@ import {
   isLocal,
   knownMigrations,
   readDatabaseUrl,
+  transact,
   withDeadline,
   withOwner,
   type OwnerSql,
@@ -14,16 +15,18 @@ import {
 } from "../db/index.ts";
 import { codeOf, saidBy, type Findings } from "./finding.ts";
 import { checkPeople } from "./people.ts";
-import { checkRights } from "./rights.ts";
+import { checkRights, RIGHTS_IDS } from "./rights.ts";
+import { checkContent, CONTENT_IDS, skipHeld } from "./schema-content.ts";
 import { checkTrustedProxies } from "./trusted-proxies.ts";
 import { checkUpkeep } from "./upkeep.ts";
 
 const CLOCK_MS = 5000;
 const NOTIFY_MS = 3000;
+const SNAPSHOT = { isolation: "isolation level repeatable read, read only" } as const;
 
 /** What only the database can tell. */
 const INSIDE = [
-  ...["schema", "clock", "database-superuser", "role-rights", "other-roles", "notifications"],
+  ...["schema", "clock", "database-superuser", ...RIGHTS_IDS, ...CONTENT_IDS, "notifications"],
   ...["second-factors", "second-factor-rule", "setup-link", "bootstrap-key"],
   ...["backup-age", "audit-sealing", "master-keys", "trusted-direct"],
 ];
@@ -82,7 +85,12 @@ async function ask(
 ): Promise<string[] | undefined> {
   if (!(await checkSchema(sql, findings))) return undefined;
   await checkServer(sql, config, findings, nowMs);
-  await checkRights(sql, findings);
+  await transact(sql, (tx) => checkRights(tx, findings), SNAPSHOT);
+  try {
+    await transact(sql, (tx) => checkContent(tx, findings), SNAPSHOT);
+  } catch (error) {
+    if (!skipHeld(error, findings)) throw error;
+  }
   await checkPeople(sql, config, findings);
   await checkUpkeep(sql, findings, nowMs());
   await checkTrustedProxies(sql, config, findings);

@@ -17,9 +17,9 @@ it("what only the database tells is looked at", async (t) => {
     );
     await inDatabase(
       (sql) =>
-        sql`create table x3sproxy.kept as select * from x3sproxy.second_factors; delete from x3sproxy.second_factors`.simple(),
+        sql`create table public.kept as select * from x3sproxy.second_factors; delete from x3sproxy.second_factors`.simple(),
       (sql) =>
-        sql`insert into x3sproxy.second_factors select * from x3sproxy.kept; drop table x3sproxy.kept`.simple(),
+        sql`insert into x3sproxy.second_factors select * from public.kept; drop table public.kept`.simple(),
       { "second-factors": "critical" },
     );
     await inDatabase(
