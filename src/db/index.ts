@@ -9,6 +9,7 @@ export {
 } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
+export { confineEverybody } from "./confinement.ts";
 export { LOCK } from "./locks.ts";
 export { loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";

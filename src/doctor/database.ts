@@ -14,6 +14,7 @@ import {
   type Sql,
 } from "../db/index.ts";
 import { codeOf, saidBy, type Findings } from "./finding.ts";
+import { checkMasterKey } from "./master-key.ts";
 import { checkPeople } from "./people.ts";
 import { checkRights, RIGHTS_IDS } from "./rights.ts";
 import { checkContent, CONTENT_IDS, skipHeld } from "./schema-content.ts";
@@ -26,15 +27,24 @@ const SNAPSHOT = { isolation: "isolation level repeatable read, read only" } as 
 
 /** What only the database can tell. */
 const INSIDE = [
-  ...["schema", "clock", "database-superuser", ...RIGHTS_IDS, ...CONTENT_IDS, "notifications"],
+  ...[
+    "schema",
+    "clock",
+    "database-superuser",
+    ...RIGHTS_IDS,
+    ...CONTENT_IDS,
+    "master-key-opens",
+    "notifications",
+  ],
   ...["second-factors", "second-factor-rule", "setup-link", "bootstrap-key"],
   ...["backup-age", "audit-sealing", "master-keys", "trusted-direct"],
 ];
 
-/** `withinMs`: how long the database may take for all that it is asked. */
+/** `withinMs`: how long the database may take for all that it is asked. `offline`: nobody else is asked. */
 interface Patience {
   readonly nowMs: () => number;
   readonly withinMs: number;
+  readonly offline: boolean;
 }
 
 /** Gives the origins that keys are saved for; undefined when the database can't be asked. */
@@ -81,7 +91,7 @@ async function ask(
   sql: OwnerSql,
   config: Config,
   findings: Findings,
-  { nowMs }: Patience,
+  { nowMs, offline }: Patience,
 ): Promise<string[] | undefined> {
   if (!(await checkSchema(sql, findings))) return undefined;
   await checkServer(sql, config, findings, nowMs);
@@ -91,6 +101,7 @@ async function ask(
   } catch (error) {
     if (!skipHeld(error, findings)) throw error;
   }
+  await checkMasterKey(sql, config, findings, offline);
   await checkPeople(sql, config, findings);
   await checkUpkeep(sql, findings, nowMs());
   await checkTrustedProxies(sql, config, findings);

@@ -86,7 +86,7 @@ export async function checkServerRights(
     findings.add("Database", "note", "other-functions", {
       what: `The service's logins may run functions of others that act with their owner's rights: ${listed(foreign.map(({ name }) => name))}.`,
       why: "A stolen login gets what these give to everybody.",
-      fix: "revoke execute on function … from public, and grant it to whom it is for; or give the service a database of its own",
+      fix: "revoke execute on function … from public, and grant it to whom it is for, or give the service a database of its own",
     });
   } else {
     findings.ok(

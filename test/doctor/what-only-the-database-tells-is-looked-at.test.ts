@@ -56,7 +56,7 @@ it("what only the database tells is looked at", async (t) => {
           insert into x3sproxy.sealed_keys select 'older', 'older', wrapped_key, ciphertext from x3sproxy.sealed_keys limit 1`.simple(),
       (sql) =>
         sql`delete from x3sproxy.sealed_keys where key_id = 'older'; delete from x3sproxy.master_keys where key_id = 'older'`.simple(),
-      { "master-keys": "note" },
+      { "master-keys": "note", "master-key-opens": "critical" },
     );
     // Whoever has the lock alone seals: nobody does now.
     await withOwner(ownerUrl, async (sql) => {

@@ -214,10 +214,10 @@ const MISTAKES: readonly Mistake[] = [
     "publication everything",
   ],
   [
-    "create publication some for table x3sproxy.secret_versions",
+    "create publication part for table x3sproxy.secret_versions",
     "replication",
     "warning",
-    "publication some",
+    "publication part",
   ],
   [
     "create function public.ev() returns event_trigger language plpgsql as 'begin end'; create event trigger watch on ddl_command_end execute function public.ev()",
