@@ -124,6 +124,22 @@ it("what only the database tells is looked at", async (t) => {
     await expectOnly({ DATABASE_URL: superuser.href }, { "database-superuser": "warning" });
   });
 
+  await t.test("rights of the owner", async () => {
+    const { username } = new URL(ownerUrl);
+    for (const change of [
+      `revoke admin option for x3sproxy_proxy from ${username} cascade`,
+      `revoke x3sproxy_control, x3sproxy_proxy from ${username} cascade`,
+      `alter role ${username} nocreaterole`,
+    ]) {
+      await withOwner(serverUrl(), (sql) => sql.unsafe(change));
+      const found = (await lookWith(env)).findings.find(({ id }) => id === "owner-rights");
+      assert.equal(found?.severity, "critical", change);
+      const fix = /^Let an administrator of the server run: (.*)$/.exec(found.fix)?.[1] ?? "";
+      await withOwner(serverUrl(), (sql) => sql.unsafe(fix).simple());
+      await expectOnly({}, {});
+    }
+  });
+
   await t.test("names from the database send nothing to a terminal", async () => {
     const role = `"odd_${randomBytes(4).toString("hex")}\u001b]0;title\u0007"`;
     await withOwner(ownerUrl, (sql) =>
