@@ -1,6 +1,7 @@
 // What the two logins can do beyond the tables and functions of the service, asked from the server's own catalog: of the functions with
 // effects, each is taken away, or refuses by itself, or is counted in docs/threat-model.md.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import {
   confineEverybody,
@@ -152,6 +153,19 @@ describe("a stolen login of the database", () => {
     await withOwner(database.ownerUrl, (sql) => sql.unsafe(found?.fix ?? "").simple());
   });
 
+  test("the SQL of the threat model takes the same from everybody in another database", async () => {
+    const text = await readFile(new URL("../../docs/threat-model.md", import.meta.url), "utf8");
+    const block = /^ {4}do \$\$ [^]*?(?=\n\n)/m.exec(text)?.[0] ?? "";
+    const other = await createTestDatabase();
+    try {
+      await withOwner(other.ownerUrl, (sql) => sql.unsafe(block).simple());
+      assert.deepEqual(await everybodys(other.ownerUrl), await everybodys(database.ownerUrl));
+      assert.ok((await everybodys(other.ownerUrl)).length > 1000);
+    } finally {
+      await other.drop();
+    }
+  });
+
   test("what everybody lost is not told as more than the migrations make", async () => {
     const findings = new Findings();
     await withOwner(database.ownerUrl, (sql) => transact(sql, (tx) => checkRights(tx, findings)));
@@ -161,6 +175,16 @@ describe("a stolen login of the database", () => {
     );
   });
 });
+
+/** What everybody may run, and the control plane's group beyond that. */
+function everybodys(url: string): Promise<string[]> {
+  return withOwner(url, async (sql) => {
+    const rows = await sql<{ what: string }[]>`
+      select oid::regprocedure || ' ' || r as what from pg_proc, unnest(array['public', 'x3sproxy_control']) r
+      where pronamespace = 'pg_catalog'::regnamespace and has_function_privilege(r, oid, 'execute') order by 1`;
+    return rows.map(({ what }) => what);
+  });
+}
 
 async function refusesEach(url: string, statements: readonly string[]): Promise<void> {
   await withOwner(url, async (sql: OwnerSql) => {
