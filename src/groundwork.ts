@@ -14,7 +14,7 @@ import {
   type Restored,
 } from "./backup/index.ts";
 import type { Config } from "./config.ts";
-import { migrate, startEmbedded } from "./db/index.ts";
+import { confineEverybody, migrate, startEmbedded } from "./db/index.ts";
 import { ConfigError } from "./errors.ts";
 import { bootstrap } from "./identity/index.ts";
 import type { Log } from "./log.ts";
@@ -36,6 +36,7 @@ export async function prepare(
   const masterKeys = await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
   const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
   await migrate(ownerUrl);
+  if (config.databaseUrl === undefined) await confineEverybody(ownerUrl);
   await verifyMasterKeys(ownerUrl, masterKeys);
   return { masterKeys, ownerUrl };
 }

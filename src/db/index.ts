@@ -9,8 +9,9 @@ export {
 } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
+export { confineEverybody } from "./confinement.ts";
 export { LOCK } from "./locks.ts";
-export { prepareLogins } from "./logins.ts";
+export { loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
 export { goAlongIndexes, type FoundPage, type Page } from "./page.ts";
 export { createPool, type Pool } from "./pool.ts";

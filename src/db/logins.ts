@@ -26,7 +26,7 @@ export function prepareLogins(
     const [row] = await sql<{ database: string }[]>`select current_database() as database`;
     const database = row?.database ?? "";
     const prepare = async (role: Role): Promise<string> => {
-      const login = `x3sproxy_${role}_${hash("sha256", database, "hex").slice(0, 8)}`;
+      const login = loginName(role, database);
       await prepareLogin(sql, { login, group: `x3sproxy_${role}`, database }, password(role));
       return withUser(ownerUrl, login, password(role));
     };
@@ -37,6 +37,11 @@ export function prepareLogins(
       throw await mayNotMakeRoles(sql);
     }
   });
+}
+
+/** What the login of a role is called in a database of this name: roles belong to the whole server. */
+export function loginName(role: Role, database: string): string {
+  return `x3sproxy_${role}_${hash("sha256", database, "hex").slice(0, 8)}`;
 }
 
 async function prepareLogin(

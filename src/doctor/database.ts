@@ -7,31 +7,44 @@ import {
   isLocal,
   knownMigrations,
   readDatabaseUrl,
+  transact,
   withDeadline,
   withOwner,
   type OwnerSql,
   type Sql,
 } from "../db/index.ts";
 import { codeOf, saidBy, type Findings } from "./finding.ts";
+import { checkMasterKey } from "./master-key.ts";
 import { checkPeople } from "./people.ts";
-import { checkRights } from "./rights.ts";
+import { checkRights, RIGHTS_IDS } from "./rights.ts";
+import { checkContent, CONTENT_IDS, skipHeld } from "./schema-content.ts";
 import { checkTrustedProxies } from "./trusted-proxies.ts";
 import { checkUpkeep } from "./upkeep.ts";
 
 const CLOCK_MS = 5000;
 const NOTIFY_MS = 3000;
+const SNAPSHOT = { isolation: "isolation level repeatable read, read only" } as const;
 
 /** What only the database can tell. */
 const INSIDE = [
-  ...["schema", "clock", "database-superuser", "role-rights", "other-roles", "notifications"],
+  ...[
+    "schema",
+    "clock",
+    "database-superuser",
+    ...RIGHTS_IDS,
+    ...CONTENT_IDS,
+    "master-key-opens",
+    "notifications",
+  ],
   ...["second-factors", "second-factor-rule", "setup-link", "bootstrap-key"],
   ...["backup-age", "audit-sealing", "master-keys", "trusted-direct"],
 ];
 
-/** `withinMs`: how long the database may take for all that it is asked. */
+/** `withinMs`: how long the database may take for all that it is asked. `offline`: nobody else is asked. */
 interface Patience {
   readonly nowMs: () => number;
   readonly withinMs: number;
+  readonly offline: boolean;
 }
 
 /** Gives the origins that keys are saved for; undefined when the database can't be asked. */
@@ -78,11 +91,17 @@ async function ask(
   sql: OwnerSql,
   config: Config,
   findings: Findings,
-  { nowMs }: Patience,
+  { nowMs, offline }: Patience,
 ): Promise<string[] | undefined> {
   if (!(await checkSchema(sql, findings))) return undefined;
   await checkServer(sql, config, findings, nowMs);
-  await checkRights(sql, findings);
+  await transact(sql, (tx) => checkRights(tx, findings), SNAPSHOT);
+  try {
+    await transact(sql, (tx) => checkContent(tx, findings), SNAPSHOT);
+  } catch (error) {
+    if (!skipHeld(error, findings)) throw error;
+  }
+  await checkMasterKey(sql, config, findings, offline);
   await checkPeople(sql, config, findings);
   await checkUpkeep(sql, findings, nowMs());
   await checkTrustedProxies(sql, config, findings);

@@ -2,11 +2,13 @@
 // sends no key anywhere, and prints none.
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
+import { checkDataFolder } from "./data-folder.ts";
 import { checkDatabase } from "./database.ts";
 import { checkFiles } from "./files.ts";
 import { Findings, type Finding, type Skipped } from "./finding.ts";
 import { checkFront } from "./front.ts";
 import { checkMachine } from "./machine.ts";
+import { checkReadiness } from "./readiness.ts";
 import { checkRedis } from "./redis.ts";
 import { checkSettings } from "./settings.ts";
 import { checkCertificate, checkListeners } from "./tls.ts";
@@ -36,12 +38,15 @@ export async function examine(
   await checkListeners(config, findings);
   await checkFront(config, findings);
   await checkFiles(config, findings);
+  await checkDataFolder(config, findings);
   await checkMachine(findings);
   const withinMs = o.databaseWithinMs ?? DATABASE_WITHIN_MS;
-  const origins = await checkDatabase(config, findings, { nowMs, withinMs });
+  const { offline } = o;
+  const origins = await checkDatabase(config, findings, { nowMs, withinMs, offline });
+  await checkReadiness(config, findings);
   await checkRedis(config, findings);
   const proxy = checkForwardProxy(config, findings);
-  if (o.offline) findings.skip("providers", "--offline");
+  if (offline) findings.skip("providers", "--offline");
   else if (origins === undefined) findings.skip("providers", "which there are is in the database");
   else if (proxy === false) findings.skip("providers", "HTTPS_PROXY leads nowhere");
   else await checkUpstreams(config, { origins, proxy }, findings, nowMs);

@@ -1,85 +1,85 @@
-// Who may do what in the database: the service's own logins, and everybody else. Reads only.
-import type { Sql } from "../db/index.ts";
+// Who may do what in the database: rights, roles and their memberships, as sql/expected.json has them. Reads only, in a transaction of the
+// caller's, and waits for nobody's locks.
+import { loginName, type Sql, type TransactionSql } from "../db/index.ts";
+import { readRightFacts, RIGHT_KINDS } from "./catalog.ts";
+import { differences, hasLogins, type Difference, type Names } from "./comparison.ts";
 import { listed, type Findings } from "./finding.ts";
+import { checkOwnerRights, checkServerRights } from "./server-rights.ts";
+import { listedFixes, placeOf, tell } from "./topics.ts";
 
-// The groups of sql/, and the logins that db/logins.ts makes, one a database.
-const OURS = "^x3sproxy_(control|proxy)(_[0-9a-f]{8})?$";
-const PROXYS = "^x3sproxy_proxy(_[0-9a-f]{8})?$";
+/** What is looked at here, for whoever has to say that it was not. */
+export const RIGHTS_IDS: readonly string[] = [
+  "role-rights",
+  "database-rights",
+  "other-roles",
+  "other-logins",
+  "owner-rights",
+  "server-rights",
+  "other-functions",
+];
 
-export async function checkRights(sql: Sql, findings: Findings): Promise<void> {
-  await checkOwnRoles(sql, findings);
-  await checkOtherRoles(sql, findings);
+export async function checkRights(sql: TransactionSql, findings: Findings): Promise<void> {
+  const names = await readNames(sql);
+  const facts = await readRightFacts(sql, names.logins);
+  const found = await differences(facts, RIGHT_KINDS, names);
+  if (hasLogins(facts)) {
+    tell(["role-rights", "database-rights"], found, findings);
+    await checkOthers(sql, names.logins, found, findings);
+  } else {
+    tell(["role-rights"], found, findings);
+    const why = "the service has not been started with this database, and has no logins in it yet";
+    for (const id of ["database-rights", "other-roles", "other-logins"]) findings.skip(id, why);
+  }
+  await checkOwnerRights(sql, names.logins, findings);
+  await checkServerRights(sql, names.logins, findings);
 }
 
-async function checkOwnRoles(sql: Sql, findings: Findings): Promise<void> {
-  const reached = await sql<{ role: string; name: string }[]>`
-    select quote_ident(r.rolname) as role, quote_ident(c.relname) as name
-    from pg_class c join pg_roles r on r.rolname ~ ${PROXYS}
-    where c.relnamespace = 'x3sproxy'::regnamespace and c.relkind in ('r', 'v', 'm', 'p', 'f')
+/** For the rest of the transaction, every name that the catalogs tell has its schema. */
+export async function readNames(sql: TransactionSql): Promise<Names> {
+  await sql`set local search_path = ''`;
+  const [{ name, ...names }] = await sql<[{ name: string; database: string; owner: string }]>`
+    select current_database() as name, quote_ident(current_database()) as database,
+      (select quote_ident(pg_get_userbyid(nspowner)) from pg_namespace where nspname = 'x3sproxy') as owner`;
+  return { ...names, logins: [loginName("control", name), loginName("proxy", name)] };
+}
+
+/** Roles that are not the service's: with a way into the schema, and with one into the database alone. */
+async function checkOthers(
+  sql: Sql,
+  logins: readonly string[],
+  found: readonly Difference[],
+  findings: Findings,
+): Promise<void> {
+  const ours = ["x3sproxy_control", "x3sproxy_proxy", ...logins];
+  const reaching = await sql<{ role: string }[]>`
+    select quote_ident(r.rolname) as role from pg_roles r, pg_namespace n
+    where n.nspname = 'x3sproxy' and not r.rolsuper and r.rolname !~ '^pg_'
+      and r.oid <> n.nspowner and r.rolname <> current_user and r.rolname <> all (${ours}::text[])
       and has_database_privilege(r.oid, current_database(), 'connect')
-      and (has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate')
-        or has_any_column_privilege(r.oid, c.oid, 'select, insert, update'))
-    order by 2, 1`;
-  const strong = await sql<{ role: string }[]>`
-    select quote_ident(r.rolname) as role
-    from pg_roles r, pg_namespace n
-    where r.rolname ~ ${OURS} and n.nspname = 'x3sproxy'
-      and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb or r.rolreplication
-        or pg_has_role(r.oid, n.nspowner, 'member'))
+      and (has_schema_privilege(r.oid, n.oid, 'usage') or pg_has_role(r.oid, n.nspowner, 'member')
+        or exists (select from pg_roles o where o.rolname = any (${ours}::text[]) and pg_has_role(r.oid, o.oid, 'member')))
     order by 1`;
-  const unconfined = await sql<{ name: string }[]>`
-    select quote_ident(c.relname) as name from pg_class c
-    where c.relnamespace = 'x3sproxy'::regnamespace and c.relkind in ('r', 'p') and not c.relrowsecurity
-      and has_table_privilege('x3sproxy_control', c.oid, 'select, insert, update, delete')
-      and exists (select from pg_attribute where attrelid = c.oid and attname = 'workspace_id')
-    order by 1`;
-  if (reached.length + strong.length + unconfined.length === 0) {
-    findings.ok("Database", "role-rights", "The logins have just their rights.");
-    return;
-  }
-  const [what, fix]: [string[], string[]] = [[], []];
-  const tables = [...new Set(reached.map(({ name }) => name))];
-  const roles = [...new Set(reached.map(({ role }) => role))];
-  if (tables.length > 0) {
-    what.push(`the data plane's reaches tables (${listed(tables)})`);
-    fix.push(`revoke all on all tables in schema x3sproxy from public, ${roles.join(", ")}`);
-  }
-  if (strong.length > 0) {
-    what.push(`attributes or memberships make some strong (${listed(strong.map(theRole))})`);
-    const attributes = "nosuperuser nobypassrls nocreaterole nocreatedb noreplication";
-    fix.push(...strong.map(({ role }) => `alter role ${role} ${attributes}`));
-    fix.push("revoke the schema's owner from them");
-  }
-  if (unconfined.length > 0) {
-    const names = unconfined.map(({ name }) => name);
-    what.push(`rows of other workspaces are open to the admin side's (${listed(names)})`);
-    fix.push(...names.map((name) => `alter table x3sproxy.${name} enable row level security`));
-  }
-  findings.add("Database", "critical", "role-rights", {
-    what: `The service's own logins may do too much: ${what.join("; ")}.`,
-    why: "The data plane's login alone must yield nothing, and each stays within its workspace.",
-    fix: fix.join("; "),
-  });
-}
-
-async function checkOtherRoles(sql: Sql, findings: Findings): Promise<void> {
-  const strangers = await sql<{ role: string }[]>`
-    select quote_ident(rolname) as role from pg_roles r
-    where has_schema_privilege(r.oid, 'x3sproxy', 'usage') and not rolsuper
-      and rolname !~ ${OURS} and rolname !~ '^pg_'
-      and r.oid <> (select nspowner from pg_namespace where nspname = 'x3sproxy')
-    order by 1`;
-  if (strangers.length === 0) {
-    findings.ok("Database", "other-roles", "Nobody else has a way into the schema.");
-    return;
-  }
-  findings.add("Database", "warning", "other-roles", {
-    what: `Others have a way into the schema: ${listed(strangers.map(theRole))}.`,
-    why: "Whoever can write there can give themselves the use of keys.",
-    fix: `revoke all on schema x3sproxy from ${strangers.map(theRole).join(", ")}; and take from them what they are members of: x3sproxy_control, pg_read_all_data, pg_write_all_data`,
-  });
-}
-
-function theRole({ role }: { role: string }): string {
-  return role;
+  const others = found.filter((each) => placeOf(each) === undefined);
+  const given = others.filter(({ kind }) => kind !== "database right");
+  const strangers = [
+    ...new Set([...given.map(({ grantee }) => grantee ?? ""), ...reaching.map(({ role }) => role)]),
+  ];
+  if (strangers.length > 0) {
+    const fixes = given.length === 0 ? "" : `${listedFixes(given)}; `;
+    findings.add("Database", "warning", "other-roles", {
+      what: `Others have a way into the schema: ${listed(strangers)}.`,
+      why: "Whoever can write there can give themselves the use of keys.",
+      fix: `${fixes}take from them what they are members of: the schema's owner, x3sproxy_control, x3sproxy_proxy, the two logins, pg_read_all_data, pg_write_all_data`,
+    });
+  } else findings.ok("Database", "other-roles", "Nobody else has a way into the schema.");
+  const connecting = others.filter(
+    ({ kind, grantee }) => kind === "database right" && !strangers.includes(grantee ?? ""),
+  );
+  if (connecting.length > 0) {
+    findings.add("Database", "note", "other-logins", {
+      what: `Others may use this database and have no way into the schema: ${listed(connecting.map(({ name }) => name))}.`,
+      why: "As monitoring they belong there. They can hear the ids of what changes, hold locks and use up connections.",
+      fix: `Unless you know them: ${listedFixes(connecting)}`,
+    });
+  } else findings.ok("Database", "other-logins", "Nobody else was given the use of the database.");
 }

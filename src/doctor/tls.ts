@@ -151,6 +151,6 @@ function headersOf(
   });
 }
 
-function reached({ host, port }: ListenAddress): { host: string; port: number } {
+export function reached({ host, port }: ListenAddress): { host: string; port: number } {
   return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
 }

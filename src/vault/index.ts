@@ -4,7 +4,7 @@ export { MasterKey } from "./master-key.ts";
 export { KeyRing } from "./key-ring.ts";
 export { loadMasterKeys } from "./key-sources.ts";
 export { generateMasterKey } from "./key-generation.ts";
-export { verifyMasterKeys } from "./key-check.ts";
+export { checkMasterKeys, verifyMasterKeys } from "./key-check.ts";
 export { createKeyRotation, type KeyRotation } from "./rotation.ts";
 export { createMasterKeys } from "./master-keys.ts";
 export type { MasterKeys, MasterKeysView } from "./master-keys.ts";

@@ -1,7 +1,7 @@
 // Whether the master keys of this process are those that the database was sealed under: asked once at start, so that a wrong or missing
 // key is a clear refusal to start and never a failed request later. Here a process also says for the first time which keys it holds.
 import sodium from "libsodium-wrappers";
-import { createPool, type TransactionSql } from "../db/index.ts";
+import { createPool, type Sql, type TransactionSql } from "../db/index.ts";
 import { ConfigError } from "../errors.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { keysInUse } from "./sealed-tables.ts";
@@ -33,6 +33,12 @@ export async function verifyMasterKeys(
   }
 }
 
+/** The same without a change to the database: whether these keys open it. Throws ConfigError as `verifyMasterKeys` does. */
+export async function checkMasterKeys(sql: Sql, ring: KeyRing): Promise<void> {
+  await sodium.ready;
+  await compare(sql, ring);
+}
+
 /** Gives the id of the database's active key. */
 async function verify(
   sql: TransactionSql,
@@ -41,19 +47,7 @@ async function verify(
 ): Promise<string> {
   // Two first starts at once, with two keys: the second must see the first one's. And no key becomes active while we start without it.
   await sql`lock table x3sproxy.master_keys in share row exclusive mode`;
-  const known = await sql<Known[]>`
-    select key_id as "keyId", check_value as "checkValue", active from x3sproxy.master_keys order by created_at, key_id`;
-  for (const { keyId, checkValue } of known) {
-    const key = ring.get(keyId);
-    if (key === undefined || opensCheckValue(key, checkValue)) continue;
-    throw new ConfigError(
-      `master key ${keyId} does not open its check value: the row in x3sproxy.master_keys was edited. ` +
-        "Restore the database from your backup",
-    );
-  }
-  const active = known.find((each) => each.active)?.keyId;
-  const needed = new Set([...(active === undefined ? [] : [active]), ...(await keysInUse(sql))]);
-  refuseMissing(ring, [...needed]);
+  const { known, active } = await compare(sql, ring);
   for (const id of ring.ids) {
     const key = ring.get(id);
     if (key === undefined || known.some(({ keyId }) => keyId === id)) continue;
@@ -70,6 +64,26 @@ async function verify(
       insert into x3sproxy.process_keys (process, key_ids, seals_with) values (${processId}, ${ring.ids}, ${now})`;
   }
   return now;
+}
+
+async function compare(
+  sql: Sql,
+  ring: KeyRing,
+): Promise<{ known: readonly Known[]; active: string | undefined }> {
+  const known = await sql<Known[]>`
+    select key_id as "keyId", check_value as "checkValue", active from x3sproxy.master_keys order by created_at, key_id`;
+  for (const { keyId, checkValue } of known) {
+    const key = ring.get(keyId);
+    if (key === undefined || opensCheckValue(key, checkValue)) continue;
+    throw new ConfigError(
+      `master key ${keyId} does not open its check value: the row in x3sproxy.master_keys was edited. ` +
+        "Restore the database from your backup",
+    );
+  }
+  const active = known.find((each) => each.active)?.keyId;
+  const needed = new Set([...(active === undefined ? [] : [active]), ...(await keysInUse(sql))]);
+  refuseMissing(ring, [...needed]);
+  return { known, active };
 }
 
 function refuseMissing(ring: KeyRing, needed: readonly string[]): void {

@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { EXPECTED_FILE } from "../../src/doctor/comparison.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { SNAPSHOT_FILE, snapshotOf } from "../support/schema-snapshot.ts";
+import { expectedOf, SNAPSHOT_FILE, snapshotOf } from "../support/schema-snapshot.ts";
 
-test("sql/schema.sql is what the migrations add up to", async () => {
+test("sql/schema.sql, and sql/expected.json that doctor compares with, are what the migrations add up to", async () => {
   const database = await createTestDatabase();
+  const renew = "after a change of the schema run: node test/support/schema-snapshot.ts --write";
   try {
-    assert.equal(
-      await readFile(SNAPSHOT_FILE, "utf8"),
-      await snapshotOf(database.ownerUrl),
-      "after a change of the schema run: node test/support/schema-snapshot.ts --write",
-    );
+    assert.equal(await readFile(SNAPSHOT_FILE, "utf8"), await snapshotOf(database.ownerUrl), renew);
+    assert.equal(await readFile(EXPECTED_FILE, "utf8"), await expectedOf(database.ownerUrl), renew);
   } finally {
     await database.drop();
   }

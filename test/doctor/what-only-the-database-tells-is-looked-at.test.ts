@@ -17,9 +17,9 @@ it("what only the database tells is looked at", async (t) => {
     );
     await inDatabase(
       (sql) =>
-        sql`create table x3sproxy.kept as select * from x3sproxy.second_factors; delete from x3sproxy.second_factors`.simple(),
+        sql`create table public.kept as select * from x3sproxy.second_factors; delete from x3sproxy.second_factors`.simple(),
       (sql) =>
-        sql`insert into x3sproxy.second_factors select * from x3sproxy.kept; drop table x3sproxy.kept`.simple(),
+        sql`insert into x3sproxy.second_factors select * from public.kept; drop table public.kept`.simple(),
       { "second-factors": "critical" },
     );
     await inDatabase(
@@ -56,7 +56,7 @@ it("what only the database tells is looked at", async (t) => {
           insert into x3sproxy.sealed_keys select 'older', 'older', wrapped_key, ciphertext from x3sproxy.sealed_keys limit 1`.simple(),
       (sql) =>
         sql`delete from x3sproxy.sealed_keys where key_id = 'older'; delete from x3sproxy.master_keys where key_id = 'older'`.simple(),
-      { "master-keys": "note" },
+      { "master-keys": "note", "master-key-opens": "critical" },
     );
     // Whoever has the lock alone seals: nobody does now.
     await withOwner(ownerUrl, async (sql) => {
@@ -122,6 +122,27 @@ it("what only the database tells is looked at", async (t) => {
     const { username, password } = new URL(serverUrl());
     Object.assign(superuser, { username, password });
     await expectOnly({ DATABASE_URL: superuser.href }, { "database-superuser": "warning" });
+  });
+
+  await t.test("rights of the owner", async () => {
+    const { username } = new URL(ownerUrl);
+    for (const change of [
+      `revoke admin option for x3sproxy_proxy from ${username} cascade`,
+      `revoke x3sproxy_control, x3sproxy_proxy from ${username} cascade`,
+      `alter role ${username} nocreaterole`,
+    ]) {
+      await withOwner(serverUrl(), (sql) => sql.unsafe(change));
+      const { findings } = await lookWith(env);
+      assert.equal(saidOf({ findings, skipped: [] }, "owner-rights"), "critical", change);
+      // With the owner's option goes what the owner gave by it, which is told, too.
+      for (const { id, severity, fix } of findings) {
+        if (severity === "ok") continue;
+        assert.match(id, /^(owner|role)-rights$/);
+        const words = "Let an administrator of the server run: ";
+        await withOwner(serverUrl(), (sql) => sql.unsafe(fix.replace(words, "")).simple());
+      }
+      await expectOnly({}, {});
+    }
   });
 
   await t.test("names from the database send nothing to a terminal", async () => {

@@ -1,11 +1,14 @@
 // The schema as text, read from the catalogs: what sql/schema.sql holds and a test compares. Run with --write, it makes
-// that file anew from the migrations.
+// that file anew from the migrations, and sql/expected.json, which doctor compares a database with.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withOwner } from "../../src/db/connection.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
-import { migrate, type Sql } from "../../src/db/index.ts";
+import { migrate, prepareLogins, type Sql } from "../../src/db/index.ts";
+import { readContentFacts, readRightFacts } from "../../src/doctor/catalog.ts";
+import { EXPECTED_FILE, expectedText } from "../../src/doctor/comparison.ts";
+import { readNames } from "../../src/doctor/rights.ts";
 import { createLog } from "../../src/log.ts";
 
 export const SNAPSHOT_FILE = new URL("../../sql/schema.sql", import.meta.url);
@@ -22,6 +25,16 @@ export function snapshotOf(ownerUrl: string): Promise<string> {
     parts.push(await policies(sql), await grants(sql));
     return HEADING + parts.map((lines) => `\n${lines.join("\n")}\n`).join("");
   });
+}
+
+/** Of a database that had its first start. */
+export function expectedOf(ownerUrl: string): Promise<string> {
+  return withOwner(ownerUrl, (sql) =>
+    sql.begin(async (tx) => {
+      const { logins } = await readNames(tx);
+      return expectedText([...(await readRightFacts(tx, logins)), ...(await readContentFacts(tx))]);
+    }),
+  );
 }
 
 async function tables(sql: Sql): Promise<string[]> {
@@ -99,6 +112,8 @@ if (import.meta.main && process.argv[2] === "--write") {
   try {
     await migrate(server.ownerUrl);
     await writeFile(SNAPSHOT_FILE, await snapshotOf(server.ownerUrl));
+    await prepareLogins(server.ownerUrl, (role) => `fake-${role}-password`);
+    await writeFile(EXPECTED_FILE, await expectedOf(server.ownerUrl));
   } finally {
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });
