@@ -13,6 +13,7 @@ const FLOORS = [
     "ids",
     "log",
     "log-output",
+    "log-text",
     "trace",
     "metrics",
     "metric-labels",

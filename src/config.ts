@@ -64,6 +64,8 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** `stdout`, `stderr`, or the absolute path of a file. */
   readonly logFile: string;
+  /** Undefined: words on a terminal, else JSON. */
+  readonly logFormat: "json" | "text" | undefined;
   /** How many processes serve; 1: this one, and no other. */
   readonly workers: number;
 }
@@ -172,6 +174,10 @@ export function readConfig(env: Environment = process.env): Config {
     throw new ConfigError("X3SPROXY_LOG_LEVEL: give debug, info, warn or error");
   }
   const logFile = get("X3SPROXY_LOG_FILE") ?? "stdout";
+  const logFormat = get("X3SPROXY_LOG_FORMAT");
+  if (logFormat !== undefined && logFormat !== "json" && logFormat !== "text") {
+    throw new ConfigError("X3SPROXY_LOG_FORMAT: give json or text");
+  }
   return Object.freeze({
     databaseUrl,
     redisUrl,
@@ -218,6 +224,7 @@ export function readConfig(env: Environment = process.env): Config {
     }),
     logLevel,
     logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
+    logFormat,
     workers: workerCount(get("X3SPROXY_WORKERS") ?? "1"),
   });
 }
