@@ -127,6 +127,11 @@ export default tseslint.config(
           selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
           message: "take the time from the given clock",
         },
+        {
+          selector:
+            "MemberExpression[object.object.name='process'][object.property.name='stdout'][property.name='write']",
+          message: "print() of cli/output.ts notices what nobody takes",
+        },
       ],
     },
   },

@@ -56,8 +56,8 @@ function clock(iso: string): string {
 }
 
 function shown(value: unknown): string {
-  const isBare = typeof value !== "string" || /^[^\s"=]+$/.test(value);
-  return harmless(isBare && typeof value !== "object" ? String(value) : JSON.stringify(value));
+  const isBare = typeof value === "string" && /^[^\s"=]+$/.test(value);
+  return harmless(isBare ? value : JSON.stringify(value));
 }
 
 /** `text` with control sequences, and what turns the direction of writing, as escapes. */
