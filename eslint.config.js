@@ -21,6 +21,7 @@ const FLOORS = [
     "refusal-kinds",
     "config",
     "config-values",
+    "setting-doubts",
     "clock",
     "listen",
     "certificate",

@@ -8,6 +8,7 @@ import {
   checkpointUrl,
   cidrs,
   corsOrigins,
+  dashboardUrl,
   isRedisUrl,
   MAX_TIMER_MS,
   originOverrides,
@@ -24,6 +25,7 @@ import {
   type TlsFiles,
 } from "./config-values.ts";
 import { ConfigError } from "./errors.ts";
+import { settingDoubts, type Doubt } from "./setting-doubts.ts";
 
 export type { Cidr, ListenAddress, SyslogAddress, TlsFiles } from "./config-values.ts";
 
@@ -68,6 +70,8 @@ export interface Config {
   readonly logFormat: "json" | "text" | undefined;
   /** How many processes serve; 1: this one, and no other. */
   readonly workers: number;
+  /** What is set and does nothing. */
+  readonly doubts: readonly Doubt[];
 }
 
 export interface CheckpointSettings {
@@ -173,6 +177,7 @@ export function readConfig(env: Environment = process.env): Config {
   if (logLevel !== "debug" && logLevel !== "info" && logLevel !== "warn" && logLevel !== "error") {
     throw new ConfigError("X3SPROXY_LOG_LEVEL: give debug, info, warn or error");
   }
+  const upstreamProxy = readUpstreamProxy(env);
   const logFile = get("X3SPROXY_LOG_FILE") ?? "stdout";
   const logFormat = get("X3SPROXY_LOG_FORMAT");
   if (logFormat !== undefined && logFormat !== "json" && logFormat !== "text") {
@@ -191,10 +196,7 @@ export function readConfig(env: Environment = process.env): Config {
       "X3SPROXY_PUBLIC_URL",
       get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
-    dashboardUrl: baseUrl(
-      "X3SPROXY_DASHBOARD_URL",
-      get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress, tls),
-    ),
+    dashboardUrl: dashboardUrl(get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress, tls)),
     originOverrides: originOverrides(env),
     allowPrivateUpstreams: cidrs(
       "X3SPROXY_ALLOW_PRIVATE_UPSTREAMS",
@@ -202,7 +204,7 @@ export function readConfig(env: Environment = process.env): Config {
     ),
     trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
     corsOrigins: corsOrigins(get("X3SPROXY_CORS_ORIGINS")),
-    upstreamProxy: readUpstreamProxy(env),
+    upstreamProxy,
     deadlines: Object.freeze({
       connectMs: duration("X3SPROXY_CONNECT_TIMEOUT", "10s"),
       firstByteMs: duration("X3SPROXY_FIRST_BYTE_TIMEOUT", "10m"),
@@ -226,6 +228,10 @@ export function readConfig(env: Environment = process.env): Config {
     logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
     logFormat,
     workers: workerCount(get("X3SPROXY_WORKERS") ?? "1"),
+    doubts: settingDoubts(
+      env,
+      upstreamProxy.httpsProxy === undefined ? undefined : upstreamProxy.noProxy,
+    ),
   });
 }
 

@@ -29,6 +29,7 @@ async function serve(): Promise<void> {
   const config = readConfig();
   const destination = openLog(config.logFile, config.logFormat);
   const log = createLog({ level: config.logLevel, destination });
+  for (const { what, fix } of config.doubts) log.warn(`${what} ${fix}`);
   process.once("uncaughtException", (error) => crash(error, log));
   const asked = Promise.withResolvers<undefined>();
   onFirstSignal(log, () => asked.resolve(undefined));
