@@ -24,6 +24,7 @@ const FLOORS = [
     "setting-doubts",
     "clock",
     "listen",
+    "admin-socket",
     "certificate",
     "addresses",
     "path-readings",

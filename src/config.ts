@@ -1,6 +1,5 @@
 // The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
 // since some are secrets.
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   address,
@@ -129,7 +128,9 @@ export interface Deadlines {
 
 /** The settings that a CLI command needs to reach the admin API. */
 export interface ClientConfig {
-  readonly adminUrl: string;
+  /** `given`: by X3SPROXY_ADMIN_URL. Else it follows from what the service's own settings are. */
+  readonly adminUrl: { readonly url: string; readonly given: boolean };
+  /** X3SPROXY_API_KEY. */
   readonly apiKey: string | undefined;
   /** What `register` trades. */
   readonly registrationToken: string | undefined;
@@ -311,7 +312,7 @@ function masterKeySource(env: Environment): MasterKeySource | undefined {
   return sources[name]?.(env[name]?.trim() ?? "");
 }
 
-/** Builds the CLI's settings: where the admin API is, and the key for it. */
+/** Builds the CLI's settings: where the admin API is, and the key that is given for it. */
 export function readClientConfig(
   { publicUrl }: { publicUrl?: string } = {},
   env: Environment = process.env,
@@ -327,28 +328,24 @@ export function readClientConfig(
     get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
   );
   const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
+  const givenUrl = get("X3SPROXY_ADMIN_URL");
   return {
     dataDir,
-    adminUrl: baseUrl(
-      "X3SPROXY_ADMIN_URL",
-      get("X3SPROXY_ADMIN_URL") ??
-        // What the certificate names is a host name rather than the address that is listened on.
-        (tls && get("X3SPROXY_DASHBOARD_URL")) ??
-        reachable(adminAddress, tls),
-    ),
-    apiKey: get("X3SPROXY_API_KEY") ?? ownApiKey(dataDir),
+    adminUrl: {
+      url: baseUrl(
+        "X3SPROXY_ADMIN_URL",
+        givenUrl ??
+          // What the certificate names is a host name rather than the address that is listened on.
+          (tls && get("X3SPROXY_DASHBOARD_URL")) ??
+          reachable(adminAddress, tls),
+      ),
+      given: givenUrl !== undefined,
+    },
+    apiKey: get("X3SPROXY_API_KEY"),
     registrationToken: get("X3SPROXY_REGISTRATION_TOKEN"),
     publicUrl: baseUrl(
       publicUrl === undefined ? "X3SPROXY_PUBLIC_URL" : "--url",
       publicUrl ?? get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
   };
-}
-
-function ownApiKey(dataDir: string): string | undefined {
-  try {
-    return readFileSync(resolve(dataDir, "admin-api-key"), "utf8").trim() || undefined;
-  } catch {
-    return undefined;
-  }
 }
