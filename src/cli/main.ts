@@ -32,7 +32,7 @@ To begin with:
 
 Settings of the client commands:
   X3SPROXY_ADMIN_URL   where the admin API is (http://127.0.0.1:8788)
-  X3SPROXY_API_KEY     key for it (on the service's machine: read from the data folder)`;
+  X3SPROXY_API_KEY     key for it (the service of the data folder needs neither)`;
 
 /** Runs one command line (without `node` and the script). Sets the exit status: 0 done, 1 refused or failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
