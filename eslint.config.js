@@ -13,6 +13,7 @@ const FLOORS = [
     "ids",
     "log",
     "log-output",
+    "log-text",
     "trace",
     "metrics",
     "metric-labels",
@@ -20,8 +21,10 @@ const FLOORS = [
     "refusal-kinds",
     "config",
     "config-values",
+    "setting-doubts",
     "clock",
     "listen",
+    "admin-socket",
     "certificate",
     "addresses",
     "path-readings",
@@ -125,6 +128,11 @@ export default tseslint.config(
         {
           selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
           message: "take the time from the given clock",
+        },
+        {
+          selector:
+            "MemberExpression[object.object.name='process'][object.property.name='stdout'][property.name='write']",
+          message: "print() of cli/output.ts notices what nobody takes",
         },
       ],
     },

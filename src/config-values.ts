@@ -156,6 +156,16 @@ export function baseUrl(name: string, text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
+/** The dashboard's own links and its cookie are those of a whole host. */
+export function dashboardUrl(text: string): string {
+  const url = baseUrl("X3SPROXY_DASHBOARD_URL", text);
+  const { origin, pathname } = new URL(url);
+  if (pathname === "/") return url;
+  throw new ConfigError(
+    `X3SPROXY_DASHBOARD_URL: leave out the path; write ${origin}, and give the dashboard a host name or a port of its own`,
+  );
+}
+
 export function originOverrides(env: Environment): ReadonlyMap<string, string> {
   const overrides = new Map<string, string>();
   for (const [name, value] of Object.entries(env)) {

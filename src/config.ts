@@ -1,6 +1,5 @@
 // The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
 // since some are secrets.
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   address,
@@ -8,6 +7,7 @@ import {
   checkpointUrl,
   cidrs,
   corsOrigins,
+  dashboardUrl,
   isRedisUrl,
   MAX_TIMER_MS,
   originOverrides,
@@ -24,6 +24,7 @@ import {
   type TlsFiles,
 } from "./config-values.ts";
 import { ConfigError } from "./errors.ts";
+import { settingDoubts, type Doubt } from "./setting-doubts.ts";
 
 export type { Cidr, ListenAddress, SyslogAddress, TlsFiles } from "./config-values.ts";
 
@@ -64,8 +65,12 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** `stdout`, `stderr`, or the absolute path of a file. */
   readonly logFile: string;
+  /** Undefined: words on a terminal, else JSON. */
+  readonly logFormat: "json" | "text" | undefined;
   /** How many processes serve; 1: this one, and no other. */
   readonly workers: number;
+  /** What is set and does nothing. */
+  readonly doubts: readonly Doubt[];
 }
 
 export interface CheckpointSettings {
@@ -123,7 +128,9 @@ export interface Deadlines {
 
 /** The settings that a CLI command needs to reach the admin API. */
 export interface ClientConfig {
-  readonly adminUrl: string;
+  /** `given`: by X3SPROXY_ADMIN_URL. Else it follows from what the service's own settings are. */
+  readonly adminUrl: { readonly url: string; readonly given: boolean };
+  /** X3SPROXY_API_KEY. */
   readonly apiKey: string | undefined;
   /** What `register` trades. */
   readonly registrationToken: string | undefined;
@@ -171,7 +178,12 @@ export function readConfig(env: Environment = process.env): Config {
   if (logLevel !== "debug" && logLevel !== "info" && logLevel !== "warn" && logLevel !== "error") {
     throw new ConfigError("X3SPROXY_LOG_LEVEL: give debug, info, warn or error");
   }
+  const upstreamProxy = readUpstreamProxy(env);
   const logFile = get("X3SPROXY_LOG_FILE") ?? "stdout";
+  const logFormat = get("X3SPROXY_LOG_FORMAT");
+  if (logFormat !== undefined && logFormat !== "json" && logFormat !== "text") {
+    throw new ConfigError("X3SPROXY_LOG_FORMAT: give json or text");
+  }
   return Object.freeze({
     databaseUrl,
     redisUrl,
@@ -185,10 +197,7 @@ export function readConfig(env: Environment = process.env): Config {
       "X3SPROXY_PUBLIC_URL",
       get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
-    dashboardUrl: baseUrl(
-      "X3SPROXY_DASHBOARD_URL",
-      get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress, tls),
-    ),
+    dashboardUrl: dashboardUrl(get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress, tls)),
     originOverrides: originOverrides(env),
     allowPrivateUpstreams: cidrs(
       "X3SPROXY_ALLOW_PRIVATE_UPSTREAMS",
@@ -196,7 +205,7 @@ export function readConfig(env: Environment = process.env): Config {
     ),
     trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
     corsOrigins: corsOrigins(get("X3SPROXY_CORS_ORIGINS")),
-    upstreamProxy: readUpstreamProxy(env),
+    upstreamProxy,
     deadlines: Object.freeze({
       connectMs: duration("X3SPROXY_CONNECT_TIMEOUT", "10s"),
       firstByteMs: duration("X3SPROXY_FIRST_BYTE_TIMEOUT", "10m"),
@@ -218,7 +227,12 @@ export function readConfig(env: Environment = process.env): Config {
     }),
     logLevel,
     logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
+    logFormat,
     workers: workerCount(get("X3SPROXY_WORKERS") ?? "1"),
+    doubts: settingDoubts(
+      env,
+      upstreamProxy.httpsProxy === undefined ? undefined : upstreamProxy.noProxy,
+    ),
   });
 }
 
@@ -298,7 +312,7 @@ function masterKeySource(env: Environment): MasterKeySource | undefined {
   return sources[name]?.(env[name]?.trim() ?? "");
 }
 
-/** Builds the CLI's settings: where the admin API is, and the key for it. */
+/** Builds the CLI's settings: where the admin API is, and the key that is given for it. */
 export function readClientConfig(
   { publicUrl }: { publicUrl?: string } = {},
   env: Environment = process.env,
@@ -314,28 +328,24 @@ export function readClientConfig(
     get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
   );
   const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
+  const givenUrl = get("X3SPROXY_ADMIN_URL");
   return {
     dataDir,
-    adminUrl: baseUrl(
-      "X3SPROXY_ADMIN_URL",
-      get("X3SPROXY_ADMIN_URL") ??
-        // What the certificate names is a host name rather than the address that is listened on.
-        (tls && get("X3SPROXY_DASHBOARD_URL")) ??
-        reachable(adminAddress, tls),
-    ),
-    apiKey: get("X3SPROXY_API_KEY") ?? ownApiKey(dataDir),
+    adminUrl: {
+      url: baseUrl(
+        "X3SPROXY_ADMIN_URL",
+        givenUrl ??
+          // What the certificate names is a host name rather than the address that is listened on.
+          (tls && get("X3SPROXY_DASHBOARD_URL")) ??
+          reachable(adminAddress, tls),
+      ),
+      given: givenUrl !== undefined,
+    },
+    apiKey: get("X3SPROXY_API_KEY"),
     registrationToken: get("X3SPROXY_REGISTRATION_TOKEN"),
     publicUrl: baseUrl(
       publicUrl === undefined ? "X3SPROXY_PUBLIC_URL" : "--url",
       publicUrl ?? get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
     ),
   };
-}
-
-function ownApiKey(dataDir: string): string | undefined {
-  try {
-    return readFileSync(resolve(dataDir, "admin-api-key"), "utf8").trim() || undefined;
-  } catch {
-    return undefined;
-  }
 }

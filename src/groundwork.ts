@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { OWNER_KEY_FILE, removeStaleSocket } from "./admin-socket.ts";
 import { recordMigrations } from "./audit/index.ts";
 import {
   checkBackup,
@@ -107,7 +108,7 @@ export async function bootstrapFiles(
   config: Config,
   ownerUrl: string,
 ): Promise<{ workspaceId: string; setupToken: string | undefined }> {
-  const path = join(config.dataDir, "admin-api-key");
+  const path = join(config.dataDir, OWNER_KEY_FILE);
   const { workspaceId, apiKey, setupToken } = await bootstrap(ownerUrl, {
     makeApiKey: config.databaseUrl === undefined && !existsSync(path),
   });
@@ -115,6 +116,7 @@ export async function bootstrapFiles(
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
     await writePrivateFile(path, `${apiKey}\n`);
   }
+  await removeStaleSocket(config.dataDir);
   await recordMigrations(ownerUrl);
   return { workspaceId, setupToken };
 }

@@ -2,7 +2,8 @@
 // thought of (a header, a URL with a query, an error's message from a library) can reach it. Lines go out in batches; a
 // reader that has stopped reading neither blocks the service nor fills its memory.
 import { systemClock } from "./clock.ts";
-import { openLogOutput, type LogDestination } from "./log-output.ts";
+import { openLogOutput, type LogDestination, type LogTarget } from "./log-output.ts";
+import { asText } from "./log-text.ts";
 
 /** Every field that a log line may have. None of them may ever hold a credential, a body or a query string. */
 export interface LogFields {
@@ -115,6 +116,19 @@ export function createLog(o: {
     flush: () => destination.flush?.() ?? Promise.resolve(),
     droppedLines: () => destination.droppedLines?.() ?? 0,
   };
+}
+
+/**
+ * What takes the lines of a log: standard output, standard error or a file. `format` undefined: words for people at a terminal, else
+ * JSON. Throws ConfigError when it can't be opened.
+ */
+export function openLog(target: LogTarget, format: "json" | "text" | undefined): LogDestination {
+  const destination = openLogOutput(target);
+  const stream = target === "stdout" || target === "stderr" ? process[target] : undefined;
+  const isTerminal = stream?.isTTY === true;
+  if ((format ?? (isTerminal ? "text" : "json")) === "json") return destination;
+  // Node asks NO_COLOR and TERM, too.
+  return asText(destination, { colours: isTerminal && stream.hasColors() });
 }
 
 function drop(): void {

@@ -1,5 +1,6 @@
 // The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   createAccess,
   createAgents,
@@ -18,6 +19,7 @@ import {
   createRecorder,
   createRetention,
 } from "./activity/index.ts";
+import { adminSocketPath, OWNER_KEY_FILE } from "./admin-socket.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
 import {
   createAudit,
@@ -338,7 +340,7 @@ async function build(
   process.prependOnceListener("exit", () => proxy.flush()); // before the log's own last flush
 
   const proxyAddress = await proxy.listen(config.proxyAddress);
-  const adminAddress = await admin.listen(config.adminAddress);
+  const adminAddress = await admin.listen(config.adminAddress, ownSocket(config));
   const databaseAnswers = createDatabaseCheck(proxyPool, clock);
   health?.begin(async () => ((await databaseAnswers()) ? undefined : "database_unavailable"));
   const listening = { proxy: proxyAddress, admin: adminAddress, metrics: metricsAddress };
@@ -379,6 +381,11 @@ function described(
     embedded: config.databaseUrl === undefined,
     setupUrl: token === undefined ? undefined : `${config.dashboardUrl}/setup#token=${token}`,
   };
+}
+
+/** Where the command line of this machine comes by: where there is a key for it, and room for the path. */
+function ownSocket({ dataDir }: Config): string | undefined {
+  return existsSync(join(dataDir, OWNER_KEY_FILE)) ? adminSocketPath(dataDir) : undefined;
 }
 
 function productVersion(): string {

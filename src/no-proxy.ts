@@ -14,10 +14,7 @@ type Matcher = (host: string, address: Address | undefined) => boolean;
  * `[::1]`; both with or without `:port`; a block, `10.0.0.0/8`; `*` for all. What is none of these matches nothing.
  */
 export function readNoProxy(text = ""): NoProxy {
-  const entries = text
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== "")
-    .map(readEntry);
+  const entries = entriesOf(text).map(readEntry);
   return (host, port) => {
     const address = parseAddress(host);
     const name = spellingOf(host);
@@ -27,12 +24,26 @@ export function readNoProxy(text = ""): NoProxy {
   };
 }
 
+/** Of its entries those that match nothing, since they can't be read; by their place where they may be no names of hosts. */
+export function unreadableEntries(text = ""): string[] {
+  return entriesOf(text).flatMap((entry, i) => {
+    if (readEntry(entry).matches !== nothing) return [];
+    return [/^[\w.:/[\]*-]{1,80}$/.test(entry) ? entry : `entry ${i + 1}`];
+  });
+}
+
+function entriesOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter((entry) => entry !== "");
+}
+
+const nothing: Matcher = () => false;
+
 function readEntry(entry: string): { port: number | undefined; matches: Matcher } {
   const whole = matcherOf(entry);
   if (whole !== undefined) return { port: undefined, matches: whole };
   const [, host = "", port] = /^(.+):(\d{1,5})$/.exec(entry) ?? [];
   const matches = port === undefined ? undefined : matcherOf(host);
-  return { port: Number(port), matches: matches ?? (() => false) };
+  return { port: Number(port), matches: matches ?? nothing };
 }
 
 function matcherOf(text: string): Matcher | undefined {
@@ -41,9 +52,8 @@ function matcherOf(text: string): Matcher | undefined {
   const only = isAddress(bare) ? parseAddress(bare) : undefined;
   if (only !== undefined) return (_, address) => address?.toString() === only.toString();
   if (text.includes("/")) return blockOf(text);
-  if (/[:[\]]/.test(text)) return undefined;
   const name = spellingOf(text.replace(/^\*?\./, ""));
-  if (name === "") return undefined;
+  if (name === "" || /[:[\]*]/.test(name)) return undefined;
   return (host, address) => address === undefined && (host === name || host.endsWith(`.${name}`));
 }
 

@@ -34,6 +34,7 @@ import { addDryRunRoute } from "./dry-run.ts";
 import { addEnvironmentRoutes } from "./environments.ts";
 import { installFunnel } from "./funnel.ts";
 import { addIdentityRoutes } from "./identity.ts";
+import { createLocalListener } from "./local-listener.ts";
 import { addMasterKeyRoutes } from "./master-keys.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview.ts";
@@ -85,8 +86,8 @@ export interface AdminOptions {
 }
 
 export interface Admin {
-  /** Starts listening; answers the address that it got (port 0 picks one). */
-  listen(address: ListenAddress): Promise<ListenAddress>;
+  /** Starts listening, also at `socketPath` if there is one; answers the address that it got (port 0 picks one). */
+  listen(address: ListenAddress, socketPath?: string): Promise<ListenAddress>;
   /** Stops accepting, lets open requests end for 10 s, closes. */
   close(): Promise<void>;
   readonly routes: readonly RouteDeclaration[];
@@ -146,21 +147,26 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   await addDashboard(app);
   await addReference(app, addOpenApi(app), options);
   await app.ready();
+  const local = createLocalListener(app, { port: () => listening?.port, log: options.log });
   return {
-    async listen({ host, port }) {
+    async listen({ host, port }, socketPath) {
       // Of localhost's addresses Fastify would listen on each by a server of its own, which has neither a renewed certificate nor our
       // answers to what is not HTTP.
       const at = host === "localhost" ? (await lookup(host)).address : host;
       await app.listen({ host: at, port, ...SHARING });
       const bound = app.server.address() as AddressInfo;
       listening = { host: bound.address, port: bound.port };
+      if (socketPath !== undefined) await local.listen(socketPath);
       return listening;
     },
     async close() {
       isClosing = true;
       const idle = setInterval(() => app.server.closeIdleConnections(), CLOSE_POLL_MS);
-      const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_WITHIN_MS);
-      await app.close();
+      const late = setTimeout(() => {
+        app.server.closeAllConnections();
+        local.closeAllConnections();
+      }, CLOSE_WITHIN_MS);
+      await Promise.all([app.close(), local.close()]);
       clearInterval(idle);
       clearTimeout(late);
     },

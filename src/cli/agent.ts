@@ -11,6 +11,7 @@ import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { addContextsCommand } from "./contexts.ts";
 import { Failure, quoted } from "./failure.ts";
+import { print } from "./output.ts";
 import { confirm } from "./prompt.ts";
 import { relative, table } from "./text.ts";
 
@@ -170,6 +171,6 @@ export function addAgentCommands(program: Command, clock: Clock): void {
         );
       }
       const { providers } = await call(answers.providers, "GET", "/providers");
-      process.stdout.write(`${formatEnvironment(format, found, usable(providers, found))}\n`);
+      await print(`${formatEnvironment(format, found, usable(providers, found))}\n`);
     });
 }

@@ -1,8 +1,9 @@
-// The client of the admin API. Must send the API key nowhere but to the configured URL.
+// The client of the admin API. Must send X3SPROXY_API_KEY nowhere but to the configured URL.
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { readClientConfig, type ClientConfig } from "../config.ts";
 import { Failure } from "./failure.ts";
+import { ownService, whereKeysComeFrom, type Service } from "./own-service.ts";
 
 const TIMEOUT_MS = 15_000;
 // What is streamed may need a while to begin.
@@ -226,15 +227,15 @@ export async function call<T>(
     deadlineMs = TIMEOUT_MS,
   }: { idempotencyKey?: string; deadlineMs?: number } = {},
 ): Promise<T> {
-  const { apiKey, ...config } = clientConfig();
-  const request: ApiRequest = { apiKey, method, path, body, idempotencyKey, deadlineMs };
-  const response = await (idempotencyKey === undefined ? send : sendTwice)(config, request);
+  const service = await findService();
+  const request: ApiRequest = { method, path, body, idempotencyKey, deadlineMs };
+  const response = await (idempotencyKey === undefined ? send : sendTwice)(service, request);
   const answer = parseJson(response.text);
   if (response.ok) {
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
   }
-  throw failureOf(config, response, answer);
+  throw failureOf(service, response, answer);
 }
 
 /**
@@ -246,27 +247,26 @@ export async function* download(
   type: string,
   body?: object,
 ): AsyncGenerator<Uint8Array> {
-  const { apiKey, ...config } = clientConfig();
+  const service = await findService();
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), FIRST_BYTE_MS);
-  const url = `${config.adminUrl}/api/v1${path}`;
-  const response = await fetch(url, {
-    method: body === undefined ? "GET" : "POST",
-    headers: {
-      authorization: `Bearer ${apiKey}`,
-      ...(body !== undefined && { "content-type": "application/json" }),
-    },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    redirect: "manual",
-    signal: late.signal,
-  })
+  const response = await service
+    .fetch(`/api/v1${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        authorization: `Bearer ${service.apiKey}`,
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: late.signal,
+    })
     .catch((error: unknown) => {
-      throw unreachable(config, error);
+      throw unreachable(service, error);
     })
     .finally(() => clearTimeout(timer));
   const { ok, status, headers, body: stream } = response;
   if (!ok || stream === null || headers.get("content-type")?.startsWith(type) !== true) {
-    throw failureOf(config, { ok, status }, parseJson(await response.text()));
+    throw failureOf(service, { ok, status }, parseJson(await response.text()));
   }
   try {
     for await (const chunk of stream) yield chunk;
@@ -278,19 +278,23 @@ export async function* download(
   }
 }
 
-function clientConfig(): ClientConfig & { readonly apiKey: string } {
+/** With X3SPROXY_API_KEY the service that the settings name, else that of the data folder. Throws Failure. */
+async function findService(): Promise<Reached> {
   const config = readClientConfig();
-  const { apiKey } = config;
-  if (apiKey === undefined) {
-    throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(config)}`);
-  }
-  return { ...config, apiKey };
+  const { apiKey, dataDir } = config;
+  if (apiKey === undefined) return { dataDir, ...(await ownService(config)) };
+  const { url } = config.adminUrl;
+  return {
+    ...{ apiKey, dataDir, name: url },
+    hint: "If it is elsewhere: X3SPROXY_ADMIN_URL=https://… names it.",
+    fetch: (path, request) => fetch(url + path, { ...request, redirect: "manual" }),
+  };
 }
 
-type Reached = Pick<ClientConfig, "adminUrl" | "dataDir">;
+type Reached = Service & Pick<ClientConfig, "dataDir">;
 
 function failureOf(
-  config: Reached,
+  { name, dataDir }: Reached,
   { ok, status }: { readonly ok: boolean; readonly status: number },
   answer: unknown,
 ): Failure {
@@ -299,18 +303,17 @@ function failureOf(
     const { code, detail } = problem.data;
     return new Failure(
       code,
-      status === 401 ? `The API key was refused. ${whereKeysComeFrom(config)}` : detail,
+      status === 401 ? `The API key was refused. ${whereKeysComeFrom(dataDir)}` : detail,
     );
   }
   return new Failure(
     "unexpected_answer",
-    `${config.adminUrl} answered ${status}, but not as this version of x3sproxy does.\n` +
+    `${capitalised(name)} answered ${status}, but not as this version of x3sproxy does.\n` +
       "Does X3SPROXY_ADMIN_URL name its admin address?",
   );
 }
 
 interface ApiRequest {
-  readonly apiKey: string;
   readonly method: string;
   readonly path: string;
   readonly body: unknown;
@@ -327,50 +330,49 @@ interface ApiAnswer {
 }
 
 /** Sends it, and once more when there is no answer or the service is busy. */
-async function sendTwice(config: Reached, request: ApiRequest): Promise<ApiAnswer> {
-  const first = await send(config, request).catch((error: unknown) => {
+async function sendTwice(service: Reached, request: ApiRequest): Promise<ApiAnswer> {
+  const first = await send(service, request).catch((error: unknown) => {
     if (error instanceof Failure && error.code === "unreachable") return undefined;
     throw error;
   });
   if (first !== undefined && first.status !== 503) return first;
   const askedMs = Number(first?.retryAfter ?? Number.NaN) * 1000;
   await sleep(Number.isFinite(askedMs) ? Math.min(askedMs, MAX_RETRY_AFTER_MS) : RETRY_AFTER_MS);
-  return send(config, request);
+  return send(service, request);
 }
 
-async function send(config: Reached, request: ApiRequest): Promise<ApiAnswer> {
-  const { apiKey, method, path, body, idempotencyKey, deadlineMs } = request;
+async function send(service: Reached, request: ApiRequest): Promise<ApiAnswer> {
+  const { method, path, body, idempotencyKey, deadlineMs } = request;
   try {
-    const response = await fetch(`${config.adminUrl}/api/v1${path}`, {
+    const response = await service.fetch(`/api/v1${path}`, {
       method,
       headers: {
-        authorization: `Bearer ${apiKey}`,
+        authorization: `Bearer ${service.apiKey}`,
         ...(body !== undefined && { "content-type": "application/json" }),
         ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      redirect: "manual",
       signal: AbortSignal.timeout(deadlineMs),
     });
     const { ok, status, headers } = response;
     return { ok, status, retryAfter: headers.get("retry-after"), text: await response.text() };
   } catch (error) {
-    throw unreachable(config, error);
+    throw unreachable(service, error);
   }
 }
 
-function unreachable(config: Reached, error: unknown): Failure {
+function unreachable({ name, hint }: Reached, error: unknown): Failure {
+  if (error instanceof Failure) return error;
   if (isCertificateError(error)) {
     return new Failure(
       "certificate_refused",
-      `The certificate shown at ${config.adminUrl} is not trusted, or is for another name.\n` +
+      `The certificate shown at ${name} is not trusted, or is for another name.\n` +
         "NODE_EXTRA_CA_CERTS=<file> adds an authority; X3SPROXY_ADMIN_URL=https://… names the host that it is for.",
     );
   }
   return new Failure(
     "unreachable",
-    `The service does not answer at ${config.adminUrl}. Is \`npm start\` running?\n` +
-      "If it is elsewhere: X3SPROXY_ADMIN_URL=https://… names it.",
+    `${capitalised(name)} does not answer. Is \`npm start\` running?\n${hint}`,
   );
 }
 
@@ -389,9 +391,6 @@ function parseJson(text: string): unknown {
   }
 }
 
-function whereKeysComeFrom({ dataDir }: Reached): string {
-  return (
-    `On the service's machine its key is read from ${dataDir}/admin-api-key\n` +
-    "(run this in the service's folder, or set X3SPROXY_DATA_DIR); elsewhere set X3SPROXY_API_KEY."
-  );
+function capitalised(name: string): string {
+  return name.replace(/^the /, "The ");
 }

@@ -4,6 +4,7 @@ import { answers, call, download } from "./api.ts";
 import { addVerifyCommand, wholeExport } from "./audit-verify.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";
+import { print } from "./output.ts";
 import { writePrivateFile } from "./private-file.ts";
 import { createProgress } from "./progress.ts";
 
@@ -59,12 +60,12 @@ export function addAuditCommands(program: Command): void {
     const type = format === "jsonl" ? "application/jsonl" : "text/csv";
     const chunks = counted(download(`/audit/export?${query.toString()}`, type));
     if (output === undefined) {
-      await toStandardOutput(chunks);
+      for await (const chunk of chunks) await print(chunk);
       return;
     }
     const bytes = await writePrivateFile(output, chunks);
     const text = `${output} has the export: ${bytes} bytes.`;
-    process.stdout.write(
+    await print(
       `${json === true ? JSON.stringify({ file: output, format, bytes }, null, 2) : text}\n`,
     );
   });
@@ -106,12 +107,5 @@ async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
     bytes += chunk.length;
     progress.report(Math.floor(bytes / 1_000_000));
     yield chunk;
-  }
-}
-
-async function toStandardOutput(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of chunks) {
-    if (process.stdout.write(chunk)) continue;
-    await new Promise((resolve) => process.stdout.once("drain", resolve));
   }
 }

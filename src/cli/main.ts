@@ -12,6 +12,7 @@ import { describeError, Failure, maskArguments } from "./failure.ts";
 import { addExecCommand } from "./exec.ts";
 import { addMasterKeyCommands } from "./master-key.ts";
 import { addMigrateCommand } from "./migrate.ts";
+import { OutputLost, print, watchOutput } from "./output.ts";
 import { addProviderCommands } from "./provider.ts";
 import { addRegisterCommand } from "./register.ts";
 import { addRestoreCommand } from "./restore.ts";
@@ -31,12 +32,14 @@ To begin with:
 
 Settings of the client commands:
   X3SPROXY_ADMIN_URL   where the admin API is (http://127.0.0.1:8788)
-  X3SPROXY_API_KEY     key for it (on the service's machine: read from the data folder)`;
+  X3SPROXY_API_KEY     key for it (the service of the data folder needs neither)`;
 
 /** Runs one command line (without `node` and the script). Sets the exit status: 0 done, 1 refused or failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
   // The environment has the master key and the database's URL in it; a diagnostic report goes to the disk.
   process.report.excludeEnv = true;
+  watchOutput();
+  let help = "";
   const program = new Command("x3sproxy")
     .description("Keeps real LLM provider keys out of agents.")
     .version(version())
@@ -44,7 +47,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addHelpText("after", EXAMPLES)
     .exitOverride()
     // What stands on the command line may be a key that was put there by mistake.
-    .configureOutput({ outputError: (text, write) => write(maskArguments(text)) });
+    .configureOutput({
+      writeOut: (text) => (help += text),
+      outputError: (text, write) => write(maskArguments(text)),
+    });
   addServeCommand(program);
   addMigrateCommand(program);
   addSecretCommands(program, systemClock);
@@ -63,7 +69,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
-    process.exitCode = end(error, ownOf(argv).includes("--json"));
+    process.exitCode = await end(error, { help, json: ownOf(argv).includes("--json") });
   }
 }
 
@@ -73,20 +79,34 @@ function ownOf(argv: readonly string[]): readonly string[] {
   return end < 0 ? argv : argv.slice(0, end);
 }
 
-function end(error: unknown, json: boolean): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    if (json) printError("usage", "Wrong usage: see standard error.");
-    return EXIT_USAGE;
+/** Says how it ended. `help`: what was asked for in place of a command. */
+async function end(error: unknown, o: { help: string; json: boolean }): Promise<number> {
+  try {
+    if (error instanceof OutputLost) throw error;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) {
+        await print(o.help);
+        return 0;
+      }
+      if (o.json) await printError("usage", "Wrong usage: see standard error.");
+      return EXIT_USAGE;
+    }
+    const description = describeError(error);
+    complain(description);
+    if (o.json) await printError(error instanceof Failure ? error.code : "failed", description);
+  } catch (lost) {
+    if (!(lost instanceof OutputLost)) throw lost;
+    if (!lost.isClosedPipe) complain(lost.message);
   }
-  const description = describeError(error);
-  process.stderr.write(`x3sproxy: ${description}\n`);
-  if (json) printError(error instanceof Failure ? error.code : "failed", description);
   return EXIT_FAILED;
 }
 
-function printError(code: string, message: string): void {
-  process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+function complain(sentence: string): void {
+  process.stderr.write(`x3sproxy: ${sentence}\n`);
+}
+
+function printError(code: string, message: string): Promise<void> {
+  return print(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
 }
 
 function version(): string {

@@ -1,7 +1,7 @@
 // x3sproxy migrate: brings the database to this version's schema, without serving.
 import type { Command } from "commander";
 import { readConfig } from "../config.ts";
-import { createLog } from "../log.ts";
+import { createLog, openLog } from "../log.ts";
 import { examples, reports } from "./command.ts";
 import { exitOnSignals } from "./interruption.ts";
 
@@ -17,7 +17,10 @@ export function addMigrateCommand(program: Command): void {
       exitOnSignals();
       const config = readConfig();
       const { migrateOnly } = await import("../groundwork.ts");
-      const log = createLog({ level: config.logLevel, destination: process.stderr });
+      const log = createLog({
+        level: config.logLevel,
+        destination: openLog("stderr", config.logFormat),
+      });
       const applied = await migrateOnly(config, log);
       const text = applied.length === 0 ? "Nothing to do." : `Applied ${applied.join(", ")}.`;
       return { json: { applied }, text };

@@ -7,6 +7,7 @@ import { readClientConfig } from "../config.ts";
 import { isProxyToken } from "../ids.ts";
 import { examples } from "./command.ts";
 import { Failure, printable } from "./failure.ts";
+import { print } from "./output.ts";
 import { readSecret } from "./prompt.ts";
 import { prepareTokenFile } from "./token-file.ts";
 
@@ -64,7 +65,7 @@ export function addRegisterCommand(program: Command): void {
           ` and ends ${rest.expiresAt ?? "never"}.`,
         ...Object.entries(rest.baseUrls).map(([name, baseUrl]) => `${name}: ${baseUrl}`),
       ];
-      if (json) process.stdout.write(`${JSON.stringify({ ...rest, tokenFile }, null, 2)}\n`);
+      if (json) await print(`${JSON.stringify({ ...rest, tokenFile }, null, 2)}\n`);
       else process.stderr.write(`${printable(lines.join("\n"))}\n`);
     } finally {
       await file.close();

@@ -10,7 +10,7 @@ import {
   type OpenedBy,
 } from "../backup/index.ts";
 import { readConfig } from "../config.ts";
-import { createLog } from "../log.ts";
+import { createLog, openLog } from "../log.ts";
 import type { Outcome } from "./command.ts";
 import { Failure } from "./failure.ts";
 import { exitOnSignals } from "./interruption.ts";
@@ -32,7 +32,7 @@ export async function restoreFile(path: string, options: RestoreOptions): Promis
   const progress = createProgress("megabytes restored");
   const { restored, audit } = await restoreBackup(
     config,
-    createLog({ level: config.logLevel, destination: process.stderr }),
+    createLog({ level: config.logLevel, destination: openLog("stderr", config.logFormat) }),
     {
       open: () => openStream(readBackup(path), by),
       suspendAgents: options.agentsGoOn !== true,

@@ -4,9 +4,8 @@ import type { Command } from "commander";
 import cluster from "node:cluster";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.ts";
-import { readConfig } from "../config.ts";
-import { createLog, type Log } from "../log.ts";
-import { openLogOutput } from "../log-output.ts";
+import { readConfig, type Config } from "../config.ts";
+import { createLog, openLog, type Log } from "../log.ts";
 import type { Service } from "../main.ts";
 import { examples } from "./command.ts";
 import { crash, explainStart } from "./failure.ts";
@@ -28,8 +27,9 @@ export function addServeCommand(program: Command): void {
 async function serve(): Promise<void> {
   if (cluster.isWorker) return (await import("./worker.ts")).serveAsWorker();
   const config = readConfig();
-  const destination = openLogOutput(config.logFile);
+  const destination = openLog(config.logFile, config.logFormat);
   const log = createLog({ level: config.logLevel, destination });
+  for (const { what, fix } of config.doubts) log.warn(`${what} ${fix}`);
   process.once("uncaughtException", (error) => crash(error, log));
   const asked = Promise.withResolvers<undefined>();
   onFirstSignal(log, () => asked.resolve(undefined));
@@ -46,7 +46,9 @@ async function serve(): Promise<void> {
       ? startService(config, log)
       : startWorkers(config, log, { relay, complain });
   const service = await starting.catch(explainStart);
-  process.stderr.write(banner(service, config.publicUrl));
+  // At a terminal the two are one: the banner comes between whole lines.
+  await log.flush();
+  process.stderr.write(banner(service, config));
   await asked.promise;
   await service.stop();
   await log.flush();
@@ -77,7 +79,7 @@ function complain(text: string): void {
   process.stderr.write(`x3sproxy: ${text}\n`);
 }
 
-function banner(service: Service, publicUrl: string): string {
+function banner(service: Service, { publicUrl, dashboardUrl }: Config): string {
   const { proxyUrl, adminUrl, metricsUrl, dataDir, embedded, setupUrl, httpsNeeded } = service;
   const warning = httpsNeeded
     ? `
@@ -94,9 +96,10 @@ Make the first user (this link works once, for 24 hours):
 `;
   return `
 x3sproxy is running${embedded ? `, with a Postgres of its own. Data: ${dataDir}` : "."}
-  proxy    ${proxyUrl}
-  admin    ${adminUrl}
-  metrics  ${metricsUrl}/metrics
+  proxy      ${proxyUrl}
+  admin      ${adminUrl}
+  metrics    ${metricsUrl}/metrics
+  dashboard  ${dashboardUrl}/
 ${setup}${warning}
 Next, in another terminal, in this folder and with the same X3SPROXY_ settings:
   npx x3sproxy secret set openai         add a real key (asks for it)

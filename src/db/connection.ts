@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import postgres from "postgres";
 import { ConfigError, StoreUnavailableError } from "../errors.ts";
-import { DEFAULT_PORT, readDatabaseUrl } from "./database-url.ts";
+import { DEFAULT_PORT, namedServers, readDatabaseUrl } from "./database-url.ts";
 import { dial } from "./dial.ts";
 import { createServers, type Servers } from "./servers.ts";
 import { textArray } from "./text-array.ts";
@@ -143,7 +143,9 @@ export async function withOwner<T>(
 ): Promise<T> {
   const client = openClient(ownerUrl, { max: 1, statementTimeoutMs: 0 });
   try {
-    await withDeadline(OWNER_CONNECT_MS, async () => client.sql`select 1`).catch(refuseStart);
+    await withDeadline(OWNER_CONNECT_MS, async () => client.sql`select 1`).catch((error: unknown) =>
+      refuseStart(error, ownerUrl),
+    );
     return await work(client.sql);
   } catch (error) {
     throw asUnavailable(error) ?? error;
@@ -152,7 +154,7 @@ export async function withOwner<T>(
   }
 }
 
-function refuseStart(error: unknown): never {
+function refuseStart(error: unknown, ownerUrl: string): never {
   const code = codeOf(error) ?? "no answer";
   throw new ConfigError(
     code.startsWith("28")
@@ -161,7 +163,7 @@ function refuseStart(error: unknown): never {
         ? "DATABASE_URL: the server has no such database"
         : code === "ERR_TLS_REFUSED"
           ? "DATABASE_URL: the server offers no TLS. If nobody else is on the way to it, say sslmode=disable"
-          : `DATABASE_URL: the server can't be reached or used (${code})`,
+          : `DATABASE_URL: the server${namedServers(ownerUrl)} can't be reached or used (${code})`,
   );
 }
 

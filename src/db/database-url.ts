@@ -127,6 +127,14 @@ export function readDatabaseUrl(url: string): DatabaseUrl {
   };
 }
 
+/** ` db1:5432 or db2:5432` for a sentence; nothing where the URL names none. */
+export function namedServers(url: string): string {
+  const names = readDatabaseUrl(url).servers.map(({ host, port }) =>
+    isSocket(host) ? `${host} (port ${port})` : `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
+  );
+  return names.length === 0 ? "" : ` ${names.join(" or ")}`;
+}
+
 /** Whether a server is on this machine: a Unix socket, or a loopback address. */
 export function isLocal({ host, address = host }: DatabaseServer): boolean {
   return (

@@ -10,10 +10,22 @@ const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;
 const NETWORK_BITS = { ipv4: 17, ipv6: 49 } as const;
 
 export function checkSettings(config: Config, findings: Findings): void {
+  checkDoubts(config, findings);
   checkUrls(config, findings);
   checkBlocks(config, findings);
   checkMetricsAddress(config, findings);
   checkMasterKeyPlace(config, findings);
+}
+
+function checkDoubts({ doubts }: Config, findings: Findings): void {
+  if (doubts.length === 0)
+    findings.ok("Upkeep", "settings", "Each setting that is given is known.");
+  for (const { what, fix } of doubts) {
+    findings.add("Upkeep", "warning", "settings", {
+      ...{ what, fix },
+      why: "What it was meant to change is as if it were not set.",
+    });
+  }
 }
 
 function checkUrls(config: Config, findings: Findings): void {

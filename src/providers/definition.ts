@@ -124,4 +124,6 @@ export interface ProviderDefinition {
   /** Null: there is no such call, or it asks for rights that a good key may not have. */
   readonly probe: ProviderProbe | null;
   readonly client: ClientSettings;
+  /** Variables besides `client.keyVariable` under which clients and tools look for a key of it. */
+  readonly otherKeyVariables?: readonly string[];
 }

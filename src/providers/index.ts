@@ -1,7 +1,8 @@
 // The door to what is known of providers: their table, and the questions that other rooms ask about it. Pure: does no
 // I/O and keeps no key.
 import type { ProviderDefinition } from "./definition.ts";
-import { createKeyDetector, findKeyProblem } from "./key-shapes.ts";
+import { createKeyDetector, findKeyProblem, holdsKey } from "./key-shapes.ts";
+import { createKeyVariables } from "./key-variables.ts";
 import { MODEL_HOSTS } from "./model-hosts.ts";
 import { MODEL_MAKERS } from "./model-makers.ts";
 import { createModelPlaces, type FindModelPlace } from "./model-places.ts";
@@ -61,3 +62,11 @@ export function keyProblem(
 
 /** Whether `text` might be a provider's key that stands where none belongs: a log or a message leaves it out. */
 export const looksLikeKey: (text: string) => boolean = createKeyDetector(PROVIDERS);
+
+/** Whether an environment variable of this name holds a key of a provider or a cloud, or leads to one. */
+export const isKeyVariable: (name: string) => boolean = createKeyVariables(PROVIDERS);
+
+/** Whether there is, somewhere in `text`, what only keys of a provider or a cloud look like. */
+export function holdsProvidersKey(text: string): boolean {
+  return holdsKey(PROVIDERS, text);
+}

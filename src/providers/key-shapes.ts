@@ -48,6 +48,19 @@ export function findKeyProblem(
 const SHORTEST_KEY = 20;
 const NOBODYS_KEY = /^(?:[sp]k[-_]|[A-Za-z0-9]{32,}$)/;
 
+// Of clouds: access keys of AWS, OAuth tokens of Google.
+const OF_CLOUDS = /^(?:(?:AKIA|ASIA)[A-Z2-7]{16}$|ya29\.)/;
+
+/** Whether a key of a provider or of a cloud stands in `text`, alone or among other things: only distinctive shapes count. */
+export function holdsKey(providers: readonly ProviderDefinition[], text: string): boolean {
+  // Some have slashes in them; others stand behind one.
+  return [...text.split(/[^\w.+/-]+/), ...text.split(/[^\w.-]+/)].some(
+    (part) =>
+      part.length >= SHORTEST_KEY &&
+      (OF_CLOUDS.test(part) || providers.some(({ keyPattern }) => keyPattern?.test(part) === true)),
+  );
+}
+
 /** Tells whether a text might be a provider's key that stands where none belongs, and so should not be repeated. */
 export function createKeyDetector(
   providers: readonly ProviderDefinition[],

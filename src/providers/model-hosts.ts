@@ -53,6 +53,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       keyVariable: "OPENROUTER_API_KEY",
       basePath: "/api/v1",
     },
+    otherKeyVariables: ["OR_API_KEY"],
   },
   // console.groq.com/docs/api-reference and groq-typescript, whose paths begin /openai/v1. No endpoint there makes keys.
   {
@@ -91,6 +92,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       keyVariable: "TOGETHER_API_KEY",
       basePath: "/v1",
     },
+    otherKeyVariables: ["TOGETHERAI_API_KEY"],
   },
   // docs.fireworks.ai/api-reference: /create-api-key, /list-api-keys, /create-secret
   {
@@ -113,6 +115,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       keyVariable: "FIREWORKS_API_KEY",
       basePath: "/inference/v1",
     },
+    otherKeyVariables: ["FIREWORKSAI_API_KEY"],
   },
   // huggingface.co/docs/inference-providers: one router for all of them. Its own clients send a key that does not begin
   // with hf_ past the router, so the client here is OpenAI's SDK, as its docs show.
@@ -129,6 +132,11 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     ...huggingface,
     probe: null, // the router lists its models for everybody
     client: { baseUrlVariable: undefined, keyVariable: "HF_TOKEN", basePath: "/v1" },
+    otherKeyVariables: [
+      "HUGGING_FACE_HUB_TOKEN",
+      "HUGGINGFACE_API_KEY",
+      "HUGGINGFACEHUB_API_TOKEN",
+    ],
   },
   // learn.microsoft.com/azure/ai-foundry/openai: a host for each resource. The same key opens the resource's other services.
   {
@@ -194,6 +202,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       keyVariable: "AZURE_OPENAI_API_KEY",
       basePath: "",
     },
+    otherKeyVariables: ["AZURE_OPENAI_AD_TOKEN", "AZURE_INFERENCE_CREDENTIAL"],
   },
   // docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html, .../endpoints.html and .../projects.html; key forms as in
   // gitleaks; the variable from docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html.

@@ -56,6 +56,12 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       keyVariable: "ANTHROPIC_API_KEY",
       basePath: "",
     },
+    otherKeyVariables: [
+      "ANTHROPIC_AUTH_TOKEN",
+      "ANTHROPIC_ADMIN_KEY",
+      "CLAUDE_API_KEY",
+      "CLAUDE_CODE_OAUTH_TOKEN",
+    ],
   },
   // developers.openai.com/api/reference, and the openai package for the paths; key forms as in gitleaks and trufflehog
   // (T3BlbkFJ is base64 for OpenAI). A bare `sk-` is nobody's in particular: DeepSeek and many gateways use it.
@@ -97,6 +103,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     ...openai,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: "OPENAI_BASE_URL", keyVariable: "OPENAI_API_KEY", basePath: "/v1" },
+    otherKeyVariables: ["OPENAI_ADMIN_KEY", "CODEX_API_KEY"],
   },
   // ai.google.dev/gemini-api/docs/api-key (AIza…, since 2026 AQ.…) and .../ephemeral-tokens; @google/genai for the paths.
   {
@@ -130,6 +137,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       keyVariable: "GEMINI_API_KEY",
       basePath: "",
     },
+    otherKeyVariables: ["GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY", "PALM_API_KEY"],
   },
   // docs.mistral.ai/api, .../api/endpoint/beta/admin/api-keys, and mistralai/client-ts for the paths; its SDK reads no base URL from the environment (mistralai/client-ts).
   {
@@ -155,6 +163,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     ...mistral,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: undefined, keyVariable: "MISTRAL_API_KEY", basePath: "" },
+    otherKeyVariables: ["CODESTRAL_API_KEY", "MISTRALAI_API_KEY"],
   },
   // api-docs.deepseek.com: OpenAI's and Anthropic's SDKs with another base URL. No endpoint there makes keys.
   {
@@ -189,6 +198,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
       refusedWith: [400, ...UNAUTHORISED], // 400 "Incorrect API key provided"
     },
     client: { baseUrlVariable: undefined, keyVariable: "XAI_API_KEY", basePath: "/v1" },
+    otherKeyVariables: ["GROK_API_KEY"],
   },
   // docs.cohere.com/reference/about, .../reference/oauthauthorize-connector; CO_API_URL is read by the Python SDK. No endpoint there
   // makes or shows keys.
@@ -207,6 +217,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     ...cohere,
     probe: probe("/v1/models"),
     client: { baseUrlVariable: "CO_API_URL", keyVariable: "CO_API_KEY", basePath: "" },
+    otherKeyVariables: ["COHERE_API_KEY"],
   },
   // docs.perplexity.ai/docs/admin/api-key-management
   {
@@ -232,6 +243,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     ...perplexity,
     probe: null,
     client: { baseUrlVariable: undefined, keyVariable: "PERPLEXITY_API_KEY", basePath: "" },
+    otherKeyVariables: ["PPLX_API_KEY", "PERPLEXITYAI_API_KEY"],
   },
   // elevenlabs.io/docs/api-reference, and elevenlabs-js for the paths; key form as in trufflehog.
   {
@@ -272,6 +284,7 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     ...elevenlabs,
     probe: null, // its docs list models without a key, and a good key may lack the right to read its user
     client: { baseUrlVariable: undefined, keyVariable: "ELEVENLABS_API_KEY", basePath: "" },
+    otherKeyVariables: ["ELEVEN_API_KEY", "ELEVEN_LABS_API_KEY", "XI_API_KEY"],
   },
   // developers.deepgram.com/reference: /auth/tokens/grant, /manage/keys, /self-hosted/distribution-credentials
   {
@@ -303,5 +316,6 @@ export const MODEL_MAKERS: readonly ProviderDefinition[] = [
     ...deepgram,
     probe: probe("/v1/auth/token"),
     client: { baseUrlVariable: undefined, keyVariable: "DEEPGRAM_API_KEY", basePath: "" },
+    otherKeyVariables: ["DG_API_KEY"],
   },
 ];

@@ -1,0 +1,102 @@
+// The service of the data folder, and the owner's key that lies there. Must never send that key anywhere but over the socket in the same
+// folder: a port may be anybody's while the service is down.
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { adminSocketPath, EXPECTED_PORT_HEADER, OWNER_KEY_FILE } from "../admin-socket.ts";
+import type { ClientConfig } from "../config.ts";
+import { Failure } from "./failure.ts";
+
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** The part of fetch's options that calls of the admin API need. */
+export interface Call {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
+/** The part of its answer. */
+export interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: AsyncIterable<Uint8Array> | null;
+  text(): Promise<string>;
+}
+
+/** Where the admin API is, and the key that is for it. */
+export interface Service {
+  readonly apiKey: string;
+  /** Of messages: its URL, or whose it is. */
+  readonly name: string;
+  /** What to look at when it does not answer: a sentence. */
+  readonly hint: string;
+  /** Rejects as fetch does. Follows no redirect. */
+  fetch(path: string, call: Call): Promise<Answer>;
+}
+
+/** The data folder's service. Throws Failure when there is no key, or it may not be sent. */
+export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<Service> {
+  if (adminUrl.given && !isThisMachine(adminUrl.url)) {
+    throw new Failure(
+      "no_api_key",
+      `No API key for ${adminUrl.url}: set X3SPROXY_API_KEY. The key in ${dataDir} is sent to the service of that folder alone.`,
+    );
+  }
+  const apiKey = await readFile(join(dataDir, OWNER_KEY_FILE), "utf8").catch(() => "");
+  if (apiKey.trim() === "") {
+    throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(dataDir)}`);
+  }
+  const { mode } = await stat(dataDir);
+  const path = adminSocketPath(dataDir);
+  if (path === undefined || (mode & WRITABLE_BY_OTHERS) !== 0) {
+    const why =
+      path === undefined
+        ? "its path is too long for a socket: run this in the service's folder"
+        : `others may write to it: chmod 700 ${dataDir}`;
+    throw new Failure(
+      "folder_refused",
+      `The key in ${dataDir} can't be sent safely, since ${why}; or set X3SPROXY_API_KEY.`,
+    );
+  }
+  // Here and not above: commands with an API key don't need to load it.
+  const { Agent, fetch } = await import("undici");
+  const dispatcher = new Agent({ connect: { socketPath: path }, pipelining: 0 });
+  const expected = adminUrl.given ? { [EXPECTED_PORT_HEADER]: portOf(adminUrl.url) } : {};
+  return {
+    apiKey: apiKey.trim(),
+    name: `the service of ${dataDir}`,
+    hint: "If it is elsewhere: X3SPROXY_ADMIN_URL=https://… names it, and X3SPROXY_API_KEY is the key for it.",
+    async fetch(at, { headers, ...call }) {
+      const answer = await fetch(`http://localhost${at}`, {
+        ...call,
+        headers: { ...headers, ...expected },
+        redirect: "manual",
+        dispatcher,
+      });
+      if (answer.status !== 421) return answer;
+      throw new Failure(
+        "no_api_key",
+        `${adminUrl.url} is not the service of ${dataDir}: set X3SPROXY_API_KEY for it, or leave out X3SPROXY_ADMIN_URL.`,
+      );
+    },
+  };
+}
+
+/** What to do about a missing or refused key. */
+export function whereKeysComeFrom(dataDir: string): string {
+  return (
+    `On the service's machine its key is read from ${dataDir}/${OWNER_KEY_FILE}\n` +
+    "(run this in the service's folder, or set X3SPROXY_DATA_DIR); elsewhere set X3SPROXY_API_KEY."
+  );
+}
+
+function isThisMachine(url: string): boolean {
+  return /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
+}
+
+function portOf(url: string): string {
+  const { port, protocol } = new URL(url);
+  return port || (protocol === "https:" ? "443" : "80");
+}

@@ -1,0 +1,69 @@
+// The log for people: what createLog writes for programs, said in words. Must never write to a terminal what could steer it: clients choose
+// some of the values.
+import type { LogDestination } from "./log-output.ts";
+
+const LEVELS: Readonly<Record<number, readonly [name: string, colour: string]>> = {
+  20: ["debug", "\u001b[90m"],
+  30: ["info ", "\u001b[32m"],
+  40: ["warn ", "\u001b[33m"],
+  50: ["error", "\u001b[31m"],
+};
+const DIM = "\u001b[2m";
+const PLAIN = "\u001b[0m";
+
+/** A destination that takes lines of JSON, of our workers too, and writes them to `destination` as lines of words. */
+export function asText(
+  destination: LogDestination,
+  { colours }: { colours: boolean },
+): LogDestination {
+  const coloured = (colour: string, text: string): string =>
+    colours ? `${colour}${text}${PLAIN}` : text;
+
+  function words(line: string): string {
+    const entry = parse(line);
+    if (entry === undefined) return `${harmless(line.trimEnd())}\n`;
+    const { level, time, msg, ...fields } = entry;
+    const [name, colour] = LEVELS[Number(level)] ?? [String(level), ""];
+    const rest = Object.entries(fields).map(([field, value]) => ` ${field}=${shown(value)}`);
+    return (
+      `${coloured(DIM, clock(String(time)))} ${coloured(colour, name)} ${harmless(String(msg))}` +
+      `${rest.length === 0 ? "" : coloured(DIM, rest.join(""))}\n`
+    );
+  }
+
+  return {
+    write: (line) => destination.write(words(line)),
+    flush: () => destination.flush?.() ?? Promise.resolve(),
+    droppedLines: () => destination.droppedLines?.() ?? 0,
+    onDropped: (tell) => destination.onDropped?.(tell),
+  };
+}
+
+function parse(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && "msg" in value ? { ...value } : undefined;
+  } catch {
+    return undefined; // not ours: what Node itself says of a worker
+  }
+}
+
+/** The time of day on the clock of whoever reads it. */
+function clock(iso: string): string {
+  const at = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+function shown(value: unknown): string {
+  const isBare = typeof value === "string" && /^[^\s"=]+$/.test(value);
+  return harmless(isBare ? value : JSON.stringify(value));
+}
+
+/** `text` with control sequences, and what turns the direction of writing, as escapes. */
+function harmless(text: string): string {
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}

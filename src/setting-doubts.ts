@@ -1,0 +1,134 @@
+// Settings that are given and do nothing: misspelt names, entries that can't be read. They keep nobody from starting, since a platform may
+// set names of its own; they are said. Must never repeat a value, nor a name that could be one.
+import type { Environment } from "./config-values.ts";
+import { unreadableEntries } from "./no-proxy.ts";
+
+export interface Doubt {
+  /** A sentence. */
+  readonly what: string;
+  /** What to write, as a sentence. */
+  readonly fix: string;
+}
+
+/** All settings that begin with X3SPROXY_, those of the command line too, but for X3SPROXY_ORIGIN_<PROVIDER>. */
+export const SETTINGS: readonly string[] = [
+  "ADMIN_ADDR",
+  "ADMIN_URL",
+  "ALLOW_PRIVATE_UPSTREAMS",
+  "API_KEY",
+  "CHECKPOINT_FILE",
+  "CHECKPOINT_INTERVAL",
+  "CHECKPOINT_SYSLOG",
+  "CHECKPOINT_URL",
+  "CLIENT_IDLE_TIMEOUT",
+  "CLIENT_STALL_TIMEOUT",
+  "CONNECT_TIMEOUT",
+  "CORS_ORIGINS",
+  "DASHBOARD_URL",
+  "DATA_DIR",
+  "DRAIN_DELAY",
+  "DRAIN_TIMEOUT",
+  "FIRST_BYTE_TIMEOUT",
+  "LOG_FILE",
+  "LOG_FORMAT",
+  "LOG_LEVEL",
+  "MASTER_KEY",
+  "MASTER_KEY_COMMAND",
+  "MASTER_KEY_FILE",
+  "MASTER_KEY_KMS",
+  "METRICS_ADDR",
+  "PROXY_ADDR",
+  "PUBLIC_URL",
+  "REDEPLOY_GRACE",
+  "REGISTRATION_TOKEN",
+  "RELEASE_EVERY",
+  "TLS_CERT_FILE",
+  "TLS_KEY_FILE",
+  "TRUSTED_PROXIES",
+  "UPSTREAM_IDLE_TIMEOUT",
+  "WORKERS",
+].map((name) => `X3SPROXY_${name}`);
+
+const KNOWN: ReadonlySet<string> = new Set([
+  ...SETTINGS,
+  ...["X3SPROXY_TOKEN", "X3SPROXY_URL"], // what `exec` and `agent deploy` set
+]);
+/** Settings that have no prefix. */
+const OTHERS = [
+  ...["DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE"],
+  ...["HTTPS_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS"],
+];
+const PREFIX = "X3SPROXY_";
+const ORIGIN = /^X3SPROXY_ORIGIN_[A-Z0-9_]+$/;
+// What Kubernetes sets in each pod for a Service whose name begins with x3sproxy (its documentation, "Discovering services").
+const OF_SERVICE =
+  /^X3SPROXY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
+const PORT_OF_SERVICE = /^(?:tcp|udp|sctp):\/\//;
+const MAX_NAME = 64;
+
+/** What is set in `env` and does nothing, in a fixed order. */
+export function settingDoubts(env: Environment, noProxy: string | undefined): readonly Doubt[] {
+  const names = Object.entries(env)
+    .filter(([name, value]) => (value ?? "").trim() !== "" && isStrange(name, value ?? ""))
+    .map(([name]) => name)
+    .sort();
+  return [
+    ...names.flatMap(unknownName),
+    ...unreadableEntries(noProxy).map((entry) => ({
+      what: `NO_PROXY: ${entry} can't be read, and does nothing.`,
+      fix: "Write a name, an address, or a block as in 10.0.0.0/8, each with or without :port.",
+    })),
+  ];
+}
+
+function isStrange(name: string, value: string): boolean {
+  if (!/^x3/i.test(name) || KNOWN.has(name) || ORIGIN.test(name)) return false;
+  return !OF_SERVICE.test(name) && !(name.endsWith("_PORT") && PORT_OF_SERVICE.test(value));
+}
+
+function unknownName(name: string): Doubt[] {
+  const meant = likelyMeant(name.toUpperCase());
+  // Another program's, perhaps.
+  if (meant === undefined && !name.toUpperCase().startsWith(PREFIX)) return [];
+  const shown = /^\w+$/.test(name) && name.length <= MAX_NAME ? name : `${PREFIX}…`;
+  return [
+    {
+      what: `${shown} is no setting of x3sproxy, and does nothing.`,
+      fix: meant === undefined ? "All settings are in README.md." : `Did you mean ${meant}?`,
+    },
+  ];
+}
+
+function likelyMeant(name: string): string | undefined {
+  if (name.length > MAX_NAME) return undefined;
+  const rest = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : undefined;
+  if (rest !== undefined && OTHERS.includes(rest)) return rest;
+  const [best] = SETTINGS.map((setting) => ({ setting, edits: editsBetween(name, setting) })).sort(
+    (one, other) => one.edits - other.edits,
+  );
+  const most = Math.max(1, Math.floor((rest ?? name).length / 4));
+  if (best !== undefined && best.edits <= most) return best.setting;
+  if (rest === undefined) return undefined;
+  return SETTINGS.find((setting) => setting.startsWith(name) || name.startsWith(setting));
+}
+
+/** How many letters to add, leave out, replace or swap with the next (the optimal string alignment distance). */
+function editsBetween(one: string, other: string): number {
+  let [before, last]: [number[], number[]] = [
+    [],
+    Array.from({ length: other.length + 1 }, (_, i) => i),
+  ];
+  for (let i = 1; i <= one.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= other.length; j++) {
+      const same = one[i - 1] === other[j - 1] ? 0 : 1;
+      let least = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + same);
+      if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]) {
+        least = Math.min(least, (before[j - 2] ?? 0) + 1);
+      }
+      row.push(least);
+    }
+    [before, last] = [last, row];
+  }
+  return last.at(-1) ?? 0;
+}
