@@ -8,6 +8,7 @@ import type {
   CustomProviders,
   Environments,
   Leases,
+  NewAgents,
   Registrations,
   ScopeTrials,
 } from "../access/index.ts";
@@ -35,6 +36,7 @@ import { addEnvironmentRoutes } from "./environments.ts";
 import { installFunnel } from "./funnel.ts";
 import { addIdentityRoutes } from "./identity.ts";
 import { addMasterKeyRoutes } from "./master-keys.ts";
+import { addNewAgentRoutes } from "./new-agents.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview.ts";
 import { addProviderRoutes } from "./providers.ts";
@@ -59,6 +61,7 @@ export interface AdminOptions {
   readonly agents: Agents;
   readonly registrations: Registrations;
   readonly leases: Leases;
+  readonly newAgents: NewAgents;
   readonly customProviders: CustomProviders;
   readonly environments: Environments;
   readonly audit: Audit;
@@ -136,6 +139,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addAgentTokenRoutes(app, options);
   addProviderRoutes(app, options);
   addEnvironmentRoutes(app, options);
+  addNewAgentRoutes(app, options);
   addScopeTemplateRoutes(app);
   addAuditRoutes(app, options);
   addBackupRoutes(app, options);
