@@ -6,6 +6,7 @@ import { Button } from "../parts/button.tsx";
 import { FormError } from "../parts/field.tsx";
 import { LimitFields } from "../parts/limit-fields.tsx";
 import { LimitingParts } from "../parts/limiting-parts.tsx";
+import { Section } from "../parts/page.tsx";
 import { ListPart, ScopeRow } from "../parts/scope-part.tsx";
 import { SettingsPage } from "../parts/settings-page.tsx";
 import { ErrorState, Skeleton } from "../parts/states.tsx";
@@ -22,13 +23,13 @@ export function NewAgentsPage() {
   const failure = error ?? providers.error;
   return (
     <SettingsPage title="New agents">
-      <p className="muted">
-        A new agent begins with this, and has no more unless an admin gives it more. Agents that
-        there are keep what they have. One that is made under the name of a destroyed one has no
-        more than that one had, either.
-      </p>
       {newAgents !== undefined && !providers.loading && providers.error === null ? (
-        <NewAgentsForm newAgents={newAgents} providers={providers.rows} />
+        <Section
+          title="What each may have at most"
+          intro="A new agent begins with this, and gets more from an admin alone. Agents that there are keep what they have. One that is made under the name of a destroyed one is held to what that one had, too."
+        >
+          <NewAgentsForm newAgents={newAgents} providers={providers.rows} />
+        </Section>
       ) : (
         <div className="card form-card">
           {failure === null ? (
@@ -96,7 +97,7 @@ function NewAgentsForm({ newAgents, providers }: FormProps) {
     >
       <ListPart
         title="Environments"
-        hint="Whose keys they may use. Of which nothing is said is in production, or in the first one of the list."
+        hint="Whose keys they may use. An agent of which nothing is said is in production, or in the first one of the list."
         item="Environment"
         placeholder="staging"
         pattern="\s*[a-z0-9][a-z0-9\-]{0,62}\s*"

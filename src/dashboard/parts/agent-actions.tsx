@@ -97,8 +97,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const given = (agent ?? newAgents)?.providers ?? null;
   const [typed, setEnvironment] = useState<string | undefined>();
   const environment = typed ?? agent?.environment ?? environmentOfNew(newAgents);
-  const ofNew = agent === undefined ? newAgents?.environments : undefined;
-  const suggestions = ofNew ?? workspace?.environments;
+  const suggestions = (agent ? undefined : newAgents?.environments) ?? workspace?.environments;
   const [isSome, setSome] = useState<boolean | undefined>();
   const some = isSome ?? given !== null;
   const [selected, setChosen] = useState<readonly string[] | undefined>();
