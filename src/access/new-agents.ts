@@ -115,7 +115,7 @@ export async function rememberScope(
       select agent from x3sproxy.new_agent_scopes
       where workspace_id = ${workspaceId} and agent <> ${EVERY}
         and set_at < now() - ${REMEMBERED_DAYS}::integer * interval '1 day'
-      order by set_at limit ${MAX_FORGOTTEN}))`;
+      order by set_at limit ${MAX_FORGOTTEN} for update skip locked))`;
 }
 
 /** The agent is there again, with a scope of its own. */
