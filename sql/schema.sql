@@ -309,6 +309,27 @@ table x3sproxy.network_attempts (
   constraint network_attempts_pkey PRIMARY KEY (network),
   CREATE INDEX network_attempts_touched ON x3sproxy.network_attempts USING btree (touched_at)
 );
+table x3sproxy.new_agent_scopes (
+  workspace_id uuid not null,
+  agent text not null,
+  environments text[],
+  providers text[],
+  rules text[],
+  allowed_endpoints text[] not null default '{}'::text[],
+  addresses text[],
+  models text[],
+  scope_expires_at timestamp with time zone,
+  requests_per_minute integer,
+  open_streams integer,
+  bytes_per_minute bigint,
+  set_at timestamp with time zone not null default now(),
+  constraint new_agent_scopes_bytes_per_minute_check CHECK ((bytes_per_minute > 0)),
+  constraint new_agent_scopes_open_streams_check CHECK ((open_streams > 0)),
+  constraint new_agent_scopes_pkey PRIMARY KEY (workspace_id, agent),
+  constraint new_agent_scopes_requests_per_minute_check CHECK ((requests_per_minute > 0)),
+  constraint new_agent_scopes_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX new_agent_scopes_oldest ON x3sproxy.new_agent_scopes USING btree (workspace_id, set_at)
+) with row level security;
 table x3sproxy.process_keys (
   process text not null,
   key_ids text[] not null,
@@ -1887,6 +1908,7 @@ policy own_workspace on x3sproxy.audit_pending PERMISSIVE for ALL to x3sproxy_co
 policy own_workspace on x3sproxy.audit_retentions PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.deployment_requests PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.invitations PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
+policy own_workspace on x3sproxy.new_agent_scopes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.providers PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.proxy_tokens PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
 policy own_workspace on x3sproxy.recovery_codes PERMISSIVE for ALL to x3sproxy_control using ((workspace_id = (NULLIF(current_setting('x3sproxy.workspace'::text, true), ''::text))::uuid)) with check (the same);
@@ -1983,6 +2005,7 @@ grant select on table x3sproxy.audit_retentions to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.deployment_requests to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.invitations to x3sproxy_control;
 grant select on table x3sproxy.master_keys to x3sproxy_control;
+grant delete, insert, select, update on table x3sproxy.new_agent_scopes to x3sproxy_control;
 grant delete, insert, select, update on table x3sproxy.providers to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.proxy_tokens to x3sproxy_control;
 grant delete, insert, select on table x3sproxy.recovery_codes to x3sproxy_control;

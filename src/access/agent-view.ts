@@ -60,6 +60,16 @@ export async function findAgent(
   return row && agentView(row);
 }
 
+export function limitsOf(
+  row: Pick<AgentRow, "requests_per_minute" | "open_streams" | "bytes_per_minute">,
+): Limits {
+  return {
+    requestsPerMinute: row.requests_per_minute,
+    openStreams: row.open_streams,
+    bytesPerMinute: row.bytes_per_minute === null ? null : Number(row.bytes_per_minute),
+  };
+}
+
 export function agentView(row: AgentRow): AgentView {
   return {
     id: row.id,
@@ -71,11 +81,7 @@ export function agentView(row: AgentRow): AgentView {
     addresses: row.addresses,
     models: row.models,
     scopeExpiresAt: row.scope_expires_at?.toISOString() ?? null,
-    limits: {
-      requestsPerMinute: row.requests_per_minute,
-      openStreams: row.open_streams,
-      bytesPerMinute: row.bytes_per_minute === null ? null : Number(row.bytes_per_minute),
-    },
+    limits: limitsOf(row),
     suspendedAt: row.suspended_at?.toISOString() ?? null,
     deployment: row.deployments,
     createdAt: row.created_at.toISOString(),

@@ -14,14 +14,15 @@ import {
   type AgentRow,
   type AgentView,
 } from "./agent-view.ts";
-import { changesScope, checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
+import { ALL_RIGHTS, demandForChange, type Rights } from "./demands.ts";
+import { forgetScope, rememberScope, scopeOfNew } from "./new-agents.ts";
+import { checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
 import { setSuspended } from "./suspension.ts";
 import { claimOf, madeBefore, remember, tokenOf } from "./repeated-deployment.ts";
 
-/** What is left out stays as it was at the deployment before; at the first: production, everything, no expiry. */
+/** What is left out stays as it was at the deployment before; at the first it is as the workspace says of new agents, without expiry. */
 export interface Deployment extends ScopeChange {
   name: string;
-  environment?: string | undefined;
   /** Life of the token; null: without end. */
   ttlMs?: number | null | undefined;
 }
@@ -29,8 +30,8 @@ export interface Deployment extends ScopeChange {
 /** A caller's own means beside its request. */
 export interface DeployOptions {
   readonly idempotencyKey?: string | undefined;
-  /** Whether it may change the scope of an agent that there is, and allow sensitive endpoints. */
-  readonly mayChangeScope?: boolean;
+  /** To scopes that are wider, or another than the agent has. */
+  readonly rights?: Rights;
 }
 
 export interface Agents {
@@ -38,15 +39,18 @@ export interface Agents {
    * Makes the agent if there is none of this name. With an `idempotencyKey`, the same deployment asked for again by the same caller
    * within 24 hours is not made again: its answer is. Throws RequestError 422 saying what is wrong with the request, 409
    * `idempotency_conflict` when the key was given with another request or its deployment is no longer the newest, 403
-   * `role_too_low` when the scope would change and may not.
+   * `role_too_low` or `proof_needed` when its scope would be another than it has, or more than new agents get, and `rights` don't do.
    */
   deploy(
     by: Actor,
     d: Deployment,
     options?: DeployOptions,
   ): Promise<{ agent: AgentView; token: string }>;
-  /** Changes what the agent may do, at once and with the token that it has. Throws RequestError 404 `agent_not_found`, 422. */
-  changeScope(by: Actor, name: string, change: ScopeChange): Promise<AgentView>;
+  /**
+   * Changes what the agent may do, at once and with the token that it has. Throws RequestError 404 `agent_not_found`, 422, 403 as
+   * `deploy`.
+   */
+  changeScope(by: Actor, name: string, change: ScopeChange, rights?: Rights): Promise<AgentView>;
   /** By name. */
   list(
     workspaceId: string,
@@ -65,7 +69,6 @@ export interface Agents {
 }
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const MIN_TTL_MS = 60_000;
 const MAX_TTL_MS = 365 * 86_400_000;
 
@@ -77,7 +80,7 @@ export function createAgents(o: {
 }): Agents {
   const { pool, clock, vault } = o;
   return {
-    async deploy(by, asked, { idempotencyKey, mayChangeScope = true } = {}) {
+    async deploy(by, asked, { idempotencyKey, rights = ALL_RIGHTS } = {}) {
       const { workspaceId } = by;
       check(asked);
       const claim = idempotencyKey === undefined ? undefined : claimOf(by, idempotencyKey, asked);
@@ -88,13 +91,16 @@ export function createAgents(o: {
           const token = tokenOf(vault, by, claim, made);
           return { agent: await repeat(sql, by, asked.name, token), token };
         }
-        const d = { ...asked, ...(await checkScope(sql, workspaceId, asked)) };
-        const before = await findAgent(sql, workspaceId, d.name);
-        if (!mayChangeScope) refuseOtherScope(before, d);
-        const row = await upsert(sql, workspaceId, d);
-        if (!mayChangeScope && before === undefined && row.deployments > 1) throw scopeNotYours();
+        const { name, ttlMs: askedTtlMs, ...rest } = asked;
+        const change = await checkScope(sql, workspaceId, rest);
+        await takeTurn(sql, workspaceId, name);
+        const before = await findAgent(sql, workspaceId, name);
+        const row =
+          before === undefined
+            ? await make(sql, workspaceId, { name, change, rights })
+            : await redeploy(sql, before, { change, rights });
         const oldTtlMs = await endTokens(sql, row.id);
-        const ttlMs = d.ttlMs === undefined ? oldTtlMs : d.ttlMs;
+        const ttlMs = askedTtlMs === undefined ? oldTtlMs : askedTtlMs;
         const expiresAt = ttlMs === null ? null : new Date(nowMs + ttlMs);
         const deployed = { agentId: row.id, deployment: row.deployments, atMs: nowMs };
         const token =
@@ -105,7 +111,7 @@ export function createAgents(o: {
           values (${Buffer.from(hashBearer(token), "hex")}, ${workspaceId}, ${row.id},
             ${row.deployments}, ${new Date(nowMs)}, ${expiresAt}, ${ttlMs})`;
         if (claim !== undefined) await remember(sql, by, claim, deployed);
-        const agent = await findAgent(sql, workspaceId, d.name);
+        const agent = await findAgent(sql, workspaceId, name);
         if (agent === undefined) throw new Error("a deployed agent is missing");
         const target = agentTarget(agent);
         await record(sql, by, { action: "agent.deploy", target, before, after: agent });
@@ -128,10 +134,11 @@ export function createAgents(o: {
       );
       return rows.map(agentView);
     },
-    changeScope: (by, name, asked) =>
+    changeScope: (by, name, asked, rights = ALL_RIGHTS) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const change = await checkScope(sql, by.workspaceId, asked);
         const before = await needAgent(sql, by.workspaceId, name);
+        demandForChange(rights, before, change);
         await storeScope(sql, before.id, change);
         const after = await needAgent(sql, by.workspaceId, name);
         await record(sql, by, { action: "agent.scope", target: agentTarget(after), before, after });
@@ -149,6 +156,7 @@ export function createAgents(o: {
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const before = await needAgent(sql, by.workspaceId, name);
         await sql`delete from x3sproxy.agents where id = ${before.id}`;
+        await rememberScope(sql, by.workspaceId, before);
         await record(sql, by, { action: "agent.destroy", target: agentTarget(before), before });
         return before;
       }),
@@ -196,26 +204,7 @@ async function endTokens(sql: TransactionSql, agentId: string): Promise<number |
   return ended.find(({ kind }) => kind === "deployment")?.ttlMs ?? null;
 }
 
-/** Whoever may only deploy chooses the scope of an agent that it makes, short of sensitive endpoints, and changes none. */
-function refuseOtherScope(before: AgentView | undefined, d: Deployment): void {
-  if (before && changesScope(before, d)) throw scopeNotYours();
-  if (before || (d.allowedEndpoints ?? []).length === 0) return;
-  throw new RequestError(
-    403,
-    "role_too_low",
-    "Sensitive endpoints are allowed by an admin. Deploy without them, and ask one.",
-  );
-}
-
-function scopeNotYours(): RequestError {
-  return new RequestError(
-    403,
-    "role_too_low",
-    "This would change the agent's scope, which needs the role admin. Leave the scope out to redeploy with the one that it has.",
-  );
-}
-
-function check({ name, environment, ttlMs }: Deployment): void {
+function check({ name, ttlMs }: Deployment): void {
   if (!NAME.test(name)) {
     throw new RequestError(
       422,
@@ -223,34 +212,49 @@ function check({ name, environment, ttlMs }: Deployment): void {
       "name an agent with up to 63 of a-z, 0-9, dot, - and _, a letter or digit first",
     );
   }
-  if (environment !== undefined && !ENVIRONMENT.test(environment)) {
-    throw new RequestError(
-      422,
-      "environment_invalid",
-      "name an environment with up to 63 of a-z, 0-9 and -, a letter or digit first",
-    );
-  }
   if (typeof ttlMs === "number" && !(ttlMs >= MIN_TTL_MS && ttlMs <= MAX_TTL_MS)) {
     throw new RequestError(422, "ttl_invalid", "give a life of 1 minute to 365 days");
   }
 }
 
-/** Locks the agent's row until the transaction ends, so that deployments of one agent come one after the other. */
-async function upsert(
+/** Deployments of one name come one after the other, of one that there isn't yet, too: nobody's check is of another's agent. */
+async function takeTurn(sql: TransactionSql, workspaceId: string, name: string): Promise<void> {
+  const lock = `x3sproxy agent ${workspaceId} ${name}`;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
+}
+
+interface Deployed {
+  id: string;
+  deployments: number;
+}
+
+async function make(
   sql: TransactionSql,
   workspaceId: string,
-  d: Deployment,
-): Promise<{ id: string; deployments: number }> {
-  const environment = d.environment ?? null;
-  const [row] = await sql<{ id: string; deployments: number }[]>`
-    insert into x3sproxy.agents as a (id, workspace_id, name, environment, deployments)
-    values (${newId()}, ${workspaceId}, ${d.name}, coalesce(${environment}, 'production'), 1)
-    on conflict (workspace_id, name) do update set
-      environment = coalesce(${environment}, a.environment),
-      deployments = a.deployments + 1,
-      deployed_at = now()
-    returning id, deployments`;
-  if (row === undefined) throw new Error("insert returned no row");
-  await storeScope(sql, row.id, d);
+  wanted: { name: string; change: ScopeChange; rights: Rights },
+): Promise<Deployed> {
+  const { name } = wanted;
+  const scope = await scopeOfNew(sql, workspaceId, wanted);
+  const id = newId();
+  await sql`
+    insert into x3sproxy.agents (id, workspace_id, name, environment, deployments)
+    values (${id}, ${workspaceId}, ${name}, ${scope.environment}, 1)`;
+  await storeScope(sql, id, scope);
+  await forgetScope(sql, workspaceId, name);
+  return { id, deployments: 1 };
+}
+
+/** `before`: with its row held. */
+async function redeploy(
+  sql: TransactionSql,
+  before: AgentView,
+  { change, rights }: { change: ScopeChange; rights: Rights },
+): Promise<Deployed> {
+  demandForChange(rights, before, change);
+  const [row] = await sql<Deployed[]>`
+    update x3sproxy.agents set deployments = deployments + 1, deployed_at = now()
+    where id = ${before.id} returning id, deployments`;
+  if (row === undefined) throw new Error("a held agent is missing");
+  await storeScope(sql, row.id, change);
   return row;
 }

@@ -41,6 +41,7 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
           const agents = await sql`
             update x3sproxy.agents set environment = ${to}
             where workspace_id = ${by.workspaceId} and environment = ${from}`;
+          await renameInBounds(sql, by.workspaceId, from, to);
           if (secrets.count + agents.count === 0) {
             throw new RequestError(
               404,
@@ -68,6 +69,19 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
           );
         }),
   };
+}
+
+/** What new agents may be deployed into goes by the same name from then on. */
+async function renameInBounds(
+  sql: TransactionSql,
+  workspaceId: string,
+  from: string,
+  to: string,
+): Promise<void> {
+  await sql`
+    update x3sproxy.new_agent_scopes
+    set environments = array(select distinct unnest(array_replace(environments, ${from}, ${to})))
+    where workspace_id = ${workspaceId} and ${from} = any (environments)`;
 }
 
 async function read(

@@ -31,6 +31,16 @@ export function canonicalRule(text: string): string | undefined {
   return parseRule(rule) === undefined || rule.length > LONGEST ? undefined : rule;
 }
 
+/** What a canonical rule is about; undefined when it is none. `path`: the provider's own. */
+export function rulePartsOf(
+  rule: string,
+): { method: string; provider: string; path: string } | undefined {
+  const parsed = parseRule(rule);
+  if (parsed === undefined) return undefined;
+  const { method, provider, segments } = parsed;
+  return { method, provider, path: `/${segments.join("/")}` };
+}
+
 /** Compiles rules that `canonicalRule` has given. Throws on any other. */
 export function compileRules(texts: readonly string[]): PathRules {
   const rules = texts.map((text) => {

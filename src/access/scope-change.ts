@@ -8,15 +8,24 @@ import type { Limits } from "./grant.ts";
 import { canonicalRule } from "./path-rules.ts";
 import type { ScopeFields } from "./scope.ts";
 
-type Change<T> = { [Name in keyof T]?: T[Name] | undefined };
+export type Change<T> = { [Name in keyof T]?: T[Name] | undefined };
+
+/** All of what an agent may do. */
+export type AgentScope = Pick<
+  AgentView,
+  keyof ScopeFields | "environment" | "scopeExpiresAt" | "limits"
+>;
 
 /** What is left out stays as it is. */
 export interface ScopeChange extends Change<ScopeFields> {
+  /** Whose keys it uses. */
+  environment?: string | undefined;
   /** ISO 8601; null: without end. */
   scopeExpiresAt?: string | null | undefined;
   limits?: Change<Limits> | undefined;
 }
 
+const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 // What Google, Azure, AWS and Hugging Face call models, too.
 const MODEL = /^[\w.:/@*+-]{1,200}$/;
 
@@ -26,7 +35,8 @@ export async function checkScope(
   workspaceId: string,
   change: ScopeChange,
 ): Promise<ScopeChange> {
-  const { providers, rules, allowedEndpoints, addresses, models } = change;
+  const { environment, providers, rules, allowedEndpoints, addresses, models } = change;
+  if (environment !== undefined) checkEnvironment(environment);
   await checkProviders(sql, workspaceId, providers ?? []);
   for (const endpoint of allowedEndpoints ?? []) {
     if (!isSensitiveEndpoint(endpoint)) {
@@ -45,23 +55,39 @@ export async function checkScope(
   };
 }
 
-/** Whether `change` would leave the agent with another scope or other limits. `change` in its one spelling. */
-export function changesScope(agent: AgentView, change: ScopeChange): boolean {
-  const { limits, scopeExpiresAt, ...lists } = change;
-  const differs = (now: readonly string[] | null, then: readonly string[] | null | undefined) =>
-    then !== undefined &&
-    JSON.stringify(now && sorted(now)) !== JSON.stringify(then && sorted(then));
-  return (
-    differs(agent.providers, lists.providers) ||
-    differs(agent.rules, lists.rules) ||
-    differs(agent.allowedEndpoints, lists.allowedEndpoints) ||
-    differs(agent.addresses, lists.addresses) ||
-    differs(agent.models, lists.models) ||
-    (scopeExpiresAt !== undefined && timeOf(scopeExpiresAt) !== timeOf(agent.scopeExpiresAt)) ||
-    (["requestsPerMinute", "openStreams", "bytesPerMinute"] as const).some(
-      (name) => limits?.[name] !== undefined && limits[name] !== agent.limits[name],
-    )
+/** Throws RequestError 422 `environment_invalid`. */
+export function checkEnvironment(name: string): void {
+  if (ENVIRONMENT.test(name)) return;
+  throw new RequestError(
+    422,
+    "environment_invalid",
+    "name an environment with up to 63 of a-z, 0-9 and -, a letter or digit first",
   );
+}
+
+/** The scope as `change` leaves it. */
+export function changedScope(scope: AgentScope, change: ScopeChange): AgentScope {
+  const or = <T>(then: T | undefined, now: T): T => (then === undefined ? now : then);
+  const { limits = {} } = change;
+  return {
+    environment: or(change.environment, scope.environment),
+    providers: or(change.providers, scope.providers),
+    rules: or(change.rules, scope.rules),
+    allowedEndpoints: or(change.allowedEndpoints, scope.allowedEndpoints),
+    addresses: or(change.addresses, scope.addresses),
+    models: or(change.models, scope.models),
+    scopeExpiresAt: or(change.scopeExpiresAt, scope.scopeExpiresAt),
+    limits: {
+      requestsPerMinute: or(limits.requestsPerMinute, scope.limits.requestsPerMinute),
+      openStreams: or(limits.openStreams, scope.limits.openStreams),
+      bytesPerMinute: or(limits.bytesPerMinute, scope.limits.bytesPerMinute),
+    },
+  };
+}
+
+/** Whether two scopes, in their one spelling, allow the same; the order of lists means nothing. */
+export function sameScope(a: AgentScope, b: AgentScope): boolean {
+  return canonical(a) === canonical(b);
 }
 
 /** Stores a change that has been checked. */
@@ -71,10 +97,12 @@ export async function storeScope(
   change: ScopeChange,
 ): Promise<void> {
   const { providers, rules, allowedEndpoints, addresses, models, scopeExpiresAt } = change;
+  const environment = change.environment ?? null;
   const { requestsPerMinute, openStreams, bytesPerMinute } = change.limits ?? {};
   const endsAt = scopeExpiresAt == null ? null : new Date(scopeExpiresAt);
   await sql`
     update x3sproxy.agents set
+      environment = coalesce(${environment}, environment),
       providers = case when ${providers === undefined} then providers else ${providers ?? null}::text[] end,
       rules = case when ${rules === undefined} then rules else ${rules ?? null}::text[] end,
       allowed_endpoints = coalesce(${allowedEndpoints ?? null}::text[], allowed_endpoints),
@@ -147,10 +175,13 @@ function unique(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-function sorted(texts: readonly string[]): string[] {
-  return [...texts].sort();
-}
-
-function timeOf(text: string | null): number | null {
-  return text === null ? null : Date.parse(text);
+function canonical({ limits, scopeExpiresAt: endsAt, ...rest }: AgentScope): string {
+  const { environment, providers, rules, allowedEndpoints, addresses, models } = rest;
+  const lists = [providers, rules, allowedEndpoints, addresses, models];
+  return JSON.stringify([
+    environment,
+    lists.map((list) => list && [...list].sort()),
+    endsAt === null ? null : Date.parse(endsAt),
+    [limits.requestsPerMinute, limits.openStreams, limits.bytesPerMinute],
+  ]);
 }

@@ -5,7 +5,7 @@ import type { Pool } from "../db/index.ts";
 import { RequestError, type RefusalReason } from "../errors.ts";
 import { sensitiveEndpoint } from "../providers/index.ts";
 import { agentView, type AgentRow } from "./agent-view.ts";
-import { checkScope, type ScopeChange } from "./scope-change.ts";
+import { changedScope, checkScope, type ScopeChange } from "./scope-change.ts";
 import { admissionOf, compileScope, refusalOf, type Scope } from "./scope.ts";
 
 /** A call as it is remembered. */
@@ -43,15 +43,11 @@ export function createScopeTrials({ pool, clock }: { pool: Pool; clock: Clock })
           throw new RequestError(404, "agent_not_found", `there is no agent "${name}"`);
         }
         const agent = agentView(row);
-        const or = <T>(then: T | undefined, now: T): T => (then === undefined ? now : then);
-        const endsAt = or(change.scopeExpiresAt, agent.scopeExpiresAt);
+        const { scopeExpiresAt, ...parts } = changedScope(agent, change);
+        const { providers, rules, allowedEndpoints, addresses, models } = parts;
         const scope = compileScope({
-          providers: or(change.providers, agent.providers),
-          rules: or(change.rules, agent.rules),
-          allowedEndpoints: or(change.allowedEndpoints, agent.allowedEndpoints),
-          addresses: or(change.addresses, agent.addresses),
-          models: or(change.models, agent.models),
-          expiresAtMs: endsAt === null ? null : Date.parse(endsAt),
+          ...{ providers, rules, allowedEndpoints, addresses, models },
+          expiresAtMs: scopeExpiresAt === null ? null : Date.parse(scopeExpiresAt),
         });
         const nowMs = clock.nowMs();
         return { agentId: agent.id, judge: (call) => judge(scope, call, nowMs) };

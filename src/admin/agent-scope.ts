@@ -1,6 +1,8 @@
 // Agents and their scopes as REST takes and gives them.
 import { z } from "zod";
-import { providerName, time } from "./names.ts";
+import { WIDENING, type Rights } from "../access/index.ts";
+import { roleAllows, type Caller } from "../identity/index.ts";
+import { environmentName, providerName, time } from "./names.ts";
 
 const MAX_NAMES = 200;
 
@@ -18,8 +20,8 @@ export const limitsChange = z.strictObject({
     .describe("Of requests and answers together."),
 });
 
-/** Of a body: what is absent stays as it was. */
-export const scopeChange = {
+/** Of a body, and of each new agent: what limits it. */
+export const limitingParts = {
   providers: z
     .array(providerName)
     .max(MAX_NAMES)
@@ -35,9 +37,6 @@ export const scopeChange = {
       "The only calls that it may make, as `METHOD /provider/path`: `*` stands for any method, or any characters within a " +
         "segment, `**` for any segments; a rule that begins with `!` takes away. Null: every one.",
     ),
-  allowedEndpoints: names
-    .optional()
-    .describe("Sensitive endpoints that it may call, as `provider:name`."),
   addresses: names
     .nullable()
     .optional()
@@ -46,13 +45,34 @@ export const scopeChange = {
     .nullable()
     .optional()
     .describe("The only models that it may use, `*` for any characters; null: every one."),
+  limits: limitsChange.optional().describe("Null: no limit."),
+};
+
+/** Of a body: what a scope has beside its environment; what is absent stays as it was. */
+export const scopeParts = {
+  ...limitingParts,
+  allowedEndpoints: names
+    .optional()
+    .describe("Sensitive endpoints that it may call, as `provider:name`."),
   scopeExpiresAt: z.iso
     .datetime()
     .nullable()
     .optional()
     .describe("When all that it may do ends, whatever its token's own end; null: never."),
-  limits: limitsChange.optional().describe("Null: no limit."),
 };
+export const scopeChange = {
+  environment: environmentName
+    .optional()
+    .describe(
+      "Whose keys it uses. Absent: as it was; at first, production, or the first one that new agents may be in.",
+    ),
+  ...scopeParts,
+};
+
+/** What a caller has of what it takes to widen a scope. */
+export function rightsOf({ role, session }: Caller): Rights {
+  return { hasRole: roleAllows(role, WIDENING.role), hasProof: session?.fresh !== false };
+}
 
 export const agentView = z
   .object({

@@ -1,24 +1,20 @@
 // Agents over REST. A deployment's answer is the only one that ever holds a proxy token.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { Agents, AgentView, CustomProviders } from "../access/index.ts";
+import { WIDENING, type Agents, type AgentView, type CustomProviders } from "../access/index.ts";
 import type { ActivityViews } from "../activity/index.ts";
 import { RequestError } from "../errors.ts";
-import { roleAllows } from "../identity/index.ts";
 import { baseUrls, baseUrlsOf } from "./agent-tokens.ts";
 import { agentUseFields, withUse } from "./agent-use.ts";
-import { agentView, scopeChange } from "./agent-scope.ts";
+import { agentView, rightsOf, scopeChange } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { agentName, environmentName, time } from "./names.ts";
+import { agentName, time } from "./names.ts";
 import { createPaging, nextCursor, pageQuery } from "./paging.ts";
 import { addRoute } from "./route.ts";
 
 const MAX_TTL_S = 365 * 24 * 3600;
 
 const deployBody = z.strictObject({
-  environment: environmentName
-    .optional()
-    .describe("Whose keys it uses. Absent: as it was; at first, production."),
   ...scopeChange,
   ttlSeconds: z
     .int()
@@ -94,8 +90,9 @@ export function addAgentRoutes(
     summary: "Deploy an agent: a new token, shown once; the one before ends",
     description:
       "Makes the agent if there is none of this name. A redeployment keeps what it is not told to change; one of a suspended agent " +
-      "leaves it suspended (`suspendedAt`). An operator chooses the " +
-      "scope of a new agent, short of sensitive endpoints; to change that of another it takes an admin.",
+      "leaves it suspended (`suspendedAt`). An operator chooses the scope of a new agent within what the workspace gives new agents " +
+      "(`GET /workspace/new-agents`) and what a destroyed agent of this name had. More than that, or another scope or environment than " +
+      "the agent has, takes what `PATCH /agents/:name/scope` takes.",
     permission: "operator",
     forAgent: true,
     params: z.object({ name: z.string() }),
@@ -118,7 +115,7 @@ export function addAgentRoutes(
         { ...wanted, name, ttlMs: ttlSeconds && ttlSeconds * 1000 },
         {
           idempotencyKey: headers["idempotency-key"],
-          mayChangeScope: roleAllows(callerOf(request).role, "admin"),
+          rights: rightsOf(callerOf(request)),
         },
       );
       reply.code(201);
@@ -136,8 +133,8 @@ export function addAgentRoutes(
     path: "/agents/:name/scope",
     summary: "Change what an agent may do: at once, with the token that it has",
     description: "What is left out stays as it is.",
-    permission: "admin",
-    fresh: true,
+    permission: WIDENING.role,
+    fresh: WIDENING.proof,
     ...byName,
     body: z.strictObject(scopeChange),
     example: {
@@ -147,7 +144,12 @@ export function addAgentRoutes(
     },
     answer: z.object({ agent: agentView }),
     handle: async ({ params, body, request }) => ({
-      agent: await agents.changeScope(actorOf(request), params.name, body),
+      agent: await agents.changeScope(
+        actorOf(request),
+        params.name,
+        body,
+        rightsOf(callerOf(request)),
+      ),
     }),
   });
 

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { ScopeTrials } from "../access/index.ts";
 import type { CallViews } from "../activity/index.ts";
-import { scopeChange } from "./agent-scope.ts";
+import { scopeParts } from "./agent-scope.ts";
 import { callerOf } from "./funnel.ts";
 import { agentName, time } from "./names.ts";
 import { addRoute } from "./route.ts";
@@ -44,12 +44,12 @@ export function addDryRunRoute(
     path: "/agents/:name/scope/dry-run",
     summary: "Tell what a change of an agent's scope would have refused of its last day",
     description:
-      "Takes what `PATCH /agents/:name/scope` takes, and changes nothing. The calls that went up are judged as if they came now, by " +
+      "Takes what `PATCH /agents/:name/scope` takes but the environment, and changes nothing. The calls that went up are judged as if they came now, by " +
       "the code that judges calls; models and limits can't be judged.",
     permission: "admin",
     params: z.object({ name: agentName }),
     unknown: "agent_not_found",
-    body: z.strictObject(scopeChange),
+    body: z.strictObject(scopeParts),
     example: { rules: ["POST /anthropic/v1/messages"] },
     answer: z.object({ dryRun: dryRunView }),
     async handle({ params, body, request }) {

@@ -1,7 +1,7 @@
 // Environments over REST.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { Environments } from "../access/index.ts";
+import { WIDENING, type Environments } from "../access/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import { environmentName } from "./names.ts";
 import { addRoute } from "./route.ts";
@@ -31,8 +31,8 @@ export function addEnvironmentRoutes(
     description:
       "Tokens stay as they are. Where there is an environment of the new name already, the two become one, and the agents of each use " +
       "the keys of both.",
-    permission: "admin",
-    fresh: true,
+    permission: WIDENING.role,
+    fresh: WIDENING.proof,
     params: z.object({ name: environmentName }),
     unknown: "environment_not_found",
     body: z.strictObject({ name: environmentName }),

@@ -8,6 +8,7 @@ import type {
   CustomProviders,
   Environments,
   Leases,
+  NewAgents,
   Registrations,
   ScopeTrials,
 } from "../access/index.ts";
@@ -36,6 +37,7 @@ import { installFunnel } from "./funnel.ts";
 import { addIdentityRoutes } from "./identity.ts";
 import { createLocalListener } from "./local-listener.ts";
 import { addMasterKeyRoutes } from "./master-keys.ts";
+import { addNewAgentRoutes } from "./new-agents.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview.ts";
 import { addProviderRoutes } from "./providers.ts";
@@ -60,6 +62,7 @@ export interface AdminOptions {
   readonly agents: Agents;
   readonly registrations: Registrations;
   readonly leases: Leases;
+  readonly newAgents: NewAgents;
   readonly customProviders: CustomProviders;
   readonly environments: Environments;
   readonly audit: Audit;
@@ -137,6 +140,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addAgentTokenRoutes(app, options);
   addProviderRoutes(app, options);
   addEnvironmentRoutes(app, options);
+  addNewAgentRoutes(app, options);
   addScopeTemplateRoutes(app);
   addAuditRoutes(app, options);
   addBackupRoutes(app, options);

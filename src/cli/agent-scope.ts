@@ -7,21 +7,40 @@ import { bytes, collect, moment, orNone, positiveInteger, providerList } from ".
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
 
-export interface ScopeOptions {
+/** What limits an agent, or each new one. */
+export interface LimitingOptions {
   readonly providers?: string[] | "all";
   readonly rule?: string[];
   readonly template?: string;
-  readonly allowEndpoint?: string[];
   readonly address?: string[];
   readonly model?: string[];
-  readonly scopeExpires?: string;
   readonly requestsPerMinute?: number | "none";
   readonly openStreams?: number | "none";
   readonly bytesPerMinute?: number | "none";
 }
 
+export interface ScopeOptions extends LimitingOptions {
+  readonly environment?: string;
+  readonly allowEndpoint?: string[];
+  readonly scopeExpires?: string;
+}
+
 /** Adds the options; `scopeOf` reads them. */
 export function addScopeOptions(command: Command, clock: Clock): Command {
+  return addLimitingOptions(command)
+    .option(
+      "--allow-endpoint <provider:name>",
+      "a sensitive endpoint that it may call, or `none`; repeatable",
+      collect,
+    )
+    .option(
+      "--scope-expires <when>",
+      "when all of it ends, as in 30d or 2027-01-31T12:00:00Z, or `never`",
+      moment(clock),
+    );
+}
+
+export function addLimitingOptions(command: Command): Command {
   return command
     .option("--providers <a,b>", "the only providers that it may use, or `all`", providerList)
     .option(
@@ -36,11 +55,6 @@ export function addScopeOptions(command: Command, clock: Clock): Command {
       ).conflicts("rule"),
     )
     .option(
-      "--allow-endpoint <provider:name>",
-      "a sensitive endpoint that it may call, or `none`; repeatable",
-      collect,
-    )
-    .option(
       "--address <block>",
       "the only addresses that it may call from, as in 10.0.0.0/8, or `any`; repeatable",
       collect,
@@ -49,11 +63,6 @@ export function addScopeOptions(command: Command, clock: Clock): Command {
       "--model <name>",
       "the only models that it may use, as in 'claude-*', or `any`; repeatable",
       collect,
-    )
-    .option(
-      "--scope-expires <when>",
-      "when all of it ends, as in 30d or 2027-01-31T12:00:00Z, or `never`",
-      moment(clock),
     )
     .option("--requests-per-minute <n>", "at most, or `none`", orNone(positiveInteger))
     .option(
@@ -73,9 +82,11 @@ export function addScopeOptions(command: Command, clock: Clock): Command {
  * template.
  */
 export async function scopeOf(options: ScopeOptions): Promise<object> {
-  const { providers, rule, template, allowEndpoint, address, model, scopeExpires } = options;
+  const { environment, providers, rule, template, allowEndpoint, address, model, scopeExpires } =
+    options;
   const { requestsPerMinute, openStreams, bytesPerMinute } = options;
   return {
+    environment,
     providers: providers === "all" ? null : providers,
     rules: template === undefined ? unlessOnly("any", rule) : await rulesOf(template),
     allowedEndpoints: unlessOnly("none", allowEndpoint) ?? (allowEndpoint && []),
@@ -104,9 +115,11 @@ export function addScopeCommand(agent: Command, clock: Clock): void {
           "x3sproxy agent scope coder --template chat-only",
           "x3sproxy agent scope coder --address 10.0.0.0/8 --requests-per-minute 60",
           "x3sproxy agent scope coder --rule any --model any",
+          "x3sproxy agent scope coder --environment staging",
           "x3sproxy agent scope coder --rule 'POST /anthropic/v1/messages' --dry-run",
         ),
     )
+    .addOption(new Option("--environment <name>", "whose keys it uses").conflicts("dryRun"))
     .option("--dry-run", "change nothing: tell which calls of the last day it would have refused");
   reports(addScopeOptions(command, clock), async ([name = ""]) => {
     const { dryRun, ...options } = command.opts<ScopeOptions & { dryRun?: true }>();
@@ -148,30 +161,49 @@ async function find(name: string): Promise<AgentView> {
   );
 }
 
+type Line = readonly [label: string, values: readonly string[] | null];
+
 function describe(agent: AgentView): string {
-  const { limits } = agent;
-  const lines: readonly (readonly [string, readonly string[] | null])[] = [
-    ["Providers", agent.providers],
-    ["Rules", agent.rules],
-    ["Models", agent.models],
-    ["Addresses", agent.addresses],
-    [
-      "Sensitive endpoints",
-      agent.allowedEndpoints.length === 0 ? ["none"] : agent.allowedEndpoints,
-    ],
+  const text = inLines([
+    ["Environment", [agent.environment]],
+    ...listLines(agent),
+    ["Sensitive endpoints", agent.allowedEndpoints],
     ["Scope ends", [agent.scopeExpiresAt ?? "never"]],
+    ...limitLines(agent),
+  ]);
+  return `Agent ${agent.name}\n${text}`;
+}
+
+type Limiting = Pick<AgentView, "providers" | "rules" | "models" | "addresses" | "limits">;
+
+export function listLines({ providers, rules, models, addresses }: Limiting): Line[] {
+  return [
+    ["Providers", providers],
+    ["Rules", rules],
+    ["Models", models],
+    ["Addresses", addresses],
+  ];
+}
+
+export function limitLines({ limits }: Limiting): Line[] {
+  return [
     ["Requests a minute", [String(limits.requestsPerMinute ?? "no limit")]],
     ["Open streams", [String(limits.openStreams ?? "no limit")]],
     ["Bytes a minute", [String(limits.bytesPerMinute ?? "no limit")]],
   ];
-  const text = lines.map(
-    ([label, values]) =>
-      `${label.padEnd(21)}${values === null ? "any" : values.join(`\n${" ".repeat(21)}`) || "none"}`,
-  );
-  return `Agent ${agent.name}\n${text.join("\n")}`;
+}
+
+/** A line a label, or as many as it has values. Null: any. */
+export function inLines(lines: readonly Line[]): string {
+  return lines
+    .map(
+      ([label, values]) =>
+        `${label.padEnd(21)}${values === null ? "any" : values.join(`\n${" ".repeat(21)}`) || "none"}`,
+    )
+    .join("\n");
 }
 
 /** The list; null, for not limited, when `word` is all that is on it. */
-function unlessOnly(word: string, list: string[] | undefined): string[] | null | undefined {
+export function unlessOnly(word: string, list: string[] | undefined): string[] | null | undefined {
   return list?.length === 1 && list[0] === word ? null : list;
 }

@@ -16,7 +16,6 @@ import { confirm } from "./prompt.ts";
 import { relative, table } from "./text.ts";
 
 interface DeployOptions extends ScopeOptions {
-  readonly environment?: string;
   readonly ttl?: number | "none";
 }
 
@@ -31,7 +30,10 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       agent
         .command("deploy <name>")
         .description("make or redeploy an agent: prints a new token, once, and ends the old one")
-        .option("--environment <name>", "whose keys it uses (at first: production)")
+        .option(
+          "--environment <name>",
+          "whose keys it uses (at first: production, where new agents may be in it)",
+        )
         .option(
           "--ttl <duration>",
           "how long the token lives, as in 12h, or `none` (at first: none)",
@@ -39,7 +41,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
         )
         .addHelpText(
           "after",
-          `\nA redeployment keeps what it isn't told to change, and leaves a suspended agent suspended.\n` +
+          "\nA redeployment keeps what it isn't told to change, and leaves a suspended agent suspended. What a new agent gets: x3sproxy workspace new-agents\n" +
             examples(
               "x3sproxy agent deploy coder --providers anthropic,openai --ttl 12h",
               'eval "$(x3sproxy agent deploy coder)"',
@@ -49,7 +51,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       clock,
     ),
     async ([name = ""], command) => {
-      const { environment, ttl, ...scope } = command.opts<DeployOptions>();
+      const { ttl, ...scope } = command.opts<DeployOptions>();
       // Before the deployment: after it nothing may fail, or the token would be lost.
       const { providers: all } = await call(answers.providers, "GET", "/providers");
       const deployment = await call(
@@ -57,7 +59,6 @@ export function addAgentCommands(program: Command, clock: Clock): void {
         "POST",
         `/agents/${encodeURIComponent(name)}/deployments`,
         {
-          environment,
           ttlSeconds: ttl === "none" ? null : ttl,
           ...(await scopeOf(scope)),
         },

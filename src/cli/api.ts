@@ -116,6 +116,10 @@ const workspaceView = z.looseObject({
 });
 export type WorkspaceView = z.infer<typeof workspaceView>;
 
+const newAgentsView = agentView
+  .pick({ providers: true, rules: true, addresses: true, models: true, limits: true })
+  .extend({ environments: z.array(z.string()).nullable() });
+
 const contextView = z.looseObject({
   minute: z.string(),
   agent: z.string(),
@@ -177,6 +181,7 @@ export const answers = {
   }),
   reset: z.object({ url: z.string(), expiresAt: z.string() }),
   workspace: z.object({ workspace: workspaceView }),
+  newAgents: z.object({ newAgents: newAgentsView }),
   contexts: z.object({ contexts: z.array(contextView), nextCursor: z.string().nullable() }),
   templates: z.object({
     templates: z.array(z.object({ name: z.string(), rules: z.array(z.string()) })),

@@ -4,6 +4,7 @@ import { answers, call, type WorkspaceView } from "./api.ts";
 import { bytes, orNone, positiveInteger, retentionDays } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";
+import { addNewAgentsCommand } from "./new-agents.ts";
 
 type Limit = number | "none";
 
@@ -36,6 +37,8 @@ export function addWorkspaceCommands(program: Command): void {
       return { json: it, text: describe(it) };
     },
   );
+
+  addNewAgentsCommand(workspace);
 
   const set = workspace
     .command("set")

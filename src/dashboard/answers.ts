@@ -208,6 +208,17 @@ const agent = z.object({
 export type Agent = z.infer<typeof agent>;
 export type ScopeFields = Pick<Agent, keyof typeof scope>;
 
+/** What the workspace gives new agents at most. */
+const newAgents = z.object({
+  environments: maybeTexts,
+  providers: maybeTexts,
+  rules: maybeTexts,
+  addresses: maybeTexts,
+  models: maybeTexts,
+  limits: scope.limits,
+});
+export type NewAgents = z.infer<typeof newAgents>;
+
 const changedAgent = z.object(deployedAgent);
 const deployment = z.object({ agent: changedAgent, token: text });
 export type Deployment = z.infer<typeof deployment>;
@@ -392,6 +403,7 @@ export const read = {
   apiKeys: page("apiKeys", apiKey),
   key: one("key", text),
   workspace: one("workspace", workspace),
+  newAgents: one("newAgents", newAgents),
   workspaces: page("workspaces", workspaceSummary),
   environments: page("environments", environment),
   secrets: page("secrets", secret),

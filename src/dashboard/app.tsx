@@ -10,6 +10,7 @@ import { AuditPage } from "./pages/audit.tsx";
 import { ContextsPage } from "./pages/contexts.tsx";
 import { EnrolmentPage } from "./pages/enrolment.tsx";
 import { LinkPage } from "./pages/link.tsx";
+import { NewAgentsPage } from "./pages/new-agents.tsx";
 import { NotAllowedPage, NotFoundPage } from "./pages/not-found.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { ProfilePage } from "./pages/profile.tsx";
@@ -63,6 +64,7 @@ export function App() {
         <Route element={<Only permission="admin" />}>
           <Route path={PATHS.providers} element={<ProvidersPage />} />
           <Route path={PATHS.workspace} element={<WorkspacePage />} />
+          <Route path={PATHS.newAgents} element={<NewAgentsPage />} />
         </Route>
         <Route element={<Only permission="owner" />}>
           <Route path={PATHS.users} element={<UsersPage />} />

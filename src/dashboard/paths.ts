@@ -16,6 +16,7 @@ export const PATHS = {
   apiKeys: "/api-keys",
   profile: "/settings",
   workspace: "/settings/workspace",
+  newAgents: "/settings/new-agents",
   workspaces: "/settings/workspaces",
   providers: "/settings/providers",
   signIn: "/sign-in",

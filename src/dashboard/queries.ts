@@ -140,6 +140,15 @@ export function useWorkspace(enabled = true) {
   });
 }
 
+/** What new agents get. Below the workspace's key, so that it is loaded anew with it. */
+export function useNewAgents() {
+  const call = useCall();
+  return useQuery({
+    queryKey: ["workspace", "new-agents"],
+    queryFn: ({ signal }) => call(read.newAgents, "GET", "/workspace/new-agents", { signal }),
+  });
+}
+
 /** Names of things that were loaded and have changed. */
 export type Resource =
   | "secrets"

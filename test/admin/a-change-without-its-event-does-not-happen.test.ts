@@ -132,6 +132,7 @@ test("each changing route, and the trade of a registration", async (t) => {
     { route: "POST /agents/:name/resume", names: ["suspended"] },
     { route: "POST /agents/:name/deployments", names: ["a"], body: () => ({}) },
     { route: "DELETE /agents/:name", names: ["destroyed"] },
+    { route: "PATCH /workspace/new-agents", body: () => ({ providers: ["openai"] }) },
     { route: "PATCH /environments/:name", names: ["a"], body: () => ({ name: "renamed" }) },
     { route: "POST /workspace/suspend" },
     {

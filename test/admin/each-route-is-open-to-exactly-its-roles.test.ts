@@ -126,6 +126,8 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "DELETE /api-keys/:api-key": { permission: "owner", elsewhere: 404 },
   "GET /workspace": { permission: "viewer" },
   "PATCH /workspace": { permission: "owner", body: { rotationDays: 30 } },
+  "GET /workspace/new-agents": { permission: "viewer" },
+  "PATCH /workspace/new-agents": { permission: "admin", body: { environments: ["ours"] } },
   "GET /workspaces": { permission: "owner" },
   // Names nothing, and still is for owners of the home workspace alone.
   "POST /workspaces": { permission: "owner", body: { name: "made" }, elsewhere: 403 },

@@ -7,6 +7,7 @@ import {
   createCustomProviders,
   createEnvironments,
   createLeases,
+  createNewAgents,
   createRegistrations,
   createScopeTrials,
 } from "../../src/access/index.ts";
@@ -133,6 +134,7 @@ export async function openAdmin(
     agents: createAgents({ pool, clock, vault }),
     registrations: createRegistrations({ pool, clock }),
     leases: createLeases({ pool, clock }),
+    newAgents: createNewAgents({ pool }),
     customProviders: createCustomProviders({ pool, originProblem }),
     environments: createEnvironments({ pool }),
     audit: createAudit({ pool }),

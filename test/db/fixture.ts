@@ -49,6 +49,7 @@ export async function seedWorkspace(ownerUrl: string, name: string): Promise<See
           ${SEALED.wrappedKey}, ${SEALED.ciphertext}, 'sk-…abcd')`;
       await tx`insert into x3sproxy.agents (id, workspace_id, name, environment, deployments)
         values (${agentId}, ${workspaceId}, 'worker', 'production', 1)`;
+      await tx`insert into x3sproxy.new_agent_scopes (workspace_id, agent) values (${workspaceId}, '')`;
       await tx`insert into x3sproxy.proxy_tokens (hash, workspace_id, agent_id, deployment)
         values (${seed.tokenHash}, ${workspaceId}, ${agentId}, 1)`;
       await tx`insert into x3sproxy.registrations (id, workspace_id, agent_id, hash, created_by, expires_at)

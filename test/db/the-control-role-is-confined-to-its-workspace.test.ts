@@ -19,6 +19,7 @@ const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = 
 };
 const DELETABLE = [
   "providers",
+  "new_agent_scopes",
   "deployment_requests",
   "proxy_tokens",
   "registrations",

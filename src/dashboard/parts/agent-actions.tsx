@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { read, type Agent, type Deployment, type Provider } from "../answers.ts";
 import { scopePath } from "../paths.ts";
-import { useRefresh, useWorkspace } from "../queries.ts";
+import { useNewAgents, useRefresh, useWorkspace } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { usableProviders } from "../snippets.ts";
 import { counted } from "../time.ts";
@@ -12,6 +12,7 @@ import { Button } from "./button.tsx";
 import { CopyLine } from "./copy.tsx";
 import { DestructionDialog, useKept } from "./dialog.tsx";
 import { Choices, Field, FormError, SelectField } from "./field.tsx";
+import { environmentOfNew, NewAgentsNote } from "./new-agents-note.tsx";
 import { OnceDialog } from "./once-dialog.tsx";
 import { ScopeSummary } from "./scope-view.tsx";
 import { Segments } from "./segments.tsx";
@@ -91,16 +92,24 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const refresh = useRefresh();
   const { data: workspace } = useWorkspace();
   const [name, setName] = useState(agent?.name ?? "");
-  const [environment, setEnvironment] = useState(agent?.environment ?? "production");
-  const [some, setSome] = useState(agent?.providers != null);
-  const [chosen, setChosen] = useState<readonly string[]>(agent?.providers ?? []);
+  const { data: newAgents } = useNewAgents();
+  // Until something else is chosen: as it is, and a new agent as the workspace gives it.
+  const given = (agent ?? newAgents)?.providers ?? null;
+  const [typed, setEnvironment] = useState<string | undefined>();
+  const environment = typed ?? agent?.environment ?? environmentOfNew(newAgents);
+  const suggestions = (agent ? undefined : newAgents?.environments) ?? workspace?.environments;
+  const [isSome, setSome] = useState<boolean | undefined>();
+  const some = isSome ?? given !== null;
+  const [selected, setChosen] = useState<readonly string[] | undefined>();
+  const chosen = selected ?? given ?? [];
+  const isProvidersTouched = isSome !== undefined || selected !== undefined;
   const [endpoints, setEndpoints] = useState<readonly string[]>(agent?.allowedEndpoints ?? []);
   const [life, setLife] = useState<string>(agent === undefined ? "" : SAME);
   const [asked, setAsked] = useState(false);
   const isAdmin = useMay("admin");
   // The API takes no other scope for an agent that there is from anybody below.
   const fixed = agent !== undefined && !isAdmin;
-  const nothing = !fixed && some && chosen.length === 0;
+  const nothing = isProvidersTouched && some && chosen.length === 0;
   // The same for every try of this form: a lost answer can be asked for again.
   const [idempotencyKey] = useState(newIdempotencyKey);
   const deploy = useMutation({
@@ -108,8 +117,9 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
       call(read.deployment, "POST", `/agents/${encodeURIComponent(name.trim())}/deployments`, {
         idempotencyKey,
         body: {
-          environment: environment.trim(),
-          ...(!fixed && { providers: some ? chosen : null }),
+          // What nobody has touched stays as it is, or as new agents get it.
+          ...(typed !== undefined && { environment: environment.trim() }),
+          ...(isProvidersTouched && { providers: some ? chosen : null }),
           ...(isAdmin && { allowedEndpoints: endpoints }),
           ...(life !== SAME && { ttlSeconds: life === "" ? null : Number(life) }),
         },
@@ -145,17 +155,19 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
             data-initial-focus
           />
         )}
-        <Field
-          label="Environment"
-          hint="Whose keys it uses."
-          value={environment}
-          onValue={setEnvironment}
-          suggestions={workspace?.environments ?? []}
-          pattern="[a-z0-9][a-z0-9\-]{0,62}"
-          title="Lower-case letters, digits and dashes"
-          autoCapitalize="off"
-          required
-        />
+        {!fixed && (
+          <Field
+            label="Environment"
+            hint="Whose keys it uses."
+            value={environment}
+            onValue={setEnvironment}
+            suggestions={suggestions ?? []}
+            pattern="[a-z0-9][a-z0-9\-]{0,62}"
+            title="Lower-case letters, digits and dashes"
+            autoCapitalize="off"
+            required
+          />
+        )}
         <SelectField
           label="Its token lives"
           value={life}
@@ -163,6 +175,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
           options={agent === undefined ? LIVES : [[SAME, "as long as before"], ...LIVES]}
         />
       </div>
+      {agent === undefined && newAgents !== undefined && <NewAgentsNote newAgents={newAgents} />}
       {fixed ? (
         <FixedScope agent={agent} />
       ) : (
@@ -223,7 +236,7 @@ function FixedScope({ agent }: { agent: Agent }) {
     <div className="field">
       <span className="label">Scope</span>
       <p>
-        <ScopeSummary agent={agent} />
+        In {agent.environment}: <ScopeSummary agent={agent} />
       </p>
       <p className="hint">
         It stays as it is; admins can change it. <Link to={scopePath(agent.name)}>The scope</Link>

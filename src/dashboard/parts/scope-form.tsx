@@ -4,7 +4,7 @@ import { useState } from "react";
 import { ApiProblem } from "../api.ts";
 import { read, type Agent, type DryRun, type Provider } from "../answers.ts";
 import { agentPath } from "../paths.ts";
-import { useRefresh } from "../queries.ts";
+import { useRefresh, useWorkspace } from "../queries.ts";
 import {
   changeOf,
   draftOf,
@@ -17,8 +17,8 @@ import { useCall } from "../session.tsx";
 import { Button } from "./button.tsx";
 import { Choices, Field, FormError } from "./field.tsx";
 import { LimitFields } from "./limit-fields.tsx";
-import { ListPart, ScopePart, ScopeRow } from "./scope-part.tsx";
-import { ScopeTemplates } from "./scope-templates.tsx";
+import { LimitingParts } from "./limiting-parts.tsx";
+import { ScopePart, ScopeRow } from "./scope-part.tsx";
 import { TrialDialog } from "./scope-trial.tsx";
 import { Note } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
@@ -45,29 +45,36 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
   // What the form began with: what somebody else saves meanwhile is not taken for a change made here.
   const [before, setBefore] = useState(agent);
   const [draft, setDraft] = useState(() => draftOf(agent));
+  const [environment, setEnvironment] = useState(agent.environment);
+  const { data: workspace } = useWorkspace();
   const [asked, setAsked] = useState(false);
   const [trial, setTrial] = useState<DryRun | undefined>();
   const path = `${agentPath(agent.name)}/scope`;
-  const change = changeOf(draft, before);
+  const tried = changeOf(draft, before);
+  const change = {
+    ...tried,
+    ...(environment.trim() !== before.environment && { environment: environment.trim() }),
+  };
   const same = Object.keys(change).length === 0;
   const empty = emptyLists(draft);
 
   const save = useMutation({
     mutationFn: () => call(read.changedAgent, "PATCH", path, { body: change }),
     onSuccess: async (changed) => {
-      await refresh("agents");
+      await refresh("agents", "workspace", "environments");
       const after = { ...agent, ...changed };
       begin(after);
       say(`Saved what ${agent.name} may do`, { text: "It holds within a second." });
     },
   });
   const attempt = useMutation({
-    mutationFn: () => call(read.dryRun, "POST", `${path}/dry-run`, { body: change }),
+    mutationFn: () => call(read.dryRun, "POST", `${path}/dry-run`, { body: tried }),
     onSuccess: setTrial,
   });
   const begin = (from: Agent) => {
     setBefore(from);
     setDraft(draftOf(from));
+    setEnvironment(from.environment);
     setAsked(false);
     setTrial(undefined);
     attempt.reset();
@@ -89,7 +96,10 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
     attempt.reset();
     if (empty.length === 0 && !same) what.mutate();
   };
-  const elsewhere = !pending && Object.keys(changeOf(draftOf(agent), before)).length > 0;
+  const elsewhere =
+    !pending &&
+    (agent.environment !== before.environment ||
+      Object.keys(changeOf(draftOf(agent), before)).length > 0);
 
   return (
     <>
@@ -110,57 +120,22 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
           run(submitter?.getAttribute("value") === "try" ? attempt : save);
         }}
       >
-        <ProvidersPart draft={draft} set={set} error={errorOf("providers")} {...{ providers }} />
-        <ListPart
-          title="Calls"
-          hint={
-            <>
-              A rule is <code>METHOD /provider/path</code>, as in{" "}
-              <code>POST /openai/v1/responses</code>. <code>*</code> stands for anything in its
-              place, <code>**</code> for any rest; <code>!</code> in front takes away.
-            </>
-          }
-          item="Rule"
-          placeholder="POST /openai/v1/responses"
-          pattern="\s*!?\s*(\*|[A-Za-z]+)\s+\/\S+\s*"
-          patternText="METHOD /provider/path, as in POST /openai/v1/responses or !* /*/v1/files/**"
-          draft={draft.rules}
-          onDraft={(rules) => set({ rules })}
-          error={errorOf("rules")}
-          help={<ScopeTemplates draft={draft} onRules={(rules) => set({ rules })} />}
-        />
-        <ListPart
-          title="Models"
-          hint={
-            <>
-              By name; <code>*</code> stands for any characters, as in <code>claude-*</code>. Calls
-              whose model can’t be told are refused, too.
-            </>
-          }
-          item="Model"
-          placeholder="claude-*"
-          pattern="\s*\S+\s*"
-          patternText="A name without spaces, as in claude-* or gpt-5-mini"
-          draft={draft.models}
-          onDraft={(models) => set({ models })}
-          error={errorOf("models")}
-        />
-        <ListPart
-          title="Source addresses"
-          hint={
-            <>
-              From where its calls may come: <code>203.0.113.7</code> or a block, as in{" "}
-              <code>10.0.0.0/8</code>. Not limited: a token that is stolen works from everywhere.
-            </>
-          }
-          item="Address"
-          placeholder="10.0.0.0/8"
-          pattern="\s*[0-9A-Fa-f:.\/]+\s*"
-          patternText="An address or a block of them, as in 203.0.113.7, 10.0.0.0/8 or fd00::/8"
-          draft={draft.addresses}
-          onDraft={(addresses) => set({ addresses })}
-          error={errorOf("addresses")}
-        />
+        <ScopeRow
+          title="Environment"
+          hint="Whose keys it uses. A trial on the last day doesn’t look at it."
+        >
+          <Field
+            label="It is in"
+            value={environment}
+            onValue={setEnvironment}
+            suggestions={workspace?.environments ?? []}
+            pattern="[a-z0-9][a-z0-9\-]{0,62}"
+            title="Lower-case letters, digits and dashes"
+            autoCapitalize="off"
+            required
+          />
+        </ScopeRow>
+        <LimitingParts draft={draft} set={set} errorOf={errorOf} providers={providers} />
         <EndpointsPart
           draft={draft}
           set={set}
@@ -223,31 +198,6 @@ interface PartProps {
   readonly set: (part: Partial<ScopeDraft>) => void;
   readonly providers: readonly Provider[];
   readonly error: string | undefined;
-}
-
-function ProvidersPart({ draft, set, providers, error }: PartProps) {
-  const { limited, values } = draft.providers;
-  // Also one that is gone by now: it can only be taken away where it is seen.
-  const gone = values.filter((name) => !providers.some((provider) => provider.name === name));
-  return (
-    <ScopePart
-      title="Providers"
-      hint="Whose keys it may use, in its environment."
-      limited={limited}
-      onLimited={(next) => set({ providers: { limited: next, values } })}
-      error={error}
-    >
-      <Choices
-        label="It may use"
-        options={[
-          ...providers.map((provider) => [provider.name, provider.title] as const),
-          ...gone.map((name) => [name, name] as const),
-        ]}
-        chosen={values}
-        onChosen={(chosen) => set({ providers: { limited, values: chosen } })}
-      />
-    </ScopePart>
-  );
 }
 
 function EndpointsPart({ draft, set, providers, error }: PartProps) {

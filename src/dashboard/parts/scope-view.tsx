@@ -9,11 +9,12 @@ import { When } from "./when.tsx";
 
 const UNLIMITED = <span className="muted">not limited</span>;
 
-export function ScopeFacts({ scope }: { scope: ScopeFields }) {
+export function ScopeFacts({ scope }: { scope: ScopeFields & Pick<Agent, "environment"> }) {
   const { allowedEndpoints: endpoints, scopeExpiresAt: end } = scope;
   return (
     <Facts
       facts={[
+        ["Environment", scope.environment],
         ["Providers", <Names key="providers" of={scope.providers} />],
         ["Models", <Names key="models" of={scope.models} />],
         ["Calls", <Names key="rules" of={scope.rules} />],

@@ -9,6 +9,7 @@ import { Page } from "./page.tsx";
 const SUBJECTS: readonly (readonly [path: string, text: string, permission: Permission])[] = [
   [PATHS.profile, "Profile", "person"],
   [PATHS.workspace, "Workspace", "admin"],
+  [PATHS.newAgents, "New agents", "admin"],
   [PATHS.workspaces, "Workspaces", "owner"],
   [PATHS.providers, "Providers", "admin"],
 ];

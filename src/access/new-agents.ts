@@ -1,0 +1,241 @@
+// What new agents may do at most, where whoever makes them may not widen a scope: what their workspace says, and what an agent of the
+// same name could do when it was destroyed. Must never touch the scope of an agent that there is.
+import { record, type Actor } from "../audit/index.ts";
+import type { Pool, TransactionSql } from "../db/index.ts";
+import { limitsOf, type AgentView } from "./agent-view.ts";
+import { demand, partsBeyond, type Rights, type ScopeBounds } from "./demands.ts";
+import {
+  changedScope,
+  checkEnvironment,
+  checkScope,
+  type AgentScope,
+  type Change,
+  type ScopeChange,
+} from "./scope-change.ts";
+
+/** What a workspace gives new agents. Sensitive endpoints and an end are not among it: those are said for each agent. */
+export type NewAgentScope = Omit<ScopeBounds, "allowedEndpoints" | "scopeExpiresAt">;
+
+/** What is left out stays as it is. */
+export type NewAgentChange = Pick<
+  ScopeChange,
+  "providers" | "rules" | "addresses" | "models" | "limits"
+> &
+  Change<Pick<NewAgentScope, "environments">>;
+
+export interface NewAgents {
+  get(workspaceId: string): Promise<NewAgentScope>;
+  /** Recorded in the audit. Agents that there are stay as they are. Throws RequestError 422 saying what is wrong. */
+  change(by: Actor, change: NewAgentChange): Promise<NewAgentScope>;
+}
+
+/** The name under which the workspace's own stands. No agent has it. */
+const EVERY = "";
+const DEFAULT_ENVIRONMENT = "production";
+// Whoever waits for this to pass could take another name at once: it is for callers that are limited to the name.
+const REMEMBERED_DAYS = 365;
+/** Of those that have had their time as many go with each that comes. */
+const MAX_FORGOTTEN = 100;
+
+const WORDS: Readonly<Record<string, string>> = {
+  allowedEndpoints: "sensitive endpoints",
+  scopeExpiresAt: "end of the scope",
+  requestsPerMinute: "requests a minute",
+  openStreams: "open streams",
+  bytesPerMinute: "bytes a minute",
+};
+
+/** `pool`: the control role's. */
+export function createNewAgents({ pool }: { pool: Pool }): NewAgents {
+  return {
+    get: (workspaceId) =>
+      pool.inWorkspace(workspaceId, async (sql) => shown(await ofWorkspace(sql, workspaceId))),
+
+    change: (by, asked) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const { workspaceId } = by;
+        const { environments, ...rest } = asked;
+        for (const name of environments ?? []) checkEnvironment(name);
+        const change = await checkScope(sql, workspaceId, rest);
+        // Two who change it wait for each other here; the row itself may not be there yet.
+        const [workspace] = await sql<{ name: string }[]>`
+          select name from x3sproxy.workspaces where id = ${workspaceId} for no key update`;
+        if (workspace === undefined) throw new Error("the workspace is missing");
+        const before = await ofWorkspace(sql, workspaceId);
+        const after: ScopeBounds = {
+          ...changedScope(startOf(before), change),
+          environments:
+            environments === undefined ? before.environments : environments && unique(environments),
+        };
+        await store(sql, workspaceId, EVERY, after);
+        await record(sql, by, {
+          action: "workspace.change",
+          target: { kind: "workspace", id: workspaceId, name: workspace.name },
+          before: { newAgents: shown(before) },
+          after: { newAgents: shown(after) },
+        });
+        return shown(after);
+      }),
+  };
+}
+
+/**
+ * The scope of an agent that is made. What is left out of `change` is as the workspace says, or as the destroyed one of this name had
+ * it, where that is narrower. Throws RequestError 403 when it is more than either and `rights` don't allow for that; whoever has the
+ * role is not held to a destroyed one.
+ */
+export async function scopeOfNew(
+  sql: TransactionSql,
+  workspaceId: string,
+  { name, change, rights }: { name: string; change: ScopeChange; rights: Rights },
+): Promise<AgentScope> {
+  const ofAll = await ofWorkspace(sql, workspaceId);
+  const before = rights.hasRole ? undefined : await read(sql, workspaceId, name);
+  const scope = changedScope(
+    before === undefined ? startOf(ofAll) : narrower(ofAll, before),
+    change,
+  );
+  refuse(partsBeyond(ofAll, scope), rights, "this workspace gives new agents");
+  if (before !== undefined) {
+    refuse(partsBeyond(before, scope), rights, `the agent had that was destroyed as ${name}`);
+  }
+  return scope;
+}
+
+/** Remembers by its name what a destroyed agent could do, for a year. */
+export async function rememberScope(
+  sql: TransactionSql,
+  workspaceId: string,
+  { name, environment, ...scope }: AgentView,
+): Promise<void> {
+  await store(sql, workspaceId, name, { ...scope, environments: [environment] });
+  await sql`
+    delete from x3sproxy.new_agent_scopes
+    where workspace_id = ${workspaceId} and agent = any (array(
+      select agent from x3sproxy.new_agent_scopes
+      where workspace_id = ${workspaceId} and agent <> ${EVERY}
+        and set_at < now() - ${REMEMBERED_DAYS}::integer * interval '1 day'
+      order by set_at limit ${MAX_FORGOTTEN} for update skip locked))`;
+}
+
+/** The agent is there again, with a scope of its own. */
+export async function forgetScope(
+  sql: TransactionSql,
+  workspaceId: string,
+  name: string,
+): Promise<void> {
+  await sql`
+    delete from x3sproxy.new_agent_scopes where workspace_id = ${workspaceId} and agent = ${name}`;
+}
+
+function refuse(beyond: readonly string[], rights: Rights, whose: string): void {
+  if (beyond.length === 0) return;
+  const parts = beyond.map((part) => WORDS[part] ?? part).join(", ");
+  demand(rights, `This would give the agent more than ${whose}: ${parts}. Deploy it with less.`);
+}
+
+/** Where an agent begins of which nothing is said. */
+function startOf({ environments, ...scope }: ScopeBounds): AgentScope {
+  const environment =
+    environments?.includes(DEFAULT_ENVIRONMENT) === false ? environments[0] : undefined;
+  return { ...scope, environment: environment ?? DEFAULT_ENVIRONMENT };
+}
+
+/** Part by part what the destroyed one had, unless that is more than new ones get. */
+function narrower(ofAll: ScopeBounds, before: ScopeBounds): AgentScope {
+  const [base, own] = [startOf(ofAll), startOf(before)];
+  const beyond = new Set(partsBeyond(ofAll, own));
+  const pick = <T extends object, Part extends keyof T & string>(from: T, or: T, part: Part) =>
+    beyond.has(part) ? or[part] : from[part];
+  return {
+    environment: pick(own, base, "environment"),
+    providers: pick(own, base, "providers"),
+    rules: pick(own, base, "rules"),
+    allowedEndpoints: pick(own, base, "allowedEndpoints"),
+    addresses: pick(own, base, "addresses"),
+    models: pick(own, base, "models"),
+    scopeExpiresAt: pick(own, base, "scopeExpiresAt"),
+    limits: {
+      requestsPerMinute: pick(own.limits, base.limits, "requestsPerMinute"),
+      openStreams: pick(own.limits, base.limits, "openStreams"),
+      bytesPerMinute: pick(own.limits, base.limits, "bytesPerMinute"),
+    },
+  };
+}
+
+const UNLIMITED: ScopeBounds = {
+  environments: null,
+  providers: null,
+  rules: null,
+  allowedEndpoints: [],
+  addresses: null,
+  models: null,
+  scopeExpiresAt: null,
+  limits: { requestsPerMinute: null, openStreams: null, bytesPerMinute: null },
+};
+
+async function ofWorkspace(sql: TransactionSql, workspaceId: string): Promise<ScopeBounds> {
+  return (await read(sql, workspaceId, EVERY)) ?? UNLIMITED;
+}
+
+interface Row {
+  environments: string[] | null;
+  providers: string[] | null;
+  rules: string[] | null;
+  allowed_endpoints: string[];
+  addresses: string[] | null;
+  models: string[] | null;
+  scope_expires_at: Date | null;
+  requests_per_minute: number | null;
+  open_streams: number | null;
+  bytes_per_minute: string | null;
+}
+
+async function read(
+  sql: TransactionSql,
+  workspaceId: string,
+  agent: string,
+): Promise<ScopeBounds | undefined> {
+  const [row] = await sql<Row[]>`
+    select * from x3sproxy.new_agent_scopes where workspace_id = ${workspaceId} and agent = ${agent}`;
+  if (row === undefined) return undefined;
+  const { environments, providers, rules, addresses, models } = row;
+  return {
+    ...{ environments, providers, rules, addresses, models },
+    allowedEndpoints: row.allowed_endpoints,
+    scopeExpiresAt: row.scope_expires_at?.toISOString() ?? null,
+    limits: limitsOf(row),
+  };
+}
+
+async function store(
+  sql: TransactionSql,
+  workspaceId: string,
+  agent: string,
+  bounds: ScopeBounds,
+): Promise<void> {
+  const { environments, providers, rules, allowedEndpoints, addresses, models, limits } = bounds;
+  const endsAt = bounds.scopeExpiresAt === null ? null : new Date(bounds.scopeExpiresAt);
+  await sql`
+    insert into x3sproxy.new_agent_scopes
+      (workspace_id, agent, environments, providers, rules, allowed_endpoints, addresses, models,
+       scope_expires_at, requests_per_minute, open_streams, bytes_per_minute)
+    values (${workspaceId}, ${agent}, ${environments}::text[], ${providers}::text[], ${rules}::text[],
+      ${allowedEndpoints}::text[], ${addresses}::text[], ${models}::text[], ${endsAt},
+      ${limits.requestsPerMinute}, ${limits.openStreams}, ${limits.bytesPerMinute})
+    on conflict (workspace_id, agent) do update set
+      environments = excluded.environments, providers = excluded.providers, rules = excluded.rules,
+      allowed_endpoints = excluded.allowed_endpoints, addresses = excluded.addresses,
+      models = excluded.models, scope_expires_at = excluded.scope_expires_at,
+      requests_per_minute = excluded.requests_per_minute, open_streams = excluded.open_streams,
+      bytes_per_minute = excluded.bytes_per_minute, set_at = now()`;
+}
+
+function shown(bounds: ScopeBounds): NewAgentScope {
+  const { environments, providers, rules, addresses, models, limits } = bounds;
+  return { environments, providers, rules, addresses, models, limits };
+}
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
+}

@@ -1,0 +1,25 @@
+// What the workspace gives a new agent, where one is made.
+import type { NewAgents } from "../answers.ts";
+import { limitationsOf } from "../scope-draft.ts";
+import { Note } from "./states.tsx";
+
+/** Where a new agent is of which nothing is said; as the service has it. */
+export function environmentOfNew(newAgents: NewAgents | undefined): string {
+  const only = newAgents?.environments ?? ["production"];
+  return only.includes("production") ? "production" : (only[0] ?? "");
+}
+
+/** Nothing where that is everything. */
+export function NewAgentsNote({ newAgents }: { newAgents: NewAgents }) {
+  const { environments } = newAgents;
+  const limits = [
+    ...(environments === null ? [] : [`in ${environments.join(" or ")}`]),
+    ...limitationsOf({ ...newAgents, allowedEndpoints: [], scopeExpiresAt: null }),
+  ];
+  if (limits.length === 0) return null;
+  return (
+    <Note tone="plain">
+      New agents of this workspace get: {limits.join(" · ")}. Only an admin can give one more.
+    </Note>
+  );
+}
