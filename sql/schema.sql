@@ -192,7 +192,7 @@ table x3sproxy.audit_events (
   constraint audit_events_address_check CHECK ((length(address) <= 100)),
   constraint audit_events_after_hash_check CHECK ((after_hash ~ '^[0-9a-f]{64}$'::text)),
   constraint audit_events_before_hash_check CHECK ((before_hash ~ '^[0-9a-f]{64}$'::text)),
-  constraint audit_events_detail_check CHECK ((length(detail) <= 1000)),
+  constraint audit_events_detail_check CHECK ((length(detail) <= 4000)),
   constraint audit_events_method_check CHECK ((length(method) <= 100)),
   constraint audit_events_pkey PRIMARY KEY (id),
   constraint audit_events_result_check CHECK ((length(result) <= 100)),
@@ -1012,6 +1012,7 @@ declare
   emails text[];
   ids text[] := '{}';
   pattern text; -- one of the addresses, and not a part of a longer one
+  registrars text[]; -- what events call those of the addresses that no API key had for its name
   event_id bigint;
   indexes bigint[];
   which text[];
@@ -1052,6 +1053,11 @@ begin
   parts := 0;
   waiting := 0;
   others := 0;
+  -- Such an event says by name alone who made the registration.
+  select coalesce(array_agg('registration by ' || a.address), '{}') into registrars from unnest(emails) a (address)
+    where not exists (
+      select from x3sproxy.audit_events k
+      where k.workspace_id = here and k.actor_kind = 'api_key' and k.actor_name = a.address);
   select '(?<![[:alnum:]._%+@-])(' || string_agg(regexp_replace(a.address, '([^[:alnum:]])', '\\\1', 'g'), '|')
       || ')(?![[:alnum:]@_-]|\.[[:alnum:]])' into pattern
     from unnest(emails) a (address);
@@ -1059,10 +1065,15 @@ begin
   with hit as materialized (
     select h.*, row_number() over (order by h.leaf_index) <= most and h.leaf_index is not null as now from (
       select e.id, l.leaf_index,
-        e.actor_salt is not null
-          and (e.actor_kind = 'user' and e.actor_id::text = any (ids) or coalesce(e.actor_name ~* pattern, false)) as actor,
-        e.target_salt is not null
-          and (e.target_kind = 'user' and e.target_id = any (ids) or coalesce(e.target_name ~* pattern, false)) as target
+        e.actor_salt is not null and case e.actor_kind
+          when 'user' then coalesce(e.actor_id::text = any (ids), lower(e.actor_name) = any (emails))
+          when 'link' then lower(e.actor_name) = any (emails) or e.actor_name = any (registrars)
+          else false end as actor,
+        e.target_salt is not null and case e.target_kind
+          when 'user' then e.target_id = any (ids)
+          when 'invitation' then lower(e.target_name) = any (emails)
+          when 'session' then lower(e.target_name) = any (emails)
+          else false end as target
       from x3sproxy.audit_events e
       left join lateral (select p.leaf_index from x3sproxy.audit_leaves p where p.event_id = e.id limit 1) l on true
       where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')) h
@@ -1086,13 +1097,16 @@ begin
     delete from x3sproxy.invitations i where i.workspace_id = here and lower(i.email) = any (emails);
     get diagnostics changed = row_count;
     others := others + changed;
-    update x3sproxy.invitations i set invited_by = nobody where i.workspace_id = here and i.invited_by ~* pattern;
+    update x3sproxy.invitations i set invited_by = left(regexp_replace(i.invited_by, pattern, nobody, 'gi'), 300)
+      where i.workspace_id = here and i.invited_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
-    update x3sproxy.registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
+    update x3sproxy.registrations r set created_by = left(regexp_replace(r.created_by, pattern, nobody, 'gi'), 300)
+      where r.workspace_id = here and r.created_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
-    update x3sproxy.spent_registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
+    update x3sproxy.spent_registrations r set created_by = left(regexp_replace(r.created_by, pattern, nobody, 'gi'), 300)
+      where r.workspace_id = here and r.created_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
     update x3sproxy.api_keys k set name = left(regexp_replace(k.name, pattern, nobody, 'gi'), 100)
@@ -1172,10 +1186,10 @@ begin
     update x3sproxy.proxy_tokens t set expires_at = this_moment, end_recorded = true where t.hash = token.hash;
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name,
-       before_hash, after_hash, result)
-    values (token.workspace_id, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', token.agent_id, token.name,
-      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(token.expires_at)), 'utf8')), 'hex'),
-      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(this_moment)), 'utf8')), 'hex'), 'unused');
+       result, detail)
+    values (token.workspace_id, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', token.agent_id, token.name, 'unused',
+      format('{"expiresAt":"%s → %s"}', coalesce(x3sproxy.json_time(token.expires_at)::jsonb #>> '{}', 'never'),
+        x3sproxy.json_time(this_moment)::jsonb #>> '{}'));
     ended := ended + 1;
   end loop;
   return ended;
@@ -1824,11 +1838,10 @@ begin
   values (new_token_hash, agent.workspace_id, agent.id, agent.deployments + 1, now(), ends, life_ms);
   insert into x3sproxy.audit_events
     (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
-     target_kind, target_id, target_name, before_hash, after_hash, result)
+     target_kind, target_id, target_name, result, detail)
   values (agent.workspace_id, 'link', registration.id, 'registration by ' || left(registration.created_by, 284), from_address,
-    'registration', 'registration.trade', 'agent', agent.id, agent.name,
-    encode(sha256(convert_to(format('{"deployment":%s}', agent.deployments), 'utf8')), 'hex'),
-    encode(sha256(convert_to(format('{"deployment":%s}', agent.deployments + 1), 'utf8')), 'hex'), 'done');
+    'registration', 'registration.trade', 'agent', agent.id, agent.name, 'done',
+    format('{"deployment":"%s → %s"}', agent.deployments, agent.deployments + 1));
   return jsonb_build_object(
     'workspaceId', agent.workspace_id,
     'agentId', agent.id,
