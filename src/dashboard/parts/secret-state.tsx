@@ -19,21 +19,22 @@ export function DueBadge({ dueAt }: { dueAt: string }) {
   );
 }
 
-/** Says that the provider refuses the active version. */
-export function RefusedBadge({ refusals }: Pick<Secret, "refusals">) {
+/** Says that the provider refuses the active version, and how much of it. */
+export function Refused({ refusals }: Pick<Secret, "refusals">) {
   const nowMs = useNowMs();
   if (refusals === null) return null;
   const { calls, agents, since } = refusals;
   return (
-    <span title={`since ${exactTime(since)}`}>
-      <Badge tone="bad">
-        {`refused: ${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`}, since ${relativeTime(since, nowMs)}`}
-      </Badge>
-    </span>
+    <div title={`since ${exactTime(since)}`}>
+      <Badge tone="bad">refused</Badge>{" "}
+      <span className="muted">
+        {`${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`}, since ${relativeTime(since, nowMs)}`}
+      </span>
+    </div>
   );
 }
 
-/** What its provider answers, by status. */
+/** The same with what its provider answers. */
 export function RefusalFacts({ refusals }: Pick<Secret, "refusals">) {
   if (refusals === null) return <span className="muted">nothing</span>;
   const { status401, status403, status429 } = refusals;
@@ -44,7 +45,8 @@ export function RefusalFacts({ refusals }: Pick<Secret, "refusals">) {
   ].filter((each) => each !== false);
   return (
     <>
-      <RefusedBadge refusals={refusals} /> {said.join("; ")}
+      <Refused refusals={refusals} />
+      {said.join("; ")}
     </>
   );
 }
