@@ -76,8 +76,15 @@ table x3sproxy.activity_versions (
   first_used_at timestamp with time zone not null,
   last_used_at timestamp with time zone not null,
   requests bigint not null,
+  accepted_at timestamp with time zone,
+  refused_401 bigint not null default 0,
+  refused_403 bigint not null default 0,
+  refused_429 bigint not null default 0,
+  refused_since timestamp with time zone,
+  refused_at timestamp with time zone,
   constraint activity_versions_pkey PRIMARY KEY (workspace_id, secret_id, version, agent),
-  constraint activity_versions_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE
+  constraint activity_versions_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
+  CREATE INDEX activity_versions_refused ON x3sproxy.activity_versions USING btree (workspace_id, secret_id, version) WHERE (refused_since IS NOT NULL)
 ) with row level security;
 table x3sproxy.activity_writers (
   writer uuid not null,
@@ -192,7 +199,7 @@ table x3sproxy.audit_events (
   constraint audit_events_address_check CHECK ((length(address) <= 100)),
   constraint audit_events_after_hash_check CHECK ((after_hash ~ '^[0-9a-f]{64}$'::text)),
   constraint audit_events_before_hash_check CHECK ((before_hash ~ '^[0-9a-f]{64}$'::text)),
-  constraint audit_events_detail_check CHECK ((length(detail) <= 1000)),
+  constraint audit_events_detail_check CHECK ((length(detail) <= 4000)),
   constraint audit_events_method_check CHECK ((length(method) <= 100)),
   constraint audit_events_pkey PRIMARY KEY (id),
   constraint audit_events_result_check CHECK ((length(result) <= 100)),
@@ -606,6 +613,12 @@ begin
   ) then
     raise exception 'a row is out of bounds' using errcode = '22023';
   end if;
+  if exists (
+    select from jsonb_populate_recordset(null::x3sproxy.activity_versions, sums) v
+    where least(v.refused_401, v.refused_403, v.refused_429) < 0 or greatest(v.refused_401, v.refused_403, v.refused_429) > 1e15
+  ) then
+    raise exception 'a refusal is out of bounds' using errcode = '22023';
+  end if;
 
   insert into x3sproxy.activity_writers as w (writer, batch) values (from_writer, batch_number)
   on conflict (writer) do update set batch = excluded.batch, wrote_at = now() where w.batch < excluded.batch;
@@ -638,16 +651,43 @@ begin
     total_ms = m.total_ms + excluded.total_ms,
     open_peak = m.open_peak + excluded.open_peak;
 
-  insert into x3sproxy.activity_versions as v
-  select g.workspace_id, g.secret_id, g.version, g.agent, min(g.first_used_at), max(g.last_used_at), sum(g.requests)
-  from jsonb_populate_recordset(null::x3sproxy.activity_versions, sums) g
-  join x3sproxy.workspaces k on k.id = g.workspace_id
-  where g.secret_id is not null and g.last_used_at between now() - interval '35 days' and now() + interval '10 minutes'
-  group by 1, 2, 3, 4 order by 1, 2, 3, 4
+  with batch as materialized (
+    select g.workspace_id, g.secret_id, g.version, g.agent, g.first_used_at, g.last_used_at, g.requests, g.accepted_at,
+      coalesce(g.refused_401, 0) as refused_401, coalesce(g.refused_403, 0) as refused_403, coalesce(g.refused_429, 0) as refused_429,
+      g.refused_since, g.refused_at,
+      max(g.accepted_at) over (partition by g.workspace_id, g.secret_id, g.version, g.agent) as agents_accepted_at
+    from jsonb_populate_recordset(null::x3sproxy.activity_versions, sums) g
+    join x3sproxy.workspaces k on k.id = g.workspace_id
+    where g.secret_id is not null and g.last_used_at >= now() - interval '35 days'
+      and greatest(g.last_used_at, g.accepted_at, g.refused_since, g.refused_at) <= now() + interval '10 minutes'
+  ), taken as materialized (
+    select u.workspace_id, u.secret_id, u.version, max(u.accepted_at) as at
+    from (select distinct b.workspace_id, b.secret_id, b.version from batch b where b.refused_since is not null) r
+    join x3sproxy.activity_versions u using (workspace_id, secret_id, version) group by 1, 2, 3
+  )
+  insert into x3sproxy.activity_versions as v (workspace_id, secret_id, version, agent, first_used_at, last_used_at, requests, accepted_at,
+    refused_401, refused_403, refused_429, refused_since, refused_at)
+  select b.workspace_id, b.secret_id, b.version, b.agent, min(b.first_used_at), max(b.last_used_at), sum(b.requests), max(b.accepted_at),
+    coalesce(sum(b.refused_401) filter (where b.refused_since >= coalesce(b.agents_accepted_at, '-infinity')), 0),
+    coalesce(sum(b.refused_403) filter (where b.refused_since >= coalesce(b.agents_accepted_at, '-infinity')), 0),
+    coalesce(sum(b.refused_429) filter (where b.refused_since >= coalesce(b.agents_accepted_at, '-infinity')), 0),
+    min(b.refused_since) filter (where b.refused_since >= coalesce(b.agents_accepted_at, '-infinity')),
+    max(b.refused_at) filter (where b.refused_since >= coalesce(b.agents_accepted_at, '-infinity'))
+  from batch b group by 1, 2, 3, 4 order by 1, 2, 3, 4
   on conflict (workspace_id, secret_id, version, agent) do update set
     first_used_at = least(v.first_used_at, excluded.first_used_at),
     last_used_at = greatest(v.last_used_at, excluded.last_used_at),
-    requests = v.requests + excluded.requests;
+    requests = v.requests + excluded.requests,
+    accepted_at = greatest(v.accepted_at, excluded.accepted_at),
+    (refused_401, refused_403, refused_429, refused_since, refused_at) = (
+      select excluded.refused_401 + case when stays then v.refused_401 else 0 end,
+        excluded.refused_403 + case when stays then v.refused_403 else 0 end,
+        excluded.refused_429 + case when stays then v.refused_429 else 0 end,
+        least(excluded.refused_since, case when stays then v.refused_since end),
+        greatest(excluded.refused_at, case when stays then v.refused_at end)
+      from (select coalesce(v.refused_since >= coalesce(greatest(excluded.accepted_at, (
+          select t.at from taken t
+          where t.workspace_id = v.workspace_id and t.secret_id = v.secret_id and t.version = v.version)), '-infinity'), false) as stays) s);
 
   insert into x3sproxy.activity_agents as a
   select g.workspace_id, g.agent_id, g.provider, max(g.deployment), max(g.last_used_at)
@@ -992,6 +1032,16 @@ begin
     raise exception 'a process is named by 12 hex digits' using errcode = '22023';
   end if;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.count_refused_keys()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select count(*)::integer
+  from (select distinct v.workspace_id from x3sproxy.activity_versions v where v.refused_since is not null) w
+  cross join lateral x3sproxy.key_refusals(w.workspace_id) k
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.create_workspace(new_id uuid, new_name text, link_hash bytea)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1033,6 +1083,7 @@ declare
   emails text[];
   ids text[] := '{}';
   pattern text; -- one of the addresses, and not a part of a longer one
+  registrars text[]; -- what events call those of the addresses that no API key had for its name
   event_id bigint;
   indexes bigint[];
   which text[];
@@ -1073,6 +1124,11 @@ begin
   parts := 0;
   waiting := 0;
   others := 0;
+  -- Such an event says by name alone who made the registration.
+  select coalesce(array_agg('registration by ' || a.address), '{}') into registrars from unnest(emails) a (address)
+    where not exists (
+      select from x3sproxy.audit_events k
+      where k.workspace_id = here and k.actor_kind = 'api_key' and k.actor_name = a.address);
   select '(?<![[:alnum:]._%+@-])(' || string_agg(regexp_replace(a.address, '([^[:alnum:]])', '\\\1', 'g'), '|')
       || ')(?![[:alnum:]@_-]|\.[[:alnum:]])' into pattern
     from unnest(emails) a (address);
@@ -1080,10 +1136,15 @@ begin
   with hit as materialized (
     select h.*, row_number() over (order by h.leaf_index) <= most and h.leaf_index is not null as now from (
       select e.id, l.leaf_index,
-        e.actor_salt is not null
-          and (e.actor_kind = 'user' and e.actor_id::text = any (ids) or coalesce(e.actor_name ~* pattern, false)) as actor,
-        e.target_salt is not null
-          and (e.target_kind = 'user' and e.target_id = any (ids) or coalesce(e.target_name ~* pattern, false)) as target
+        e.actor_salt is not null and case e.actor_kind
+          when 'user' then coalesce(e.actor_id::text = any (ids), lower(e.actor_name) = any (emails))
+          when 'link' then lower(e.actor_name) = any (emails) or e.actor_name = any (registrars)
+          else false end as actor,
+        e.target_salt is not null and case e.target_kind
+          when 'user' then e.target_id = any (ids)
+          when 'invitation' then lower(e.target_name) = any (emails)
+          when 'session' then lower(e.target_name) = any (emails)
+          else false end as target
       from x3sproxy.audit_events e
       left join lateral (select p.leaf_index from x3sproxy.audit_leaves p where p.event_id = e.id limit 1) l on true
       where e.workspace_id = here and (e.actor_name like '%@%' or e.target_name like '%@%')) h
@@ -1107,13 +1168,16 @@ begin
     delete from x3sproxy.invitations i where i.workspace_id = here and lower(i.email) = any (emails);
     get diagnostics changed = row_count;
     others := others + changed;
-    update x3sproxy.invitations i set invited_by = nobody where i.workspace_id = here and i.invited_by ~* pattern;
+    update x3sproxy.invitations i set invited_by = left(regexp_replace(i.invited_by, pattern, nobody, 'gi'), 300)
+      where i.workspace_id = here and i.invited_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
-    update x3sproxy.registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
+    update x3sproxy.registrations r set created_by = left(regexp_replace(r.created_by, pattern, nobody, 'gi'), 300)
+      where r.workspace_id = here and r.created_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
-    update x3sproxy.spent_registrations r set created_by = nobody where r.workspace_id = here and r.created_by ~* pattern;
+    update x3sproxy.spent_registrations r set created_by = left(regexp_replace(r.created_by, pattern, nobody, 'gi'), 300)
+      where r.workspace_id = here and r.created_by ~* pattern;
     get diagnostics changed = row_count;
     others := others + changed;
     update x3sproxy.api_keys k set name = left(regexp_replace(k.name, pattern, nobody, 'gi'), 100)
@@ -1193,10 +1257,10 @@ begin
     update x3sproxy.proxy_tokens t set expires_at = this_moment, end_recorded = true where t.hash = token.hash;
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name,
-       before_hash, after_hash, result)
-    values (token.workspace_id, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', token.agent_id, token.name,
-      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(token.expires_at)), 'utf8')), 'hex'),
-      encode(sha256(convert_to(format('{"expiresAt":%s}', x3sproxy.json_time(this_moment)), 'utf8')), 'hex'), 'unused');
+       result, detail)
+    values (token.workspace_id, 'service', 'x3sproxy', 'service', 'token.expire', 'agent', token.agent_id, token.name, 'unused',
+      format('{"expiresAt":"%s → %s"}', coalesce(x3sproxy.json_time(token.expires_at)::jsonb #>> '{}', 'never'),
+        x3sproxy.json_time(this_moment)::jsonb #>> '{}'));
     ended := ended + 1;
   end loop;
   return ended;
@@ -1265,6 +1329,31 @@ begin
   on conflict do nothing;
   return null;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.key_refusals(of_workspace uuid, of_agents text[] DEFAULT NULL::text[])
+ RETURNS TABLE(secret_id uuid, version integer, calls bigint, status_401 bigint, status_403 bigint, status_429 bigint, agents bigint, since timestamp with time zone, latest timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with refused as materialized (
+    select distinct v.secret_id, v.version
+    from x3sproxy.activity_versions v
+    join x3sproxy.secrets s on s.id = v.secret_id and s.workspace_id = v.workspace_id and s.active_version = v.version
+    where v.workspace_id = of_workspace and v.refused_since is not null
+  )
+  select r.secret_id, r.version, sum(each.refused_401 + each.refused_403 + each.refused_429)::bigint, sum(each.refused_401)::bigint,
+    sum(each.refused_403)::bigint, sum(each.refused_429)::bigint, count(*), min(each.refused_since), max(each.refused_at)
+  from refused r
+  cross join lateral (
+    select max(v.accepted_at) as at from x3sproxy.activity_versions v
+    where v.workspace_id = of_workspace and v.secret_id = r.secret_id and v.version = r.version) accepted
+  join x3sproxy.activity_versions each on each.workspace_id = of_workspace and each.secret_id = r.secret_id and each.version = r.version
+    and each.refused_since >= coalesce(accepted.at, '-infinity')
+  where of_agents is null or each.agent = any (of_agents)
+  group by r.secret_id, r.version
+  having sum(each.refused_401 + each.refused_403 + each.refused_429) >= 5
+    and (sum(each.refused_401 + each.refused_403) > 0 or max(each.refused_at) > now() - interval '15 minutes')
+$function$;
 CREATE OR REPLACE FUNCTION x3sproxy.latest_checkpoints()
  RETURNS TABLE(workspace_id uuid, size bigint, note text)
  LANGUAGE sql
@@ -1845,11 +1934,10 @@ begin
   values (new_token_hash, agent.workspace_id, agent.id, agent.deployments + 1, now(), ends, life_ms);
   insert into x3sproxy.audit_events
     (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
-     target_kind, target_id, target_name, before_hash, after_hash, result)
+     target_kind, target_id, target_name, result, detail)
   values (agent.workspace_id, 'link', registration.id, 'registration by ' || left(registration.created_by, 284), from_address,
-    'registration', 'registration.trade', 'agent', agent.id, agent.name,
-    encode(sha256(convert_to(format('{"deployment":%s}', agent.deployments), 'utf8')), 'hex'),
-    encode(sha256(convert_to(format('{"deployment":%s}', agent.deployments + 1), 'utf8')), 'hex'), 'done');
+    'registration', 'registration.trade', 'agent', agent.id, agent.name, 'done',
+    format('{"deployment":"%s → %s"}', agent.deployments, agent.deployments + 1));
   return jsonb_build_object(
     'workspaceId', agent.workspace_id,
     'agentId', agent.id,
@@ -1958,6 +2046,7 @@ grant execute on function x3sproxy.audit_days_in_force(integer,integer,timestamp
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
+grant execute on function x3sproxy.count_refused_keys() to x3sproxy_control;
 grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
 grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) to x3sproxy_control;
@@ -1965,6 +2054,7 @@ grant execute on function x3sproxy.expire_unused_tokens() to x3sproxy_control;
 grant execute on function x3sproxy.figures(interval,interval[]) to x3sproxy_control;
 grant execute on function x3sproxy.find_user(text) to x3sproxy_control;
 grant execute on function x3sproxy.forget_process(text) to x3sproxy_control;
+grant execute on function x3sproxy.key_refusals(uuid,text[]) to x3sproxy_control;
 grant execute on function x3sproxy.latest_checkpoints() to x3sproxy_control;
 grant execute on function x3sproxy.list_master_keys() to x3sproxy_control;
 grant execute on function x3sproxy.list_process_keys() to x3sproxy_control;

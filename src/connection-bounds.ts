@@ -95,9 +95,9 @@ export function boundConnections(server: Server, o: Bounding): void {
     socket.destroy();
   });
   // Of a server that listens it says that a connection could not be taken; the next one perhaps can.
-  server.on("error", (error) => {
-    if (server.listening)
-      log.error("a connection was not taken", { route: listener, ...errorFields(error) });
+  const sayNotTaken = createSparing(log, { route: listener });
+  server.on("error", (error: NodeJS.ErrnoException) => {
+    if (server.listening) sayNotTaken(`a connection was not taken: ${error.code ?? error.name}`);
   });
 }
 

@@ -26,6 +26,7 @@ interface Row {
   oldestS: number;
   masterKeyS: number | null;
   auditLagS: number;
+  refusedKeys: number;
 }
 
 /** `pool`: the control role's. */
@@ -52,7 +53,8 @@ export function createFigures(o: {
     const [row] = await pool.query(
       (sql) => sql<Row[]>`
         select used_tokens as used, unused_tokens as unused, new_tokens as new, secrets_by_age as "byAge", secrets,
-          oldest_secret_s as "oldestS", master_key_s as "masterKeyS", audit_lag_s as "auditLagS"
+          oldest_secret_s as "oldestS", master_key_s as "masterKeyS", audit_lag_s as "auditLagS",
+          x3sproxy.count_refused_keys() as "refusedKeys"
         from x3sproxy.figures(${NEW_FOR}::interval, ${ages}::text[]::interval[])`,
     );
     if (row === undefined) throw new Error("figures gave no row");
@@ -102,5 +104,6 @@ function show(metrics: Metrics, row: Row): void {
   });
   metrics.oldestSecretSeconds.set(row.oldestS);
   metrics.auditLagSeconds.set(row.auditLagS);
+  metrics.refusedKeys.set(row.refusedKeys);
   if (row.masterKeyS !== null) metrics.masterKeySeconds.set(row.masterKeyS);
 }

@@ -213,6 +213,11 @@ export function createMetrics() {
       "Uses that this process was the first to see an agent make, past the agent's first hour: of a provider, a path or a source address.",
       ["kind"],
     ),
+    keyRefusals: counter(
+      "key_refusals_total",
+      "Answers 401, 403 and 429 of providers to calls with a real key.",
+      ["provider", "status"],
+    ),
     activityDropped: counter(
       "activity_dropped_total",
       "Exchanges missing from the activity: there was no room to add them up, or the database refused them.",
@@ -229,6 +234,11 @@ export function createMetrics() {
       "database_up",
       "1 if the last look at the database's figures succeeded, 0 otherwise.",
       "min",
+    ),
+    refusedKeys: unknownGauge(
+      "refused_keys",
+      "Active keys that their provider refuses: 401, 403 or, within 15 minutes, 429 to five calls or more since the last that it took.",
+      "max",
     ),
     figuresAgeSeconds: unknownGauge(
       "figures_age_seconds",

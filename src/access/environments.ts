@@ -31,9 +31,7 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
     rename: (by, from, to) =>
       pool
         .inWorkspace(by.workspaceId, async (sql) => {
-          const before = (await read(sql, by.workspaceId, null)).filter(
-            ({ name }) => name === from || name === to,
-          );
+          const before = (await read(sql, by.workspaceId, null)).find(({ name }) => name === from);
           // Both tables announce it, so that grants are looked up anew.
           const secrets = await sql`
             update x3sproxy.secrets set environment = ${to}
@@ -55,7 +53,7 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
           await record(sql, by, {
             action: "environment.rename",
             target,
-            before: { environments: before },
+            before,
             after,
           });
           return after;

@@ -71,6 +71,7 @@ export function createRegistrations({ pool, clock }: { pool: Pool; clock: Clock 
           action: "registration.create",
           target: agentTarget(agent),
           after: registration,
+          detail: { registration: registration.id },
         });
         return { registration, token };
       }),
@@ -102,6 +103,7 @@ export function createRegistrations({ pool, clock }: { pool: Pool; clock: Clock 
           action: "registration.revoke",
           target: agentTarget(agent),
           before: registration,
+          detail: { registration: id },
         });
         return registration;
       }),

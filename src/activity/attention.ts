@@ -1,9 +1,16 @@
-// What somebody should look at: agents that do what they never did, keys that are old, agents that nobody uses, tokens that were never used, refusals that rise.
+// What somebody should look at: keys that their provider refuses, agents that do what they never did, keys that are old, agents that nobody uses, tokens that were never used, refusals that rise.
 import type { TransactionSql } from "../db/index.ts";
+import { findKeyRefusals } from "./key-refusals.ts";
 import { isIdle, rotationDueAt, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
 
 export interface Attention {
-  kind: "unusual_use" | "rotation_due" | "agent_idle" | "token_unused" | "refusals_rising";
+  kind:
+    | "key_refused"
+    | "unusual_use"
+    | "rotation_due"
+    | "agent_idle"
+    | "token_unused"
+    | "refusals_rising";
   /** `<provider>/<environment>` of a key, an agent's name, or `all agents`. */
   subject: string;
   /** Since when it is so, ISO 8601. */
@@ -30,11 +37,32 @@ const RISEN_BY = 3;
 export async function findAttention(sql: TransactionSql, question: Question): Promise<Attention[]> {
   const rules = await rulesOf(sql, question.workspaceId);
   return [
+    ...(await refusedKeys(sql, question)),
     ...(await unusualUses(sql, question)),
     ...(await risingRefusals(sql, question)),
     ...(await oldKeys(sql, question, rules)),
     ...(await quietAgents(sql, question, rules)),
   ];
+}
+
+/** Keys that their provider refuses, since the last call that it took. */
+async function refusedKeys(sql: TransactionSql, question: Question): Promise<Attention[]> {
+  const refusals = await findKeyRefusals(sql, question);
+  if (refusals.size === 0) return [];
+  const rows = await sql<{ id: string; subject: string }[]>`
+    select id, provider || '/' || environment as subject from x3sproxy.secrets
+    where workspace_id = ${question.workspaceId} and id = any (${[...refusals.keys()]}::text[]::uuid[])
+    order by provider, environment`;
+  return rows.flatMap(({ id, subject }): Attention[] => {
+    const found = refusals.get(id);
+    if (found === undefined) return [];
+    const { calls, agents, since, ...counts } = found;
+    const statuses = ([401, 403, 429] as const)
+      .filter((status) => counts[`status${status}`] > 0)
+      .map((status) => `${counts[`status${status}`]} × ${status}`);
+    const detail = `${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`} in a row (${statuses.join(", ")})`;
+    return [{ kind: "key_refused", subject, since, detail }];
+  });
 }
 
 /** Agents that used something for the first time within a week, though past their first hour: each once, with the latest. */

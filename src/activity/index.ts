@@ -9,4 +9,5 @@ export {
   type ActivityViews,
   type AgentUse,
 } from "./views.ts";
+export type { KeyRefusals } from "./key-refusals.ts";
 export { rotationDueAt, type WorkspaceRules } from "./workspace-rules.ts";

@@ -57,6 +57,14 @@ interface Sums {
   openPeak: number;
   firstUsedMs: number;
   lastUsedMs: number;
+  /** Of the last answer 2xx; 0: none. What follows counts from then on. */
+  acceptedMs: number;
+  refused401: number;
+  refused403: number;
+  refused429: number;
+  /** Of the first and the last of these; 0: none. */
+  refusedFromMs: number;
+  refusedToMs: number;
 }
 
 type Key = Pick<
@@ -184,6 +192,12 @@ function empty(key: Key): Sums {
     openPeak: 0,
     firstUsedMs: Infinity,
     lastUsedMs: 0,
+    acceptedMs: 0,
+    refused401: 0,
+    refused403: 0,
+    refused429: 0,
+    refusedFromMs: 0,
+    refusedToMs: 0,
   };
 }
 
@@ -206,8 +220,25 @@ function count(row: Sums, exchange: EndedExchange): void {
       row.firstByteCount++;
       row.firstByteMs += firstByteMs;
     }
+    if (status !== undefined) countTaken(row, status, statusClass, endedAtMs);
   }
   use(row, deployment, endedAtMs - totalMs, endedAtMs);
+}
+
+/** Whether the provider took the call: an answer 2xx (or 101) begins the count of what it refused anew. */
+function countTaken(row: Sums, status: number, statusClass: number, endedAtMs: number): void {
+  if (statusClass === 2 || status === 101) {
+    row.acceptedMs = Math.max(row.acceptedMs, endedAtMs);
+    row.refused401 = row.refused403 = row.refused429 = 0;
+    row.refusedFromMs = row.refusedToMs = 0;
+    return;
+  }
+  if (status === 401) row.refused401++;
+  else if (status === 403) row.refused403++;
+  else if (status === 429) row.refused429++;
+  else return;
+  if (row.refusedFromMs === 0) row.refusedFromMs = endedAtMs;
+  row.refusedToMs = Math.max(row.refusedToMs, endedAtMs);
 }
 
 function use(row: Sums, deployment: number, fromMs: number, toMs: number): void {
@@ -245,5 +276,11 @@ function rowOf(row: Sums) {
     open_peak: row.openPeak,
     first_used_at: new Date(row.firstUsedMs).toISOString(),
     last_used_at: new Date(row.lastUsedMs).toISOString(),
+    accepted_at: row.acceptedMs === 0 ? null : new Date(row.acceptedMs).toISOString(),
+    refused_401: row.refused401,
+    refused_403: row.refused403,
+    refused_429: row.refused429,
+    refused_since: row.refusedFromMs === 0 ? null : new Date(row.refusedFromMs).toISOString(),
+    refused_at: row.refusedToMs === 0 ? null : new Date(row.refusedToMs).toISOString(),
   };
 }

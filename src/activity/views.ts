@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { goAlongIndexes, type Page, type Pool } from "../db/index.ts";
 import { contextKey, contextsOf, type ContextUse } from "./call-views.ts";
+import { findKeyRefusals, type KeyRefusals } from "./key-refusals.ts";
 import { readOverview, type Overview } from "./overview.ts";
 import { isIdle, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
 
@@ -79,6 +80,11 @@ export interface ActivityViews {
     secretId: string,
     agents: readonly string[] | null,
   ): Promise<VersionUse[]>;
+  /** Keys that their provider refuses now, by the secret's id. */
+  keyRefusals(
+    workspaceId: string,
+    agents: readonly string[] | null,
+  ): Promise<ReadonlyMap<string, KeyRefusals>>;
   /** By name, of those with these names that there are. */
   agentUse(workspaceId: string, names: readonly string[]): Promise<ReadonlyMap<string, AgentUse>>;
   rules(workspaceId: string): Promise<WorkspaceRules>;
@@ -171,6 +177,9 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
           where a.workspace_id = ${workspaceId} and a.name = any (${[...names]}::text[])`;
         return new Map(rows.map((row) => [row.name, useOf(row, nowMs, rules)]));
       }),
+
+    keyRefusals: (workspaceId, agents) =>
+      pool.inWorkspace(workspaceId, (sql) => findKeyRefusals(sql, { workspaceId, agents })),
 
     rules: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => rulesOf(sql, workspaceId)),
   };

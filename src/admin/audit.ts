@@ -30,10 +30,15 @@ const eventView = z
     beforeHash: z
       .string()
       .nullable()
-      .describe("SHA-256 of the target as it was, in the form that may be shown; null: not there."),
+      .describe("Of events of earlier versions: SHA-256 of the target as it was. Null since then."),
     afterHash: z.string().nullable().describe("The same of what it became."),
     result: z.string().describe("`done`, or why not; of `agent.unusual`, what was used."),
-    detail: z.string().nullable().describe("What else there is to know: a JSON object, as text."),
+    detail: z
+      .string()
+      .nullable()
+      .describe(
+        "What changed, as in `providers`: `openai → openai, anthropic`, and what else there is to know: a JSON object, as text.",
+      ),
     index: z.int().nullable().describe("Its place in the tree; null: it isn't sealed yet."),
     erased: z
       .array(z.enum(["actor", "target"]))

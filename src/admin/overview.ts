@@ -18,6 +18,7 @@ const overviewView = z.object({
   attention: z.array(
     z.object({
       kind: z.enum([
+        "key_refused",
         "unusual_use",
         "rotation_due",
         "agent_idle",

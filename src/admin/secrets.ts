@@ -1,5 +1,5 @@
 // Secrets over REST: a value goes in, only its mask comes out.
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { rotationDueAt, type ActivityViews } from "../activity/index.ts";
 import type { KeyTests, Secrets, SecretView } from "../vault/index.ts";
@@ -43,6 +43,21 @@ const secretView = z
     createdAt: time,
     updatedAt: time.describe("When the active version was saved."),
     dueAt: time.describe("When it should be replaced by another key."),
+    refusals: z
+      .object({
+        calls: z.int(),
+        agents: z.int().describe("Whose calls these were."),
+        status401: z.int(),
+        status403: z.int(),
+        status429: z.int(),
+        since: time,
+        latest: time,
+      })
+      .nullable()
+      .describe(
+        "What the provider has refused with the active version since the last call that it took; null: nothing, or too little to be told. " +
+          "Who is limited to agents is told of theirs.",
+      ),
   })
   .meta({ id: "Secret" });
 const versionView = z
@@ -84,12 +99,18 @@ export function addSecretRoutes(
 ): void {
   const { secrets, activity, keyTests } = options;
 
-  const withDueAt = async (workspaceId: string, views: readonly SecretView[]) => {
+  const withState = async (request: FastifyRequest, views: readonly SecretView[]) => {
+    const { workspaceId, agents } = callerOf(request);
     const rules = await activity.rules(workspaceId);
-    return views.map((view) => ({ ...view, dueAt: rotationDueAt(view.updatedAt, rules) }));
+    const refusals = await activity.keyRefusals(workspaceId, agents);
+    return views.map((view) => ({
+      ...view,
+      dueAt: rotationDueAt(view.updatedAt, rules),
+      refusals: refusals.get(view.id) ?? null,
+    }));
   };
-  const answerOne = async (workspaceId: string, view: SecretView) => {
-    const [secret] = await withDueAt(workspaceId, [view]);
+  const answerOne = async (request: FastifyRequest, view: SecretView) => {
+    const [secret] = await withState(request, [view]);
     if (secret === undefined) throw new Error("one secret in, none out");
     return { secret };
   };
@@ -106,7 +127,7 @@ export function addSecretRoutes(
       const { rows, nextCursor } = await pages.read(query, (page) =>
         secrets.list(workspaceId, page),
       );
-      return { secrets: await withDueAt(workspaceId, rows), nextCursor };
+      return { secrets: await withState(request, rows), nextCursor };
     },
   });
 
@@ -128,7 +149,7 @@ export function addSecretRoutes(
         ...(origin !== undefined && { origin }),
       });
       reply.code(secret.version === 1 ? 201 : 200);
-      return answerOne(by.workspaceId, secret);
+      return answerOne(request, secret);
     },
   });
 
@@ -182,7 +203,7 @@ export function addSecretRoutes(
     answer: oneSecret,
     async handle({ params, body, request }) {
       const by = actorOf(request);
-      return answerOne(by.workspaceId, await secrets.rollback(by, params.id, body.version));
+      return answerOne(request, await secrets.rollback(by, params.id, body.version));
     },
   });
 
@@ -196,7 +217,7 @@ export function addSecretRoutes(
     answer: oneSecret,
     async handle({ params, request }) {
       const by = actorOf(request);
-      return answerOne(by.workspaceId, await secrets.delete(by, params.id));
+      return answerOne(request, await secrets.delete(by, params.id));
     },
   });
 }

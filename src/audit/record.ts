@@ -1,6 +1,6 @@
 // How an event is written: by whoever makes the change, with the transaction that makes it.
-import { hash } from "node:crypto";
 import type { TransactionSql } from "../db/index.ts";
+import { changesInWords } from "./changes-in-words.ts";
 
 /** Who makes a change, as what, and from where. */
 export interface Actor {
@@ -94,12 +94,12 @@ export interface ChangeEvent {
   readonly action: Action;
   /** What it was done to. */
   readonly target: { readonly kind: string; readonly id: string; readonly name: string };
-  /** As it was and as it became, in the form that may be shown; only their hashes are kept. Absent: there was nothing. */
+  /** As it was and as it became, in the form that may be shown: how they differ is kept, in words. Absent: there was nothing. */
   readonly before?: object | undefined;
   readonly after?: object | undefined;
   /** `done`, or why not. */
   readonly result?: string;
-  /** What else there is to know: nothing secret, and nothing of a person. At most 1,000 characters as JSON. */
+  /** What else there is to know: nothing secret, and nothing of a person. At most 1,000 characters as JSON; 4,000 without the change. */
   readonly detail?: Readonly<Record<string, string | number>> | undefined;
 }
 
@@ -109,20 +109,17 @@ export async function record(
   actor: Actor,
   { action, target, before, after, result = "done", detail }: ChangeEvent,
 ): Promise<void> {
+  const told = { ...changesInWords(before, after), ...detail };
   await sql`
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
-       target_kind, target_id, target_name, before_hash, after_hash, result, detail)
+       target_kind, target_id, target_name, result, detail)
     values (${actor.workspaceId}, ${actor.kind}, ${actor.id}, ${actor.name}, ${actor.address}, ${actor.method},
-      ${action}, ${target.kind}, ${target.id}, ${target.name}, ${hashOf(before)}, ${hashOf(after)}, ${result},
-      ${detail === undefined ? null : canonicalJson(detail)})`;
+      ${action}, ${target.kind}, ${target.id}, ${target.name}, ${result},
+      ${Object.keys(told).length === 0 ? null : canonicalJson(told)})`;
 }
 
-/** SHA-256 of the canonical JSON (keys in order), lower-case hex; null for nothing. */
-function hashOf(value: object | undefined): string | null {
-  return value === undefined ? null : hash("sha256", canonicalJson(value), "hex");
-}
-
+/** With keys in order. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     each !== null && typeof each === "object" && !Array.isArray(each)

@@ -19,6 +19,7 @@ const secretView = z.looseObject({
   version: z.number(),
   masked: z.string(),
   updatedAt: z.string(),
+  refusals: z.object({ calls: z.number(), agents: z.number(), since: z.string() }).nullable(),
 });
 export type SecretView = z.infer<typeof secretView>;
 

@@ -70,9 +70,18 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         it.masked,
         String(it.version),
         relative(it.updatedAt, clock.nowMs()),
+        refusedText(it, clock.nowMs()),
         it.label,
       ]);
-      const headings = ["PROVIDER", "ENVIRONMENT", "KEY", "VERSION", "CHANGED", "LABEL"];
+      const headings = [
+        "PROVIDER",
+        "ENVIRONMENT",
+        "KEY",
+        "VERSION",
+        "CHANGED",
+        "REFUSED BY PROVIDER",
+        "LABEL",
+      ];
       const text =
         rows.length === 0 ? "No keys yet: x3sproxy secret set <provider>" : table(headings, rows);
       return { json: secrets, text };
@@ -129,6 +138,12 @@ async function find(provider: string, environment: string): Promise<SecretView> 
     );
   }
   return found;
+}
+
+function refusedText({ refusals }: SecretView, nowMs: number): string {
+  if (refusals === null) return "-";
+  const { calls, agents, since } = refusals;
+  return `${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`} since ${relative(since, nowMs)}`;
 }
 
 function describe(secret: SecretView): string {

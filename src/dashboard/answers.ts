@@ -142,6 +142,18 @@ const secret = z.object({
   createdAt: text,
   updatedAt: text,
   dueAt: text,
+  /** What its provider refuses with it now; null: nothing. */
+  refusals: z.nullable(
+    z.object({
+      calls: count,
+      agents: count,
+      status401: count,
+      status403: count,
+      status429: count,
+      since: text,
+      latest: text,
+    }),
+  ),
 });
 export type Secret = z.infer<typeof secret>;
 
@@ -287,6 +299,7 @@ const overview = z.object({
   attention: z.array(
     z.object({
       kind: z.enum([
+        "key_refused",
         "unusual_use",
         "rotation_due",
         "agent_idle",

@@ -18,12 +18,15 @@ const OUTCOMES: Readonly<Record<Outcome, number>> = {
 };
 const OUTCOME_NAMES = Object.keys(OUTCOMES);
 const STATUS_CLASSES = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+const KEY_REFUSALS = [401, 403, 429];
 const OTHER = STATUS_CLASSES.length - 1;
 
 /** The exchanges of one provider since the last reading. */
 interface Tally {
   /** By status class and outcome. */
   readonly ended: number[];
+  /** Answers of the provider by status, as KEY_REFUSALS has them. */
+  readonly keyRefusals: number[];
   requestBytes: number;
   responseBytes: number;
   /** Of those that went up, once there are any. */
@@ -41,6 +44,7 @@ export function createExchangeMeter(metrics: Metrics): (exchange: Exchange) => v
     if (tally === undefined) {
       tally = {
         ended: new Array<number>(STATUS_CLASSES.length * OUTCOME_NAMES.length).fill(0),
+        keyRefusals: KEY_REFUSALS.map(() => 0),
         requestBytes: 0,
         responseBytes: 0,
         times: undefined,
@@ -73,6 +77,10 @@ export function createExchangeMeter(metrics: Metrics): (exchange: Exchange) => v
       return;
     }
     if (!exchange.wentUp) return;
+    if (statusClass === 4 && status !== undefined) {
+      const place = KEY_REFUSALS.indexOf(status);
+      if (place >= 0) tally.keyRefusals[place] = (tally.keyRefusals[place] ?? 0) + 1;
+    }
     const times = (tally.times ??= {
       firstByte: metrics.firstByteSeconds.of(provider),
       total: metrics.exchangeSeconds.of(provider),
@@ -98,6 +106,10 @@ function publish(metrics: Metrics, provider: string, tally: Tally): void {
     const outcome = OUTCOME_NAMES[cell % OUTCOME_NAMES.length] ?? "";
     metrics.exchanges.inc({ provider, status_class, outcome }, count);
     tally.ended[cell] = 0;
+  });
+  KEY_REFUSALS.forEach((status, place) => {
+    metrics.keyRefusals.inc({ provider, status: String(status) }, tally.keyRefusals[place] ?? 0);
+    tally.keyRefusals[place] = 0;
   });
   metrics.requestBytes.inc({ provider }, tally.requestBytes);
   metrics.responseBytes.inc({ provider }, tally.responseBytes);

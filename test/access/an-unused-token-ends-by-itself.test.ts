@@ -63,9 +63,10 @@ test("those that nobody has used for as long as the workspace says end; others s
   assert.equal(await unusedTokens.expire(), 0, "once");
 
   const events = await sql(`
-    select actor_kind, target_kind, target_name, result, before_hash <> after_hash as hashed
+    select actor_kind, target_kind, target_name, result,
+      detail ~ '^{"expiresAt":"never → 2[0-9T:.-]{22}Z"}$' as told
     from x3sproxy.audit_events where action = 'token.expire' order by target_name`);
-  const event = { actor_kind: "service", target_kind: "agent", result: "unused", hashed: true };
+  const event = { actor_kind: "service", target_kind: "agent", result: "unused", told: true };
   assert.deepEqual(events, [
     { ...event, target_name: "long-ago" },
     { ...event, target_name: "never" },

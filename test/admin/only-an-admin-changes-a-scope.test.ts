@@ -72,7 +72,10 @@ it("an admin changes it at once, without a new token, and the audit has it", asy
   const { body } = await call("GET", "/api/v1/audit", undefined, apiKey);
   const [event] = body["events"] as Record<string, unknown>[];
   assert.equal(event?.["action"], "agent.scope");
-  assert.notEqual(event["beforeHash"], event["afterHash"]);
+  assert.deepEqual(JSON.parse(String(event["detail"])), {
+    "limits.openStreams": "no limit → 3",
+    rules: "no limit → POST /openai/v1/responses",
+  });
 });
 
 it("what is wrong with a scope is said, and changes nothing", async (t) => {

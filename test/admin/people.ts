@@ -147,7 +147,7 @@ export async function openPeople(
   const events = async (action?: string) =>
     admin.owner<Record<string, unknown>[]>`
       select action, actor_kind, actor_name, address, method, target_kind, target_name, result,
-        before_hash, after_hash
+        before_hash, after_hash, detail
       from x3sproxy.audit_events where ${action ?? null}::text is null or action = ${action ?? ""} order by id`;
   /** Lets the last proof of every session be as long ago. */
   const ageProofs = (interval: string) =>

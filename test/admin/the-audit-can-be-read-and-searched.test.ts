@@ -106,6 +106,10 @@ it("where the audit begins is said, once its oldest events were pruned", async (
       detail: JSON.stringify({ before: 3, count: 3, days: 365, until: at.toISOString() }),
       erased: [],
     },
-    { action: "agent.destroy", index: 3, detail: null },
+    {
+      action: "agent.destroy",
+      index: 3,
+      detail: JSON.stringify({ deployment: "1", environment: "production" }),
+    },
   ]);
 });

@@ -60,6 +60,40 @@ it("a key that is older than the rule, until it is replaced", async (t) => {
   assert.deepEqual(await attention(), []);
 });
 
+it("a key that its provider refuses: in the overview and on the key, to each of the agents that they may see", async (t) => {
+  const { call, attention, owner, workspaceId, apiKey } = await open(t);
+  const secret = { provider: "openai", environment: "staging", value: FAKE_KEY };
+  const id = stringAt(await call("PUT", "/api/v1/secrets", secret), "secret", "id");
+  const since = new Date(Date.now() - 600_000).toISOString();
+  for (const agent of ["coder", "helper"]) {
+    await owner`
+      insert into x3sproxy.activity_versions
+        (workspace_id, secret_id, version, agent, first_used_at, last_used_at, requests, refused_401, refused_since, refused_at)
+      values (${workspaceId}, ${id}, 1, ${agent}, ${since}, now(), 60, 60, ${since}, ${since})`;
+  }
+  const of = async (key: string) => {
+    const { body } = await call("GET", "/api/v1/secrets", undefined, key);
+    return (body["secrets"] as { refusals: unknown }[])[0]?.refusals;
+  };
+  const refusals = { calls: 120, agents: 2, status401: 120, status403: 0, status429: 0 };
+  assert.deepEqual(await of(apiKey), { ...refusals, since, latest: since });
+  assert.deepEqual(await attention(), [
+    {
+      kind: "key_refused",
+      subject: "openai/staging",
+      since,
+      detail: "120 calls of 2 agents in a row (120 × 401)",
+    },
+  ]);
+  const limited = await call("POST", "/api/v1/api-keys", {
+    ...{ name: "limited", role: "viewer", agents: ["coder"] },
+  });
+  assert.partialDeepStrictEqual(await of(stringAt(limited, "key")), { calls: 60, agents: 1 });
+  const rotated = await call("PUT", "/api/v1/secrets", secret);
+  assert.partialDeepStrictEqual(rotated.body["secret"], { refusals: null });
+  assert.deepEqual(await attention(), []);
+});
+
 it("the workspace's own rules count, where it has any", async (t) => {
   const { call, clock, attention, owner, deploy } = await open(t);
   await owner`alter table x3sproxy.workspaces add column if not exists rotation_days integer not null default 90`;

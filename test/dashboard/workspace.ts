@@ -89,7 +89,7 @@ async function invitePeople(place: Place): Promise<void> {
   }
 }
 
-/** Exchanges of the last day, a key in use, one due for rotation. */
+/** Exchanges of the last day, a key in use that is refused, one due for rotation. */
 async function letTimePass({ ownerUrl }: Place, secretId: string): Promise<void> {
   await withOwner(ownerUrl, async (sql) => {
     const [workspace] = await sql<{ id: string }[]>`select id from x3sproxy.workspaces`;
@@ -112,6 +112,10 @@ async function letTimePass({ ownerUrl }: Place, secretId: string): Promise<void>
         insert into x3sproxy.activity_versions
         values (${workspaceId}, ${secretId}, ${version}, ${agent}, now() - interval '2 days', now(), 1234567)`;
     }
+    await sql`
+      update x3sproxy.activity_versions set refused_401 = 60, refused_429 = 4, refused_at = now(),
+        refused_since = now() - interval '3 hours'
+      where version = 2`;
     await sql`
       insert into x3sproxy.activity_contexts (workspace_id, minute, agent, provider, context, requests)
       select workspace_id, minute, agent, provider, ${sql.json(CONTEXT)}, requests

@@ -87,7 +87,7 @@ test("the trade is in the audit, from where it came", async (t) => {
   const events = await rows(
     plane,
     `select actor_kind, actor_id, actor_name, address, method, target_kind, target_name, result,
-       before_hash is not null and after_hash is not null and before_hash <> after_hash as hashed
+       detail
      from x3sproxy.audit_events where action = 'registration.trade'`,
   );
   assert.deepEqual(events, [
@@ -100,7 +100,7 @@ test("the trade is in the audit, from where it came", async (t) => {
       target_kind: "agent",
       target_name: "agent",
       result: "done",
-      hashed: true,
+      detail: '{"deployment":"1 → 2"}',
     },
   ]);
 });

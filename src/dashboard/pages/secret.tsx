@@ -9,7 +9,7 @@ import { Facts } from "../parts/facts.tsx";
 import { FormError } from "../parts/field.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
-import { DueBadge } from "../parts/secret-state.tsx";
+import { DueBadge, RefusalFacts } from "../parts/secret-state.tsx";
 import { Badge, EmptyState, Missing, Skeleton } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
@@ -127,6 +127,7 @@ function SecretDetail({ secret }: { secret: Secret }) {
               since <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
             </span>,
           ],
+          ["Refused by the provider", <RefusalFacts key="refused" refusals={secret.refusals} />],
         ]}
       />
       <Section

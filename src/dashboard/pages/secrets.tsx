@@ -7,7 +7,7 @@ import { useKept } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
 import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
-import { DueBadge } from "../parts/secret-state.tsx";
+import { DueBadge, Refused } from "../parts/secret-state.tsx";
 import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
@@ -57,6 +57,7 @@ export function SecretsPage() {
       cell: (secret) => (
         <>
           <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
+          <Refused refusals={secret.refusals} />
         </>
       ),
     },

@@ -11,6 +11,7 @@ type Item = Overview["attention"][number];
 type Kind = Item["kind"];
 
 const TEXTS: Readonly<Record<Kind, { title: string; action: string }>> = {
+  key_refused: { title: "Key refused by its provider", action: "Replace it" },
   unusual_use: { title: "Uses something for the first time", action: "Look at it" },
   rotation_due: { title: "Key due for rotation", action: "Rotate it" },
   agent_idle: { title: "Agent idle", action: "Look at it" },
@@ -42,6 +43,11 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
                   <span className="muted">
                     {" · "}
                     {item.detail ?? <When at={item.since} />}
+                    {item.kind === "key_refused" && (
+                      <>
+                        , since <When at={item.since} />
+                      </>
+                    )}
                   </span>
                 </p>
                 <Link to={placeOf(item)} aria-label={`${TEXTS[item.kind].action}: ${item.subject}`}>
@@ -61,6 +67,7 @@ function placeOf({ kind, subject }: Item): string {
   const at = (path: string, query: Record<string, string>) =>
     `${path}?${new URLSearchParams(query).toString()}`;
   switch (kind) {
+    case "key_refused":
     case "rotation_due": {
       const [provider = "", environment = ""] = subject.split("/");
       return at(PATHS.secrets, { provider, environment });

@@ -63,8 +63,7 @@ function Details({ event, focusProof, onProof }: DetailsProps) {
     ["On what, by id", target.id === "" ? "–" : (target.id ?? "–")],
     ["Result", <ResultBadge key="" result={event.result} />],
     ...Object.entries(detailOf(event)).map(([name, value]) => [name, String(value)] as const),
-    ["Hash before", <Hash key="" hash={event.beforeHash} />],
-    ["Hash after", <Hash key="" hash={event.afterHash} />],
+    ...hashesOf(event),
     ["Event", event.id],
     ["In the signed log", index === null ? "in a moment" : `number ${index}`],
   ];
@@ -191,6 +190,19 @@ function toneOf(result: string): "good" | "bad" | "plain" {
   return bad.test(result) ? "bad" : "plain";
 }
 
-function Hash({ hash }: { hash: string | null }) {
-  return hash === null ? "–" : <code className="break">{hash}</code>;
+/** Only older events have them. */
+function hashesOf({ beforeHash, afterHash }: AuditEvent): (readonly [string, ReactNode])[] {
+  const hashes = [["Hash before", beforeHash] as const, ["Hash after", afterHash] as const];
+  return hashes.flatMap(([name, hash]) =>
+    hash === null
+      ? []
+      : [
+          [
+            name,
+            <code key="" className="break">
+              {hash}
+            </code>,
+          ] as const,
+        ],
+  );
 }

@@ -1,5 +1,5 @@
 // How a key stands: due for rotation, and what a test of it said.
-import type { SecretTest } from "../answers.ts";
+import type { Secret, SecretTest } from "../answers.ts";
 import { exactTime, relativeTime, useNowMs } from "../time.ts";
 import { Badge } from "./states.tsx";
 
@@ -16,6 +16,38 @@ export function DueBadge({ dueAt }: { dueAt: string }) {
         {leftMs <= 0 ? "rotation due" : `rotation due ${relativeTime(dueAt, nowMs)}`}
       </Badge>
     </span>
+  );
+}
+
+/** Says that the provider refuses the active version, and how much of it. */
+export function Refused({ refusals }: Pick<Secret, "refusals">) {
+  const nowMs = useNowMs();
+  if (refusals === null) return null;
+  const { calls, agents, since } = refusals;
+  return (
+    <div title={`since ${exactTime(since)}`}>
+      <Badge tone="bad">refused</Badge>{" "}
+      <span className="muted">
+        {`${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`}, since ${relativeTime(since, nowMs)}`}
+      </span>
+    </div>
+  );
+}
+
+/** The same with what its provider answers. */
+export function RefusalFacts({ refusals }: Pick<Secret, "refusals">) {
+  if (refusals === null) return <span className="muted">nothing</span>;
+  const { status401, status403, status429 } = refusals;
+  const said = [
+    status401 > 0 && `${status401} × 401, the key is not valid`,
+    status403 > 0 && `${status403} × 403, it may not do this`,
+    status429 > 0 && `${status429} × 429, it has used up what it may`,
+  ].filter((each) => each !== false);
+  return (
+    <>
+      <Refused refusals={refusals} />
+      {said.join("; ")}
+    </>
   );
 }
 

@@ -1,0 +1,124 @@
+// What a change changed, in words for people: one text for each field, as in `openai → openai, anthropic`. Must never hold a secret, a
+// part of one, or what names a person: an event is kept when these are deleted and erased.
+
+/** What an event says of a thing as the REST API shows it: a text, a number, or lists and objects of these. */
+type Shown = Readonly<Record<string, unknown>>;
+
+/** The event has it beside: which thing it was done to, by whom and when. */
+const SAID_ELSEWHERE = new Set(["id", "agent", "userId", "email", "createdBy", "invitedBy"]);
+const TIMES_OF_THE_EVENT = new Set(["createdAt", "deployedAt", "updatedAt"]);
+const NO_CHANGE_OF_IT = new Set(["lastUsedAt", "lastSignInAt"]);
+/** The last characters of a key. */
+const PARTS_OF_SECRETS = new Set(["masked"]);
+/** Free text, which may be about somebody: that it changed is said, and not how. */
+const WITHOUT_VALUE = new Set(["label"]);
+/** Lists that allow everything when they are empty. */
+const OPEN_WHEN_EMPTY = new Set(["allowedAddresses"]);
+
+/** Characters of all of it as JSON. The database takes 4,000, with what else an event has to say. */
+const MOST_CHARACTERS = 3000;
+/** Of one field, tried in turn until all fits. */
+const MOST_OF_A_FIELD = [2500, 400, 60] as const;
+const LONGEST_WHOLE_LIST = 300;
+const LONGEST_ITEM = 200;
+/** What would be read as a part of the sentence, or not be seen. */
+const NEEDS_QUOTES = /[",;→\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$|^$/u;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * By field (one of an object in an object as `limits.openStreams`), those that differ: `before → after`; of a thing that is new or gone,
+ * those that it has, without those that limit nothing. Times aside, and what the event says elsewhere. Long lists: what was added and removed, then how many more. At most
+ * 3,000 characters as JSON.
+ */
+export function changesInWords(
+  before: object | undefined,
+  after: object | undefined,
+): Record<string, string> {
+  const [was, is] = [flatten(before), flatten(after)];
+  const names = [...new Set([...was.keys(), ...is.keys()])].filter(
+    (name) => JSON.stringify(was.get(name)) !== JSON.stringify(is.get(name)),
+  );
+  const isChange = before !== undefined && after !== undefined;
+  for (const most of MOST_OF_A_FIELD) {
+    const told: Record<string, string> = {};
+    for (const name of names) {
+      const field = name.slice(name.lastIndexOf(".") + 1);
+      if (WITHOUT_VALUE.has(field)) {
+        if (isChange) told[name] = "changed";
+      } else if (isChange) {
+        told[name] = difference(field, was.get(name), is.get(name), most);
+      } else if (field !== "name") {
+        const value = was.get(name) ?? is.get(name) ?? [];
+        const isNothing = Array.isArray(value) && value.length === 0;
+        if (!isNothing) told[name] = inWords(field, value, most);
+      }
+    }
+    if (JSON.stringify(told).length <= MOST_CHARACTERS) return told;
+  }
+  return { changed: names.join(", ").slice(0, MOST_CHARACTERS / 2) };
+}
+
+/** What may be told of it: by name, objects taken apart, lists as they are. */
+function flatten(value: object | undefined, prefix = ""): Map<string, unknown> {
+  const fields = new Map<string, unknown>();
+  for (const [name, each] of Object.entries((value ?? {}) as Shown)) {
+    const untold = [SAID_ELSEWHERE, TIMES_OF_THE_EVENT, NO_CHANGE_OF_IT, PARTS_OF_SECRETS];
+    if (each === undefined || untold.some((set) => set.has(name))) continue;
+    if (each !== null && typeof each === "object" && !Array.isArray(each)) {
+      for (const [inner, of] of flatten(each, `${prefix}${name}.`)) fields.set(inner, of);
+    } else {
+      fields.set(prefix + name, each);
+    }
+  }
+  return fields;
+}
+
+function difference(field: string, was: unknown, is: unknown, most: number): string {
+  const whole = `${inWords(field, was, Infinity)} → ${inWords(field, is, Infinity)}`;
+  const bothListed = Array.isArray(was) && Array.isArray(is);
+  if (whole.length <= (bothListed ? Math.min(most, LONGEST_WHOLE_LIST) : most)) return whole;
+  if (!bothListed) {
+    return `${inWords(field, was, most / 2)} → ${inWords(field, is, most / 2)}`;
+  }
+  const old = new Set(was.map((item) => itemInWords(item)));
+  const current = new Set(is.map((item) => itemInWords(item)));
+  const added = [...current].filter((item) => !old.has(item));
+  const removed = [...old].filter((item) => !current.has(item));
+  const parts = [];
+  if (added.length > 0) parts.push(`added ${listInWords(added, most / 2)}`);
+  if (removed.length > 0) parts.push(`removed ${listInWords(removed, most / 2)}`);
+  if (parts.length === 0) return `${is.length} in another order`;
+  return `${parts.join("; ")}; ${was.length} → ${is.length} in all`;
+}
+
+function inWords(field: string, value: unknown, most: number): string {
+  if (value === undefined) return "none";
+  if (value === null) return field.endsWith("At") ? "never" : "no limit";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (!Array.isArray(value)) return itemInWords(value, most);
+  if (value.length === 0) return OPEN_WHEN_EMPTY.has(field) ? "no limit" : "none";
+  return listInWords(
+    value.map((item) => itemInWords(item)),
+    most,
+  );
+}
+
+/** As many as fit into `most` characters of JSON, then how many more. */
+function listInWords(items: readonly string[], most: number): string {
+  let characters = 0;
+  const fitting = items.findIndex((item) => (characters += JSON.stringify(item).length) > most);
+  if (fitting === -1) return items.join(", ");
+  if (fitting === 0) return `${items.length}, too long to be told`;
+  return `${items.slice(0, fitting).join(", ")}, and ${items.length - fitting} more`;
+}
+
+function itemInWords(item: unknown, most = LONGEST_ITEM): string {
+  const text = typeof item === "string" ? item : JSON.stringify(item ?? null);
+  const longest = Math.min(most, LONGEST_ITEM);
+  const short = text.length <= longest ? text : `${text.slice(0, longest)}…`;
+  if (!NEEDS_QUOTES.test(short)) return short;
+  return JSON.stringify(short).replace(
+    UNSEEN,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}
