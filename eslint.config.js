@@ -26,6 +26,7 @@ const FLOORS = [
     "addresses",
     "path-readings",
     "connection-bounds",
+    "fair-queue",
     "no-proxy",
   ],
   ["db"],
