@@ -9,7 +9,7 @@ import {
   type Identity,
   type Permission,
 } from "../identity/index.ts";
-import type { Failures } from "./attempts.ts";
+import type { Failures } from "./failures.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
 

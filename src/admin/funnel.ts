@@ -13,7 +13,7 @@ import type { Metrics } from "../metrics.ts";
 import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { securityHeaders, sendProblem } from "./answers.ts";
-import { createFailures } from "./attempts.ts";
+import { createFailures } from "./failures.ts";
 import {
   checkRule,
   clientOf,
