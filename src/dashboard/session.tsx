@@ -55,9 +55,11 @@ export function useSession() {
   const call = useCall();
   return useQuery({
     queryKey: ME,
-    queryFn: async ({ signal }): Promise<Me | null> => {
+    queryFn: async ({ signal, client }): Promise<Me | null> => {
       try {
-        return await call(read.me, "GET", "/me", { signal });
+        const me = await call(read.me, "GET", "/me", { signal });
+        forgetOthers(client, me); // another tab may have signed in as somebody else
+        return me;
       } catch (error) {
         if (error instanceof ApiProblem && error.status === 401) return null;
         throw error;
@@ -69,11 +71,14 @@ export function useSession() {
 
 /** Takes note of who is signed in now. What was loaded for somebody else is forgotten. */
 export function rememberMe(client: QueryClient, me: Me | null): void {
-  const before = client.getQueryData<Me | null>(ME);
-  if (before?.id !== me?.id) {
-    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== ME[0] });
-  }
+  forgetOthers(client, me);
   client.setQueryData(ME, me);
+}
+
+function forgetOthers(client: QueryClient, me: Me | null): void {
+  const before = client.getQueryData<Me | null>(ME);
+  if (before?.id === me?.id) return;
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== ME[0] });
 }
 
 export function useRememberMe(): (me: Me | null) => void {

@@ -5,6 +5,7 @@ import { it, type TestContext } from "node:test";
 import fc from "fast-check";
 import type { Answer } from "../admin/fixture.ts";
 import { newAddress, openPeople, OWNER_EMAIL, PASSWORD, tokenOf } from "../admin/people.ts";
+import { inputs } from "../support/generated.ts";
 
 const DEVICE = "d".repeat(43);
 const SEED = 20_261_130;
@@ -39,10 +40,7 @@ async function openOffice(t: TestContext) {
     const isOpen = people.routes.some(
       (it) => it.path === path && it.method === method && /^(?:link|public)$/.test(it.permission),
     );
-    const sent = fc.sample(fc.tuple(KEYS, BODIES), {
-      numRuns: isOpen ? 25 : 3,
-      seed: SEED,
-    });
+    const sent = fc.sample(fc.tuple(KEYS, BODIES), inputs(SEED, isOpen ? 25 : 3));
     const answers = await Promise.all(
       sent.map(([headers, body]) =>
         people
