@@ -29,6 +29,7 @@ const FLOORS = [
     "addresses",
     "path-readings",
     "connection-bounds",
+    "fair-queue",
     "no-proxy",
   ],
   ["db"],

@@ -10,7 +10,9 @@ table x3sproxy.account_attempts (
   refusal_noted_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
   constraint account_attempts_pkey PRIMARY KEY (subject),
   constraint account_attempts_subject_check CHECK ((octet_length(subject) = 32)),
-  CREATE INDEX account_attempts_touched ON x3sproxy.account_attempts USING btree (known, touched_at)
+  CREATE INDEX account_attempts_few ON x3sproxy.account_attempts USING btree (touched_at) WHERE ((NOT known) AND (tries < 5)),
+  CREATE INDEX account_attempts_known ON x3sproxy.account_attempts USING btree (touched_at) WHERE known,
+  CREATE INDEX account_attempts_many ON x3sproxy.account_attempts USING btree (touched_at) WHERE ((NOT known) AND (tries >= 5))
 );
 table x3sproxy.activity_agents (
   workspace_id uuid not null,
@@ -962,49 +964,43 @@ begin
   insert into x3sproxy.audit_pending (event_id, workspace_id, created_at) values (new.id, new.workspace_id, new.created_at);
   return null;
 end $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.begin_attempt(of_network bytea, of_account bytea, of_place bytea, OUT subject bytea, OUT wait_s integer, OUT note boolean)
+CREATE OR REPLACE FUNCTION x3sproxy.begin_attempt(of_subject bytea, of_known bytea, OUT subject bytea, OUT wait_s integer, OUT note boolean)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  at_network x3sproxy.network_attempts;
-  at_account x3sproxy.account_attempts;
+  counted x3sproxy.account_attempts;
   t timestamptz;
 begin
-  insert into x3sproxy.network_attempts (network) values (of_network) on conflict do nothing;
-  select * into at_network from x3sproxy.network_attempts where network = of_network for update;
   subject := coalesce(
-    (select a.subject from x3sproxy.account_attempts a where a.subject = of_place and a.known), of_account);
-  insert into x3sproxy.account_attempts (subject) values (begin_attempt.subject) on conflict do nothing;
-  select * into at_account from x3sproxy.account_attempts a where a.subject = begin_attempt.subject for update;
-
+    (select a.subject from x3sproxy.account_attempts a where a.subject = of_known and a.known), of_subject);
+  -- Locks the row, whether it was there or not.
+  insert into x3sproxy.account_attempts as a (subject) values (begin_attempt.subject)
+    on conflict on constraint account_attempts_pkey do update set touched_at = a.touched_at
+    returning a.* into counted;
   t := clock_timestamp();
-  at_network.recent := array(
-    select r from unnest(at_network.recent) r where r > t - interval '1 minute' order by r);
-  wait_s := ceil(greatest(
-    case when cardinality(at_network.recent) >= 5
-      then extract(epoch from at_network.recent[cardinality(at_network.recent) - 4] + interval '1 minute' - t) else 0 end,
-    case when at_account.next_at > t then extract(epoch from at_account.next_at - t) else 0 end));
-  note := wait_s > 0 and at_account.refusal_noted_at < t - interval '1 hour';
+  wait_s := case when counted.next_at > t then ceil(extract(epoch from counted.next_at - t)) else 0 end;
+  note := wait_s > 0 and counted.refusal_noted_at < t - interval '1 hour';
   if note then
     update x3sproxy.account_attempts a set refusal_noted_at = t where a.subject = begin_attempt.subject;
   end if;
   if wait_s > 0 then return; end if;
-  update x3sproxy.network_attempts set recent = at_network.recent || t, touched_at = t where network = of_network;
   update x3sproxy.account_attempts a set tries = a.tries + 1, touched_at = t, refusal_noted_at = '-infinity', next_at = case
       when a.tries + 1 < 5 then '-infinity'
       else t + least(900, 2 ^ least(a.tries + 1 - 5, 10)) * interval '1 second' end
     where a.subject = begin_attempt.subject;
 
   -- What is of no use any more, a little at a time. Last, and passing over what is held: nobody waits for this with something held.
-  delete from x3sproxy.network_attempts where network in (
-    select network from x3sproxy.network_attempts where touched_at < t - interval '1 minute'
-    order by touched_at limit 10 for update skip locked);
+  -- Four tries an hour are as many as the longest delay lets through.
   delete from x3sproxy.account_attempts a where a.subject in (
     select o.subject from x3sproxy.account_attempts o
-    where not o.known and o.touched_at < t - interval '1 day'
+    where not o.known and o.tries < 5 and o.touched_at < t - interval '1 hour'
+    order by o.touched_at limit 10 for update skip locked);
+  delete from x3sproxy.account_attempts a where a.subject in (
+    select o.subject from x3sproxy.account_attempts o
+    where not o.known and o.tries >= 5 and o.touched_at < t - interval '1 day'
     order by o.touched_at limit 10 for update skip locked);
   delete from x3sproxy.account_attempts a where a.subject in (
     select o.subject from x3sproxy.account_attempts o
@@ -1878,23 +1874,21 @@ AS $function$
   join x3sproxy.workspaces w on w.id = a.workspace_id
   where t.hash = token_hash
 $function$;
-CREATE OR REPLACE FUNCTION x3sproxy.settle_attempt(of_network bytea, of_subject bytea, of_place bytea, outcome text, known boolean)
+CREATE OR REPLACE FUNCTION x3sproxy.settle_attempt(of_subject bytea, of_known bytea, outcome text)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  update x3sproxy.network_attempts set
-    recent = case when outcome = 'failed' then recent else trim_array(recent, least(1, cardinality(recent))) end
-    where network = of_network;
   update x3sproxy.account_attempts a set
     tries = case outcome when 'failed' then a.tries when 'undecided' then greatest(0, a.tries - 1) else 0 end,
     next_at = case when outcome = 'failed' or outcome = 'undecided' and a.tries > 5 then a.next_at else '-infinity' end,
     touched_at = clock_timestamp()
     where a.subject = of_subject;
-  if settle_attempt.known and outcome = 'succeeded' then
-    insert into x3sproxy.account_attempts (subject, known) values (of_place, true)
+  delete from x3sproxy.account_attempts a where a.subject = of_subject and not a.known and a.tries = 0;
+  if of_known is not null and outcome = 'succeeded' then
+    insert into x3sproxy.account_attempts (subject, known) values (of_known, true)
     on conflict (subject) do update set known = true, touched_at = excluded.touched_at;
   end if;
 end $function$;
@@ -2047,6 +2041,7 @@ grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_contr
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.count_refused_keys() to x3sproxy_control;
+grant execute on function x3sproxy.begin_attempt(bytea,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
 grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) to x3sproxy_control;
@@ -2072,7 +2067,7 @@ grant execute on function x3sproxy.renew_grant(bytea,uuid[],text) to x3sproxy_pr
 grant execute on function x3sproxy.renew_setup_link(uuid,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.report_keys(text,text[],text) to x3sproxy_control;
 grant execute on function x3sproxy.resolve_token(bytea) to x3sproxy_proxy;
-grant execute on function x3sproxy.settle_attempt(bytea,bytea,bytea,text,boolean) to x3sproxy_control;
+grant execute on function x3sproxy.settle_attempt(bytea,bytea,text) to x3sproxy_control;
 grant execute on function x3sproxy.trade_registration(bytea,bytea,text) to x3sproxy_proxy;
 grant execute on function x3sproxy.unsealed_workspaces() to x3sproxy_control;
 grant usage on schema x3sproxy to x3sproxy_control;

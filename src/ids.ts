@@ -17,10 +17,11 @@ export const API_KEY_PREFIX = "x3skey_";
 export const SETUP_TOKEN_PREFIX = "x3ssetup_";
 export const LINK_TOKEN_PREFIX = "x3slink_";
 export const SESSION_PREFIX = "x3ssess_";
+export const SESSION_SECRET_PREFIX = "x3ssecret_";
 
 const PROXY_TOKEN = /^x3sproxy_[A-Za-z0-9]{32}$/;
 
-const ANY_BEARER = /x3s(?:proxy|key|reg|setup|link|sess)_/i;
+const ANY_BEARER = /x3s(?:proxy|key|reg|setup|link|sess|secret)_/i;
 
 /** Whether there is something in `text` that might be a bearer credential of ours, whole or cut. */
 export function mightBeBearer(text: string): boolean {
@@ -55,9 +56,9 @@ export function bearerOf(prefix: string, next: (lengthBytes: number) => Uint8Arr
   return prefix + suffix;
 }
 
-/** A session's value: its prefix and 256 random bits, base64url. */
-export function newSessionValue(): string {
-  return SESSION_PREFIX + randomBytes(32).toString("base64url");
+/** `prefix` and 256 random bits, base64url: what a browser keeps of a session. */
+export function newSessionValue(prefix: string): string {
+  return prefix + randomBytes(32).toString("base64url");
 }
 
 /** Whether `text` has the exact form of a proxy token. Says nothing about whether it is live. */

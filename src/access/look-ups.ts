@@ -4,10 +4,10 @@
 // one query a second find out.
 import { clientNetwork } from "../addresses.ts";
 import type { Clock } from "../clock.ts";
+import { createFairQueue, type Waiting } from "../fair-queue.ts";
 import type { TokenHash } from "../ids.ts";
 import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { createFairQueue, type Waiting } from "./fair-queue.ts";
 import { wipeGrant, type Grant } from "./grant.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 

@@ -4,9 +4,9 @@
 import type { Clock } from "../clock.ts";
 import type { Pool } from "../db/index.ts";
 import { StoreUnavailableError } from "../errors.ts";
+import { createFairQueue } from "../fair-queue.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { HeldSecret } from "../vault/index.ts";
-import { createFairQueue } from "./fair-queue.ts";
 import type { Grant } from "./grant.ts";
 
 // As many may wait as grants fit into the cache, though all are of one workspace.

@@ -5,9 +5,9 @@ import { z } from "zod";
 import { clientNetwork } from "../addresses.ts";
 import type { Clock } from "../clock.ts";
 import type { Pool } from "../db/index.ts";
+import { createFairQueue } from "../fair-queue.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer } from "../ids.ts";
 import { errorFields, type Log } from "../log.ts";
-import { createFairQueue } from "./fair-queue.ts";
 
 // As many connections of the pool as trades may hold: look-ups of tokens go through the same pool. One network may have half of the room.
 const QUEUE = { places: 2, room: 1_000 };

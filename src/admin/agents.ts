@@ -160,6 +160,7 @@ export function addAgentRoutes(
     description:
       "Within a second, on every process. Its token stays, and a redeployment leaves it suspended. Does nothing when it is.",
     permission: "operator",
+    emergency: true,
     forAgent: true,
     ...byName,
     answer: z.object({ agent: agentView }),

@@ -1,10 +1,7 @@
-// Who sent a request to the admin side, and whether that may use the route. Credentials are asked of the database each time; only
-// that one has worked before is remembered, as its hash.
+// Who sent a request to the admin side, and whether that may use the route. Credentials are asked of the database each time.
 import type { FastifyRequest } from "fastify";
-import { LRUCache } from "lru-cache";
 import { clientNetwork } from "../addresses.ts";
 import { RequestError, type ProblemCode } from "../errors.ts";
-import { hashBearer } from "../ids.ts";
 import {
   roleAllows,
   type Caller,
@@ -12,9 +9,9 @@ import {
   type Identity,
   type Permission,
 } from "../identity/index.ts";
-import type { Attempts } from "./attempts.ts";
+import type { Failures } from "./failures.ts";
 import type { SessionCookie } from "./cookies.ts";
-import { checkCsrfToken, isSafe, refuseForeignSite } from "./csrf.ts";
+import { isSafe, refuseForeignSite } from "./csrf.ts";
 
 /**
  * Who may use a route: a role and above, whoever is signed in (`person`), whoever holds the one-time link in the body, or
@@ -31,63 +28,42 @@ export interface RouteRule {
   readonly forAgent?: boolean | undefined;
   /** Whether it makes a session, or leads to one: then a browser has to come by https, or from this machine. */
   readonly forSession?: boolean | undefined;
+  /** Whether it has to work whatever limits its caller has used up. */
+  readonly emergency?: boolean | undefined;
 }
 
-const MAX_REMEMBERED = 1000;
+/** Carries the secret of the session whose cookie comes with it. */
+export const SESSION_HEADER = "x3sproxy-session";
 
-/** Finds out who a request is from. Throws RequestError: 401 `unauthenticated`, 403, 429. */
+/** Finds out who a request is from. Throws RequestError: 401 `unauthenticated`, 403, 429, 503. */
 export function createAuthentication(o: {
   identity: Pick<Identity, "authenticateApiKey" | "authenticateSession">;
-  attempts: Attempts;
+  failures: Failures;
   cookie: SessionCookie;
   dashboardUrl: string;
-}): (request: FastifyRequest) => Promise<Caller> {
-  const { identity, attempts, cookie, dashboardUrl } = o;
-  // Of credentials that have worked here: a neighbour's failed attempts don't hold these up. Each is still verified.
-  const worked = new LRUCache<string, true>({ max: MAX_REMEMBERED });
+}): (request: FastifyRequest, emergency: boolean) => Promise<Caller> {
+  const { identity, failures, cookie, dashboardUrl } = o;
 
-  async function counted(
-    credential: string,
-    network: string,
-    find: () => Promise<Caller | undefined>,
-  ): Promise<Caller> {
-    const hash = hashBearer(credential);
-    const known = worked.get(hash) === true;
-    if (!known) attempts.begin(network);
-    let refused = false;
-    try {
-      const caller = await find();
-      if (caller !== undefined) {
-        worked.set(hash, true);
-        return caller;
-      }
-      refused = true;
-    } finally {
-      if (!known && !refused) attempts.takeBack(network);
-    }
-    worked.delete(hash);
-    throw unauthenticated();
-  }
-
-  return async (request) => {
+  return async (request, emergency) => {
     const client = clientOf(request);
     const { authorization } = request.headers;
-    const session = authorization === undefined ? cookie.read(request.headers.cookie) : undefined;
-    // Nothing was guessed, and nothing is asked of the database: a page that is loaded by nobody counts for nothing.
-    if (authorization === undefined && session === undefined) throw unauthenticated();
-    if (session === undefined) {
-      const key = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? "";
-      return counted(key, client.network, () => identity.authenticateApiKey(key, client));
-    }
-    const person = await counted(session, client.network, () =>
-      identity.authenticateSession(session),
-    );
-    if (!isSafe(request.method)) {
+    let caller: Caller | undefined;
+    if (authorization === undefined) {
+      const value = cookie.read(request.headers.cookie);
+      const secret = request.headers[SESSION_HEADER];
+      // Nothing was guessed, and nothing is asked of the database: a page that is loaded by nobody counts for nothing, and of a session
+      // whoever has its cookie alone learns nothing.
+      if (value === undefined || typeof secret !== "string") throw unauthenticated();
       refuseForeignSite(request.headers, dashboardUrl);
-      checkCsrfToken(request.headers, session);
+      request.session = { value, secret };
+      caller = await identity.authenticateSession(request.session, client, { emergency });
+    } else {
+      const key = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
+      caller = await identity.authenticateApiKey(key, client, { emergency });
     }
-    request.sessionValue = session;
-    return person;
+    if (caller !== undefined) return caller;
+    failures.count(client.network);
+    throw unauthenticated();
   };
 }
 

@@ -7,17 +7,18 @@ import type { Cidr, ListenAddress } from "../config.ts";
 import { clientNetwork, sourceAddress } from "../addresses.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import type { Caller, Identity, Person } from "../identity/index.ts";
+import type { Caller, Identity, Person, SessionCredential } from "../identity/index.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { securityHeaders, sendProblem } from "./answers.ts";
-import { createAttempts } from "./attempts.ts";
+import { createFailures } from "./failures.ts";
 import {
   checkRule,
   clientOf,
   createAuthentication,
+  SESSION_HEADER,
   type RoutePermission,
 } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
@@ -32,13 +33,14 @@ declare module "fastify" {
     fresh?: boolean | undefined;
     forAgent?: boolean | undefined;
     forSession?: boolean | undefined;
+    emergency?: boolean | undefined;
   }
   interface FastifyRequest {
     caller: Caller | undefined;
     /** Where it came from; empty when that is unknown. */
     address: string;
-    /** Of the caller's session. */
-    sessionValue: string | undefined;
+    /** What the caller's session was shown by. */
+    session: SessionCredential | undefined;
   }
 }
 
@@ -51,8 +53,11 @@ const SINGLETONS: ReadonlySet<string> = new Set([
   "idempotency-key",
   "origin",
   "sec-fetch-site",
-  "x-csrf-token",
+  SESSION_HEADER,
 ]);
+
+/** A one-time link that is none: it counts as a failed authentication does. */
+const BAD_LINK: ReadonlySet<string> = new Set(["link_invalid", "setup_link_invalid"]);
 
 interface FunnelOptions {
   readonly identity: Pick<Identity, "authenticateApiKey" | "authenticateSession">;
@@ -68,15 +73,15 @@ interface FunnelOptions {
 /** Puts the funnel around every route that is added to `app` after this. */
 export function installFunnel(app: FastifyInstance, options: FunnelOptions): void {
   const { identity, log, clock, dashboardUrl, trustedProxies = [], listening } = options;
-  const attempts = createAttempts({ clock });
+  const failures = createFailures({ clock });
   const secure = dashboardUrl.startsWith("https:");
   const headers = securityHeaders({ secure });
-  const cookie = createSessionCookie({ secure });
-  const authenticate = createAuthentication({ identity, attempts, cookie, dashboardUrl });
+  const cookie = createSessionCookie(dashboardUrl);
+  const authenticate = createAuthentication({ identity, failures, cookie, dashboardUrl });
 
   app.decorateRequest("caller", undefined);
   app.decorateRequest("address", "");
-  app.decorateRequest("sessionValue", undefined);
+  app.decorateRequest("session", undefined);
   countPeople(app, options.metrics);
 
   app.addHook("onRoute", ({ method, url, config }) => {
@@ -103,19 +108,35 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
       );
     }
     if (request.is404) return;
-    const { permission, forSession = false, ...rest } = request.routeOptions.config;
+    const {
+      permission,
+      forSession = false,
+      emergency = false,
+      ...rest
+    } = request.routeOptions.config;
     if (permission === undefined) throw new Error("a route without a permission was asked for");
     if (forSession) refusePlainNetwork(request.headers.host, dashboardUrl);
     if (permission === "public" || permission === "link") {
       if (!isSafe(request.method)) refuseForeignSite(request.headers, dashboardUrl);
-      if (permission === "link") attempts.begin(clientNetwork(request.address));
       return;
     }
-    request.caller = await authenticate(request);
+    request.caller = await authenticate(request, emergency);
     checkRule(request.caller, { permission, ...rest }, request);
   });
 
-  app.setErrorHandler((error, request, reply) => {
+  /** What is told in place of `error`: of a bad link past the limit, that it is past the limit. */
+  function counted(error: unknown, request: FastifyRequest): unknown {
+    if (!(error instanceof RequestError) || !BAD_LINK.has(error.code)) return error;
+    try {
+      failures.count(clientNetwork(request.address));
+    } catch (limited) {
+      return limited;
+    }
+    return error;
+  }
+
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = counted(thrown, request);
     const known = problemOf(error);
     request.problemCode = known?.code;
     const retryAfterS = error instanceof RequestError ? error.retryAfterS : undefined;

@@ -18,7 +18,7 @@ export function addIdentityRoutes(
   app: FastifyInstance,
   { identity, dashboardUrl }: { identity: Identity; dashboardUrl: string },
 ): void {
-  const cookie = createSessionCookie({ secure: dashboardUrl.startsWith("https:") });
+  const cookie = createSessionCookie(dashboardUrl);
   const selves = createSelves({ identity, cookie });
 
   addRoute(app, {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
-import { code, email, linkToken, oneMe, password, role, type Selves } from "./people.ts";
+import { code, email, linkToken, password, role, signedIn, type Selves } from "./people.ts";
 import { addRoute } from "./route.ts";
 
 const setupBody = z.strictObject({ token: linkToken, email, password });
@@ -31,7 +31,7 @@ export function addLinkRoutes(
       /** Whether it asks for a code of the second factor, too. */
       needsCode: z.boolean(),
     }),
-    handle: ({ body }) => links.look(body.token),
+    handle: ({ body, request }) => links.look(body.token, clientOf(request)),
   });
 
   addRoute(app, {
@@ -41,12 +41,12 @@ export function addLinkRoutes(
     permission: "link",
     forSession: true,
     body: setupBody,
-    answer: oneMe,
+    answer: signedIn,
     success: [201],
     async handle({ body, request, reply }) {
-      const value = await links.setUp(body, clientOf(request));
+      const session = await links.setUp(body, clientOf(request));
       reply.code(201);
-      return selves.signedIn(reply, value);
+      return selves.signedIn(request, reply, session);
     },
   });
 
@@ -57,12 +57,12 @@ export function addLinkRoutes(
     permission: "link",
     forSession: true,
     body: acceptBody,
-    answer: oneMe,
+    answer: signedIn,
     success: [201],
     async handle({ body, request, reply }) {
-      const value = await links.acceptInvitation(body, clientOf(request));
+      const session = await links.acceptInvitation(body, clientOf(request));
       reply.code(201);
-      return selves.signedIn(reply, value);
+      return selves.signedIn(request, reply, session);
     },
   });
 
@@ -73,9 +73,9 @@ export function addLinkRoutes(
     permission: "link",
     forSession: true,
     body: resetBody,
-    answer: oneMe,
+    answer: signedIn,
     async handle({ body, request, reply }) {
-      return selves.signedIn(reply, await links.acceptReset(body, clientOf(request)));
+      return selves.signedIn(request, reply, await links.acceptReset(body, clientOf(request)));
     },
   });
 }

@@ -5,7 +5,7 @@ import type { Identity, SessionView } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
 import { callerOf, personOf } from "./funnel.ts";
 import { createLatestFirstPaging, nextCursor, pageQuery } from "./paging.ts";
-import { code, oneMe, password, type Selves } from "./people.ts";
+import { code, oneMe, password, signedIn, type Selves } from "./people.ts";
 import { addRoute } from "./route.ts";
 
 const proofBody = z.union(
@@ -42,10 +42,10 @@ export function addMeRoutes(
   addRoute(app, {
     method: "GET",
     path: "/me",
-    summary: "Tell who is asking, and the token for what changes something",
+    summary: "Tell who is asking",
     permission: "self",
     answer: oneMe,
-    handle: ({ request }) => selves.of(request, callerOf(request)),
+    handle: ({ request }) => selves.of(callerOf(request)),
   });
 
   addRoute(app, {
@@ -56,9 +56,11 @@ export function addMeRoutes(
     body: proofBody,
     answer: oneMe,
     async handle({ body, request }) {
-      await account.prove(personOf(request), body, clientOf(request));
-      const now = await identity.authenticateSession(request.sessionValue ?? "");
-      return selves.of(request, now ?? callerOf(request));
+      const client = clientOf(request);
+      await account.prove(personOf(request), body, client);
+      const { session } = request;
+      const now = session && (await identity.authenticateSession(session, client));
+      return selves.of(now ?? callerOf(request));
     },
   });
 
@@ -68,10 +70,14 @@ export function addMeRoutes(
     summary: "Change the own password: ends all other sessions",
     permission: "person",
     body: passwordBody,
-    answer: oneMe,
+    answer: signedIn,
     async handle({ body, request, reply }) {
       const person = personOf(request);
-      return selves.signedIn(reply, await account.changePassword(person, body, clientOf(request)));
+      return selves.signedIn(
+        request,
+        reply,
+        await account.changePassword(person, body, clientOf(request)),
+      );
     },
   });
 
@@ -82,14 +88,14 @@ export function addMeRoutes(
     permission: "person",
     fresh: true,
     body: secondFactorBody,
-    answer: oneMe.extend({ recoveryCodes }),
+    answer: signedIn.extend({ recoveryCodes }),
     async handle({ body, request, reply }) {
-      const { value, recoveryCodes: codes } = await account.enrol(
+      const { session, recoveryCodes: codes } = await account.enrol(
         personOf(request),
         body,
         clientOf(request),
       );
-      return { ...(await selves.signedIn(reply, value)), recoveryCodes: codes };
+      return { ...(await selves.signedIn(request, reply, session)), recoveryCodes: codes };
     },
   });
 
@@ -99,10 +105,14 @@ export function addMeRoutes(
     summary: "Remove the own second factor",
     permission: "person",
     fresh: true,
-    answer: oneMe,
+    answer: signedIn,
     async handle({ request, reply }) {
       const person = personOf(request);
-      return selves.signedIn(reply, await account.removeSecondFactor(person, clientOf(request)));
+      return selves.signedIn(
+        request,
+        reply,
+        await account.removeSecondFactor(person, clientOf(request)),
+      );
     },
   });
 

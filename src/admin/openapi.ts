@@ -119,8 +119,10 @@ const INTRODUCTION =
   "The one way to manage x3sproxy: the command line and the dashboard use nothing else. Bodies and answers are JSON. " +
   "Times are ISO 8601 in UTC. No answer holds a real key, a password or a hash; a token or an API key is shown once, when it is made.";
 
-/** Adds `GET /openapi.json`. Comes after all other routes: those that are added later are not in it. */
-export function addOpenApi(app: FastifyInstance): OpenApiDocument {
+/**
+ * Adds `GET /openapi.json`. Comes after all other routes: those that are added later are not in it. `cookieName`: the session's.
+ */
+export function addOpenApi(app: FastifyInstance, cookieName: string): OpenApiDocument {
   const document: Partial<OpenApiDocument> = {};
   addRoute(app, {
     method: "GET",
@@ -130,11 +132,14 @@ export function addOpenApi(app: FastifyInstance): OpenApiDocument {
     answer: z.looseObject({ openapi: z.string() }),
     handle: () => ({ openapi: "3.1.1", ...document }),
   });
-  return Object.assign(document, documentOf(app.declaredRoutes));
+  return Object.assign(document, documentOf(app.declaredRoutes, cookieName));
 }
 
 /** The document of these routes. Throws for a schema that JSON Schema can't express. */
-export function documentOf(routes: readonly RouteDeclaration[]): OpenApiDocument {
+export function documentOf(
+  routes: readonly RouteDeclaration[],
+  cookieName: string,
+): OpenApiDocument {
   const schemas = createSchemas();
   const paths: OpenApiDocument["paths"] = {};
   const tags = new Set(Object.values(TAGS));
@@ -170,15 +175,15 @@ export function documentOf(routes: readonly RouteDeclaration[]): OpenApiDocument
         session: {
           type: "apiKey",
           in: "cookie",
-          name: "__Host-x3sproxy",
-          description:
-            "A signed-in browser's. Over plain http on loopback it is called `x3sproxy`.",
+          name: cookieName,
+          description: "A signed-in browser's. Worth nothing without the session's secret.",
         },
-        csrfToken: {
+        sessionSecret: {
           type: "apiKey",
           in: "header",
-          name: "X-CSRF-Token",
-          description: "With a session, on everything but GET: `csrfToken` of `GET /me`.",
+          name: "X3sproxy-Session",
+          description:
+            "With the cookie, on every request: `sessionSecret` of the answer that began the session.",
         },
       },
     },
@@ -255,10 +260,10 @@ function problemsOf(route: RouteDeclaration, method: string): number[] {
   return [...statuses].sort((a, b) => a - b);
 }
 
-function securityOf({ permission, method }: RouteDeclaration): Operation["security"] {
+function securityOf({ permission }: RouteDeclaration): Operation["security"] {
   const kind: string = permission;
   if (kind === "public" || kind === "link") return [];
-  const session = { session: [], ...(method !== "GET" && { csrfToken: [] }) };
+  const session = { session: [], sessionSecret: [] };
   return kind === "person" ? [session] : [{ apiKey: [] }, session];
 }
 

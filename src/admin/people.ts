@@ -2,9 +2,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { RequestError } from "../errors.ts";
-import { ROLES, type Caller, type Identity } from "../identity/index.ts";
+import { ROLES, type Caller, type Identity, type SessionCredential } from "../identity/index.ts";
+import { clientOf } from "./authentication.ts";
 import type { SessionCookie } from "./cookies.ts";
-import { csrfTokenOf } from "./csrf.ts";
 import { agentName } from "./names.ts";
 
 const MAX_AGENTS = 200;
@@ -40,8 +40,6 @@ const meView = z.object({
   session: z
     .object({
       id: z.string(),
-      /** For the header X-CSRF-Token of whatever changes something. */
-      csrfToken: z.string(),
       provedAt: z.string(),
       endsAt: z.string(),
     })
@@ -53,37 +51,49 @@ const meView = z.object({
 
 export const oneMe = z.object({ me: meView });
 
+/** The answer that begins a session, or gives it other values. */
+export const signedIn = oneMe.extend({
+  sessionSecret: z
+    .string()
+    .describe(
+      "For the header `X3sproxy-Session` of every request of this session. Told here and never again.",
+    ),
+});
+
+/** What a browser makes for itself and keeps: 256 random bits. */
+export const device = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, "give 32 random bytes in base64url, or leave it out")
+  .describe(
+    "32 random bytes in base64url, made and kept by the browser. Once signed in to by it, an account lets it try whatever strangers did.",
+  );
+
 /** How the routes of people tell who is asking. */
 export interface Selves {
-  /** The caller of a request, as it is told of itself. */
-  of(request: FastifyRequest, caller: Caller): Promise<z.input<typeof oneMe>>;
-  /** Gives a session's value to the browser, and who is signed in by it. */
-  signedIn(reply: FastifyReply, value: string): Promise<z.input<typeof oneMe>>;
+  /** A caller, as it is told of itself. */
+  of(caller: Caller): Promise<z.input<typeof oneMe>>;
+  /** Gives a session to the browser, and who is signed in by it. */
+  signedIn(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    session: SessionCredential,
+  ): Promise<z.input<typeof signedIn>>;
   signedOut(reply: FastifyReply): void;
 }
 
 export function createSelves(o: { identity: Identity; cookie: SessionCookie }): Selves {
   const { identity, cookie } = o;
 
-  async function me(caller: Caller, value: string | undefined) {
-    const { session } = caller;
+  async function me(caller: Caller) {
+    const { session = null } = caller;
     const view = await identity.me(caller);
-    return {
-      me: {
-        ...view,
-        agents: view.agents === null ? null : [...view.agents],
-        session:
-          session === undefined || value === undefined
-            ? null
-            : { ...session, csrfToken: csrfTokenOf(value) },
-      },
-    };
+    return { me: { ...view, agents: view.agents === null ? null : [...view.agents], session } };
   }
 
   return {
-    of: (request, caller) => me(caller, request.sessionValue),
-    async signedIn(reply, value) {
-      const person = await identity.authenticateSession(value);
+    of: me,
+    async signedIn(request, reply, session) {
+      const person = await identity.authenticateSession(session, clientOf(request));
       if (person === undefined) {
         throw new RequestError(
           401,
@@ -91,8 +101,8 @@ export function createSelves(o: { identity: Identity; cookie: SessionCookie }): 
           "This session was ended at once. Sign in again.",
         );
       }
-      reply.header("set-cookie", cookie.set(value));
-      return me(person, value);
+      reply.header("set-cookie", cookie.set(session.value));
+      return { ...(await me(person)), sessionSecret: session.secret };
     },
     signedOut: (reply) => void reply.header("set-cookie", cookie.clear()),
   };

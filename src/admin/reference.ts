@@ -118,8 +118,9 @@ function introduction(document: OpenApiDocument, dashboardUrl: string): Html {
     <pre tabindex="0"><code>curl ${dashboardUrl}${API}/whoami \\
   -H "Authorization: Bearer $X3SPROXY_API_KEY"</code></pre>
     <p>
-      A signed-in browser sends its session cookie, and with everything but <code>GET</code> the
-      header <code>X-CSRF-Token</code> from <code>GET /me</code>.
+      A signed-in browser sends its session cookie, and with it the header
+      <code>X3sproxy-Session</code>: the <code>sessionSecret</code> of the answer that began the
+      session. Neither is worth anything alone.
     </p>
     <h3 id="lists">Lists</h3>
     <p>
@@ -214,11 +215,15 @@ function operationArticle(entry: Entry, document: OpenApiDocument, dashboardUrl:
     <h4>Answer <span class="muted">${successes.map(([status]) => status).join(" or ")}</span></h4>
     ${answer === undefined ? html`<p class="muted">${successes.some(([status]) => status === "204") ? "Empty." : "See above."}</p>` : fieldsTable(answer, document)}
     ${problems.length === 0 ? undefined : html`<p class="muted">Problems: ${problems.join(", ")}. See <a href="#errors">Errors</a>.</p>`}
-    <pre tabindex="0"><code>${curl(entry, dashboardUrl)}</code></pre>
+    <pre tabindex="0"><code>${curl(entry, document, dashboardUrl)}</code></pre>
   </article>`;
 }
 
-function curl({ method, path, operation }: Entry, dashboardUrl: string): string {
+function curl(
+  { method, path, operation }: Entry,
+  document: OpenApiDocument,
+  dashboardUrl: string,
+): string {
   const target = path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`);
   const url = `${dashboardUrl}${API}${target}`;
   const lines = [
@@ -227,8 +232,8 @@ function curl({ method, path, operation }: Entry, dashboardUrl: string): string 
   if (operation.security.some((way) => "apiKey" in way)) {
     lines.push('-H "Authorization: Bearer $X3SPROXY_API_KEY"');
   } else if (operation.security.length > 0) {
-    lines.push('-b "__Host-x3sproxy=$SESSION"');
-    if (method !== "get") lines.push('-H "X-CSRF-Token: $CSRF_TOKEN"');
+    const { name } = document.components.securitySchemes["session"] ?? {};
+    lines.push(`-b "${name}=$SESSION"`, '-H "X3sproxy-Session: $SESSION_SECRET"');
   }
   const content = operation.requestBody?.content[JSON_TYPE];
   if (content !== undefined) {

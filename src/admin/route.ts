@@ -75,7 +75,7 @@ export function addRoute<
   Body extends z.ZodType = z.ZodType<undefined>,
   Answer extends z.ZodType = z.ZodType<undefined>,
 >(app: FastifyInstance, route: Route<Params, Query, Headers, Body, Answer>): void {
-  const { method, path, permission, fresh, forAgent, forSession } = route;
+  const { method, path, permission, fresh, forAgent, forSession, emergency } = route;
   const { params, query, headers, body, answer, streams } = route;
   if (!app.hasDecorator("declaredRoutes")) app.decorate("declaredRoutes", []);
   app.declaredRoutes.push(route);
@@ -84,7 +84,7 @@ export function addRoute<
     url: API + path,
     // A HEAD would make all of it, for nobody.
     exposeHeadRoute: streams === undefined,
-    config: { permission, fresh, forAgent, forSession },
+    config: { permission, fresh, forAgent, forSession, emergency },
     handler: async (request, reply) => {
       const call = {
         params: parseParams(params, request.params, route.unknown),

@@ -30,6 +30,7 @@ import { addAgentRoutes } from "./agents.ts";
 import { createEarlyAnswers } from "./answers.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addBackupRoutes } from "./backups.ts";
+import { createSessionCookie } from "./cookies.ts";
 import { addDashboard } from "./dashboard.ts";
 import { addDryRunRoute } from "./dry-run.ts";
 import { addEnvironmentRoutes } from "./environments.ts";
@@ -149,7 +150,8 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addDryRunRoute(app, options);
   addMasterKeyRoutes(app, options);
   await addDashboard(app);
-  await addReference(app, addOpenApi(app), options);
+  const { name } = createSessionCookie(options.dashboardUrl);
+  await addReference(app, addOpenApi(app, name), options);
   await app.ready();
   const local = createLocalListener(app, { port: () => listening?.port, log: options.log });
   return {

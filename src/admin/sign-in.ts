@@ -4,13 +4,14 @@ import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
 import { personOf } from "./funnel.ts";
-import { code, oneMe, password, type Selves } from "./people.ts";
+import { code, device, password, signedIn, type Selves } from "./people.ts";
 import { addRoute } from "./route.ts";
 
 const signInBody = z.strictObject({
   email: z.string().max(1000),
   password,
   code: code.optional(),
+  device: device.optional(),
 });
 
 export function addSignInRoutes(
@@ -20,13 +21,13 @@ export function addSignInRoutes(
   addRoute(app, {
     method: "POST",
     path: "/sign-in",
-    summary: "Sign in: sets the session's cookie",
+    summary: "Sign in: sets the session's cookie, and tells its secret",
     permission: "public",
     forSession: true,
     body: signInBody,
-    answer: oneMe,
+    answer: signedIn,
     async handle({ body, request, reply }) {
-      return selves.signedIn(reply, await identity.signIn(body, clientOf(request)));
+      return selves.signedIn(request, reply, await identity.signIn(body, clientOf(request)));
     },
   });
 

@@ -99,6 +99,7 @@ export function addWorkspaceRoutes(
     description:
       "Within a second, on every process. What each agent is by itself stays. Does nothing when they are suspended.",
     permission: "admin",
+    emergency: true,
     answer: oneWorkspace,
     handle: async ({ request }) => ({
       workspace: await workspaces.suspendAgents(actorOf(request)),

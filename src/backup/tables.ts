@@ -20,7 +20,6 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
   registrations: "good once, for an hour; make another",
   deployment_requests: "whoever repeats a request gets the token again",
   account_attempts: "counts of wrong tries, which end by themselves",
-  network_attempts: "counts of wrong tries, which end by themselves",
   process_keys: "which process holds which master keys; processes are new after a restore",
   activity_writers: "which process has written what; processes are new after a restore",
 };

@@ -24,12 +24,16 @@ export function addSuspensionCommands(agent: Command): void {
     async ([name], command) => {
       const { yes } = oneOrAll(name, command);
       if (name !== undefined) return suspendOne(name);
-      const agents = (await list("agents")).length;
-      await confirm(`Suspend all agents of this workspace (${agents})? Open calls are cut.`, yes);
+      // The service stops them whatever limits are used up, so not knowing how many there are must not be in the way.
+      const agents = await list("agents").then(
+        ({ length }) => ` (${length})`,
+        () => "",
+      );
+      await confirm(`Suspend all agents of this workspace${agents}? Open calls are cut.`, yes);
       const { workspace } = await call(answers.workspace, "POST", "/workspace/suspend");
       return {
         json: workspace,
-        text: `All agents of workspace ${workspace.name} (${agents}) are suspended, and those to come.`,
+        text: `All agents of workspace ${workspace.name}${agents} are suspended, and those to come.`,
       };
     },
   );

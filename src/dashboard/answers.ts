@@ -30,7 +30,7 @@ const me = z.object({
   role,
   agents: maybeTexts,
   workspace: z.object({ id: text, name: text, secondFactorRequired: z.boolean() }),
-  session: z.nullable(z.object({ id: text, csrfToken: text, provedAt: text, endsAt: text })),
+  session: z.nullable(z.object({ id: text, provedAt: text, endsAt: text })),
   secondFactor: z.nullable(z.object({ enrolled: z.boolean(), recoveryCodesLeft: count })),
   mustEnrol: z.boolean(),
 });

@@ -1,6 +1,7 @@
-// The way to the REST API: same origin, the session's cookie, its CSRF token, problem documents as errors, proof asked for
+// The way to the REST API: same origin, the session's cookie and its secret, problem documents as errors, proof asked for
 // where it is needed. Must never send anything to another origin, and must never keep an answer or a value that was typed.
 import type { Read } from "./answers.ts";
+import type { SessionSecret } from "./session-secret.ts";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 30_000;
@@ -54,39 +55,15 @@ const NOT_ABOUT_THE_SESSION = new Set([
   "setup_link_invalid",
 ]);
 
-export function createCall(events: SessionEvents): Call {
-  let csrfToken: string | undefined;
-
-  async function send(method: Method, path: string, options: CallOptions): Promise<unknown> {
-    const response = await reach(method, path, options, csrfToken);
-    const body = await bodyOf(response);
-    if (!response.ok) throw problemOf(response, body);
-    csrfToken = csrfTokenOf(body) ?? csrfToken;
-    return body;
-  }
-
-  async function sendAgain(error: unknown, method: Method, path: string, options: CallOptions) {
-    if (!(error instanceof ApiProblem)) throw error;
-    if (error.status === 401 && !NOT_ABOUT_THE_SESSION.has(error.code)) events.signedOut();
-    if (error.code === "second_factor_required" && error.status === 403) {
-      events.secondFactorRequired();
-    }
-    if (error.code === "proof_needed") {
-      await events.prove();
-      return send(method, path, options);
-    }
-    // Another tab has changed the password or the second factor: the session got a new token.
-    if (error.code === "csrf") {
-      await send("GET", "/me", {});
-      return send(method, path, options);
-    }
-    throw error;
-  }
-
+/** `secret`: where that of the session is kept. */
+export function createCall(events: SessionEvents, secret: SessionSecret): Call {
+  const send = createSend(events, secret);
   return async (read, method, path, options = {}) => {
-    const body = await send(method, path, options).catch((error: unknown) =>
-      sendAgain(error, method, path, options),
-    );
+    const response = await send(method, path, options);
+    const body = await bodyOf(response);
+    const { sessionSecret } = (body ?? {}) as { sessionSecret?: unknown };
+    if (typeof sessionSecret === "string") secret.set(sessionSecret);
+    if (path === "/sign-out") secret.remove();
     try {
       return read(body);
     } catch {
@@ -99,13 +76,76 @@ export function createCall(events: SessionEvents): Call {
   };
 }
 
+/** A file of the API: `path` is below /api/v1. Rejects with ApiProblem, also when it breaks off. */
+export type Download = (path: string) => Promise<{ name: string; content: Blob }>;
+
+export function createDownload(events: SessionEvents, secret: SessionSecret): Download {
+  const send = createSend(events, secret);
+  return async (path) => {
+    const response = await send("GET", path, { takesLong: true });
+    const disposition = response.headers.get("content-disposition") ?? "";
+    try {
+      return {
+        name: /filename="([^"]+)"/.exec(disposition)?.[1] ?? "x3sproxy",
+        content: await response.blob(),
+      };
+    } catch {
+      throw new ApiProblem(
+        0,
+        "broken_off",
+        "The file broke off, and nothing was saved. Try again.",
+      );
+    }
+  };
+}
+
+interface SendOptions extends CallOptions {
+  /** Whether there is no telling how long it takes. */
+  readonly takesLong?: boolean;
+}
+
+/** Sends a request, and once more where that helps. Rejects with ApiProblem unless the answer is a success. */
+function createSend(events: SessionEvents, secret: SessionSecret) {
+  type Send = (method: Method, path: string, options: SendOptions) => Promise<Response>;
+
+  const send: Send = async (method, path, options) => {
+    const sent = secret.get();
+    const response = await reach(method, path, options, sent);
+    if (response.ok) return response;
+    const problem = problemOf(response, await bodyOf(response));
+    if (problem.status === 401 && !NOT_ABOUT_THE_SESSION.has(problem.code)) {
+      // Meanwhile another tab, or another call, has signed in anew or changed the password.
+      if (secret.get() !== sent && secret.get() !== undefined) return send(method, path, options);
+      secret.remove();
+      events.signedOut();
+    }
+    throw problem;
+  };
+
+  const sendProved: Send = async (method, path, options) => {
+    try {
+      return await send(method, path, options);
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.status !== 403) throw error;
+      if (error.code === "second_factor_required") events.secondFactorRequired();
+      if (error.code !== "proof_needed") throw error;
+      await events.prove();
+      return send(method, path, options);
+    }
+  };
+  return sendProved;
+}
+
 async function reach(
   method: Method,
   path: string,
-  { body, idempotencyKey, signal }: CallOptions,
-  csrfToken: string | undefined,
+  { body, idempotencyKey, signal, takesLong = false }: SendOptions,
+  secret: string | undefined,
 ): Promise<Response> {
-  const deadline = AbortSignal.timeout(TIMEOUT_MS);
+  const ends = [
+    ...(signal === undefined ? [] : [signal]),
+    ...(takesLong ? [] : [AbortSignal.timeout(TIMEOUT_MS)]),
+  ];
   try {
     return await fetch(BASE + path, {
       method,
@@ -113,13 +153,13 @@ async function reach(
       credentials: "same-origin",
       redirect: "error",
       headers: {
-        accept: "application/json",
+        accept: takesLong ? "*/*" : "application/json",
         ...(body !== undefined && { "content-type": "application/json" }),
-        ...(method !== "GET" && csrfToken !== undefined && { "x-csrf-token": csrfToken }),
+        ...(secret !== undefined && { "x3sproxy-session": secret }),
         ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+      signal: AbortSignal.any(ends),
     });
   } catch (error) {
     if (signal?.aborted === true) throw error;
@@ -144,10 +184,4 @@ function problemOf(response: Response, body: unknown): ApiProblem {
     typeof detail === "string" ? detail : `The service answered with status ${response.status}.`,
     retryAfterS,
   );
-}
-
-function csrfTokenOf(body: unknown): string | undefined {
-  const { me } = (body ?? {}) as { me?: { session?: { csrfToken?: unknown } | null } };
-  const token = me?.session?.csrfToken;
-  return typeof token === "string" ? token : undefined;
 }

@@ -4,10 +4,11 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
-import { ApiProblem, createCall } from "./api.ts";
+import { ApiProblem, createCall, createDownload } from "./api.ts";
 import { App } from "./app.tsx";
 import { ToastProvider } from "./parts/toasts.tsx";
 import { createProofDesk, ProofDialog } from "./proof.tsx";
+import { browserSecret } from "./session-secret.ts";
 import { ApiProvider, refreshMe, rememberMe } from "./session.tsx";
 import "./theme.ts";
 import "./style/tokens.css";
@@ -34,11 +35,15 @@ const client = new QueryClient({
   },
 });
 const desk = createProofDesk();
-const call = createCall({
+const events = {
   signedOut: () => rememberMe(client, null),
   secondFactorRequired: () => refreshMe(client),
   prove: () => desk.ask(),
-});
+};
+const call = createCall(events, browserSecret);
+const download = createDownload(events, browserSecret);
+// Another tab may have signed in or out.
+addEventListener("storage", () => refreshMe(client));
 
 const place = document.querySelector("#app");
 if (place === null) throw new Error("the page has no place for the app");
@@ -47,7 +52,7 @@ createRoot(place).render(
   <StrictMode>
     <CSPProvider disableStyleElements>
       <QueryClientProvider client={client}>
-        <ApiProvider call={call}>
+        <ApiProvider call={call} download={download}>
           <ToastProvider>
             <BrowserRouter>
               <App />

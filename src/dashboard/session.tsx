@@ -3,23 +3,40 @@ import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-quer
 import { createContext, use, type ReactNode } from "react";
 import { Navigate, useLocation } from "react-router";
 import { read, type Me } from "./answers.ts";
-import { ApiProblem, type Call } from "./api.ts";
+import { ApiProblem, type Call, type Download } from "./api.ts";
 import { PATHS } from "./paths.ts";
 import { ErrorState } from "./parts/states.tsx";
 import { may, type Permission } from "./roles.ts";
 
 const ME = ["me"] as const;
 const CallContext = createContext<Call | undefined>(undefined);
+const DownloadContext = createContext<Download | undefined>(undefined);
 const MeContext = createContext<Me | undefined>(undefined);
 
-export function ApiProvider({ call, children }: { call: Call; children: ReactNode }) {
-  return <CallContext value={call}>{children}</CallContext>;
+interface ApiProviderProps {
+  readonly call: Call;
+  readonly download: Download;
+  readonly children: ReactNode;
+}
+
+export function ApiProvider({ call, download, children }: ApiProviderProps) {
+  return (
+    <CallContext value={call}>
+      <DownloadContext value={download}>{children}</DownloadContext>
+    </CallContext>
+  );
 }
 
 export function useCall(): Call {
   const call = use(CallContext);
   if (call === undefined) throw new Error("used outside of ApiProvider");
   return call;
+}
+
+export function useDownload(): Download {
+  const download = use(DownloadContext);
+  if (download === undefined) throw new Error("used outside of ApiProvider");
+  return download;
 }
 
 /** Who is signed in; only below SignedIn. */
@@ -38,9 +55,11 @@ export function useSession() {
   const call = useCall();
   return useQuery({
     queryKey: ME,
-    queryFn: async ({ signal }): Promise<Me | null> => {
+    queryFn: async ({ signal, client }): Promise<Me | null> => {
       try {
-        return await call(read.me, "GET", "/me", { signal });
+        const me = await call(read.me, "GET", "/me", { signal });
+        forgetOthers(client, me); // another tab may have signed in as somebody else
+        return me;
       } catch (error) {
         if (error instanceof ApiProblem && error.status === 401) return null;
         throw error;
@@ -52,11 +71,14 @@ export function useSession() {
 
 /** Takes note of who is signed in now. What was loaded for somebody else is forgotten. */
 export function rememberMe(client: QueryClient, me: Me | null): void {
-  const before = client.getQueryData<Me | null>(ME);
-  if (before?.id !== me?.id) {
-    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== ME[0] });
-  }
+  forgetOthers(client, me);
   client.setQueryData(ME, me);
+}
+
+function forgetOthers(client: QueryClient, me: Me | null): void {
+  const before = client.getQueryData<Me | null>(ME);
+  if (before?.id === me?.id) return;
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== ME[0] });
 }
 
 export function useRememberMe(): (me: Me | null) => void {

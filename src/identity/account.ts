@@ -1,11 +1,17 @@
 // What a user does with the own account: prove it, change the password, enrol and remove a second factor. Each change that gives or
-// takes rights gives the session a new value.
+// takes rights gives the session new values.
 import { record, type Action } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
-import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
+import {
+  actorFrom,
+  userTarget,
+  type Client,
+  type Person,
+  type SessionCredential,
+} from "./caller.ts";
 import { checkPassword } from "./password-rules.ts";
-import type { PasswordHasher } from "./passwords.ts";
+import { lineOf, type PasswordHasher } from "./passwords.ts";
 import { proverFrom, type Proof, type Proofs } from "./proofs.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, renewSession } from "./sessions.ts";
@@ -13,23 +19,23 @@ import { endSessions, renewSession } from "./sessions.ts";
 export interface Account {
   /** Makes the session fresh for another five minutes. Throws RequestError: 401 `proof_refused`, 429, 503. */
   prove(person: Person, proof: Proof, client: Client): Promise<void>;
-  /** Ends all other sessions; gives this one's new value. Throws as `prove`, and 422 as `checkPassword` does. */
+  /** Ends all other sessions; gives this one's new values. Throws as `prove`, and 422 as `checkPassword` does. */
   changePassword(
     person: Person,
     passwords: { current: string; password: string },
     client: Client,
-  ): Promise<string>;
+  ): Promise<SessionCredential>;
   /**
-   * Enrols a seed (base32) in the place of the one before. Gives the session's new value, and new recovery codes, which are shown
+   * Enrols a seed (base32) in the place of the one before. Gives the session's new values, and new recovery codes, which are shown
    * this once. Throws RequestError 422 `code_wrong`.
    */
   enrol(
     person: Person,
     factor: { seed: string; code: string },
     client: Client,
-  ): Promise<{ value: string; recoveryCodes: string[] }>;
-  /** Gives the session's new value. Throws RequestError 409 `second_factor_required` when the workspace asks for one. */
-  removeSecondFactor(person: Person, client: Client): Promise<string>;
+  ): Promise<{ session: SessionCredential; recoveryCodes: string[] }>;
+  /** Gives the session's new values. Throws RequestError 409 `second_factor_required` when the workspace asks for one. */
+  removeSecondFactor(person: Person, client: Client): Promise<SessionCredential>;
   /** Shown this once. Throws RequestError 409 `second_factor_missing`. */
   renewRecoveryCodes(person: Person, client: Client): Promise<string[]>;
 }
@@ -54,7 +60,7 @@ export function createAccount(o: {
       return proofs.withProof(
         proverFrom(person, client),
         { password: current },
-        () => passwords.hash(password),
+        () => passwords.hash(password, lineOf(person)),
         async (sql, hash) => {
           await setPassword(sql, person.id, hash);
           await endSessions(sql, person.id, person.session.id);
@@ -77,7 +83,7 @@ export function createAccount(o: {
         }
         const recoveryCodes = await secondFactors.renewRecoveryCodes(sql, user);
         await note(sql, person, client, "second_factor.enrol");
-        return { value: await renewSession(sql, person, { proves: false }), recoveryCodes };
+        return { session: await renewSession(sql, person, { proves: false }), recoveryCodes };
       }),
 
     removeSecondFactor: (person, client) =>

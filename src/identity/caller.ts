@@ -27,6 +27,14 @@ export interface Session {
   readonly endsAt: string;
 }
 
+/** What a session is shown by. Neither part is worth anything without the other. */
+export interface SessionCredential {
+  /** The cookie's, which browsers send to every port of a host. */
+  readonly value: string;
+  /** What the dashboard's origin alone holds. Given out once, when the session begins or gets another value. */
+  readonly secret: string;
+}
+
 /** A user who is signed in. */
 export type Person = Caller & { readonly kind: "user"; readonly session: Session };
 

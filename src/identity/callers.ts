@@ -4,18 +4,28 @@ import type { Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { API_KEY_PREFIX } from "../ids.ts";
 import { holds } from "../addresses.ts";
-import { digest, isBearer, isSessionValue } from "./bearers.ts";
-import type { Caller, Client, Person } from "./caller.ts";
+import { digest, digestSession, isBearer, isSession } from "./bearers.ts";
+import type { Caller, Client, Person, SessionCredential } from "./caller.ts";
 import type { Role } from "./roles.ts";
+import type { Verifications } from "./verifications.ts";
 
 export interface Callers {
   /**
-   * Whom a live API key belongs to; undefined for any other text. Throws RequestError: 403 `address_not_allowed`, 429
-   * `too_many_requests`.
+   * Whom a live API key belongs to; undefined for any other text. `emergency`: however much the key was used. Throws RequestError: 403
+   * `address_not_allowed`, 429 `too_many_requests`, 503 `busy`.
    */
-  authenticateApiKey(key: string, client: Client): Promise<Caller | undefined>;
-  /** Who is signed in with a live session; undefined for any other text. */
-  authenticateSession(value: string): Promise<Person | undefined>;
+  authenticateApiKey(key: string, client: Client, o?: Asked): Promise<Caller | undefined>;
+  /** Who is signed in with a live session; undefined for anything else. Throws RequestError 503 `busy`. */
+  authenticateSession(
+    credential: SessionCredential,
+    client: Client,
+    o?: Asked,
+  ): Promise<Person | undefined>;
+}
+
+interface Asked {
+  /** Whether it is asked for what has to come before every limit. */
+  readonly emergency?: boolean;
 }
 
 interface KeyRow {
@@ -43,12 +53,14 @@ interface SessionRow {
 }
 
 /** `pool`: the control role's. */
-export function createCallers({ pool }: { pool: Pool }): Callers {
+export function createCallers(o: { pool: Pool; verifications: Verifications }): Callers {
+  const { pool, verifications } = o;
+
   /**
    * Counts a request and notes the use, the latter at most once a minute. False: the key has ended meanwhile. Throws RequestError 429
-   * `too_many_requests`: then nothing was counted or noted.
+   * `too_many_requests`, but in an emergency: then nothing was counted or noted.
    */
-  async function count({ id, workspace_id }: KeyRow): Promise<boolean> {
+  async function count({ id, workspace_id }: KeyRow, emergency: boolean): Promise<boolean> {
     const state = await pool.inWorkspace(workspace_id, async (sql) => {
       const share = sql`interval '1 microsecond' * (60000000 / requests_per_minute)`;
       const used = sql`greatest(used_until, now()) + ${share}`;
@@ -63,7 +75,7 @@ export function createCallers({ pool }: { pool: Pool }): Callers {
         from x3sproxy.api_keys where id = ${id}`;
       return row;
     });
-    if (state === undefined || state.waitS === 0) return state !== undefined;
+    if (state === undefined || state.waitS === 0 || emergency) return state !== undefined;
     throw new RequestError(
       429,
       "too_many_requests",
@@ -73,11 +85,19 @@ export function createCallers({ pool }: { pool: Pool }): Callers {
   }
 
   return {
-    async authenticateApiKey(key, { address }) {
+    async authenticateApiKey(key, { address, network }, { emergency = false } = {}) {
       if (!isBearer(key, API_KEY_PREFIX)) return undefined;
-      const [row] = await pool.query(
-        (sql) => sql<KeyRow[]>`select * from x3sproxy.authenticate_api_key(${digest(key)})`,
-      );
+      const hash = digest(key);
+      const row = await verifications.verify({
+        ...{ hash, network, emergency },
+        find: () =>
+          first(
+            pool.query(
+              (sql) => sql<KeyRow[]>`
+          select * from x3sproxy.authenticate_api_key(${hash})`,
+            ),
+          ),
+      });
       if (row === undefined) return undefined;
       if (row.allowed_addresses.length > 0 && !holds(row.allowed_addresses, address)) {
         throw new RequestError(
@@ -86,19 +106,32 @@ export function createCallers({ pool }: { pool: Pool }): Callers {
           "This API key can't be used from this address.",
         );
       }
-      if ((row.limited || !row.used_lately) && !(await count(row))) return undefined;
+      if ((row.limited || !row.used_lately) && !(await count(row, emergency))) return undefined;
       const { id, workspace_id: workspaceId, name, role, agents } = row;
       return { kind: "api_key", id, workspaceId, name, role, agents, mustEnrol: false };
     },
 
-    async authenticateSession(value) {
-      if (!isSessionValue(value)) return undefined;
-      const [row] = await pool.query(
-        (sql) => sql<SessionRow[]>`select * from x3sproxy.authenticate_session(${digest(value)})`,
-      );
+    async authenticateSession(credential, { network }, { emergency = false } = {}) {
+      if (!isSession(credential)) return undefined;
+      const hash = digestSession(credential);
+      const row = await verifications.verify({
+        ...{ hash, network, emergency },
+        find: () =>
+          first(
+            pool.query(
+              (sql) => sql<SessionRow[]>`
+          select * from x3sproxy.authenticate_session(${hash})`,
+            ),
+          ),
+      });
       return row && personOf(row);
     },
   };
+}
+
+async function first<Row>(rows: Promise<Iterable<Row>>): Promise<Row | undefined> {
+  const [row] = await rows;
+  return row;
 }
 
 function personOf(row: SessionRow): Person {

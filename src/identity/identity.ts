@@ -17,6 +17,7 @@ import { createProofs } from "./proofs.ts";
 import { createSecondFactors } from "./second-factors.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { createUsers, type Users } from "./users.ts";
+import { createVerifications } from "./verifications.ts";
 import { createWorkspaces, type Workspaces } from "./workspaces.ts";
 
 /** Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
@@ -41,10 +42,11 @@ export function createIdentity(o: {
   const passwords = createPasswordHasher();
   const secondFactors = createSecondFactors(o);
   const attempts = createAttempts(o);
-  const shared = { ...o, attempts, passwords, secondFactors };
+  const verifications = createVerifications();
+  const shared = { ...o, attempts, passwords, secondFactors, verifications };
   const proofs = createProofs(shared);
   return {
-    ...createCallers(o),
+    ...createCallers(shared),
     ...createSignIn(shared),
     me: createMe(o),
     account: createAccount({ ...shared, proofs }),

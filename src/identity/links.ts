@@ -7,16 +7,17 @@ import { RequestError, StoreUnavailableError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { setPassword } from "./account.ts";
 import { digest, isBearer } from "./bearers.ts";
-import { userTarget, type Client } from "./caller.ts";
+import { userTarget, type Client, type SessionCredential } from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
 import { checkPassword } from "./password-rules.ts";
-import type { PasswordHasher } from "./passwords.ts";
+import { lineOf, type Line, type PasswordHasher } from "./passwords.ts";
 import type { Proofs } from "./proofs.ts";
 import type { Role } from "./roles.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, startSession } from "./sessions.ts";
 import { isUniqueViolation } from "./sql-errors.ts";
 import { codeNeeded } from "./sign-in.ts";
+import type { Verifications } from "./verifications.ts";
 
 export interface LinkView {
   kind: "invitation" | "reset" | "setup";
@@ -28,12 +29,18 @@ export interface LinkView {
 
 export interface Links {
   /** What a link is for. Throws RequestError 401 `link_invalid`. */
-  look(token: string): Promise<LinkView>;
-  /** Each of the following gives the value of a new session, and throws RequestError 422 as `checkPassword` does, and 503. */
+  look(token: string, client: Client): Promise<LinkView>;
+  /** Each of the following begins a session, and throws RequestError 422 as `checkPassword` does, and 503. */
   /** Makes the first user, an owner. 401 `setup_link_invalid`. */
-  setUp(user: { token: string; email: string; password: string }, client: Client): Promise<string>;
+  setUp(
+    user: { token: string; email: string; password: string },
+    client: Client,
+  ): Promise<SessionCredential>;
   /** Makes the user who was invited. 401 `link_invalid`; 409 `email_taken`. */
-  acceptInvitation(o: { token: string; password: string }, client: Client): Promise<string>;
+  acceptInvitation(
+    o: { token: string; password: string },
+    client: Client,
+  ): Promise<SessionCredential>;
   /**
    * Gives a user another password and ends the sessions. 401 `link_invalid`. A second factor that the reset doesn't take away still
    * counts: 401 `second_factor_needed` without a code, 401 `proof_refused` for a wrong one, 429.
@@ -41,7 +48,7 @@ export interface Links {
   acceptReset(
     o: { token: string; password: string; code?: string | undefined },
     client: Client,
-  ): Promise<string>;
+  ): Promise<SessionCredential>;
 }
 
 interface InvitationRow {
@@ -68,8 +75,9 @@ export function createLinks(o: {
   passwords: PasswordHasher;
   proofs: Proofs;
   secondFactors: SecondFactors;
+  verifications: Verifications;
 }): Links {
-  const { pool, passwords, proofs, secondFactors } = o;
+  const { pool, passwords, proofs, secondFactors, verifications } = o;
   const turns = new Map<string, { last: Promise<unknown>; count: number }>();
 
   /**
@@ -97,11 +105,23 @@ export function createLinks(o: {
     }
   }
 
-  async function look(token: string, prefix: string, invalid = invalidLink): Promise<LinkRow> {
+  async function look(
+    token: string,
+    prefix: string,
+    { network }: Client,
+    invalid = invalidLink,
+  ): Promise<LinkRow> {
     if (!isBearer(token, prefix)) throw invalid();
-    const [row] = await pool.query(
-      (sql) => sql<LinkRow[]>`select * from x3sproxy.look_at_link(${digest(token)})`,
-    );
+    const hash = digest(token);
+    const row = await verifications.verify({
+      ...{ hash, network },
+      async find() {
+        const [found] = await pool.query(
+          (sql) => sql<LinkRow[]>`select * from x3sproxy.look_at_link(${hash})`,
+        );
+        return found;
+      },
+    });
     if (row === undefined) throw invalid();
     return row;
   }
@@ -111,7 +131,7 @@ export function createLinks(o: {
     user: { workspaceId: string; email: string; role: Role; agents: string[] | null },
     passwordHash: string,
     client: Client,
-  ): Promise<string> {
+  ): Promise<SessionCredential> {
     const id = newId();
     await sql`
       insert into x3sproxy.users (id, workspace_id, email, password_hash, role, agents)
@@ -127,18 +147,18 @@ export function createLinks(o: {
   }
 
   return {
-    async look(token) {
+    async look(token, client) {
       const prefix = token.startsWith(SETUP_TOKEN_PREFIX) ? SETUP_TOKEN_PREFIX : LINK_TOKEN_PREFIX;
-      const { kind, email, role, needs_code: needsCode } = await look(token, prefix);
+      const { kind, email, role, needs_code: needsCode } = await look(token, prefix, client);
       return { kind, email, role, needsCode };
     },
 
     async setUp({ token, email: given, password }, client) {
       const email = normalizeEmail(given);
       return inTurn(token, async () => {
-        await look(token, SETUP_TOKEN_PREFIX, invalidSetupLink);
+        await look(token, SETUP_TOKEN_PREFIX, client, invalidSetupLink);
         checkPassword(password, email);
-        const passwordHash = await passwords.hash(password);
+        const passwordHash = await passwords.hash(password, holderLine(email));
         return pool.transaction(async (tx) => {
           const [link] = await tx<{ workspaceId: string | null }[]>`
             select x3sproxy.redeem_setup_link(${digest(token)}) as "workspaceId"`;
@@ -154,10 +174,10 @@ export function createLinks(o: {
 
     async acceptInvitation({ token, password }, client) {
       return inTurn(token, async () => {
-        const { kind, email: invited } = await look(token, LINK_TOKEN_PREFIX);
+        const { kind, email: invited } = await look(token, LINK_TOKEN_PREFIX, client);
         if (kind !== "invitation" || invited === null) throw invalidLink();
         checkPassword(password, invited);
-        const passwordHash = await passwords.hash(password);
+        const passwordHash = await passwords.hash(password, holderLine(invited));
         return pool.transaction(async (tx) => {
           const [row] = await tx<InvitationRow[]>`
             select * from x3sproxy.redeem_invitation(${digest(token)})`;
@@ -171,19 +191,19 @@ export function createLinks(o: {
 
     acceptReset: ({ token, password, code }, client) =>
       inTurn(token, async () => {
-        const link = await look(token, LINK_TOKEN_PREFIX);
+        const link = await look(token, LINK_TOKEN_PREFIX, client);
         const { kind, user_id: userId, workspace_id: workspaceId, email } = link;
         if (kind !== "reset" || userId === null || email === null) throw invalidLink();
         const by = holder(workspaceId, email, client);
         const hashed = async (): Promise<string> => {
           checkPassword(password, email);
-          return passwords.hash(password);
+          return passwords.hash(password, lineOf({ id: userId }));
         };
         const reset = async (
           sql: TransactionSql,
           hash: string,
           proved: boolean,
-        ): Promise<string> => {
+        ): Promise<SessionCredential> => {
           await sql`select from x3sproxy.users where id = ${userId} for update`;
           const [row] = await sql<{ second_factor: boolean }[]>`
             select second_factor from x3sproxy.redeem_reset(${digest(token)})`;
@@ -201,10 +221,15 @@ export function createLinks(o: {
           return pool.inWorkspace(workspaceId, (sql) => reset(sql, hash, false));
         }
         if (code === undefined) throw codeNeeded();
-        const prover = { userId, actor: by, network: client.network };
+        const prover = { userId, actor: by, by: "reset" };
         return proofs.withProof(prover, { code }, hashed, (sql, hash) => reset(sql, hash, true));
       }),
   };
+}
+
+/** The line of whoever holds a live link. */
+function holderLine(email: string): Line {
+  return { known: true, key: email };
 }
 
 /** Whoever holds a link, as the audit names them. */

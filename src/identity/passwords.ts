@@ -1,9 +1,19 @@
-// Password hashing: argon2id, a few at a time, on threads of their own. Must never let a rush of requests hold up the rest.
+// Password hashing: argon2id, on threads of their own: one for strangers, whose networks take turns, and one for those who are known.
+// Must never let a rush of requests hold up the rest.
 import { RequestError } from "../errors.ts";
+import { createFairQueue, takeTurn } from "../fair-queue.ts";
 import { ARGON2, PasswordThread } from "./password-thread.ts";
 
-const AT_A_TIME = 2;
-const MAX_WAITING = 8;
+const ROOM = 64;
+const WAIT_MS = 8_000;
+
+/** Who waits for a hash. */
+export interface Line {
+  /** Whether it is somebody, by a session, a link or a device that is known, and no stranger. */
+  readonly known: boolean;
+  /** Whose turn it is: a user's id, or a stranger's network. */
+  readonly key: string;
+}
 
 // The hash of no password: what the one of a user that does not exist is compared with, at the same cost.
 const NOBODYS_HASH =
@@ -11,49 +21,40 @@ const NOBODYS_HASH =
   `$${Buffer.from("x3sproxy, nobody").toString("base64url")}$${"A".repeat(43)}`;
 
 export interface PasswordHasher {
-  /** The argon2id hash in PHC form. Throws RequestError 503 when too many wait. */
-  hash(password: string): Promise<string>;
-  /** Whether `password` is the one of `hash`; without a hash it takes as long and is not. Throws RequestError 503. */
-  verify(password: string, hash: string | undefined): Promise<boolean>;
+  /** The argon2id hash in PHC form. Throws RequestError 503 `busy` when too many wait. */
+  hash(password: string, line: Line): Promise<string>;
+  /** Whether `password` is the one of `hash`; without a hash it takes as long and is not. Throws RequestError 503 `busy`. */
+  verify(password: string, hash: string | undefined, line: Line): Promise<boolean>;
 }
 
 export function createPasswordHasher(): PasswordHasher {
-  const idle = Array.from({ length: AT_A_TIME }, () => new PasswordThread());
-  const waiting: ((thread: PasswordThread) => void)[] = [];
-
-  async function acquire(): Promise<PasswordThread> {
-    const thread = idle.pop();
-    if (thread !== undefined) return thread;
-    if (waiting.length >= MAX_WAITING) {
-      throw new RequestError(503, "busy", "Too many sign-ins at once. Try again in a few seconds.");
-    }
-    return new Promise((resolve) => waiting.push(resolve));
-  }
-
-  // A thread passes straight to the next in line, so that nobody can step in between; and only once its hash has ended, whoever
-  // has gone meanwhile.
-  function release(thread: PasswordThread): void {
-    const next = waiting.shift();
-    if (next === undefined) idle.push(thread);
-    else next(thread);
-  }
-
-  async function run(job: { password: string; of?: string }): Promise<string | boolean> {
-    const thread = await acquire();
-    try {
-      return await thread.run(job);
-    } finally {
-      release(thread);
-    }
-  }
-
+  const [strangers, known] = [createLine(), createLine()];
+  const lineFor = (line: Line) => (line.known ? known : strangers);
   return {
-    hash: async (password) => String(await run({ password: normalized(password) })),
-    async verify(password, of) {
-      const right = await run({ password: normalized(password), of: of ?? NOBODYS_HASH });
-      return right === true && of !== undefined;
+    hash: async (password, line) =>
+      String(await lineFor(line)(line.key, { password: normalized(password) })),
+    async verify(password, of, line) {
+      const job = { password: normalized(password), of: of ?? NOBODYS_HASH };
+      return (await lineFor(line)(line.key, job)) === true && of !== undefined;
     },
   };
+}
+
+/** A thread, and whoever waits for it. The next begins only once a hash has ended, whoever has gone meanwhile. */
+function createLine() {
+  const thread = new PasswordThread();
+  const queue = createFairQueue({ places: 1, room: ROOM });
+  return (key: string, job: { password: string; of?: string }): Promise<string | boolean> =>
+    takeTurn(queue, key, () => thread.run(job), { withinMs: WAIT_MS, late: busy });
+}
+
+function busy(): RequestError {
+  return new RequestError(503, "busy", "Too many sign-ins at once. Try again in a few seconds.");
+}
+
+/** The line of somebody who is known. */
+export function lineOf({ id }: { id: string }): Line {
+  return { known: true, key: id };
 }
 
 /** The same password typed on another system may come in another Unicode form (NIST SP 800-63B, 5.1.1.2). */

@@ -1,11 +1,11 @@
-// Proof again, by password or code, of a user who is signed in. Limited as signing in is, and counted apart from it, so that
-// whoever has got hold of a session can't keep its user from signing in.
+// Proof again, by password or code, of a user who is signed in. Limited as signing in is, and counted for the session alone, so that
+// whoever has got hold of one keeps its user neither from signing in nor from a proof in another.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Attempts } from "./attempts.ts";
 import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
-import type { PasswordHasher } from "./passwords.ts";
+import { lineOf, type PasswordHasher } from "./passwords.ts";
 import type { SecondFactors } from "./second-factors.ts";
 
 export type Proof = { readonly password: string } | { readonly code: string };
@@ -14,7 +14,8 @@ export type Proof = { readonly password: string } | { readonly code: string };
 interface Prover {
   readonly userId: string;
   readonly actor: Actor;
-  readonly network: string;
+  /** What wrong ones count for. */
+  readonly by: string;
 }
 
 export interface Proofs {
@@ -33,7 +34,7 @@ export interface Proofs {
 
 /** A signed-in user as one who has to prove it. */
 export function proverFrom(person: Person, client: Client): Prover {
-  return { userId: person.id, actor: actorFrom(person, client), network: client.network };
+  return { userId: person.id, actor: actorFrom(person, client), by: person.session.id };
 }
 
 export function createProofs(o: {
@@ -62,7 +63,11 @@ export function createProofs(o: {
       (sql) => sql<{ hash: string }[]>`
         select password_hash as hash from x3sproxy.users where id = ${userId}`,
     );
-    if (!(await passwords.verify(proof.password, row?.hash)) || row === undefined) return undefined;
+    if (
+      !(await passwords.verify(proof.password, row?.hash, lineOf({ id: userId }))) ||
+      row === undefined
+    )
+      return undefined;
     const { hash } = row;
     return async (sql) => {
       const { count } = await sql`
@@ -73,12 +78,11 @@ export function createProofs(o: {
 
   return {
     async withProof(prover, proof, prepare, work) {
-      const { userId, actor, network } = prover;
+      const { userId, actor, by } = prover;
       const account = `proof ${userId}`;
       const { workspaceId } = actor;
-      const attempt = await attempts.begin(
-        { workspaceId, network, account, learns: false },
-        (sql) => note(sql, prover, "too_many_attempts"),
+      const attempt = await attempts.begin({ workspaceId, account, by }, (sql) =>
+        note(sql, prover, "too_many_attempts"),
       );
       try {
         const holds = await condition(prover, proof);

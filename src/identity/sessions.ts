@@ -1,25 +1,25 @@
-// Sessions: a random value in a cookie, its hash in a row. Every verb works within the transaction of the change that it goes
-// with; the value leaves here once. A session never outlives its twelve hours, whatever happens to it.
+// Sessions: two random values, one for the cookie and one for the dashboard's origin, and the hash of both in a row. Every verb works
+// within the transaction of the change that it goes with; the values leave here once. A session never outlives its twelve hours, whatever happens to it.
 import { record, type Actor } from "../audit/index.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
-import { newId, newSessionValue } from "../ids.ts";
-import { digest } from "./bearers.ts";
-import { userTarget, type Client, type Person } from "./caller.ts";
+import { newId, newSessionValue, SESSION_PREFIX, SESSION_SECRET_PREFIX } from "../ids.ts";
+import { digestSession } from "./bearers.ts";
+import { userTarget, type Client, type Person, type SessionCredential } from "./caller.ts";
 
 const MAX_A_USER = 100;
 /** Of others that have ended as many go with each that begins. */
 const MAX_ENDED = 100;
 const USER_AGENT_LENGTH = 300;
 
-/** Signs a user in; records it. `method`: how the user proved who it is. Gives the session's value. */
+/** Signs a user in; records it. `method`: how the user proved who it is. */
 export async function startSession(
   sql: TransactionSql,
   user: { id: string; workspaceId: string; email: string },
   client: Client,
   method: string,
-): Promise<string> {
-  const value = newSessionValue();
+): Promise<SessionCredential> {
+  const credential = newCredential();
   const { id, workspaceId, email } = user;
   const userAgent = client.userAgent?.slice(0, USER_AGENT_LENGTH) ?? null;
   await sql`
@@ -36,32 +36,32 @@ export async function startSession(
       select id from x3sproxy.sessions where user_id = ${id} order by created_at desc offset ${MAX_A_USER - 1})`;
   await sql`
     insert into x3sproxy.sessions (id, workspace_id, user_id, hash, address, user_agent)
-    values (${newId()}, ${workspaceId}, ${id}, ${digest(value)}, ${client.address}, ${userAgent})`;
+    values (${newId()}, ${workspaceId}, ${id}, ${digestSession(credential)}, ${client.address}, ${userAgent})`;
   await sql`update x3sproxy.users set last_sign_in_at = now() where id = ${id}`;
   const { address } = client;
   const actor: Actor = { workspaceId, kind: "user", id, name: email, address, method };
   await record(sql, actor, { action: "user.sign_in", target: userTarget(user) });
-  return value;
+  return credential;
 }
 
 /**
- * Gives a session another id and another value; the one before is worth nothing from then on. `proves`: it also counts as a proof.
+ * Gives a session another id and other values; those before are worth nothing from then on. `proves`: it also counts as a proof.
  * Throws RequestError 401 `unauthenticated` when it has ended meanwhile, so that what goes with it does not happen.
  */
 export async function renewSession(
   sql: TransactionSql,
   { session }: Person,
   { proves }: { proves: boolean },
-): Promise<string> {
-  const value = newSessionValue();
+): Promise<SessionCredential> {
+  const credential = newCredential();
   const { count } = await sql`
     with old as (delete from x3sproxy.sessions where id = ${session.id} returning *)
     insert into x3sproxy.sessions
       (id, workspace_id, user_id, hash, created_at, proved_at, ends_at, address, user_agent)
-    select ${newId()}, workspace_id, user_id, ${digest(value)}, created_at,
+    select ${newId()}, workspace_id, user_id, ${digestSession(credential)}, created_at,
       case when ${proves} then now() else proved_at end, ends_at, address, user_agent
     from old`;
-  if (count === 1) return value;
+  if (count === 1) return credential;
   throw new RequestError(401, "unauthenticated", "This session has ended. Sign in again.");
 }
 
@@ -73,4 +73,11 @@ export async function endSessions(
 ): Promise<void> {
   await sql`
     delete from x3sproxy.sessions where user_id = ${userId} and id is distinct from ${except}::uuid`;
+}
+
+function newCredential(): SessionCredential {
+  return {
+    value: newSessionValue(SESSION_PREFIX),
+    secret: newSessionValue(SESSION_SECRET_PREFIX),
+  };
 }

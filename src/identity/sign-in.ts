@@ -4,23 +4,36 @@ import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Attempt, Attempts } from "./attempts.ts";
-import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
+import {
+  actorFrom,
+  userTarget,
+  type Client,
+  type Person,
+  type SessionCredential,
+} from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
-import type { PasswordHasher } from "./passwords.ts";
+import { lineOf, type PasswordHasher } from "./passwords.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { startSession } from "./sessions.ts";
 
 export interface SignIn {
   /**
-   * Starts a session and gives its value. Throws RequestError: 401 `sign_in_refused`, 401 `second_factor_needed` (the password is
+   * Starts a session. `device`: what the browser alone has, by which it is known after. Throws RequestError: 401 `sign_in_refused`, 401 `second_factor_needed` (the password is
    * right, and a code is needed), 429 `too_many_attempts`, 503 `busy`.
    */
   signIn(
-    credentials: { email: string; password: string; code?: string | undefined },
+    credentials: {
+      email: string;
+      password: string;
+      code?: string | undefined;
+      device?: string | undefined;
+    },
     client: Client,
-  ): Promise<string>;
+  ): Promise<SessionCredential>;
   signOut(person: Person, client: Client): Promise<void>;
 }
+
+type Refusal = "password_wrong" | "code_wrong" | "too_many_attempts";
 
 interface UserRow {
   id: string;
@@ -55,7 +68,7 @@ export function createSignIn(o: {
     code: string | undefined,
     client: Client,
     attempt: Attempt,
-  ): Promise<string | undefined> {
+  ): Promise<SessionCredential | undefined> {
     return pool.inWorkspace(user.workspaceId, async (sql) => {
       const { id: userId, workspaceId } = user;
       // The password may have been changed while it was being verified. The lock is the one that the rest needs, so that two who
@@ -70,17 +83,37 @@ export function createSignIn(o: {
         if (kind === undefined) return undefined;
         method = `password+${kind}`;
       }
-      const value = await startSession(sql, user, client, method);
+      const session = await startSession(sql, user, client, method);
       await attempt.settle("succeeded", sql);
-      return value;
+      return session;
     });
+  }
+
+  /**
+   * Six digits can be guessed from many networks by whoever has the password: codes from devices that are not known count for the
+   * account as a whole, too.
+   */
+  async function withCode(
+    attempt: Attempt,
+    { id, workspaceId }: UserRow,
+    note: (sql: TransactionSql) => Promise<void>,
+  ): Promise<Attempt> {
+    if (attempt.known) return attempt;
+    const guess = await attempts.begin({ workspaceId, account: `code ${id}`, by: "anybody" }, note);
+    return {
+      known: false,
+      async settle(outcome, sql) {
+        await attempt.settle(outcome, sql);
+        await guess.settle(outcome, sql);
+      },
+    };
   }
 
   /** Writes a refusal down. `sql`: a transaction confined to the user's workspace. */
   async function note(
     sql: TransactionSql,
     user: UserRow | undefined,
-    result: "password_wrong" | "code_wrong" | "too_many_attempts",
+    result: Refusal,
     { address }: Client,
   ): Promise<void> {
     if (user === undefined) {
@@ -93,27 +126,32 @@ export function createSignIn(o: {
   }
 
   return {
-    async signIn({ email, password, code }, client) {
+    async signIn({ email, password, code, device }, client) {
       const account = normalizeEmail(email);
       const user = await find(account);
       const workspaceId = user?.workspaceId ?? NOWHERE;
-      const attempt = await attempts.begin(
-        { workspaceId, network: client.network, account, learns: true },
-        (sql) => note(sql, user, "too_many_attempts", client),
-      );
-      let value: string | undefined;
+      const { network } = client;
+      const refused = (sql: TransactionSql, result: Refusal) =>
+        attempts.paced(`${result} ${account}`, sql, () => note(sql, user, result, client));
+      const limited = (sql: TransactionSql) => refused(sql, "too_many_attempts");
+      let attempt = await attempts.begin({ workspaceId, account, by: network, device }, limited);
+      let session: SessionCredential | undefined;
       let right: boolean;
       try {
-        right = await passwords.verify(password, user?.passwordHash);
-        if (right && user !== undefined) value = await start(user, code, client, attempt);
+        const line = attempt.known && user ? lineOf(user) : { known: false, key: network };
+        right = await passwords.verify(password, user?.passwordHash, line);
+        if (right && user !== undefined) {
+          if (code !== undefined) attempt = await withCode(attempt, user, limited);
+          session = await start(user, code, client, attempt);
+        }
       } catch (error) {
         await attempt.settle("undecided").catch(() => undefined); // then it stays counted
         throw error;
       }
-      if (value !== undefined) return value;
+      if (session !== undefined) return session;
       await pool.inWorkspace(workspaceId, async (sql) => {
         await attempt.settle("failed", sql);
-        await note(sql, user, right ? "code_wrong" : "password_wrong", client);
+        await refused(sql, right ? "code_wrong" : "password_wrong");
       });
       throw new RequestError(
         401,

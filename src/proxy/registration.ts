@@ -1,5 +1,6 @@
 // POST /_x3sproxy/register: a registration's token is traded for a proxy token. The one endpoint whose credential is no proxy token, so
-// it takes none, and its own nowhere but in Authorization. Failures are limited by where they come from.
+// it takes none, and its own nowhere but in Authorization. Failures are counted by where they come from, and tell only the next one that
+// fails to wait.
 import { LRUCache } from "lru-cache";
 import type { Access, Traded } from "../access/index.ts";
 import { clientNetwork } from "../addresses.ts";
@@ -45,17 +46,14 @@ export function createRegistering(o: {
 
   async function trade(call: Call): Promise<Traded | RefusalReason> {
     const { exchange, request } = call;
-    const network = clientNetwork(exchange.address ?? "");
-    const { count, endsMs } = windowOf(network);
-    if (count >= MAX_FAILURES) {
-      call.retryAfterS = Math.ceil((endsMs - clock.monotonicMs()) / 1000);
-      return "rate_limited";
-    }
-    // What has not the form of one is looked up, too: it takes as long. Failures count when they are known, so that many containers
-    // that start together behind one address are not taken for guesses.
+    // What has not the form of one is looked up, too: it takes as long.
     const result = await access.trade(credentialOf(request.rawHeaders), exchange.address);
-    if (result === "registration_invalid") windowOf(network).count++;
-    return result;
+    if (result !== "registration_invalid") return result;
+    const window = windowOf(clientNetwork(exchange.address ?? ""));
+    window.count += 1;
+    if (window.count <= MAX_FAILURES) return result;
+    call.retryAfterS = Math.ceil((window.endsMs - clock.monotonicMs()) / 1000);
+    return "rate_limited";
   }
 
   return {

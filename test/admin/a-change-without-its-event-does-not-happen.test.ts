@@ -13,7 +13,7 @@ import { stringAt } from "./fixture.ts";
 import { createPhone, openPeople, PASSWORD, tokenOf, type Browser } from "./people.ts";
 
 /** What the limits on guessing count is no change that anybody makes. */
-const NO_CHANGE = ["network_attempts", "account_attempts"];
+const NO_CHANGE = ["account_attempts"];
 /** Routes that only ask, though not by GET. */
 const ASK = ["POST /links/look", "POST /agents/:name/scope/dry-run"];
 /** Routes that are meant to change something without an event. A lease is renewed each half minute, within what it is. */

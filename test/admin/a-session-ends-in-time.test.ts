@@ -39,10 +39,11 @@ it("use is written down at most once a minute", async (t) => {
 });
 
 it("a password change ends all others and gives this one a new value and a new id", async (t) => {
-  const { first, browse, owner, events } = await openPeople(t);
+  const { first, browse, owner, events, cookieName } = await openPeople(t);
   const other = browse();
   await other.signIn(OWNER_EMAIL);
   const before = first.cookie() ?? "";
+  const secretBefore = first.secret() ?? "";
   const sessionOf = (answer: Answer) => stringAt(answer, "me", "session", "id");
   const idBefore = sessionOf(await first.call("GET", "/me"));
   const ends = await owner`select ends_at from x3sproxy.sessions where id = ${idBefore}`;
@@ -64,11 +65,17 @@ it("a password change ends all others and gives this one a new value and a new i
   });
   assert.equal(changed.status, 200, changed.text);
   assert.notEqual(first.cookie(), before);
+  assert.notEqual(first.secret(), secretBefore);
   assert.notEqual(sessionOf(changed), idBefore);
   assert.equal(await status(first), 200);
   assert.equal(await status(other), 401);
-  const old = { cookie: `__Host-x3sproxy=${before}` };
-  assert.equal((await first.call("GET", "/me", undefined, old)).status, 401);
+  const [oldCookie, oldSecret] = [
+    { cookie: `${cookieName}=${before}` },
+    { "x3sproxy-session": secretBefore },
+  ];
+  for (const old of [oldCookie, oldSecret, { ...oldCookie, ...oldSecret }]) {
+    assert.equal((await first.call("GET", "/me", undefined, old)).status, 401);
+  }
   const after = await owner`select ends_at from x3sproxy.sessions`;
   assert.deepEqual([...after], [...ends], "its twelve hours go on");
   assertRefused(await browse().signIn(OWNER_EMAIL), 401, "sign_in_refused");

@@ -58,7 +58,7 @@ it("with a dashboard URL of plain http on another host nothing makes a session, 
       (select count(*)::int from x3sproxy.users) as users,
       (select count(*)::int from x3sproxy.invitations) as invitations,
       (select count(*)::int from x3sproxy.setup_links) as setups,
-      (select count(*)::int from x3sproxy.network_attempts) as attempts`;
+      (select count(*)::int from x3sproxy.account_attempts) as attempts`;
   const untouched = { sessions: 0, users: 0, invitations: 1, setups: 1, attempts: 0 };
   assert.deepEqual([...counts], [untouched]);
   assert.equal((await call("GET", "/api/v1/whoami", undefined, apiKey)).status, 200);
@@ -71,7 +71,7 @@ it("on this machine plain http is enough", async (t) => {
     const credentials = { email: OWNER_EMAIL, password: PASSWORD };
     const { status, cookie } = await post(url, "/sign-in", host, credentials);
     assert.equal(status, 200, host);
-    assert.match(cookie ?? "", /^x3sproxy=/);
+    assert.match(cookie ?? "", /^x3sproxy-8788=/);
   }
 });
 
@@ -97,7 +97,7 @@ it("a TLS proxy in front, named by the dashboard URL, is enough", async (t) => {
   const { browse, made } = await openPeople(t, { dashboardUrl: "https://x3s.example.test" });
   assert.equal(made.status, 201);
   const signedIn = await browse().signIn(OWNER_EMAIL);
-  assert.match(signedIn.headers.getSetCookie()[0] ?? "", /^__Host-x3sproxy=.*; Secure$/);
+  assert.match(signedIn.headers.getSetCookie()[0] ?? "", /^__Host-x3sproxy-443=.*; Secure$/);
 });
 
 it("a service to which nobody can sign in says so when it starts", async (t) => {

@@ -4,27 +4,30 @@ import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import ipaddr from "ipaddr.js";
 import { Secret, TOTP } from "otpauth";
+import { createSessionCookie } from "../../src/admin/cookies.ts";
 import type { Pool } from "../../src/db/index.ts";
 import type { Role } from "../../src/identity/index.ts";
 import type { TestDatabase } from "../support/database.ts";
-import { openAdmin, sendTo, stringAt, type Answer } from "./fixture.ts";
+import { DASHBOARD_URL, openAdmin, sendTo, stringAt, type Answer } from "./fixture.ts";
 
 export const PASSWORD = "correct horse battery";
 export const OWNER_EMAIL = "first@example.test";
 const LOOPBACK = ipaddr.parseCIDR("127.0.0.0/8");
 
-/** What a browser does: keeps the session's cookie, and sends the token for changes that it was told. */
+/** What a browser does: keeps the session's cookie, and the secret that the dashboard's origin was told. */
 export interface Browser {
   readonly address: string;
   /** The session's value; undefined when signed out. */
   cookie(): string | undefined;
+  /** The session's secret; undefined when signed out. */
+  secret(): string | undefined;
   readonly call: (
     method: string,
     path: string,
     body?: unknown,
     headers?: Record<string, string>,
   ) => Promise<Answer>;
-  signIn(email: string, password?: string, code?: string): Promise<Answer>;
+  signIn(email: string, password?: string, code?: string, device?: string): Promise<Answer>;
   /** The same browser at another service. */
   at(url: string): Browser;
 }
@@ -37,17 +40,22 @@ export function newAddress(): string {
   return `10.${addresses >> 16}.${(addresses >> 8) & 255}.${addresses & 255}`;
 }
 
-export function createBrowser(url: string, cookieName: string, address = newAddress()): Browser {
-  const jar: { cookie?: string | undefined; csrfToken?: string | undefined } = {};
-  return browserOn(url, cookieName, address, jar);
+/** `cookieName`: of a service that is reached by another URL than `url`. */
+export function createBrowser(
+  url: string,
+  cookieName?: string,
+  address = newAddress(),
+): Browser {
+  return browserOn(url, cookieName, address, {});
 }
 
-function browserOn(
-  url: string,
-  cookieName: string,
-  address: string,
-  jar: { cookie?: string | undefined; csrfToken?: string | undefined },
-): Browser {
+interface Jar {
+  cookie?: string | undefined;
+  secret?: string | undefined;
+}
+
+function browserOn(url: string, givenName: string | undefined, address: string, jar: Jar): Browser {
+  const cookieName = givenName ?? createSessionCookie(url).name;
   const call: Browser["call"] = async (method, path, body, headers = {}) => {
     const answer = await sendTo(url, `/api/v1${path}`, {
       method,
@@ -55,7 +63,7 @@ function browserOn(
         "x-forwarded-for": address,
         "user-agent": "a test's browser",
         ...(jar.cookie !== undefined && { cookie: `${cookieName}=${jar.cookie}` }),
-        ...(jar.csrfToken !== undefined && method !== "GET" && { "x-csrf-token": jar.csrfToken }),
+        ...(jar.secret !== undefined && { "x3sproxy-session": jar.secret }),
         ...(body !== undefined && { "content-type": "application/json" }),
         ...headers,
       },
@@ -65,18 +73,24 @@ function browserOn(
       const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       assert.equal(name, cookieName);
       jar.cookie = value === "" ? undefined : value;
+      if (jar.cookie === undefined) jar.secret = undefined;
     }
-    const me = answer.body["me"] as { session: { csrfToken: string } | null } | undefined;
-    if (me?.session != null) jar.csrfToken = me.session.csrfToken;
+    const { sessionSecret } = answer.body;
+    if (typeof sessionSecret === "string") jar.secret = sessionSecret;
     return answer;
   };
   return {
     address,
     call,
     cookie: () => jar.cookie,
-    signIn: (email, password = PASSWORD, code) =>
-      call("POST", "/sign-in", { email, password, ...(code !== undefined && { code }) }),
-    at: (other) => browserOn(other, cookieName, address, jar),
+    secret: () => jar.secret,
+    signIn: (email, password = PASSWORD, code, device) =>
+      call("POST", "/sign-in", {
+        ...{ email, password },
+        ...(code !== undefined && { code }),
+        ...(device !== undefined && { device }),
+      }),
+    at: (other) => browserOn(other, givenName, address, jar),
   };
 }
 
@@ -106,8 +120,7 @@ export async function openPeople(
   } = {},
 ) {
   const admin = await openAdmin(t, { ...o, trustedProxies: [LOOPBACK] });
-  const secure = (o.dashboardUrl ?? "https:").startsWith("https:");
-  const cookieName = secure ? "__Host-x3sproxy" : "x3sproxy";
+  const { name: cookieName } = createSessionCookie(o.dashboardUrl ?? DASHBOARD_URL);
   const browse = (address?: string): Browser => createBrowser(admin.url, cookieName, address);
 
   const first = browse();

@@ -52,8 +52,15 @@ it("each operation says who may use it and how they prove it", async (t) => {
   }
   const { paths } = document;
   const { get, put } = paths["/secrets"] ?? {};
-  assert.deepEqual(put?.security, [{ apiKey: [] }, { session: [], csrfToken: [] }]);
-  assert.deepEqual(get?.security, [{ apiKey: [] }, { session: [] }]);
+  for (const operation of [get, put]) {
+    assert.deepEqual(operation?.security, [{ apiKey: [] }, { session: [], sessionSecret: [] }]);
+  }
+  const { session, sessionSecret } = document.components.securitySchemes;
+  assert.equal(session?.["name"], "__Host-x3sproxy-443");
+  assert.deepEqual(
+    [sessionSecret?.["in"], sessionSecret?.["name"]],
+    ["header", "X3sproxy-Session"],
+  );
   assert.deepEqual(paths["/setup"]?.["post"]?.security, []);
   assert.match(paths["/audit"]?.["get"]?.description ?? "", /For the role auditor or owner\.$/);
 });

@@ -189,10 +189,9 @@ async function signUp(
   });
   assert.equal(setup.status, 201, setup.text);
   const cookie = setup.headers.getSetCookie()[0]?.split(";")[0] ?? "";
-  const me = setup.body["me"] as { session: { csrfToken: string } };
   const enrolled = await sendTo(service.adminUrl, "/api/v1/me/second-factor", {
     method: "PUT",
-    headers: { ...headers, cookie, "x-csrf-token": me.session.csrfToken },
+    headers: { ...headers, cookie, "x3sproxy-session": String(setup.body["sessionSecret"]) },
     body: JSON.stringify({ seed: phone.seed, code: phone.code(Date.now()) }),
   });
   assert.equal(enrolled.status, 200, enrolled.text);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it, type TestContext } from "node:test";
 import { read } from "../../src/dashboard/answers.ts";
-import { ApiProblem, createCall } from "../../src/dashboard/api.ts";
+import { ApiProblem, createCall, createDownload } from "../../src/dashboard/api.ts";
 
 const ME = {
   kind: "user",
@@ -14,8 +14,9 @@ const ME = {
   secondFactor: null,
   mustEnrol: false,
 };
-const meWith = (csrfToken: string) => ({
-  me: { ...ME, session: { id: "3", csrfToken, provedAt: "", endsAt: "" } },
+const signedIn = (sessionSecret: string) => ({
+  me: { ...ME, session: { id: "3", provedAt: "", endsAt: "" } },
+  sessionSecret,
 });
 
 type Scripted = readonly [status: number, body?: unknown, headers?: Record<string, string>];
@@ -23,7 +24,14 @@ type Scripted = readonly [status: number, body?: unknown, headers?: Record<strin
 /** Answers the calls in turn; gives what was sent and what was told. */
 function script(t: TestContext, answers: readonly Scripted[], proof: () => Promise<void>) {
   const left = [...answers];
-  const sent: { method: string; url: string; csrf: string | undefined; body: unknown }[] = [];
+  let kept: string | undefined;
+  /** Of all tabs. */
+  const secret = {
+    get: () => kept,
+    set: (value: string) => void (kept = value),
+    remove: () => void (kept = undefined),
+  };
+  const sent: { method: string; url: string; secret: string | undefined; body: unknown }[] = [];
   const told: string[] = [];
   t.mock.method(globalThis, "fetch", (url: string, init: RequestInit) => {
     const headers = init.headers as Record<string, string>;
@@ -31,7 +39,7 @@ function script(t: TestContext, answers: readonly Scripted[], proof: () => Promi
     sent.push({
       method: init.method ?? "",
       url,
-      csrf: headers["x-csrf-token"],
+      secret: headers["x3sproxy-session"],
       body: body === undefined ? undefined : JSON.parse(body),
     });
     assert.equal(init.credentials, "same-origin");
@@ -40,44 +48,48 @@ function script(t: TestContext, answers: readonly Scripted[], proof: () => Promi
     const text = answer === undefined ? null : JSON.stringify(answer);
     return Promise.resolve(new Response(text, { status, ...(more && { headers: more }) }));
   });
-  const call = createCall({
+  const events = {
     signedOut: () => void told.push("signed out"),
     secondFactorRequired: () => void told.push("second factor"),
     prove: () => {
       told.push("prove");
       return proof();
     },
-  });
-  return { call, sent, told };
+  };
+  const call = createCall(events, secret);
+  return { call, download: createDownload(events, secret), secret, sent, told };
 }
 
 const problem = (code: string) => ({ code, detail: `It is ${code}.` });
 const isProblem = (code: string) => (error: unknown) =>
   error instanceof ApiProblem && error.code === code;
 
-it("a change carries the session's token, and a call that needs proof is made again after it", async (t) => {
+it("every call carries the session's secret, and one that needs proof is made again after it", async (t) => {
   const { call, sent, told } = script(
     t,
     [
-      [200, meWith("first")],
+      [200, signedIn("first")],
+      [200, signedIn("")],
       [403, problem("proof_needed")],
       [200, { secret: { id: "s", version: 2, masked: "…" } }],
     ],
     () => Promise.resolve(),
   );
-  await call(read.me, "GET", "/me");
+  await call(read.me, "POST", "/sign-in");
+  await call(read.nothing, "GET", "/me");
   const secret = await call(read.secret, "PUT", "/secrets", { body: { value: "FAKE" } });
   assert.equal(secret.version, 2);
   assert.deepEqual(told, ["prove"]);
   assert.deepEqual(
-    sent.map(({ method, url, csrf }) => [method, url, csrf]),
+    sent.map(({ method, url, secret: shown }) => [method, url, shown]),
     [
-      ["GET", "/api/v1/me", undefined],
-      ["PUT", "/api/v1/secrets", "first"],
-      ["PUT", "/api/v1/secrets", "first"],
+      ["POST", "/api/v1/sign-in", undefined],
+      ["GET", "/api/v1/me", "first"],
+      ["PUT", "/api/v1/secrets", ""],
+      ["PUT", "/api/v1/secrets", ""],
     ],
   );
-  assert.deepEqual(sent[2]?.body, { value: "FAKE" });
+  assert.deepEqual(sent[3]?.body, { value: "FAKE" });
 });
 
 it("a proof that is not given ends the call, and nothing is sent again", async (t) => {
@@ -88,25 +100,58 @@ it("a proof that is not given ends the call, and nothing is sent again", async (
   assert.equal(sent.length, 1);
 });
 
-it("a token that is no longer the session's is asked for anew, once", async (t) => {
-  const { call, sent } = script(
+it("a session that another tab has renewed goes on with the secret that all tabs share", async (t) => {
+  const { call, secret, sent, told } = script(
+    t,
+    [[200, signedIn("old")], [401, problem("unauthenticated")], [204]],
+    () => Promise.resolve(),
+  );
+  await call(read.me, "POST", "/sign-in");
+  const under = call(read.nothing, "DELETE", "/secrets/1");
+  secret.set("new");
+  await under;
+  assert.deepEqual(
+    sent.map(({ secret: shown }) => shown),
+    [undefined, "old", "new"],
+  );
+  assert.deepEqual([told, secret.get()], [[], "new"]);
+});
+
+it("signing out, and an end of the session, leave no secret behind", async (t) => {
+  const { call, secret, sent } = script(
+    t,
+    [[200, signedIn("first")], [204], [200, signedIn("second")], [401, problem("unauthenticated")]],
+    () => Promise.resolve(),
+  );
+  await call(read.me, "POST", "/sign-in");
+  await call(read.nothing, "POST", "/sign-out");
+  assert.equal(secret.get(), undefined);
+  await call(read.me, "POST", "/sign-in");
+  await assert.rejects(call(read.secrets, "GET", "/secrets"), isProblem("unauthenticated"));
+  assert.equal(secret.get(), undefined);
+  assert.equal(sent.length, 4, "it is not tried again");
+});
+
+it("a file is asked for with the secret, too, and one that breaks off is a problem", async (t) => {
+  const { download, secret, sent } = script(
     t,
     [
-      [403, problem("csrf")],
-      [200, meWith("second")],
-      [403, problem("csrf")],
+      [200, { an: "event" }, { "content-disposition": 'attachment; filename="audit.jsonl"' }],
+      [503, problem("busy")],
     ],
     () => Promise.resolve(),
   );
-  await assert.rejects(call(read.nothing, "POST", "/sign-out"), isProblem("csrf"));
-  assert.deepEqual(
-    sent.map(({ url, csrf }) => [url, csrf]),
-    [
-      ["/api/v1/sign-out", undefined],
-      ["/api/v1/me", undefined],
-      ["/api/v1/sign-out", "second"],
-    ],
-  );
+  secret.set("first");
+  const { name, content } = await download("/audit/export?format=jsonl");
+  assert.deepEqual([name, await content.text()], ["audit.jsonl", '{"an":"event"}']);
+  assert.equal(sent[0]?.secret, "first");
+  await assert.rejects(download("/audit/export?format=csv"), isProblem("busy"));
+  t.mock.restoreAll();
+  const broken = new ReadableStream({
+    start: (controller) => controller.error(new Error("cut off")),
+  });
+  t.mock.method(globalThis, "fetch", () => Promise.resolve(new Response(broken)));
+  await assert.rejects(download("/audit/export?format=csv"), isProblem("broken_off"));
 });
 
 it("401 means signed out, unless it is about a password, a code or a link", async (t) => {

@@ -104,14 +104,14 @@ test(
       assert.equal(await rows.count(), 2);
       assert.equal(new URL(page.url()).search, "?action=agent.deploy&target=coder");
       const lines = await download(page, () =>
-        page.getByRole("link", { name: "Export JSON Lines" }).click(),
+        page.getByRole("button", { name: "Export JSON Lines" }).click(),
       );
       assert.partialDeepStrictEqual(verify(lines), {
         ...{ verified: true, findings: [], events: 1 },
         filters: { action: "agent.deploy", target: "coder" },
       });
       const csv = await download(page, () =>
-        page.getByRole("link", { name: "Export CSV" }).click(),
+        page.getByRole("button", { name: "Export CSV" }).click(),
       );
       assert.equal(csv.toString("utf8").trimEnd().split("\n").length, 2);
     });

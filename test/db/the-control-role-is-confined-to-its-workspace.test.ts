@@ -11,7 +11,6 @@ const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = 
   master_keys: { column: "key_id", allowed: ["select"] },
   schema_migrations: { column: "name", allowed: [] },
   setup_links: { column: "hash", allowed: [] },
-  network_attempts: { column: "network", allowed: [] },
   account_attempts: { column: "subject", allowed: [] },
   activity_writers: { column: "writer", allowed: [] },
   sealed_keys: { column: "name", allowed: [] },

@@ -79,7 +79,7 @@ export async function rotateUnderLoad(
   const { apiKey } = old;
   const token = /#token=(x3ssetup_[A-Za-z0-9]{32})/.exec(old.output.stderr)?.[1];
   const setup = { token, email: OWNER_EMAIL, password: PASSWORD };
-  const browser = createBrowser(old.adminUrl, "x3sproxy");
+  const browser = createBrowser(old.adminUrl);
   assert.equal((await browser.call("POST", "/setup", setup)).status, 201);
   const newKey = (): string => {
     const key = `sk-proj-FAKE-rotation-${randomUUID()}-wxyz`;
@@ -138,7 +138,7 @@ export async function rotateUnderLoad(
       // A code is good once a step: each of these people signs in once.
       for (const { email, phone } of people) {
         if (state.over) return;
-        const at = createBrowser(survivor.adminUrl, "x3sproxy");
+        const at = createBrowser(survivor.adminUrl);
         const { status, text } = await at.signIn(email, PASSWORD, phone.code(Date.now()));
         if (status !== 200) fail(`a sign-in: ${status} ${text}`);
         tally.signIns += 1;

@@ -15,17 +15,27 @@ it("the database has the argon2id hash with 19 MiB, two passes, one lane", async
 });
 
 it("the same password in another Unicode form has the same hash", async () => {
-  const hash = await createPasswordHasher().hash("Zoe\u0308 and twelve more");
+  const hash = await createPasswordHasher().hash("Zoe\u0308 and twelve more", stranger(1));
   assert.equal(await verify(hash, "Zo\u00eb and twelve more"), true);
 });
 
-it("past ten at once, hashing answers 503 rather than queue on; afterwards it serves again", async () => {
+it("a rush from one network is refused with 503 once it has its share of the room; others still get their turn", async () => {
   const passwords = createPasswordHasher();
-  const outcomes = await Promise.allSettled(
-    Array.from({ length: 14 }, () => passwords.hash(PASSWORD)),
-  );
-  const refused = outcomes.filter((outcome) => outcome.status === "rejected");
-  assert.equal(refused.length, 4);
+  const rush = Array.from({ length: 40 }, () => passwords.verify("wrong", undefined, stranger(1)));
+  const settled = Promise.allSettled(rush);
+  const [another, known] = [
+    passwords.hash(PASSWORD, stranger(2)),
+    passwords.hash(PASSWORD, { known: true, key: "a user" }),
+  ];
+  const first = await Promise.race([known.then(() => "known"), another.then(() => "another")]);
+  assert.equal(first, "known", "who is known has a thread of their own");
+  await another;
+  const refused = (await settled).filter((outcome) => outcome.status === "rejected");
+  assert.equal(refused.length, 40 - 1 - 32);
   for (const { reason } of refused) assert.equal((reason as { status: number }).status, 503);
-  await passwords.hash(PASSWORD);
+  await passwords.hash(PASSWORD, stranger(1));
 });
+
+function stranger(network: number) {
+  return { known: false, key: `network ${network}` };
+}

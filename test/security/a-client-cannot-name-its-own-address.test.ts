@@ -209,7 +209,7 @@ test("admin side: a field of which there is one is refused when it comes twice",
       `AUTHORIZATION: ${good[1] ?? ""}`,
     ],
     ...["Origin: null\r\nOrigin: null", "Sec-Fetch-Site: none\r\nSec-Fetch-Site: none"],
-    ...["X-CSRF-Token: a\r\nX-CSRF-Token: b", "Idempotency-Key: a\r\nIdempotency-Key: b"],
+    ...["X3sproxy-Session: a\r\nX3sproxy-Session: b", "Idempotency-Key: a\r\nIdempotency-Key: b"],
     ...["Content-Type: a/b\r\nContent-Type: application/json"],
   ]) {
     assert.equal((await call(line)).status, 400, line);

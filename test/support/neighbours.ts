@@ -42,7 +42,6 @@ const INSERTS = [
   "api_keys (id, workspace_id, name, hash, role) select id, workspace_id, name, hash, 'viewer'",
   "deployment_requests (workspace_id, key_hash, request_hash, agent_id, deployment, created_at) select workspace_id, hash, hash, id, 1, created_at",
   "account_attempts (subject) select hash",
-  "network_attempts (network) select hash",
   "audit_events (workspace_id, actor_kind, actor_name, method, action, target_kind, target_id, target_name, result) select workspace_id, 'service', 'x3sproxy', 'service', 'agent.deploy', 'agent', id, name, 'done'",
   "audit_leaves select workspace_id, n, 10000000 + n, hash, hash, hash",
   "audit_nodes select workspace_id, 8, n, hash",

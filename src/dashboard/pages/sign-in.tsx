@@ -8,6 +8,7 @@ import { Entry } from "../entry.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field, FormError } from "../parts/field.tsx";
 import { PATHS } from "../paths.ts";
+import { deviceName } from "../session-secret.ts";
 import { useCall, useRememberMe, useSession } from "../session.tsx";
 
 export function SignInPage() {
@@ -22,7 +23,10 @@ export function SignInPage() {
   const signIn = useMutation({
     mutationFn: () =>
       call(read.me, "POST", "/sign-in", {
-        body: { email: email.trim(), password, ...(codeAsked && { code: code.trim() }) },
+        body: {
+          ...{ email: email.trim(), password, device: deviceName() },
+          ...(codeAsked && { code: code.trim() }),
+        },
       }),
     onSuccess: rememberMe,
     onError: (error) => {

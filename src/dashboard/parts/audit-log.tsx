@@ -1,28 +1,42 @@
 // The signed log as a whole: its last checkpoint, exports, and where it begins.
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type PrunedBefore } from "../answers.ts";
-import { useCall } from "../session.tsx";
+import { useCall, useDownload } from "../session.tsx";
 import { counted, exactTime, number } from "../time.ts";
 import { Button } from "./button.tsx";
 import { CodeBlock, CopyLine } from "./copy.tsx";
 import { Modal } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
+import { saveFile } from "./save-file.ts";
 import { ErrorNote, Skeleton } from "./states.tsx";
+import { useSay } from "./toasts.tsx";
 
 /** `params`: the filters that hold on the page. */
 export function AuditLogActions({ params }: { params: Readonly<Record<string, string>> }) {
   const [open, setOpen] = useState(false);
-  const urlOf = (format: string) =>
-    `/api/v1/audit/export?${new URLSearchParams({ format, ...params }).toString()}`;
+  const download = useDownload();
+  const say = useSay();
+  const save = useMutation({
+    mutationFn: (format: string) =>
+      download(`/audit/export?${new URLSearchParams({ format, ...params }).toString()}`),
+    onSuccess: ({ name, content }) => saveFile(name, content),
+    onError: (error) => say("Nothing was exported", { text: error.message, bad: true }),
+  });
+  const exportAs = (format: "jsonl" | "csv", text: string) => (
+    <Button
+      busy={save.isPending && save.variables === format}
+      onClick={() => {
+        if (!save.isPending) save.mutate(format);
+      }}
+    >
+      <Icon name="download" size={16} /> {text}
+    </Button>
+  );
   return (
     <>
-      <a className="button plain" href={urlOf("jsonl")} download>
-        <Icon name="download" size={16} /> Export JSON Lines
-      </a>
-      <a className="button plain" href={urlOf("csv")} download>
-        <Icon name="download" size={16} /> Export CSV
-      </a>
+      {exportAs("jsonl", "Export JSON Lines")}
+      {exportAs("csv", "Export CSV")}
       <Button onClick={() => setOpen(true)}>Checkpoint</Button>
       <Modal
         open={open}

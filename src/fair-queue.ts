@@ -1,4 +1,4 @@
-// Places for what asks the database, and a bounded queue before them that is fair between keys. Each key has its turn, and a key may
+// Places for what costs the database or a thread something, and a bounded queue before them that is fair between keys. Each key has its turn, and a key may
 // have no more waiting than there is room left for all: whoever fills the queue keeps nobody else from waiting. Must never let anything
 // wait while a place is free.
 
@@ -87,4 +87,32 @@ export function createFairQueue({ places, room }: { places: number; room: number
       }
     },
   };
+}
+
+/**
+ * Does `work` when its turn has come. Rejects with what `late` gives when there is no room to wait, or its turn does not come within
+ * `withinMs`; then `work` is not begun.
+ */
+export function takeTurn<T>(
+  queue: FairQueue,
+  key: string,
+  work: () => Promise<T>,
+  { withinMs, late }: { withinMs: number; late: () => Error },
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      if (queue.leave(key, one)) one.turnAway();
+    }, withinMs);
+    const one: Waiting = {
+      untilMs: Infinity,
+      begin() {
+        clearTimeout(timer);
+        return work().then(resolve, reject);
+      },
+      turnAway: () => reject(late()),
+    };
+    if (queue.enter(key, one)) return;
+    clearTimeout(timer);
+    one.turnAway();
+  });
 }
