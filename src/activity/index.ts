@@ -8,5 +8,6 @@ export {
   type ActivityRow,
   type ActivityViews,
   type AgentUse,
+  type VersionUse,
 } from "./views.ts";
 export { rotationDueAt, type WorkspaceRules } from "./workspace-rules.ts";
