@@ -10,6 +10,8 @@ export type Read<T> = (body: unknown) => T;
 export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
+  /** How many there are over all pages; null where the service counts none, or told it before. */
+  readonly total: number | null;
 }
 
 const text = z.string();
@@ -377,6 +379,7 @@ function page<T>(name: string, schema: z.ZodMiniType<T>): Read<Page<T>> {
   return (body) => ({
     items: items.parse(field(body, name)),
     nextCursor: maybeText.parse(field(body, "nextCursor") ?? null),
+    total: maybeCount.parse(field(body, "total") ?? null),
   });
 }
 
@@ -395,6 +398,7 @@ export const read = {
   workspaces: page("workspaces", workspaceSummary),
   environments: page("environments", environment),
   secrets: page("secrets", secret),
+  wholeSecret: one("secret", secret),
   secret: one("secret", z.object({ id: text, version: count, masked: text })),
   versions: page("versions", secretVersion),
   use: page("use", secretUse),

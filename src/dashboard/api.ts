@@ -1,6 +1,7 @@
 // The way to the REST API: same origin, the session's cookie, its CSRF token, problem documents as errors, proof asked for
 // where it is needed. Must never send anything to another origin, and must never keep an answer or a value that was typed.
 import type { Read } from "./answers.ts";
+import { machineMs, setClockBy } from "./time.ts";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 30_000;
@@ -106,8 +107,9 @@ async function reach(
   csrfToken: string | undefined,
 ): Promise<Response> {
   const deadline = AbortSignal.timeout(TIMEOUT_MS);
+  const sentMs = machineMs();
   try {
-    return await fetch(BASE + path, {
+    const response = await fetch(BASE + path, {
       method,
       mode: "same-origin",
       credentials: "same-origin",
@@ -121,9 +123,13 @@ async function reach(
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
     });
+    setClockBy(response.headers.get("date"), sentMs);
+    return response;
   } catch (error) {
     if (signal?.aborted === true) throw error;
-    throw new ApiProblem(0, "unreachable", "The service does not answer. Is it running?");
+    throw (navigator as { onLine?: boolean }).onLine === false
+      ? new ApiProblem(0, "offline", "This browser is offline. Connect it, then try again.")
+      : new ApiProblem(0, "unreachable", "The service does not answer. Is it running?");
   }
 }
 

@@ -3,9 +3,10 @@ import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { BrowserRouter } from "react-router";
+import { createBrowserRouter, RouterProvider } from "react-router";
 import { ApiProblem, createCall } from "./api.ts";
 import { App } from "./app.tsx";
+import { BrokenPage } from "./parts/failure.tsx";
 import { ToastProvider } from "./parts/toasts.tsx";
 import { createProofDesk, ProofDialog } from "./proof.tsx";
 import { ApiProvider, refreshMe, rememberMe } from "./session.tsx";
@@ -28,9 +29,13 @@ function tryAgain(failures: number, error: Error): boolean {
 
 const client = new QueryClient({
   defaultOptions: {
-    queries: { retry: tryAgain, staleTime: 5000, gcTime: 300_000 },
+    // Offline, too: it fails then, and says so. A paused one would wait in silence.
+    queries: {
+      ...{ retry: tryAgain, staleTime: 5000, gcTime: 300_000 },
+      ...{ networkMode: "always", refetchOnReconnect: true },
+    },
     // What is typed or shown once must not outlive its form here: a value, a token, a link.
-    mutations: { gcTime: 0 },
+    mutations: { gcTime: 0, networkMode: "always" },
   },
 });
 const desk = createProofDesk();
@@ -39,6 +44,8 @@ const call = createCall({
   secondFactorRequired: () => refreshMe(client),
   prove: () => desk.ask(),
 });
+
+const router = createBrowserRouter([{ path: "*", element: <App />, errorElement: <BrokenPage /> }]);
 
 const place = document.querySelector("#app");
 if (place === null) throw new Error("the page has no place for the app");
@@ -49,9 +56,7 @@ createRoot(place).render(
       <QueryClientProvider client={client}>
         <ApiProvider call={call}>
           <ToastProvider>
-            <BrowserRouter>
-              <App />
-            </BrowserRouter>
+            <RouterProvider router={router} />
             <ProofDialog desk={desk} />
           </ToastProvider>
         </ApiProvider>

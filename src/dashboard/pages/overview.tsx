@@ -4,6 +4,7 @@ import { Link, useSearchParams } from "react-router";
 import type { Overview } from "../answers.ts";
 import { Attention } from "../parts/attention.tsx";
 import { ButtonLink } from "../parts/button.tsx";
+import { FailureBoundary } from "../parts/failure.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { Segments } from "../parts/segments.tsx";
 import { EmptyState, ErrorState, Skeleton } from "../parts/states.tsx";
@@ -55,9 +56,11 @@ function Traffic({ overview, hours }: { overview: Overview; hours: number }) {
   return (
     <>
       <section className="section" aria-label="Over time">
-        <Suspense fallback={<ChartsPlace />}>
-          <Charts overview={overview} hours={hours} />
-        </Suspense>
+        <FailureBoundary>
+          <Suspense fallback={<ChartsPlace />}>
+            <Charts overview={overview} hours={hours} />
+          </Suspense>
+        </FailureBoundary>
       </section>
       {totals.requests === 0 && totals.refusals === 0 && <Beginning />}
       <div className="two-columns">
