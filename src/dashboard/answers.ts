@@ -271,7 +271,7 @@ const overview = z.object({
   from: text,
   to: text,
   stepSeconds: count,
-  totals: z.object({ ...counts, activeStreams: count }),
+  totals: z.object({ ...counts, activeStreams: count, providers: count, agents: count }),
   series: z.array(z.object({ at: text, ...counts, activeStreams: count })),
   byProvider: z.array(z.object({ provider: text, ...counts })),
   byAgent: z.array(z.object({ agent: text, ...counts })),
