@@ -106,9 +106,13 @@ export function checkRule(caller: Caller, rule: RouteRule, request: FastifyReque
   }
   if (!own && !roleAllows(caller.role, permission as Permission)) {
     const who = caller.kind === "user" ? "you have" : "this API key has";
+    const limit =
+      caller.agents === null
+        ? "."
+        : `, limited to ${caller.agents.length} agents. Name one of those, or ask an admin.`;
     throw forbidden(
       "role_too_low",
-      `This needs the role ${roleFor(permission)}; ${who} the role ${caller.role}.`,
+      `This needs the role ${roleFor(permission)}; ${who} the role ${caller.role}${limit}`,
     );
   }
   if (caller.agents !== null && !own) checkLimits(caller, forAgent, request);

@@ -51,11 +51,11 @@ export function Frame() {
         <Person />
       </header>
       <main id="content" tabIndex={-1} className="content">
+        <OfflineNote />
         <FailureBoundary key={pathname}>
           <Outlet />
         </FailureBoundary>
       </main>
-      <OfflineNote />
       <SuspensionBanner />
     </div>
   );

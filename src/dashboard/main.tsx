@@ -20,11 +20,12 @@ import "./style/dialogs.css";
 import "./style/pages.css";
 
 const MAX_TRIES = 2;
+const FINAL: ReadonlySet<string> = new Set(["unexpected_answer", "offline"]);
 
-/** Only what may pass by itself is tried again: no answer, or a service that is busy or away. */
+/** Only what may pass by itself is tried again: no answer, or a service that is busy or away. Offline is over when it is over. */
 function tryAgain(failures: number, error: Error): boolean {
   const passing = error instanceof ApiProblem && (error.status === 0 || error.status === 503);
-  return passing && error.code !== "unexpected_answer" && failures < MAX_TRIES;
+  return passing && !FINAL.has(error.code) && failures < MAX_TRIES;
 }
 
 const client = new QueryClient({

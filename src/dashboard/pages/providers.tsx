@@ -14,6 +14,7 @@ import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { useAllAgents, useProviders, useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
+import { number } from "../time.ts";
 
 export function ProvidersPage() {
   const providers = useProviders();
@@ -52,13 +53,15 @@ export function ProvidersPage() {
         environments.length === 0 ? (
           <span className="muted">none</span>
         ) : (
-          <span className="badges">
-            {environments.map((name) => (
-              <Badge key={name} tone="good">
-                {name}
-              </Badge>
-            ))}
-          </span>
+          <>
+            <Names names={environments.slice(0, FEW)} />
+            {environments.length > FEW && (
+              <details className="hashes">
+                <summary>and {number(environments.length - FEW)} more</summary>
+                <Names names={environments.slice(FEW)} />
+              </details>
+            )}
+          </>
         ),
     },
     {
@@ -113,6 +116,21 @@ export function ProvidersPage() {
       <AddDialog open={adding} providers={providers.rows} onClose={() => setAdding(false)} />
       <RemoveDialog provider={removed} onClose={() => setRemoved(undefined)} />
     </SettingsPage>
+  );
+}
+
+/** So many environments stand in the table, and the others are unfolded. */
+const FEW = 8;
+
+function Names({ names }: { names: readonly string[] }) {
+  return (
+    <span className="badges">
+      {names.map((name) => (
+        <Badge key={name} tone="good">
+          {name}
+        </Badge>
+      ))}
+    </span>
   );
 }
 

@@ -26,6 +26,7 @@ export function SuspensionBanner() {
       <Icon name="warning" />
       <p role="status">
         <strong>All agents are suspended</strong> (<When at={at} />)
+        {!mayResume && ". Admins can resume them."}
       </p>
       {mayResume && (
         <Button small busy={resume.isPending} onClick={() => resume.mutate()}>

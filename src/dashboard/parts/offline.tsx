@@ -14,9 +14,9 @@ function subscribe(changed: () => void): () => void {
 export function OfflineNote() {
   const online = useSyncExternalStore(subscribe, () => navigator.onLine);
   return (
-    <div role="status">
+    <div role="status" className="offline-place">
       {!online && (
-        <p className="offline">
+        <p className="note warn offline">
           <Icon name="warning" size={16} /> This browser is offline. What stands here may be old.
         </p>
       )}
