@@ -113,7 +113,7 @@ test("a page tells how things stand", { timeout: 120_000 }, async (t) => {
 
   await t.test("a dialog dims all that is behind it, the scrollbar's place too", async () => {
     await page.goto(at("/agents"));
-    const width = await page.evaluate<number>("document.documentElement.clientWidth");
+    const width = await page.evaluate<number>("document.body.clientWidth");
     assert.ok(width < 1280, "there is a place for a scrollbar");
     await page.getByRole("button", { name: "Destroy … a1" }).click();
     await dialog.waitFor();
