@@ -109,7 +109,7 @@ export function checkRule(caller: Caller, rule: RouteRule, request: FastifyReque
     const limit =
       caller.agents === null
         ? "."
-        : `, limited to ${caller.agents.length} agents. Name one of those, or ask an admin.`;
+        : `, limited to some agents. Name one of them at a time; what is about all is for the role ${roleFor(permission)}.`;
     throw forbidden(
       "role_too_low",
       `This needs the role ${roleFor(permission)}; ${who} the role ${caller.role}${limit}`,

@@ -24,7 +24,7 @@ export function addSuspensionCommands(agent: Command): void {
     async ([name], command) => {
       const { yes } = oneOrAll(name, command);
       if (name !== undefined) return suspendOne(name);
-      const agents = (await list("agents")).length;
+      const { total: agents } = await call(answers.agentCount, "GET", "/agents?limit=1");
       await confirm(`Suspend all agents of this workspace (${agents})? Open calls are cut.`, yes);
       const { workspace } = await call(answers.workspace, "POST", "/workspace/suspend");
       return {
