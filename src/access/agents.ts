@@ -34,6 +34,17 @@ export interface DeployOptions {
   readonly rights?: Rights;
 }
 
+/** Which agents a list is about; all that is given has to hold. */
+export interface AgentFilter {
+  /** In its name or its environment's, upper and lower case alike. */
+  readonly query?: string | undefined;
+  readonly environment?: string | undefined;
+  /** A provider that its scope lets it use. */
+  readonly mayUse?: string | undefined;
+  /** A provider that it has used. */
+  readonly used?: string | undefined;
+}
+
 export interface Agents {
   /**
    * Makes the agent if there is none of this name. With an `idempotencyKey`, the same deployment asked for again by the same caller
@@ -56,7 +67,10 @@ export interface Agents {
     workspaceId: string,
     page?: Page<readonly [name: string]>,
     only?: readonly string[] | null,
+    filter?: AgentFilter,
   ): Promise<AgentView[]>;
+  /** How many such a list has, over all pages. */
+  count(workspaceId: string, only: readonly string[] | null, filter: AgentFilter): Promise<number>;
   /**
    * Refuses its calls and cuts the open ones until it is resumed, redeployments or not. Changes nothing when it is suspended.
    * Throws RequestError 404 `agent_not_found`.
@@ -118,7 +132,7 @@ export function createAgents(o: {
         return { agent, token };
       });
     },
-    async list(workspaceId, page, only) {
+    async list(workspaceId, page, only, filter = {}) {
       const after = page?.after?.[0];
       const rows = await pool.inWorkspace(
         workspaceId,
@@ -129,11 +143,21 @@ export function createAgents(o: {
           where a.workspace_id = ${workspaceId}
             ${after === undefined ? sql`` : sql`and a.name > ${after}`}
             ${only == null ? sql`` : sql`and a.name = any (${[...only]})`}
+            ${fitting(sql, workspaceId, filter)}
           order by a.name
           ${page === undefined ? sql`` : sql`limit ${page.limit}`}`,
       );
       return rows.map(agentView);
     },
+    count: (workspaceId, only, filter) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const [row] = await sql<{ count: number }[]>`
+          select count(*)::integer from x3sproxy.agents a
+          where a.workspace_id = ${workspaceId}
+            ${only === null ? sql`` : sql`and a.name = any (${[...only]})`}
+            ${fitting(sql, workspaceId, filter)}`;
+        return row?.count ?? 0;
+      }),
     changeScope: (by, name, asked, rights = ALL_RIGHTS) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const change = await checkScope(sql, by.workspaceId, asked);
@@ -161,6 +185,22 @@ export function createAgents(o: {
         return before;
       }),
   };
+}
+
+function fitting(sql: TransactionSql, workspaceId: string, filter: AgentFilter) {
+  const { query, environment, mayUse, used } = filter;
+  const text = query?.toLowerCase();
+  return sql`
+    ${text === undefined ? sql`` : sql`and (strpos(a.name, ${text}) > 0 or strpos(a.environment, ${text}) > 0)`}
+    ${environment === undefined ? sql`` : sql`and a.environment = ${environment}`}
+    ${mayUse === undefined ? sql`` : sql`and (a.providers is null or ${mayUse} = any (a.providers))`}
+    ${
+      used === undefined
+        ? sql``
+        : sql`and exists (
+            select from x3sproxy.activity_agents u
+            where u.workspace_id = ${workspaceId} and u.agent_id = a.id and u.provider = ${used})`
+    }`;
 }
 
 /** The answer to a deployment that was made before. Recorded too, since its token is shown again. */

@@ -1,7 +1,7 @@
 // Who may do what: agents and their tokens on the control side, from a token to its grant on the data plane.
 export { createAccess, type Access } from "./access.ts";
 export type { AgentView } from "./agent-view.ts";
-export { createAgents, type Agents, type Deployment } from "./agents.ts";
+export { createAgents, type AgentFilter, type Agents, type Deployment } from "./agents.ts";
 export {
   createCustomProviders,
   type CustomProviders,

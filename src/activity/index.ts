@@ -8,6 +8,7 @@ export {
   type ActivityRow,
   type ActivityViews,
   type AgentUse,
+  type VersionUse,
 } from "./views.ts";
 export type { KeyRefusals } from "./key-refusals.ts";
 export { rotationDueAt, type WorkspaceRules } from "./workspace-rules.ts";

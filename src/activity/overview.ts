@@ -8,9 +8,10 @@ export interface Overview {
   to: string;
   stepSeconds: number;
   /** Over all of it; `activeStreams`: the most of the last minute that has any, not older than two: an upper bound, in which calls that are over count, too. */
-  totals: Counts & { activeStreams: number };
+  totals: Counts & { activeStreams: number; providers: number; agents: number };
   /** A point for each step, also where nothing happened. `activeStreams`: the most at once, an upper bound. */
   series: (Counts & { at: string; activeStreams: number })[];
+  /** Here and below the 200 with the most requests; `totals` says how many there are. */
   byProvider: (Counts & { provider: string })[];
   byAgent: (Counts & { agent: string })[];
   attention: Attention[];
@@ -25,8 +26,8 @@ interface Counts {
 }
 
 interface Sum extends Counts {
-  of: "step" | "provider" | "agent";
-  /** Of a step its number. */
+  of: "step" | "provider" | "agent" | "providers" | "agents";
+  /** Of a step its number; of all providers or agents how many. */
   name: string;
   activeStreams: number;
 }
@@ -68,6 +69,8 @@ export async function readOverview(
       sum(requests)::float8 as requests, sum(errors)::float8 as errors, sum(refusals)::float8 as refusals,
       max(open)::float8 as "activeStreams"
     from each where minute is not null group by 2
+    union all select 'providers', count(provider)::text, 0, 0, 0, 0 from each
+    union all select 'agents', count(agent)::text, 0, 0, 0, 0 from each
     union all (
       select 'provider', provider, requests::float8, errors::float8, refusals::float8, 0
       from each where provider is not null order by requests desc, provider limit 200)
@@ -79,6 +82,7 @@ export async function readOverview(
     sums
       .filter(({ of }) => of === by)
       .map(({ name, requests, errors, refusals }) => ({ name, requests, errors, refusals }));
+  const howMany = (all: Sum["of"]): number => Number(sums.find(({ of }) => of === all)?.name);
   const [latest] = await sql<{ open: number }[]>`
     select sum(open_peak)::float8 as open from ${minutes} and minute > ${new Date(nowMs - NOW_MS)}
     group by minute order by minute desc limit 1`;
@@ -104,6 +108,8 @@ export async function readOverview(
       errors: total("errors"),
       refusals: total("refusals"),
       activeStreams: latest?.open ?? 0,
+      providers: howMany("providers"),
+      agents: howMany("agents"),
     },
     series,
     byProvider: named("provider").map(({ name, ...counts }) => ({ provider: name, ...counts })),

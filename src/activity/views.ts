@@ -74,11 +74,12 @@ export interface ActivityViews {
     filter: ActivityFilter,
     page: Page<readonly [minute: string, agent: string, provider: string]>,
   ): Promise<ActivityRow[]>;
-  /** Newest version first, within it who used it last. */
+  /** Newest version first, within it by agent, from the last name to the first. */
   versionUse(
     workspaceId: string,
     secretId: string,
     agents: readonly string[] | null,
+    page: Page<readonly [version: string, agent: string]>,
   ): Promise<VersionUse[]>;
   /** Keys that their provider refuses now, by the secret's id. */
   keyRefusals(
@@ -135,8 +136,9 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
         }));
       }),
 
-    versionUse: (workspaceId, secretId, agents) =>
+    versionUse: (workspaceId, secretId, agents, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
+        await goAlongIndexes(sql);
         const only = agents as string[] | null;
         const rows = await sql<
           (Omit<VersionUse, "firstUsedAt" | "lastUsedAt"> &
@@ -146,7 +148,8 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
           from x3sproxy.activity_versions
           where workspace_id = ${workspaceId} and secret_id = ${secretId}
             and (${only}::text[] is null or agent = any (${only}::text[]))
-          order by version desc, last_used_at desc, agent limit 1000`;
+            ${after === undefined ? sql`` : sql`and (version, agent) < (${Number(after[0])}, ${after[1]})`}
+          order by version desc, agent desc limit ${limit}`;
         return rows.map((row) => ({
           ...row,
           firstUsedAt: row.firstUsedAt.toISOString(),

@@ -8,8 +8,15 @@ import { baseUrls, baseUrlsOf } from "./agent-tokens.ts";
 import { agentUseFields, withUse } from "./agent-use.ts";
 import { agentView, rightsOf, scopeChange } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { agentName, time } from "./names.ts";
-import { createPaging, nextCursor, pageQuery } from "./paging.ts";
+import { agentName, environmentName, providerName, time } from "./names.ts";
+import {
+  createPaging,
+  nextCursor,
+  pageParameters,
+  searchParameter,
+  total,
+  totalOf,
+} from "./paging.ts";
 import { addRoute } from "./route.ts";
 
 const MAX_TTL_S = 365 * 24 * 3600;
@@ -38,6 +45,14 @@ const byName = { params: z.object({ name: agentName }), unknown: "agent_not_foun
 
 const pages = createPaging("agents", z.tuple([agentName]), ({ name }: AgentView) => [name]);
 
+const listQuery = z.strictObject({
+  ...pageParameters,
+  ...searchParameter,
+  environment: environmentName.optional().describe("Only those in it."),
+  mayUse: providerName.optional().describe("Only those whose scope lets them use this provider."),
+  used: providerName.optional().describe("Only those that have used this provider."),
+});
+
 const agentInUseView = agentView.extend(agentUseFields);
 
 export function addAgentRoutes(
@@ -56,14 +71,18 @@ export function addAgentRoutes(
     path: "/agents",
     summary: "List the agents, by name",
     permission: "viewer",
-    query: pageQuery,
-    answer: z.object({ agents: z.array(agentInUseView), nextCursor }),
-    async handle({ query, request }) {
+    query: listQuery,
+    answer: z.object({ agents: z.array(agentInUseView), total, nextCursor }),
+    async handle({ query: { limit, cursor, ...filter }, request }) {
       const { workspaceId, agents: only } = callerOf(request);
-      const { rows, nextCursor } = await pages.read(query, (page) =>
-        agents.list(workspaceId, page, only),
+      const page = await pages.read({ limit, cursor }, (part) =>
+        agents.list(workspaceId, part, only, filter),
       );
-      return { agents: await withUse(activity, workspaceId, rows), nextCursor };
+      return {
+        agents: await withUse(activity, workspaceId, page.rows),
+        total: await totalOf({ cursor }, page, () => agents.count(workspaceId, only, filter)),
+        nextCursor: page.nextCursor,
+      };
     },
   });
 

@@ -2,6 +2,8 @@
 // repeat what was sent.
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Socket } from "node:net";
+import { isSafe } from "./csrf.ts";
+import { html, HTML_TYPE, type Html } from "./html.ts";
 import { problem, PROBLEM_TYPE, problemOf, type Problem } from "./problem.ts";
 
 const HEADERS: Readonly<Record<string, string>> = {
@@ -29,7 +31,13 @@ export function securityHeaders({ secure }: { secure: boolean }): Readonly<Recor
   return secure ? { ...HEADERS, "strict-transport-security": HSTS } : HEADERS;
 }
 
-/** Answers with a problem. `retryAfterS`: in place of the usual one of a 429 or 503. */
+/** Whether a browser shows the answer to a person. What is below /api is for programs, whatever they say that they take. */
+export function isForPerson({ method, url, headers }: FastifyRequest): boolean {
+  const ofApi = /^\/api(?:[/?]|$)/i.test(url);
+  return !ofApi && isSafe(method) && /\btext\/html\b/i.test(headers.accept ?? "");
+}
+
+/** Answers with a problem: to a person as a page. `retryAfterS`: in place of the usual one of a 429 or 503. */
 export function sendProblem(
   reply: FastifyReply,
   answer: Problem,
@@ -37,7 +45,30 @@ export function sendProblem(
 ): FastifyReply {
   if (retryAfterS !== undefined) reply.header("retry-after", retryAfterS);
   if (answer.status === 401) reply.header("www-authenticate", 'Bearer realm="x3sproxy"');
-  return reply.code(answer.status).type(PROBLEM_TYPE).send(JSON.stringify(answer));
+  reply.code(answer.status);
+  return isForPerson(reply.request)
+    ? reply.type(HTML_TYPE).send(pageOf(answer).text)
+    : reply.type(PROBLEM_TYPE).send(JSON.stringify(answer));
+}
+
+function pageOf({ status, title, detail, instance }: Problem): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title} · x3sproxy</title>
+        <link rel="stylesheet" href="/reference.css" />
+      </head>
+      <body>
+        <main>
+          <h1>${status} ${title}</h1>
+          <p>${detail}</p>
+          ${instance === undefined ? undefined : html`<p><code>${instance}</code></p>`}
+          <p><a href="/">Go to the dashboard</a></p>
+        </main>
+      </body>
+    </html> `;
 }
 
 /** Fastify's options for what it answers before any hook. `secure`: whether browsers reach us by https. */

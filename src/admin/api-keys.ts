@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { ApiKeyView, Identity } from "../identity/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { createPaging, nextCursor, pageQuery } from "./paging.ts";
+import { createPaging, nextCursor, pageQuery, total, totalOf } from "./paging.ts";
 import { agentLimit, line, role } from "./people.ts";
 import { addRoute } from "./route.ts";
 
@@ -51,13 +51,12 @@ export function addApiKeyRoutes(
     summary: "List the API keys",
     permission: "owner",
     query: pageQuery,
-    answer: z.object({ apiKeys: z.array(apiKeyView), nextCursor }),
+    answer: z.object({ apiKeys: z.array(apiKeyView), total, nextCursor }),
     async handle({ query, request }) {
       const { workspaceId } = callerOf(request);
-      const { rows, nextCursor } = await pages.read(query, (page) =>
-        apiKeys.list(workspaceId, page),
-      );
-      return { apiKeys: rows, nextCursor };
+      const page = await pages.read(query, (part) => apiKeys.list(workspaceId, part));
+      const total = await totalOf(query, page, () => apiKeys.count(workspaceId));
+      return { apiKeys: page.rows, total, nextCursor: page.nextCursor };
     },
   });
 

@@ -82,9 +82,13 @@ export function checkRule(caller: Caller, rule: RouteRule, request: FastifyReque
   }
   if (!own && !roleAllows(caller.role, permission as Permission)) {
     const who = caller.kind === "user" ? "you have" : "this API key has";
+    const limit =
+      caller.agents === null
+        ? "."
+        : `, limited to some agents. Name one of them at a time; what is about all is for the role ${roleFor(permission)}.`;
     throw forbidden(
       "role_too_low",
-      `This needs the role ${roleFor(permission)}; ${who} the role ${caller.role}.`,
+      `This needs the role ${roleFor(permission)}; ${who} the role ${caller.role}${limit}`,
     );
   }
   if (caller.agents !== null && !own) checkLimits(caller, forAgent, request);

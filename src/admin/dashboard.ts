@@ -4,9 +4,16 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { z } from "zod";
+import { HTML_TYPE } from "./html.ts";
+
+declare module "fastify" {
+  interface FastifyInstance {
+    /** What a person sees at a path that is no page's: it says so. */
+    dashboardPage?: Buffer;
+  }
+}
 
 const FOLDER = resolve(import.meta.dirname, "../../dist/dashboard");
-const HTML = "text/html; charset=utf-8";
 const TYPES: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
@@ -59,8 +66,9 @@ const UNBUILT: Build = {
 /** Adds the pages and their files. `folder`: where the build is. */
 export async function addDashboard(app: FastifyInstance, folder = FOLDER): Promise<void> {
   const { page, paths, assets } = (await readBuild(folder)) ?? UNBUILT;
+  app.decorate("dashboardPage", page);
   for (const path of paths) {
-    app.get(path, PUBLIC, (_request, reply) => reply.type(HTML).send(page));
+    app.get(path, PUBLIC, (_request, reply) => reply.type(HTML_TYPE).send(page));
   }
   for (const asset of assets) {
     app.get(asset.path, PUBLIC, (request, reply) =>

@@ -12,7 +12,7 @@ import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
-import { securityHeaders, sendProblem } from "./answers.ts";
+import { isForPerson, securityHeaders, sendProblem } from "./answers.ts";
 import { createFailures } from "./failures.ts";
 import {
   checkRule,
@@ -23,6 +23,7 @@ import {
 } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
+import { HTML_TYPE } from "./html.ts";
 import { countPeople } from "./people-meter.ts";
 import { problem, problemOf } from "./problem.ts";
 
@@ -152,9 +153,13 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
     return sendProblem(reply, { ...unknown, instance: `urn:uuid:${errorId}` });
   });
 
-  app.setNotFoundHandler((_request, reply) =>
-    sendProblem(reply, problem(404, "not_found", "There is nothing at this path.")),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const { dashboardPage } = app;
+    if (dashboardPage !== undefined && isForPerson(request)) {
+      return reply.code(404).type(HTML_TYPE).send(dashboardPage);
+    }
+    return sendProblem(reply, problem(404, "not_found", "There is nothing at this path."));
+  });
 
   app.addHook("onResponse", async (request, reply) => {
     const { caller } = request;

@@ -1,5 +1,7 @@
 // HTML made from templates: what is put into one is escaped, unless it is HTML that was made here.
 
+export const HTML_TYPE = "text/html; charset=utf-8";
+
 export class Html {
   readonly text: string;
 

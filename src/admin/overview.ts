@@ -11,10 +11,17 @@ const overviewView = z.object({
   from: z.string(),
   to: z.string(),
   stepSeconds: z.number(),
-  totals: z.object({ ...counts, activeStreams: z.number() }),
+  totals: z.object({
+    ...counts,
+    activeStreams: z.number(),
+    providers: z.number(),
+    agents: z.number(),
+  }),
   series: z.array(z.object({ at: z.string(), ...counts, activeStreams: z.number() })),
-  byProvider: z.array(z.object({ provider: z.string(), ...counts })),
-  byAgent: z.array(z.object({ agent: z.string(), ...counts })),
+  byProvider: z
+    .array(z.object({ provider: z.string(), ...counts }))
+    .describe("The 200 with the most requests; `totals` says how many there are."),
+  byAgent: z.array(z.object({ agent: z.string(), ...counts })).describe("The same by agent."),
   attention: z.array(
     z.object({
       kind: z.enum([

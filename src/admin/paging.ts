@@ -33,6 +33,31 @@ export const nextCursor = z
   .nullable()
   .describe("Give it as `cursor` for the next page; null: this is the last.");
 
+/** Stands beside the rows of a list that is counted. */
+export const total = z
+  .int()
+  .nullable()
+  .describe("How many rows fit, over all pages. Null: it was told with the first page.");
+
+/** The `total` of a page: counted for the first one alone, or a list that is read to its end would cost the square of its length. */
+export async function totalOf(
+  { cursor }: { readonly cursor?: string | undefined },
+  page: { readonly rows: readonly unknown[]; readonly nextCursor: string | null },
+  count: () => Promise<number>,
+): Promise<number | null> {
+  if (cursor !== undefined) return null;
+  return page.nextCursor === null ? page.rows.length : count();
+}
+
+/** What a list that can be searched takes beside its page. */
+export const searchParameter = {
+  query: z
+    .string()
+    .max(200)
+    .optional()
+    .describe("Only what has this text in it, upper and lower case alike."),
+};
+
 export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
   /**
    * The page that a query asks for. `fetch` reads it, in the order of its key, or as much of it as a search finds in time: such a page

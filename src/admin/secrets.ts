@@ -1,11 +1,19 @@
 // Secrets over REST: a value goes in, only its mask comes out.
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { rotationDueAt, type ActivityViews } from "../activity/index.ts";
+import { rotationDueAt, type ActivityViews, type VersionUse } from "../activity/index.ts";
 import type { KeyTests, Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { environmentName, providerName, time } from "./names.ts";
-import { createPaging, nextCursor, pageQuery } from "./paging.ts";
+import { agentName, environmentName, providerName, time } from "./names.ts";
+import {
+  createPaging,
+  nextCursor,
+  pageParameters,
+  pageQuery,
+  searchParameter,
+  total,
+  totalOf,
+} from "./paging.ts";
 import { addRoute } from "./route.ts";
 
 const DEFAULT_ENVIRONMENT = "production";
@@ -91,6 +99,17 @@ const pages = createPaging(
   z.tuple([providerName, environmentName]),
   ({ provider, environment }: SecretView) => [provider, environment],
 );
+const usePages = createPaging(
+  "use",
+  z.tuple([z.string().regex(/^\d{1,9}$/), agentName]),
+  ({ version, agent }: VersionUse) => [String(version), agent],
+);
+const listQuery = z.strictObject({
+  ...pageParameters,
+  ...searchParameter,
+  provider: providerName.optional().describe("Only this provider's."),
+  environment: environmentName.optional().describe("Only those in it."),
+});
 const oneSecret = z.object({ secret: secretView });
 
 export function addSecretRoutes(
@@ -120,14 +139,31 @@ export function addSecretRoutes(
     path: "/secrets",
     summary: "List the keys, masked, by provider and environment",
     permission: "viewer",
-    query: pageQuery,
-    answer: z.object({ secrets: z.array(secretView), nextCursor }),
-    async handle({ query, request }) {
+    query: listQuery,
+    answer: z.object({ secrets: z.array(secretView), total, nextCursor }),
+    async handle({ query: { limit, cursor, ...filter }, request }) {
       const { workspaceId } = callerOf(request);
-      const { rows, nextCursor } = await pages.read(query, (page) =>
-        secrets.list(workspaceId, page),
+      const page = await pages.read({ limit, cursor }, (part) =>
+        secrets.list(workspaceId, part, filter),
       );
-      return { secrets: await withState(request, rows), nextCursor };
+      return {
+        secrets: await withState(request, page.rows),
+        total: await totalOf({ cursor }, page, () => secrets.count(workspaceId, filter)),
+        nextCursor: page.nextCursor,
+      };
+    },
+  });
+
+  addRoute(app, {
+    method: "GET",
+    path: "/secrets/:id",
+    summary: "Show a key, masked",
+    permission: "viewer",
+    ...byId,
+    answer: oneSecret,
+    async handle({ params, request }) {
+      const { workspaceId } = callerOf(request);
+      return answerOne(request, await secrets.find(workspaceId, params.id));
     },
   });
 
@@ -168,14 +204,18 @@ export function addSecretRoutes(
   addRoute(app, {
     method: "GET",
     path: "/secrets/:id/use",
-    summary: "Tell which agents have used which version of a key, and when",
+    summary: "Tell which agents have used which version of a key, and when, newest version first",
     permission: "viewer",
     ...byId,
-    answer: z.object({ use: z.array(useView) }),
-    async handle({ params: { id }, request }) {
+    query: pageQuery,
+    answer: z.object({ use: z.array(useView), nextCursor }),
+    async handle({ params: { id }, query, request }) {
       const { workspaceId, agents } = callerOf(request);
-      await secrets.versions(workspaceId, id); // 404 for what is not there
-      return { use: await activity.versionUse(workspaceId, id, agents) };
+      await secrets.find(workspaceId, id); // 404 for what is not there
+      const { rows, nextCursor } = await usePages.read(query, (page) =>
+        activity.versionUse(workspaceId, id, agents, page),
+      );
+      return { use: rows, nextCursor };
     },
   });
 

@@ -3,7 +3,14 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Identity, InvitationView, UserView } from "../identity/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { createLatestFirstPaging, createPaging, nextCursor, pageQuery } from "./paging.ts";
+import {
+  createLatestFirstPaging,
+  createPaging,
+  nextCursor,
+  pageQuery,
+  total,
+  totalOf,
+} from "./paging.ts";
 import { agentLimit, email, role } from "./people.ts";
 import { addRoute } from "./route.ts";
 
@@ -53,11 +60,12 @@ export function addUserRoutes(
     summary: "List the users",
     permission: "owner",
     query: pageQuery,
-    answer: z.object({ users: z.array(userView), nextCursor }),
+    answer: z.object({ users: z.array(userView), total, nextCursor }),
     async handle({ query, request }) {
       const { workspaceId } = callerOf(request);
-      const { rows, nextCursor } = await pages.read(query, (page) => users.list(workspaceId, page));
-      return { users: rows, nextCursor };
+      const page = await pages.read(query, (part) => users.list(workspaceId, part));
+      const total = await totalOf(query, page, () => users.count(workspaceId));
+      return { users: page.rows, total, nextCursor: page.nextCursor };
     },
   });
 
@@ -109,13 +117,12 @@ export function addUserRoutes(
     summary: "List the open invitations, latest first",
     permission: "owner",
     query: pageQuery,
-    answer: z.object({ invitations: z.array(invitationView), nextCursor }),
+    answer: z.object({ invitations: z.array(invitationView), total, nextCursor }),
     async handle({ query, request }) {
       const { workspaceId } = callerOf(request);
-      const { rows, nextCursor } = await invitationPages.read(query, (page) =>
-        invitations.list(workspaceId, page),
-      );
-      return { invitations: rows, nextCursor };
+      const page = await invitationPages.read(query, (part) => invitations.list(workspaceId, part));
+      const total = await totalOf(query, page, () => invitations.count(workspaceId));
+      return { invitations: page.rows, total, nextCursor: page.nextCursor };
     },
   });
 

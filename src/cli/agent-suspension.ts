@@ -25,8 +25,8 @@ export function addSuspensionCommands(agent: Command): void {
       const { yes } = oneOrAll(name, command);
       if (name !== undefined) return suspendOne(name);
       // The service stops them whatever limits are used up, so not knowing how many there are must not be in the way.
-      const agents = await list("agents").then(
-        ({ length }) => ` (${length})`,
+      const agents = await call(answers.agentCount, "GET", "/agents?limit=1").then(
+        ({ total }) => ` (${total})`,
         () => "",
       );
       await confirm(`Suspend all agents of this workspace${agents}? Open calls are cut.`, yes);

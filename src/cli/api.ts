@@ -154,6 +154,7 @@ export type MasterKeysView = z.infer<typeof masterKeysView>;
 export const answers = {
   secret: z.object({ secret: secretView }),
   agent: z.object({ agent: agentView }),
+  agentCount: z.object({ total: z.number() }),
   dryRun: z.object({ dryRun }),
   deployment: z.object({
     agent: agentView,

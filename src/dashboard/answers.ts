@@ -10,6 +10,8 @@ export type Read<T> = (body: unknown) => T;
 export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
+  /** How many there are over all pages; null where the service counts none, or told it before. */
+  readonly total: number | null;
 }
 
 const text = z.string();
@@ -292,7 +294,7 @@ const overview = z.object({
   from: text,
   to: text,
   stepSeconds: count,
-  totals: z.object({ ...counts, activeStreams: count }),
+  totals: z.object({ ...counts, activeStreams: count, providers: count, agents: count }),
   series: z.array(z.object({ at: text, ...counts, activeStreams: count })),
   byProvider: z.array(z.object({ provider: text, ...counts })),
   byAgent: z.array(z.object({ agent: text, ...counts })),
@@ -401,6 +403,7 @@ function page<T>(name: string, schema: z.ZodMiniType<T>): Read<Page<T>> {
   return (body) => ({
     items: items.parse(field(body, name)),
     nextCursor: maybeText.parse(field(body, "nextCursor") ?? null),
+    total: maybeCount.parse(field(body, "total") ?? null),
   });
 }
 
@@ -420,6 +423,7 @@ export const read = {
   workspaces: page("workspaces", workspaceSummary),
   environments: page("environments", environment),
   secrets: page("secrets", secret),
+  wholeSecret: one("secret", secret),
   secret: one("secret", z.object({ id: text, version: count, masked: text })),
   versions: page("versions", secretVersion),
   use: page("use", secretUse),

@@ -2,6 +2,7 @@
 // where it is needed. Must never send anything to another origin, and must never keep an answer or a value that was typed.
 import type { Read } from "./answers.ts";
 import type { SessionSecret } from "./session-secret.ts";
+import { machineMs, setClockBy } from "./time.ts";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 30_000;
@@ -146,8 +147,9 @@ async function reach(
     ...(signal === undefined ? [] : [signal]),
     ...(takesLong ? [] : [AbortSignal.timeout(TIMEOUT_MS)]),
   ];
+  const sentMs = machineMs();
   try {
-    return await fetch(BASE + path, {
+    const response = await fetch(BASE + path, {
       method,
       mode: "same-origin",
       credentials: "same-origin",
@@ -161,9 +163,13 @@ async function reach(
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.any(ends),
     });
+    setClockBy(response.headers.get("date"), sentMs);
+    return response;
   } catch (error) {
     if (signal?.aborted === true) throw error;
-    throw new ApiProblem(0, "unreachable", "The service does not answer. Is it running?");
+    throw (navigator as { onLine?: boolean }).onLine === false
+      ? new ApiProblem(0, "offline", "This browser is offline. Connect it, then try again.")
+      : new ApiProblem(0, "unreachable", "The service does not answer. Is it running?");
   }
 }
 

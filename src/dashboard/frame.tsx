@@ -6,7 +6,9 @@ import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
 import { read } from "./answers.ts";
 import { Button, IconButton } from "./parts/button.tsx";
 import { SuspensionBanner } from "./parts/emergency.tsx";
+import { FailureBoundary } from "./parts/failure.tsx";
 import { Icon, type IconName } from "./parts/icon.tsx";
+import { OfflineNote } from "./parts/offline.tsx";
 import { useSay } from "./parts/toasts.tsx";
 import { PATHS } from "./paths.ts";
 import { may, type Permission } from "./roles.ts";
@@ -49,7 +51,10 @@ export function Frame() {
         <Person />
       </header>
       <main id="content" tabIndex={-1} className="content">
-        <Outlet />
+        <OfflineNote />
+        <FailureBoundary key={pathname}>
+          <Outlet />
+        </FailureBoundary>
       </main>
       <SuspensionBanner />
     </div>

@@ -3,9 +3,10 @@ import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { BrowserRouter } from "react-router";
+import { createBrowserRouter, RouterProvider } from "react-router";
 import { ApiProblem, createCall, createDownload } from "./api.ts";
 import { App } from "./app.tsx";
+import { BrokenPage } from "./parts/failure.tsx";
 import { ToastProvider } from "./parts/toasts.tsx";
 import { createProofDesk, ProofDialog } from "./proof.tsx";
 import { browserSecret } from "./session-secret.ts";
@@ -20,18 +21,23 @@ import "./style/dialogs.css";
 import "./style/pages.css";
 
 const MAX_TRIES = 2;
+const FINAL: ReadonlySet<string> = new Set(["unexpected_answer", "offline"]);
 
-/** Only what may pass by itself is tried again: no answer, or a service that is busy or away. */
+/** Only what may pass by itself is tried again: no answer, or a service that is busy or away. Offline is over when it is over. */
 function tryAgain(failures: number, error: Error): boolean {
   const passing = error instanceof ApiProblem && (error.status === 0 || error.status === 503);
-  return passing && error.code !== "unexpected_answer" && failures < MAX_TRIES;
+  return passing && !FINAL.has(error.code) && failures < MAX_TRIES;
 }
 
 const client = new QueryClient({
   defaultOptions: {
-    queries: { retry: tryAgain, staleTime: 5000, gcTime: 300_000 },
+    // Offline, too: it fails then, and says so. A paused one would wait in silence.
+    queries: {
+      ...{ retry: tryAgain, staleTime: 5000, gcTime: 300_000 },
+      ...{ networkMode: "always", refetchOnReconnect: true },
+    },
     // What is typed or shown once must not outlive its form here: a value, a token, a link.
-    mutations: { gcTime: 0 },
+    mutations: { gcTime: 0, networkMode: "always" },
   },
 });
 const desk = createProofDesk();
@@ -45,6 +51,8 @@ const download = createDownload(events, browserSecret);
 // Another tab may have signed in or out.
 addEventListener("storage", () => refreshMe(client));
 
+const router = createBrowserRouter([{ path: "*", element: <App />, errorElement: <BrokenPage /> }]);
+
 const place = document.querySelector("#app");
 if (place === null) throw new Error("the page has no place for the app");
 
@@ -54,9 +62,7 @@ createRoot(place).render(
       <QueryClientProvider client={client}>
         <ApiProvider call={call} download={download}>
           <ToastProvider>
-            <BrowserRouter>
-              <App />
-            </BrowserRouter>
+            <RouterProvider router={router} />
             <ProofDialog desk={desk} />
           </ToastProvider>
         </ApiProvider>

@@ -1,5 +1,10 @@
 // What pages load, by resource: one hook each. A list is read page by page and shown as one.
-import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  keepPreviousData,
+  useInfiniteQuery,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { read, type Page, type Read } from "./answers.ts";
 import { agentPath } from "./paths.ts";
 import { usePresence } from "./presence.ts";
@@ -16,6 +21,8 @@ function useRefreshInterval(): number | false {
 
 export interface Rows<T> {
   readonly rows: readonly T[];
+  /** How many there are in all; null where that is not counted. */
+  readonly total: number | null;
   readonly loading: boolean;
   readonly error: Error | null;
   readonly retry: () => void;
@@ -26,7 +33,7 @@ export interface Rows<T> {
 
 /** A list that is there already. */
 export const listOf = <T>(rows: readonly T[]): Rows<T> => ({
-  ...{ rows, loading: false, error: null, more: undefined, loadingMore: false },
+  ...{ rows, total: null, loading: false, error: null, more: undefined, loadingMore: false },
   retry: () => undefined,
 });
 
@@ -36,6 +43,8 @@ interface ListOptions {
   readonly refresh?: boolean;
   /** All of it at once, for what has to be right about all. */
   readonly whole?: boolean;
+  /** While a search is under way, what the one before found. */
+  readonly search?: boolean;
 }
 
 function useRows<T, P extends Page<T> = Page<T>>(
@@ -52,6 +61,7 @@ function useRows<T, P extends Page<T> = Page<T>>(
     initialPageParam: "",
     queryFn: async ({ pageParam, signal }) => {
       const items: T[] = [];
+      let total: number | null = null;
       for (let cursor = pageParam; ;) {
         const params = new URLSearchParams(o.params);
         if (o.whole === true) params.set("limit", MOST_ROWS);
@@ -59,18 +69,21 @@ function useRows<T, P extends Page<T> = Page<T>>(
         const query = params.size === 0 ? "" : `?${params.toString()}`;
         const page = await call(answer, "GET", path + query, { signal });
         items.push(...page.items);
+        total ??= page.total;
         // A search that has found nothing yet goes on.
         const enough = o.whole !== true && items.length > 0;
-        if (enough || page.nextCursor === null) return { ...page, items };
+        if (enough || page.nextCursor === null) return { ...page, items, total };
         cursor = page.nextCursor;
       }
     },
     getNextPageParam: ({ nextCursor }) => nextCursor,
     refetchInterval: o.refresh === true ? interval : false,
+    ...(o.search === true && { placeholderData: keepPreviousData }),
   });
   return {
     first: query.data?.pages[0],
     rows: query.data?.pages.flatMap((page) => page.items) ?? [],
+    total: query.data?.pages[0]?.total ?? null,
     loading: query.isPending,
     error: query.error,
     retry: () => void query.refetch(),
@@ -79,11 +92,33 @@ function useRows<T, P extends Page<T> = Page<T>>(
   };
 }
 
-export const useSecrets = () => useRows("secrets", "/secrets", read.secrets, { refresh: true });
-export const useAgents = (enabled = true) =>
-  useRows("agents", "/agents", read.agents, { refresh: true, enabled });
-export const useAllAgents = (enabled = true) =>
-  useRows("agents", "/agents", read.agents, { refresh: true, whole: true, enabled });
+/** `query`: what they have in their name or the like; empty: all. */
+const searchFor = (query: string) => ({ params: query === "" ? {} : { query }, search: true });
+
+export const useSecrets = (query = "") =>
+  useRows("secrets", "/secrets", read.secrets, { refresh: true, ...searchFor(query) });
+/** The key of a provider in an environment, as a list of one or none; of none where the provider is empty. */
+export const useSecretsAt = (provider: string, environment: string) =>
+  useRows("secrets", "/secrets", read.secrets, {
+    params: { provider, environment },
+    enabled: provider !== "",
+  });
+export const useAgents = (query = "") =>
+  useRows("agents", "/agents", read.agents, { refresh: true, ...searchFor(query) });
+
+/** Those that all of `which` holds of. */
+interface AgentFilter {
+  readonly environment?: string;
+  readonly mayUse?: string;
+  readonly used?: string;
+}
+
+/** All of them, however many pages that is. */
+export const useAllAgents = (which: AgentFilter = {}, enabled = true) =>
+  useRows("agents", "/agents", read.agents, { params: { ...which }, whole: true, enabled });
+/** Of them the first alone, and how many there are. */
+export const useAgentCount = () =>
+  useRows("agents", "/agents", read.agents, { params: { limit: "1" } });
 export const useProviders = () => useRows("providers", "/providers", read.providers);
 export const useRegistrations = (agent: string) =>
   useRows("agents", `${agentPath(agent)}/registrations`, read.registrations, { refresh: true });
@@ -98,7 +133,10 @@ export const useSessions = () => useRows("sessions", "/me/sessions", read.sessio
 export const useVersions = (id: string) =>
   useRows("secrets", `/secrets/${encodeURIComponent(id)}/versions`, read.versions);
 export const useUse = (id: string) =>
-  useRows("secrets", `/secrets/${encodeURIComponent(id)}/use`, read.use, { refresh: true });
+  useRows("secrets", `/secrets/${encodeURIComponent(id)}/use`, read.use, {
+    refresh: true,
+    whole: true,
+  });
 export const useActivity = (params: Readonly<Record<string, string>>) =>
   useRows("activity", "/activity", read.activity, { params, refresh: true });
 export const useAudit = (params: Readonly<Record<string, string>>) =>
@@ -115,6 +153,17 @@ export function useOverview(hours: 24 | 168) {
     queryFn: ({ signal }) => call(read.overview, "GET", `/overview?hours=${hours}`, { signal }),
     refetchInterval,
     placeholderData: (before) => before,
+  });
+}
+
+export function useSecret(id: string) {
+  const call = useCall();
+  const refetchInterval = useRefreshInterval();
+  return useQuery({
+    queryKey: ["secrets", id],
+    queryFn: ({ signal }) =>
+      call(read.wholeSecret, "GET", `/secrets/${encodeURIComponent(id)}`, { signal }),
+    refetchInterval,
   });
 }
 

@@ -1,14 +1,19 @@
-// Times, durations, numbers and sizes as people read them. The dashboard's one clock is here.
+// Times, durations, numbers and sizes as people read them. The dashboard's one clock is here: it goes as the service's does.
 import { useSyncExternalStore } from "react";
 
 const TICK_MS = 30_000;
+const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
-const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-const minute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+// Both name the zone.
+const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
+const minute = new Intl.DateTimeFormat("en-GB", {
+  ...({ day: "numeric", month: "short", year: "numeric" } as const),
+  ...({ hour: "2-digit", minute: "2-digit", timeZoneName: "short" } as const),
+});
 const short = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
   month: "short",
@@ -20,20 +25,55 @@ const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numer
 const plain = new Intl.NumberFormat("en");
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** The time now, in ms since 1970. For what is shown and moves on: useNowMs. */
-export const currentMs = (): number => new Date().getTime();
+/** The zone that times are shown in, as in "Europe/Berlin". */
+export const ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** In whole sentences, for pages whose times don't say it themselves. */
+export const ZONE_TEXT = `Times are in ${ZONE}.`;
 
-let nowMs = currentMs();
+/** This machine's clock, in ms since 1970, which may be wrong. */
+export const machineMs = (): number => new Date().getTime();
 
-function subscribe(changed: () => void): () => void {
-  const timer = setInterval(() => {
-    nowMs = currentMs();
-    changed();
-  }, TICK_MS);
-  return () => clearInterval(timer);
+/** How far the service's clock is ahead of this machine's. */
+let aheadMs = 0;
+
+/** The time now by the service's clock, in ms since 1970. For what is shown and moves on: useNowMs. */
+export const currentMs = (): number => machineMs() + aheadMs;
+
+/**
+ * Sets the clock by the Date of an answer (RFC 9110, 6.6.1) to what was sent at `sentMs` by this machine's clock. The service wrote
+ * it somewhere between then and now, and cut it to its second: within that, the clock stays as it is.
+ */
+export function setClockBy(date: string | null, sentMs: number): void {
+  const writtenMs = Date.parse(date ?? "");
+  if (Number.isNaN(writtenMs)) return;
+  const least = writtenMs - machineMs();
+  const most = writtenMs + SECOND_MS - sentMs;
+  aheadMs = Math.min(Math.max(aheadMs, least), most);
+  if (Math.abs(currentMs() - nowMs) >= SECOND_MS) moveOn();
 }
 
-/** The time, in ms since 1970, moving on every half minute. */
+let nowMs = currentMs();
+let timer: ReturnType<typeof setInterval> | undefined;
+const listeners = new Set<() => void>();
+
+function moveOn(): void {
+  nowMs = currentMs();
+  for (const changed of listeners) changed();
+}
+
+function subscribe(changed: () => void): () => void {
+  if (listeners.size === 0) {
+    timer = setInterval(moveOn, TICK_MS);
+    nowMs = currentMs();
+  }
+  listeners.add(changed);
+  return () => {
+    listeners.delete(changed);
+    if (listeners.size === 0) clearInterval(timer);
+  };
+}
+
+/** The time by the service's clock, in ms since 1970, moving on with each answer and every half minute. */
 export function useNowMs(): number {
   return useSyncExternalStore(subscribe, () => nowMs);
 }
@@ -102,13 +142,13 @@ export function isoOfLocal(local: string | null): string | undefined {
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
 }
 
-/** What a datetime field holds for it: local time, to the minute; empty for null. */
+/** What a datetime field holds for it: local time, to the minute; empty for null and for what is no time. */
 export function localOfIso(iso: string | null): string {
-  if (iso === null) return "";
-  const at = new Date(iso);
+  const at = new Date(iso ?? "");
+  if (Number.isNaN(at.getTime())) return "";
   const two = (value: number) => String(value).padStart(2, "0");
   return (
-    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` +
+    `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}` +
     `T${two(at.getHours())}:${two(at.getMinutes())}`
   );
 }

@@ -41,6 +41,8 @@ const LOWEST_ID = "00000000-0000-0000-0000-000000000000";
 export interface ApiKeys {
   /** Expired ones too. By name and id. */
   list(workspaceId: string, page: Page<readonly [name: string, id: string]>): Promise<ApiKeyView[]>;
+  /** How many it has, over all pages. */
+  count(workspaceId: string): Promise<number>;
   /** Throws RequestError: 409 `name_taken`, 422 `agents_not_allowed`, 422 `address_invalid`. */
   create(by: Actor, key: NewApiKey): Promise<{ apiKey: ApiKeyView; key: string }>;
   /** Throws RequestError 404 `api_key_not_found`. */
@@ -71,6 +73,13 @@ export function createApiKeys({ pool }: { pool: Pool }): ApiKeys {
       );
       return rows.map(view);
     },
+
+    count: (workspaceId) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const [row] = await sql<{ count: number }[]>`
+          select count(*)::integer from x3sproxy.api_keys where workspace_id = ${workspaceId}`;
+        return row?.count ?? 0;
+      }),
 
     async create(by, wanted) {
       const { name, role, agents, expiresInSeconds, requestsPerMinute } = wanted;

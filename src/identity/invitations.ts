@@ -25,6 +25,8 @@ export interface InvitationView {
 export interface Invitations {
   /** Open ones, latest first. */
   list(workspaceId: string, page: Page<LatestFirst>): Promise<Placed<InvitationView>[]>;
+  /** How many it has, over all pages. */
+  count(workspaceId: string): Promise<number>;
   /** Throws RequestError: 409 `user_exists`, 422 `agents_not_allowed`. */
   create(
     by: Actor,
@@ -57,6 +59,13 @@ export function createInvitations({ pool }: { pool: Pool }): Invitations {
       );
       return rows.map((row) => ({ ...view(row), place: [row.created_us, row.id] }));
     },
+
+    count: (workspaceId) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const [row] = await sql<{ count: number }[]>`
+          select count(*)::integer from x3sproxy.invitations where workspace_id = ${workspaceId} and expires_at > now()`;
+        return row?.count ?? 0;
+      }),
 
     create(by, { email: given, role, agents }) {
       checkLimit(role, agents);

@@ -24,6 +24,8 @@ export interface UserView {
 export interface Users {
   /** By address. */
   list(workspaceId: string, page: Page<readonly [email: string]>): Promise<UserView[]>;
+  /** How many it has, over all pages. */
+  count(workspaceId: string): Promise<number>;
   /**
    * What is left out stays, but for a limit to agents that the new role can't have. Ends the user's sessions. Throws RequestError:
    * 404 `user_not_found`, 409 `last_owner`, 422 `agents_not_allowed`.
@@ -67,6 +69,13 @@ export function createUsers({ pool }: { pool: Pool }): Users {
       );
       return rows.map(view);
     },
+
+    count: (workspaceId) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const [row] = await sql<{ count: number }[]>`
+          select count(*)::integer from x3sproxy.users where workspace_id = ${workspaceId}`;
+        return row?.count ?? 0;
+      }),
 
     change: (by, userId, to) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {

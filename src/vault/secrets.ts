@@ -45,6 +45,14 @@ export interface NewSecret {
   value: string;
 }
 
+/** Which secrets a list is about; all that is given has to hold. */
+export interface SecretFilter {
+  /** In its provider's name, its environment's or its label, upper and lower case alike. */
+  readonly query?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly environment?: string | undefined;
+}
+
 /** Every change is recorded in the audit. Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
 export interface Secrets {
   /** Saves a key: a new secret, or a new version of the one for that provider and environment, active at once. */
@@ -53,7 +61,11 @@ export interface Secrets {
   list(
     workspaceId: string,
     page?: Page<readonly [provider: string, environment: string]>,
+    filter?: SecretFilter,
   ): Promise<SecretView[]>;
+  /** How many such a list has, over all pages. */
+  count(workspaceId: string, filter: SecretFilter): Promise<number>;
+  find(workspaceId: string, secretId: string): Promise<SecretView>;
   /** Latest first. */
   versions(workspaceId: string, secretId: string): Promise<SecretVersionView[]>;
   /** Makes another version active: `toVersion`, or the one before the active one. */
@@ -105,16 +117,28 @@ export function createSecrets(o: {
       });
     },
 
-    list: (workspaceId, page) =>
+    list: (workspaceId, page, filter = {}) =>
       pool.inWorkspace(workspaceId, async (sql) => {
         const after = page?.after;
         const rows = await sql<SecretRow[]>`
           ${views(sql)} where s.workspace_id = ${workspaceId}
             ${after === undefined ? sql`` : sql`and (s.provider, s.environment) > (${after[0]}, ${after[1]})`}
+            ${fitting(sql, filter)}
           order by s.provider, s.environment
           ${page === undefined ? sql`` : sql`limit ${page.limit}`}`;
         return rows.map(toView);
       }),
+
+    count: (workspaceId, filter) =>
+      pool.inWorkspace(workspaceId, async (sql) => {
+        const [row] = await sql<{ count: number }[]>`
+          select count(*)::integer from x3sproxy.secrets s
+          where s.workspace_id = ${workspaceId} ${fitting(sql, filter)}`;
+        return row?.count ?? 0;
+      }),
+
+    find: (workspaceId, secretId) =>
+      pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId, secretId)),
 
     versions: (workspaceId, secretId) =>
       pool.inWorkspace(workspaceId, async (sql) => {
@@ -253,6 +277,19 @@ function views(sql: TransactionSql) {
       s.created_at as "createdAt", v.created_at as "updatedAt"
     from x3sproxy.secrets s
     join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version`;
+}
+
+function fitting(sql: TransactionSql, { query, provider, environment }: SecretFilter) {
+  const text = query?.toLowerCase();
+  return sql`
+    ${provider === undefined ? sql`` : sql`and s.provider = ${provider}`}
+    ${environment === undefined ? sql`` : sql`and s.environment = ${environment}`}
+    ${
+      text === undefined
+        ? sql``
+        : sql`and (strpos(s.provider, ${text}) > 0 or strpos(s.environment, ${text}) > 0
+            or strpos(lower(s.label), ${text}) > 0)`
+    }`;
 }
 
 function toView(row: SecretRow): SecretView {

@@ -11,6 +11,8 @@ import { createHttpUpstream } from "../support/http-upstream.ts";
 
 const OTHER_KEY = "sk-FAKE-second-key-0123456789-abcdefghij";
 
+const PAGE = { after: undefined, limit: 100 };
+
 async function open(t: TestContext) {
   const upstream = await createHttpUpstream((_request, response) => response.end("{}"));
   t.after(() => upstream.close());
@@ -35,7 +37,7 @@ const useOf = (
   requests: number,
 ) =>
   eventually(async () => {
-    const use = await views.versionUse(workspaceId, secretId, null);
+    const use = await views.versionUse(workspaceId, secretId, null, PAGE);
     return use.reduce((sum, each) => sum + each.requests, 0) === requests && use;
   });
 
@@ -61,11 +63,11 @@ test("by which agents, since when, how often; after a rotation the new one", asy
   await plane.save("openai", OTHER_KEY);
   await eventually(async () => {
     await call(plane.token);
-    return (await views.versionUse(plane.workspaceId, secretId, null)).some(
+    return (await views.versionUse(plane.workspaceId, secretId, null, PAGE)).some(
       ({ version }) => version === 2,
     );
   });
-  const [newest] = await views.versionUse(plane.workspaceId, secretId, null);
+  const [newest] = await views.versionUse(plane.workspaceId, secretId, null, PAGE);
   assert.deepEqual([newest?.version, newest?.agent], [2, "agent"]);
 });
 
@@ -87,7 +89,7 @@ test("a request that was refused has used no key, and is activity of its agent",
       ["agent", "", 1, 1],
     ],
   );
-  assert.deepEqual(await views.versionUse(plane.workspaceId, secretId, null), []);
+  assert.deepEqual(await views.versionUse(plane.workspaceId, secretId, null, PAGE), []);
 });
 
 test("a destroyed agent's use stays readable; one of its name that comes later begins anew", async (t) => {
@@ -100,7 +102,7 @@ test("a destroyed agent's use stays readable; one of its name that comes later b
   await plane.deploy("agent");
   const use = (await views.agentUse(plane.workspaceId, ["agent"])).get("agent");
   assert.deepEqual([use?.lastUsedAt, use?.providersUsed], [null, []]);
-  assert.equal((await views.versionUse(plane.workspaceId, secretId, null)).length, 1);
+  assert.equal((await views.versionUse(plane.workspaceId, secretId, null, PAGE)).length, 1);
   const page = { after: undefined, limit: 10 };
   const [row] = await views.list(plane.workspaceId, { agents: null }, page);
   assert.deepEqual([row?.agent, row?.requests], ["agent", 1]);

@@ -36,6 +36,11 @@ it("a user and a key limited to agents see and touch those alone", async (t) => 
     assertRefused(await as("DELETE", "/agents/CODER"), 404, "agent_not_found");
     assert.equal((await as("GET", "/secrets")).status, 200);
     assertRefused(await as("PUT", "/secrets", {}), 403, "role_too_low");
+    const all = await as("POST", "/workspace/suspend");
+    assertRefused(all, 403, "role_too_low");
+    assert.match(stringAt(all, "detail"), /limited to some agents\. Name one of them at a time/);
+    assert.equal((await as("POST", "/agents/coder/suspend")).status, 200);
+    assert.equal((await as("POST", "/agents/coder/resume")).status, 200);
   }
   const names = ((await first.call("GET", "/agents")).body["agents"] as { name: string }[]).map(
     ({ name }) => name,

@@ -45,7 +45,11 @@ it("a secret is made, rotated, rolled back and deleted; no answer or log line ho
 
   assert.equal((await step("DELETE", path)).status, 200);
   assert.equal((await step("DELETE", path)).status, 404);
-  assert.deepEqual((await step("GET", "/api/v1/secrets")).body, { secrets: [], nextCursor: null });
+  assert.deepEqual((await step("GET", "/api/v1/secrets")).body, {
+    secrets: [],
+    total: 0,
+    nextCursor: null,
+  });
 
   for (const key of [FAKE_KEY, OTHER_FAKE_KEY]) {
     assertHides(texts.join("\n"), key);
@@ -62,10 +66,12 @@ it("another workspace's key neither sees nor touches it", async (t) => {
 
   assert.deepEqual((await call("GET", "/api/v1/secrets", undefined, stranger)).body, {
     secrets: [],
+    total: 0,
     nextCursor: null,
   });
   assert.deepEqual((await call("GET", "/api/v1/agents", undefined, stranger)).body, {
     agents: [],
+    total: 0,
     nextCursor: null,
   });
   assert.equal((await call("GET", `${path}/versions`, undefined, stranger)).status, 404);

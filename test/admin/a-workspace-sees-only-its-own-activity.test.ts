@@ -87,6 +87,10 @@ it("a caller limited to some agents sees only those", async (t) => {
     (await views.list(workspaceId, { agents: ["mine"], agent: "other" }, page)).length,
     0,
   );
-  assert.equal((await views.versionUse(workspaceId, workspaceId, ["mine"])).length, 1);
+  assert.equal(
+    (await views.versionUse(workspaceId, workspaceId, ["mine"], { after: undefined, limit: 100 }))
+      .length,
+    1,
+  );
   assert.equal((await views.overview(workspaceId, 24, [])).totals.requests, 0);
 });

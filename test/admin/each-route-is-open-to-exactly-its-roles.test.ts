@@ -50,6 +50,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     permission: "admin",
     body: { provider: "openai", value: OTHER_FAKE_KEY },
   },
+  "GET /secrets/:secret": { permission: "viewer", elsewhere: 404 },
   "GET /secrets/:secret/versions": { permission: "viewer", elsewhere: 404 },
   "POST /secrets/:secret/rollback": {
     permission: "admin",

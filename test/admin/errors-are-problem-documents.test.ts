@@ -76,7 +76,11 @@ it("a body that reaches for a prototype is refused and changes nothing", async (
     assertProblem(answer, 400, "invalid_json");
   }
   assert.equal(({} as Record<string, unknown>)["role"], undefined);
-  assert.deepEqual((await call("GET", "/api/v1/agents")).body, { agents: [], nextCursor: null });
+  assert.deepEqual((await call("GET", "/api/v1/agents")).body, {
+    agents: [],
+    total: 0,
+    nextCursor: null,
+  });
 });
 
 it("a problem never repeats what was sent", async (t) => {

@@ -80,6 +80,7 @@ it("open invitations are listed without their links, replaced by a later one, an
   assertRefused(await browse().call("POST", "/links/look", { token: late }), 401, "link_invalid");
   assert.deepEqual((await first.call("GET", "/invitations")).body, {
     invitations: [],
+    total: 0,
     nextCursor: null,
   });
 });

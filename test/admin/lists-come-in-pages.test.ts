@@ -123,6 +123,7 @@ it("invitations and one's own sessions come latest first, in pages whose ends me
   const past = latestKey("invitations", "0", id);
   assert.deepEqual((await first.call("GET", `/invitations?cursor=${past}`)).body, {
     invitations: [],
+    total: null,
     nextCursor: null,
   });
 });
@@ -203,5 +204,5 @@ it("a cursor opens nothing in another workspace", async (t) => {
   const cursor = stringAt(await call("GET", "/api/v1/agents?limit=1"), "nextCursor");
   const stranger = await addKey("owner", await addWorkspace("elsewhere"));
   const { body } = await call("GET", `/api/v1/agents?cursor=${cursor}`, undefined, stranger);
-  assert.deepEqual(body, { agents: [], nextCursor: null });
+  assert.deepEqual(body, { agents: [], total: null, nextCursor: null });
 });

@@ -32,6 +32,10 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   from: [daysAgo(200), daysAgo(1), daysAgo(-1)],
   to: [daysAgo(20), daysAgo(250), daysAgo(1000)],
   "/audit/checkpoint from": ["1000"],
+  query: ["e", SELDOM.agent, "nothing"],
+  environment: ["production", "nowhere"],
+  mayUse: [OFTEN.provider, SELDOM.provider, "nobody"],
+  used: [OFTEN.provider, SELDOM.provider, "nobody"],
   hours: ["24", "168"],
   format: ["jsonl", "csv"],
 };

@@ -47,7 +47,11 @@ it("Ctrl-C at the prompt stores nothing", { skip }, async (t) => {
   const { status, screen } = await typeAt(args, environment, "not shown: ", `${FAKE_KEY}\x03`);
   assert.equal(status, 1, screen);
   assertHides(screen, FAKE_KEY);
-  assert.deepEqual((await call("GET", "/api/v1/secrets")).body, { secrets: [], nextCursor: null });
+  assert.deepEqual((await call("GET", "/api/v1/secrets")).body, {
+    secrets: [],
+    total: 0,
+    nextCursor: null,
+  });
 });
 
 it("destroying asks, and only yes does it", { skip }, async (t) => {

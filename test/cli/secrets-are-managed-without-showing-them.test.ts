@@ -44,7 +44,11 @@ it("a key that is clearly wrong is refused with a reason that does not hold it",
     assert.match(stderr, /^x3sproxy: \S/);
     assertHides(stderr, FAKE_KEY);
   }
-  assert.deepEqual((await call("GET", "/api/v1/secrets")).body, { secrets: [], nextCursor: null });
+  assert.deepEqual((await call("GET", "/api/v1/secrets")).body, {
+    secrets: [],
+    total: 0,
+    nextCursor: null,
+  });
 });
 
 it("a value on the command line is wrong usage, and is not repeated", async (t) => {
@@ -61,5 +65,9 @@ it("a value on the command line is wrong usage, and is not repeated", async (t) 
     assert.equal(status, 2, stderr);
     assertHides(stdout + stderr, FAKE_KEY);
   }
-  assert.deepEqual((await call("GET", "/api/v1/secrets")).body, { secrets: [], nextCursor: null });
+  assert.deepEqual((await call("GET", "/api/v1/secrets")).body, {
+    secrets: [],
+    total: 0,
+    nextCursor: null,
+  });
 });

@@ -25,6 +25,8 @@ const AXE = readFileSync(
 export interface PageOptions {
   readonly width?: number;
   readonly colorScheme?: "light" | "dark";
+  /** Where the person sits, as in "Europe/Berlin". */
+  readonly zone?: string;
 }
 
 export interface WatchedPage {
@@ -46,30 +48,32 @@ after(async () => (await shared)?.close());
 
 /**
  * A browser, the same for all tests of a file; each page has cookies of its own, and is gone when the test ends. `localName`: a host name
- * that leads it to this machine, in a browser of its own.
+ * that leads it to this machine, in a browser of its own; so is one with `scrollbars`, which Chromium hides from tests.
  */
 export async function openBrowser(
   t: TestContext,
-  { localName }: { localName?: string } = {},
+  { localName, scrollbars = false }: { localName?: string; scrollbars?: boolean } = {},
 ): Promise<{
   open(url: string, options?: PageOptions): Promise<WatchedPage>;
 }> {
   let browser: Browser;
-  if (localName === undefined) {
+  if (localName === undefined && !scrollbars) {
     browser = await (shared ??= launch());
   } else {
-    browser = await launch(`--host-resolver-rules=MAP ${localName} 127.0.0.1`);
+    const rules = localName && [`--host-resolver-rules=MAP ${localName} 127.0.0.1`];
+    browser = await launch(rules || [], scrollbars);
     t.after(() => browser.close());
   }
   return { open: (url, options = {}) => openPage(t, browser, url, options) };
 }
 
-function launch(...args: readonly string[]): Promise<Browser> {
+function launch(args: readonly string[] = [], scrollbars = false): Promise<Browser> {
   // Chromium's own sandbox needs rights that root in a container does not have.
   const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   return chromium.launch({
     executablePath: findChromium(),
     args: ["--disable-gpu", ...asRoot, ...args],
+    ...(scrollbars && { ignoreDefaultArgs: ["--hide-scrollbars"] }),
   });
 }
 
@@ -77,12 +81,13 @@ async function openPage(
   t: TestContext,
   browser: Browser,
   url: string,
-  { width = 1280, colorScheme = "light" }: PageOptions,
+  { width = 1280, colorScheme = "light", zone }: PageOptions,
 ): Promise<WatchedPage> {
   const context = await browser.newContext({
     viewport: { width, height: 800 },
     colorScheme,
     reducedMotion: "reduce",
+    ...(zone !== undefined && { timezoneId: zone }),
     permissions: ["clipboard-read", "clipboard-write"],
   });
   t.after(() => context.close());

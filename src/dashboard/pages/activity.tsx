@@ -5,6 +5,7 @@ import { SelectField } from "../parts/field.tsx";
 import { Page } from "../parts/page.tsx";
 import { SpanFilter, useSpan } from "../parts/span-filter.tsx";
 import { useActivity, useAllAgents, useProviders } from "../queries.ts";
+import { ZONE_TEXT } from "../time.ts";
 
 const SPAN_HOURS = "24";
 
@@ -29,7 +30,7 @@ export function ActivityPage() {
   return (
     <Page
       title="Activity"
-      intro="Exchanges by the minute. Counts, sizes and times; never what was said."
+      intro={`Exchanges by the minute. Counts, sizes and times; never what was said. ${ZONE_TEXT}`}
     >
       <form className="filters" role="search" aria-label="Filter the activity">
         <SelectField

@@ -7,7 +7,7 @@ import { ButtonLink } from "../parts/button.tsx";
 import { Page } from "../parts/page.tsx";
 import { ScopeForm } from "../parts/scope-form.tsx";
 import { ScopeFacts } from "../parts/scope-view.tsx";
-import { ErrorState, Missing } from "../parts/states.tsx";
+import { ErrorState, Missing, Skeleton } from "../parts/states.tsx";
 import { agentPath, PATHS } from "../paths.ts";
 import { useAgent, useProviders } from "../queries.ts";
 import { useMay } from "../session.tsx";
@@ -61,6 +61,12 @@ function EditedScope({ agent }: { agent: Agent }) {
       </div>
     );
   }
-  if (providers.loading) return null;
+  if (providers.loading) {
+    return (
+      <div className="card form-card" aria-busy="true">
+        <Skeleton width="20rem" />
+      </div>
+    );
+  }
   return <ScopeForm agent={agent} providers={providers.rows} />;
 }

@@ -19,7 +19,7 @@ import { PATHS, scopePath } from "../paths.ts";
 import { useActivity, useAgent, useProviders } from "../queries.ts";
 import { useMay } from "../session.tsx";
 import { PLACEHOLDER, usableProviders } from "../snippets.ts";
-import { number } from "../time.ts";
+import { number, ZONE_TEXT } from "../time.ts";
 
 const RECENT = 20;
 
@@ -98,7 +98,7 @@ function AgentDetail({ agent }: { agent: Agent }) {
         )}
       </Section>
       <Registrations agent={agent} providers={providers.rows} />
-      <Section title="Lately" actions={<Link to={all}>All of its activity</Link>}>
+      <Section title="Lately" intro={ZONE_TEXT} actions={<Link to={all}>All of its activity</Link>}>
         <ActivityTable
           list={{ ...activity, rows: activity.rows.slice(0, RECENT), more: undefined }}
           withoutAgent

@@ -9,6 +9,7 @@ import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
 import { ScopeSummary } from "../parts/scope-view.tsx";
+import { NothingFound, Search, useSought } from "../parts/search.tsx";
 import { EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
@@ -20,14 +21,25 @@ import { number } from "../time.ts";
 export function AgentsPage() {
   const me = useMe();
   const mayDeploy = useMay("operator");
-  const agents = useAgents();
+  const sought = useSought();
+  const agents = useAgents(sought);
   const providers = useProviders();
   const [query, setQuery] = useSearchParams();
   const [redeployed, setRedeployed] = useState<Agent | undefined>();
   const [destroyed, setDestroyed] = useState<Agent | undefined>();
   const [suspended, setSuspended] = useState<Agent | undefined>();
   const mayMake = mayDeploy && me.agents === null;
-  const deploy = () => setQuery({ deploy: "" });
+  const setDeploying = (deploying: boolean) =>
+    setQuery(
+      (before) => {
+        const next = new URLSearchParams(before);
+        if (deploying) next.set("deploy", "");
+        else next.delete("deploy");
+        return next;
+      },
+      { replace: !deploying },
+    );
+  const deploy = () => setDeploying(true);
 
   const columns: Column<Agent>[] = [
     {
@@ -103,23 +115,28 @@ export function AgentsPage() {
         )
       }
     >
+      <Search label="Search the agents" placeholder="Name or environment" />
       <DataTable
         label="Agents"
         columns={columns}
         list={agents}
         rowKey={(agent) => agent.id}
         empty={
-          <EmptyState
-            title="No agents yet"
-            action={mayMake && <Button onClick={deploy}>Deploy the first one</Button>}
-          >
-            Deploying one gives it a token, and shows what to set so that it uses it.
-          </EmptyState>
+          sought !== "" ? (
+            <NothingFound sought={sought} />
+          ) : (
+            <EmptyState
+              title="No agents yet"
+              action={mayMake && <Button onClick={deploy}>Deploy the first one</Button>}
+            >
+              Deploying one gives it a token, and shows what to set so that it uses it.
+            </EmptyState>
+          )
         }
       />
       <DeployDialog
         open={query.has("deploy") && mayMake && !providers.loading}
-        onClose={() => setQuery({}, { replace: true })}
+        onClose={() => setDeploying(false)}
         providers={providers.rows}
       />
       <DeployDialog

@@ -12,7 +12,7 @@ import { SpanFilter, useSpan } from "../parts/span-filter.tsx";
 import { EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useAudit } from "../queries.ts";
-import { exactTime, shortTime } from "../time.ts";
+import { exactTime, shortTime, ZONE_TEXT } from "../time.ts";
 
 const FILTERS = ["action", "actor", "target"] as const;
 
@@ -92,7 +92,7 @@ export function AuditPage() {
   return (
     <Page
       title="Audit"
-      intro="Every change, newest first, sealed into a signed log."
+      intro={`Every change, newest first, sealed into a signed log. ${ZONE_TEXT}`}
       actions={<AuditLogActions params={params} />}
     >
       <AuditSubjects />

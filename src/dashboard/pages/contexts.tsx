@@ -10,7 +10,7 @@ import { SpanFilter, useSpan } from "../parts/span-filter.tsx";
 import { EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useContexts } from "../queries.ts";
-import { exactTime, number, shortTime } from "../time.ts";
+import { exactTime, number, shortTime, ZONE_TEXT } from "../time.ts";
 
 const COLUMNS: readonly Column<CallContext>[] = [
   {
@@ -52,7 +52,7 @@ export function ContextsPage() {
   return (
     <Page
       title="On whose behalf"
-      intro="What agents said of their calls, in x3sproxy-context-… headers, newest first. It is the agent’s word, not a proof."
+      intro={`What agents said of their calls, in x3sproxy-context-… headers, newest first. It is the agent’s word, not a proof. ${ZONE_TEXT}`}
     >
       <AuditSubjects />
       <AgentFilter

@@ -1,9 +1,10 @@
 // The overview: what needs attention, what goes through over time, and for whom.
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Overview } from "../answers.ts";
 import { Attention } from "../parts/attention.tsx";
-import { ButtonLink } from "../parts/button.tsx";
+import { Button, ButtonLink } from "../parts/button.tsx";
+import { FailureBoundary } from "../parts/failure.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { Segments } from "../parts/segments.tsx";
 import { EmptyState, ErrorState, Skeleton } from "../parts/states.tsx";
@@ -55,14 +56,17 @@ function Traffic({ overview, hours }: { overview: Overview; hours: number }) {
   return (
     <>
       <section className="section" aria-label="Over time">
-        <Suspense fallback={<ChartsPlace />}>
-          <Charts overview={overview} hours={hours} />
-        </Suspense>
+        <FailureBoundary>
+          <Suspense fallback={<ChartsPlace />}>
+            <Charts overview={overview} hours={hours} />
+          </Suspense>
+        </FailureBoundary>
       </section>
       {totals.requests === 0 && totals.refusals === 0 && <Beginning />}
       <div className="two-columns">
         <Shares
           title="By provider"
+          total={totals.providers}
           rows={byProvider.map((row) => ({
             ...row,
             name: row.provider === "" ? "no known provider" : row.provider,
@@ -71,6 +75,7 @@ function Traffic({ overview, hours }: { overview: Overview; hours: number }) {
         />
         <Shares
           title="By agent"
+          total={totals.agents}
           rows={byAgent.map((row) => ({ ...row, name: row.agent, to: agentPath(row.agent) }))}
         />
       </div>
@@ -118,7 +123,20 @@ type Share = Pick<Overview["byAgent"][number], "requests" | "errors" | "refusals
   readonly to: string;
 };
 
-function Shares({ title, rows }: { title: string; rows: readonly Share[] }) {
+/** So many are seen at a glance, and the others when they are asked for. */
+const FIRST = 10;
+
+interface SharesProps {
+  readonly title: string;
+  /** Those with the most requests. */
+  readonly rows: readonly Share[];
+  /** How many there are. */
+  readonly total: number;
+}
+
+function Shares({ title, rows, total }: SharesProps) {
+  const [whole, setWhole] = useState(false);
+  const shown = whole ? rows : rows.slice(0, FIRST);
   const most = Math.max(1, ...rows.map((row) => row.requests));
   return (
     <Section title={title}>
@@ -146,7 +164,7 @@ function Shares({ title, rows }: { title: string; rows: readonly Share[] }) {
                 </td>
               </tr>
             )}
-            {rows.map((row) => (
+            {shown.map((row) => (
               <tr key={row.name}>
                 <td className="share-name">
                   <Link to={row.to}>{row.name}</Link>
@@ -167,6 +185,16 @@ function Shares({ title, rows }: { title: string; rows: readonly Share[] }) {
             ))}
           </tbody>
         </table>
+        {shown.length < total && (
+          <div className="table-end">
+            <p className="muted">
+              The first {number(shown.length)} of {number(total)}
+            </p>
+            {shown.length < rows.length && (
+              <Button onClick={() => setWhole(true)}>Show more</Button>
+            )}
+          </div>
+        )}
       </div>
     </Section>
   );

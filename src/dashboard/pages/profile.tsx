@@ -12,6 +12,7 @@ import { SettingsPage } from "../parts/settings-page.tsx";
 import { Badge, EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
+import { AskBeforeLeaving } from "../parts/unsaved.tsx";
 import { When } from "../parts/when.tsx";
 import { PATHS } from "../paths.ts";
 import { useRefresh, useSessions } from "../queries.ts";
@@ -153,6 +154,11 @@ function SecondFactorSection() {
         description="The old ones no longer work."
       >
         <RecoveryCodes codes={codes} account={me.name} />
+        <AskBeforeLeaving
+          when={showing}
+          title="Leave before you have kept them?"
+          text="The codes are shown only once. Keep them before you leave."
+        />
         <div className="dialog-actions">
           <Button kind="primary" onClick={() => setShowing(false)}>
             I have kept them

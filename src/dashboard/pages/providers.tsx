@@ -2,6 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type Provider } from "../answers.ts";
+import { AffectedAgents } from "../parts/affected-agents.tsx";
 import { Button } from "../parts/button.tsx";
 import { DestructionDialog, Modal, useKept } from "../parts/dialog.tsx";
 import { Field, FormError } from "../parts/field.tsx";
@@ -11,9 +12,9 @@ import { SettingsPage } from "../parts/settings-page.tsx";
 import { Badge, EmptyState } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
-import { When } from "../parts/when.tsx";
 import { useAllAgents, useProviders, useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
+import { number } from "../time.ts";
 
 export function ProvidersPage() {
   const providers = useProviders();
@@ -52,13 +53,15 @@ export function ProvidersPage() {
         environments.length === 0 ? (
           <span className="muted">none</span>
         ) : (
-          <span className="badges">
-            {environments.map((name) => (
-              <Badge key={name} tone="good">
-                {name}
-              </Badge>
-            ))}
-          </span>
+          <>
+            <Names names={environments.slice(0, FEW)} />
+            {environments.length > FEW && (
+              <details className="hashes">
+                <summary>and {number(environments.length - FEW)} more</summary>
+                <Names names={environments.slice(FEW)} />
+              </details>
+            )}
+          </>
         ),
     },
     {
@@ -113,6 +116,21 @@ export function ProvidersPage() {
       <AddDialog open={adding} providers={providers.rows} onClose={() => setAdding(false)} />
       <RemoveDialog provider={removed} onClose={() => setRemoved(undefined)} />
     </SettingsPage>
+  );
+}
+
+/** So many environments stand in the table, and the others are unfolded. */
+const FEW = 8;
+
+function Names({ names }: { names: readonly string[] }) {
+  return (
+    <span className="badges">
+      {names.map((name) => (
+        <Badge key={name} tone="good">
+          {name}
+        </Badge>
+      ))}
+    </span>
   );
 }
 
@@ -214,9 +232,8 @@ function RemoveDialog(props: { provider: Provider | undefined; onClose: () => vo
   const call = useCall();
   const say = useSay();
   const refresh = useRefresh();
-  const agents = useAllAgents(provider !== undefined);
+  const agents = useAllAgents({ used: provider?.name ?? "" }, provider !== undefined);
   if (provider === undefined) return null;
-  const users = agents.rows.filter(({ providersUsed }) => providersUsed.includes(provider.name));
   return (
     <DestructionDialog
       open={props.provider !== undefined}
@@ -230,26 +247,13 @@ function RemoveDialog(props: { provider: Provider | undefined; onClose: () => vo
               `, and its keys in ${provider.environments.join(", ")} are of no more use`}
             .
           </p>
-          {agents.loading ? (
-            <p>Looking who uses it …</p>
-          ) : agents.error !== null ? (
-            <p>
-              <strong>Which agents use it could not be found out.</strong>
-            </p>
-          ) : users.length === 0 ? (
-            <p>No agent has used it.</p>
-          ) : (
-            <ul className="affected" tabIndex={0} aria-label="Agents">
-              {users.map(({ name, lastUsedAt }) => (
-                <li key={name}>
-                  <span>{name}</span>
-                  <span className="muted">
-                    last at work <When at={lastUsedAt} />
-                  </span>
-                </li>
-              ))}
-            </ul>
-          )}
+          <AffectedAgents
+            lists={[agents]}
+            agents={agents.rows}
+            none="No agent has used it."
+            intro={(who) => `It was used by ${who}`}
+            lastly="last at work"
+          />
         </>
       }
       name={provider.name}

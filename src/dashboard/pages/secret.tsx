@@ -1,7 +1,8 @@
 // One secret: its versions, and which agents were seen using each, since when.
 import { useMutation } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
+import { ApiProblem } from "../api.ts";
 import { read, type Secret, type SecretUse, type SecretVersion } from "../answers.ts";
 import { Button, ButtonLink } from "../parts/button.tsx";
 import { Modal, useKept } from "../parts/dialog.tsx";
@@ -15,26 +16,21 @@ import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
 import { When } from "../parts/when.tsx";
 import { agentPath, PATHS } from "../paths.ts";
-import { useProviders, useRefresh, useSecrets, useUse, useVersions } from "../queries.ts";
+import { useProviders, useRefresh, useSecret, useUse, useVersions } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { counted, number } from "../time.ts";
 
 export function SecretPage() {
   const { id = "" } = useParams();
-  const secrets = useSecrets();
-  const secret = secrets.rows.find((each) => each.id === id);
-  const { error, more, loadingMore } = secrets;
-  useEffect(() => {
-    // It may stand further down in the list.
-    if (secret === undefined && error === null && !loadingMore) more?.();
-  });
+  const { data: secret, error, refetch } = useSecret(id);
   if (secret === undefined) {
+    const unknown = error instanceof ApiProblem && error.status === 404;
     return (
       <Page title="Secret">
         <Missing
-          error={secrets.error}
-          retry={secrets.retry}
-          loading={secrets.loading || secrets.more !== undefined}
+          error={unknown ? null : error}
+          retry={() => void refetch()}
+          loading={error === null}
           title="There is no such secret"
           action={<ButtonLink to={PATHS.secrets}>All secrets</ButtonLink>}
         />
@@ -161,8 +157,26 @@ function SecretDetail({ secret }: { secret: Secret }) {
   );
 }
 
+/** Of more the last ones stand in the table, and the others are unfolded. */
+const FEW = 5;
+
 function Users({ use }: { use: readonly SecretUse[] }) {
   if (use.length === 0) return <span className="muted">nobody</span>;
+  const latest = use.toSorted((a, b) => b.lastUsedAt.localeCompare(a.lastUsedAt));
+  return (
+    <>
+      <UserList use={latest.slice(0, FEW)} />
+      {latest.length > FEW && (
+        <details className="hashes">
+          <summary>and {counted(latest.length - FEW, "more agent")}</summary>
+          <UserList use={latest.slice(FEW)} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function UserList({ use }: { use: readonly SecretUse[] }) {
   return (
     <ul className="users-of">
       {use.map(({ agent, firstUsedAt, lastUsedAt, requests }) => (

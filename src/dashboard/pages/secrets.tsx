@@ -6,20 +6,22 @@ import { Button } from "../parts/button.tsx";
 import { useKept } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
+import { NothingFound, Search, useSought } from "../parts/search.tsx";
 import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
 import { DueBadge, Refused } from "../parts/secret-state.tsx";
 import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
 import { secretPath } from "../paths.ts";
-import { useProviders, useSecrets } from "../queries.ts";
+import { useProviders, useSecrets, useSecretsAt } from "../queries.ts";
 import { useMay } from "../session.tsx";
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 export function SecretsPage() {
   const mayChange = useMay("admin");
-  const secrets = useSecrets();
+  const sought = useSought();
+  const secrets = useSecrets(sought);
   const providers = useProviders();
   const [query, setQuery] = useSearchParams();
   const [rotated, setRotated] = useState<Secret | undefined>();
@@ -27,11 +29,11 @@ export function SecretsPage() {
   const [deleted, setDeleted] = useState<Secret | undefined>();
   const wanted = wantedPlace(query);
   const adding = query.has("add") || wanted.provider !== "";
-  const existing = secrets.rows.find(
-    ({ provider, environment }) =>
-      provider === wanted.provider && environment === wanted.environment,
-  );
-  const add = () => setQuery({ add: "" });
+  // It may stand further down in the list than has been loaded.
+  const there = useSecretsAt(wanted.provider, wanted.environment);
+  const unsure = wanted.provider !== "" && (there.loading || there.error !== null);
+  const existing = there.rows[0];
+  const add = () => setQuery({ ...(sought !== "" && { query: sought }), add: "" });
 
   const columns: Column<Secret>[] = [
     {
@@ -100,6 +102,14 @@ export function SecretsPage() {
         )
       }
     >
+      {there.error !== null && (
+        <Note tone="warn">
+          <span role="alert">Whether there is such a key could not be found out.</span>{" "}
+          <Button small onClick={there.retry}>
+            Try again
+          </Button>
+        </Note>
+      )}
       {providers.error !== null && secrets.error === null && (
         <Note tone="warn">
           <span role="alert">The providers could not be loaded, so no key can be added.</span>{" "}
@@ -108,18 +118,23 @@ export function SecretsPage() {
           </Button>
         </Note>
       )}
+      <Search label="Search the keys" placeholder="Provider, environment or label" />
       <DataTable
         label="Secrets"
         columns={columns}
         list={secrets}
         rowKey={(secret) => secret.id}
         empty={
-          <EmptyState
-            title="No keys yet"
-            action={mayChange && <Button onClick={add}>Add the first key</Button>}
-          >
-            Until a provider has a key, its calls are refused and nothing is forwarded.
-          </EmptyState>
+          sought !== "" ? (
+            <NothingFound sought={sought} />
+          ) : (
+            <EmptyState
+              title="No keys yet"
+              action={mayChange && <Button onClick={add}>Add the first key</Button>}
+            >
+              Until a provider has a key, its calls are refused and nothing is forwarded.
+            </EmptyState>
+          )
         }
       />
       {!mayChange && wanted.provider !== "" && (
@@ -129,8 +144,8 @@ export function SecretsPage() {
         </p>
       )}
       <SecretDialog
-        open={adding && mayChange && !secrets.loading && !providers.loading}
-        onClose={() => setQuery({}, { replace: true })}
+        open={adding && mayChange && !unsure && !providers.loading}
+        onClose={() => setQuery(sought === "" ? {} : { query: sought }, { replace: true })}
         providers={providers.rows}
         provider={wanted.provider}
         environment={wanted.environment}

@@ -18,6 +18,7 @@ import {
 import { SettingsPage } from "../parts/settings-page.tsx";
 import { ErrorState, Skeleton } from "../parts/states.tsx";
 import { useSay } from "../parts/toasts.tsx";
+import { AskBeforeLeaving } from "../parts/unsaved.tsx";
 import { useRefresh, useWorkspace } from "../queries.ts";
 import { limitsOf, textOf } from "../scope-draft.ts";
 import { refreshMe, useCall, useMay } from "../session.tsx";
@@ -66,20 +67,20 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
     bytesPerMinute: textOf(workspace.limits.bytesPerMinute),
     openWebsockets: textOf(workspace.limits.openWebsockets),
   });
+  const body = {
+    name: name.trim(),
+    secondFactorRequired: required,
+    rotationDays: Number(rotationDays),
+    idleDays: Number(idleDays),
+    unusedDays: unusedDays.trim() === "" ? null : Number(unusedDays),
+    auditRetentionDays: daysOf(retention),
+    limits: limitsOf(limits),
+  };
+  const [saved, setSaved] = useState(JSON.stringify(body));
   const save = useMutation({
-    mutationFn: () =>
-      call(read.workspace, "PATCH", "/workspace", {
-        body: {
-          name: name.trim(),
-          secondFactorRequired: required,
-          rotationDays: Number(rotationDays),
-          idleDays: Number(idleDays),
-          unusedDays: unusedDays.trim() === "" ? null : Number(unusedDays),
-          auditRetentionDays: daysOf(retention),
-          limits: limitsOf(limits),
-        },
-      }),
+    mutationFn: () => call(read.workspace, "PATCH", "/workspace", { body }),
     onSuccess: async () => {
+      setSaved(JSON.stringify(body));
       await refresh("workspace", "workspaces", "secrets", "agents");
       refreshMe(client);
       say("Saved");
@@ -87,6 +88,7 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
   });
   return (
     <Section title="Rules">
+      <AskBeforeLeaving when={JSON.stringify(body) !== saved} />
       <form
         className="card form-card"
         onSubmit={(event) => {

@@ -1,7 +1,10 @@
 // What needs somebody: one line each, with the way to do something about it.
+import { useState } from "react";
 import { Link } from "react-router";
 import type { Overview } from "../answers.ts";
 import { agentPath, PATHS } from "../paths.ts";
+import { number } from "../time.ts";
+import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";
 import { Section } from "./page.tsx";
 import { Skeleton } from "./states.tsx";
@@ -19,7 +22,11 @@ const TEXTS: Readonly<Record<Kind, { title: string; action: string }>> = {
   refusals_rising: { title: "Refusals rising", action: "See what is refused" },
 };
 
+/** So many are seen at a glance. */
+const FIRST = 10;
+
 export function Attention({ items }: { items: readonly Item[] | undefined }) {
+  const [whole, setWhole] = useState(false);
   return (
     <Section title="Needs attention">
       <div className="card attention" aria-busy={items === undefined || undefined}>
@@ -35,7 +42,7 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
         )}
         {items !== undefined && items.length > 0 && (
           <ul>
-            {items.map((item) => (
+            {items.slice(0, whole ? undefined : FIRST).map((item) => (
               <li key={`${item.kind} ${item.subject}`}>
                 <Icon name="warning" />
                 <p>
@@ -56,6 +63,14 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
               </li>
             ))}
           </ul>
+        )}
+        {items !== undefined && items.length > FIRST && !whole && (
+          <div className="table-end">
+            <p className="muted">
+              The first {FIRST} of {number(items.length)}
+            </p>
+            <Button onClick={() => setWhole(true)}>Show more</Button>
+          </div>
         )}
       </div>
     </Section>

@@ -2,9 +2,9 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, type Workspace } from "../answers.ts";
-import { useAllAgents, useOverview, useRefresh, useWorkspace } from "../queries.ts";
+import { useAgentCount, useOverview, useRefresh, useWorkspace } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
-import { counted, number } from "../time.ts";
+import { counted } from "../time.ts";
 import { Button } from "./button.tsx";
 import { Modal } from "./dialog.tsx";
 import { describeError, FormError } from "./field.tsx";
@@ -26,6 +26,7 @@ export function SuspensionBanner() {
       <Icon name="warning" />
       <p role="status">
         <strong>All agents are suspended</strong> (<When at={at} />)
+        {!mayResume && ". Admins can resume them."}
       </p>
       {mayResume && (
         <Button small busy={resume.isPending} onClick={() => resume.mutate()}>
@@ -104,15 +105,12 @@ function SuspendAllForm({ onClose }: { onClose: () => void }) {
 
 /** How many it stops, as far as that is known by now: nobody has to wait for it. */
 function Extent() {
-  const agents = useAllAgents();
+  const agents = useAgentCount();
   const { data: overview } = useOverview(24);
   const open = overview?.totals.activeStreams;
   return (
     <p>
-      <strong>
-        {agents.loading ? "…" : number(agents.rows.length)}{" "}
-        {agents.rows.length === 1 ? "agent" : "agents"}
-      </strong>
+      <strong>{agents.total === null ? "All agents" : counted(agents.total, "agent")}</strong>
       {open !== undefined && `, with at most ${counted(open, "open stream")} a moment ago`}.
     </p>
   );

@@ -1,5 +1,5 @@
 // Form fields: a label, the control, a hint and an error that belong to it for everybody.
-import { useId, type ComponentProps, type ReactNode } from "react";
+import { useId, useState, type ComponentProps, type ReactNode } from "react";
 import { ApiProblem } from "../api.ts";
 import { Icon } from "./icon.tsx";
 
@@ -102,15 +102,40 @@ interface ChoicesProps {
   readonly onChosen: (chosen: string[]) => void;
 }
 
+/** Of so many and fewer one is found by looking. */
+const MANY = 40;
+
 /** Several of a list. */
 export function Choices({ label, hint, options, chosen, onChosen }: ChoicesProps) {
   const id = useId();
+  const [sought, setSought] = useState("");
+  const text = sought.trim().toLowerCase();
+  const shown = options.filter((option) =>
+    option.some((each) => each.toLowerCase().includes(text)),
+  );
   return (
     <fieldset className="choices" aria-describedby={hint === undefined ? undefined : `${id}-hint`}>
       <legend>{label}</legend>
       <Notes id={id} hint={hint} error={undefined} />
+      {options.length > MANY && (
+        <div className="choices-search field">
+          <input
+            type="search"
+            aria-label={`Search: ${label}`}
+            placeholder="Search"
+            value={sought}
+            onChange={(event) => setSought(event.target.value)}
+            autoComplete="off"
+            autoCapitalize="off"
+            spellCheck={false}
+          />
+          <span className="hint" role="status">
+            {chosen.length} of {options.length} chosen
+          </span>
+        </div>
+      )}
       <div className="choices-list">
-        {options.map(([value, text]) => (
+        {shown.map(([value, text]) => (
           <label key={value} className="choice">
             <input
               type="checkbox"

@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { Button } from "./button.tsx";
 import { Modal } from "./dialog.tsx";
+import { AskBeforeLeaving } from "./unsaved.tsx";
 
 interface OnceDialogProps<T> {
   readonly open: boolean;
@@ -36,6 +37,11 @@ export function OnceDialog<T>(props: OnceDialogProps<T>) {
       ) : (
         <>
           {shown.content}
+          <AskBeforeLeaving
+            when={open}
+            title="Leave before you have it?"
+            text="It is shown only once. Copy it before you leave."
+          />
           <div className="dialog-actions">
             <Button kind="primary" onClick={onClose}>
               I have it

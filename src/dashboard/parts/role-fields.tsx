@@ -1,9 +1,9 @@
 // A role, and the agents that it is limited to: for users, invitations and API keys.
 import type { Role } from "../answers.ts";
 import { ROLES } from "../answers.ts";
-import { useAllAgents } from "../queries.ts";
+import { useAllAgents, type Rows } from "../queries.ts";
 import { LIMITABLE, ROLE_TEXTS } from "../roles.ts";
-import { CheckField, Choices, SelectField } from "./field.tsx";
+import { CheckField, Choices, describeError, SelectField } from "./field.tsx";
 import { Badge } from "./states.tsx";
 
 export interface Rights {
@@ -44,7 +44,7 @@ export function RoleFields({ rights, onRights }: RoleFieldsProps) {
       {limitable && limit !== null && (
         <Choices
           label="These agents"
-          hint={names.length === 0 ? "There are no agents yet." : "All others stay hidden."}
+          hint={hintOf(agents, names)}
           options={names.map((name) => [name, name])}
           chosen={limit}
           onChosen={(chosen) => onRights({ role, agents: chosen })}
@@ -52,6 +52,12 @@ export function RoleFields({ rights, onRights }: RoleFieldsProps) {
       )}
     </>
   );
+}
+
+function hintOf({ loading, error }: Rows<unknown>, names: readonly string[]): string {
+  if (error !== null) return `The agents could not be loaded. ${describeError(error)}`;
+  if (loading) return "Loading the agents …";
+  return names.length === 0 ? "There are no agents yet." : "All others stay hidden.";
 }
 
 export function RoleText({ role, agents }: Rights) {

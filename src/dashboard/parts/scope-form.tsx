@@ -14,6 +14,7 @@ import {
   type ScopeDraft,
 } from "../scope-draft.ts";
 import { useCall } from "../session.tsx";
+import { ZONE_TEXT } from "../time.ts";
 import { Button } from "./button.tsx";
 import { Choices, Field, FormError } from "./field.tsx";
 import { LimitFields } from "./limit-fields.tsx";
@@ -22,6 +23,7 @@ import { ScopePart, ScopeRow } from "./scope-part.tsx";
 import { TrialDialog } from "./scope-trial.tsx";
 import { Note } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
+import { AskBeforeLeaving } from "./unsaved.tsx";
 
 /** Which part a refusal of the API is about. */
 const PARTS: Readonly<Record<string, ListName | "allowedEndpoints" | undefined>> = {
@@ -151,7 +153,7 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
         >
           <Field
             label="Ends"
-            hint="In your time zone."
+            hint={ZONE_TEXT}
             type="datetime-local"
             value={draft.end.at}
             onValue={(at) => set({ end: { ...draft.end, at } })}
@@ -181,6 +183,7 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
           </div>
         </div>
       </form>
+      <AskBeforeLeaving when={!same} />
       <TrialDialog
         agent={agent.name}
         trial={trial}

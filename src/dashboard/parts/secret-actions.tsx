@@ -5,13 +5,13 @@ import { useState } from "react";
 import { read, type Provider, type Secret } from "../answers.ts";
 import { useAllAgents, useRefresh, useUse, useWorkspace } from "../queries.ts";
 import { useCall } from "../session.tsx";
+import { AffectedAgents } from "./affected-agents.tsx";
 import { Button } from "./button.tsx";
 import { DestructionDialog, Modal, useKept } from "./dialog.tsx";
 import { CheckField, describeError, Field, FormError, SelectField } from "./field.tsx";
 import { TEST_TEXTS } from "./secret-state.tsx";
 import { Note } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
-import { When } from "./when.tsx";
 
 /** A free call to the provider that shows whether the key works; says what came of it. */
 function useTest() {
@@ -235,51 +235,22 @@ export function DeleteSecretDialog(props: DeleteProps) {
 /** Who loses the key, and when each last used it. */
 function Affected({ secret }: { secret: Secret }) {
   const use = useUse(secret.id);
-  const agents = useAllAgents();
-  const may = agents.rows.filter(
-    ({ environment, providers }) =>
-      environment === secret.environment &&
-      (providers === null || providers.includes(secret.provider)),
-  );
-  const lastUse = (agent: string): string | null =>
-    use.rows
-      .filter((each) => each.agent === agent)
-      .map((each) => each.lastUsedAt)
-      .sort()
-      .at(-1) ?? null;
-  const ordered = may
-    .map(({ name }) => ({ name, at: lastUse(name) }))
-    .sort((a, b) => (b.at ?? "").localeCompare(a.at ?? ""));
+  const { provider, environment } = secret;
+  const agents = useAllAgents({ environment, mayUse: provider });
+  const lastUse = new Map<string, string>();
+  for (const { agent, lastUsedAt } of use.rows) {
+    if (lastUsedAt > (lastUse.get(agent) ?? "")) lastUse.set(agent, lastUsedAt);
+  }
   return (
     <>
       <p>All {secret.version === 1 ? "of it is" : "its versions are"} gone for good.</p>
-      {agents.loading || use.loading ? (
-        <p>Looking who uses it …</p>
-      ) : agents.error !== null || use.error !== null ? (
-        <p>
-          <strong>Which agents use it could not be found out.</strong>
-        </p>
-      ) : ordered.length === 0 ? (
-        <p>No agent may use it.</p>
-      ) : (
-        <>
-          <p>
-            Calls to {secret.provider} will be refused at once for{" "}
-            {ordered.length === 1 ? "this agent" : `these ${ordered.length} agents`}:
-          </p>
-          <ul className="affected" tabIndex={0} aria-label="Agents">
-            {ordered.map(({ name, at }) => (
-              <li key={name}>
-                <span>{name}</span>
-                <span className="muted">
-                  {at === null ? "never used it" : "last used it "}
-                  {at !== null && <When at={at} />}
-                </span>
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
+      <AffectedAgents
+        lists={[agents, use]}
+        agents={agents.rows.map(({ name }) => ({ name, lastUsedAt: lastUse.get(name) ?? null }))}
+        none="No agent may use it."
+        intro={(who) => `Calls to ${provider} will be refused at once for ${who}`}
+        lastly="last used it"
+      />
     </>
   );
 }

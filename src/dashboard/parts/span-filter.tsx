@@ -1,7 +1,8 @@
-// The time that a list is about: the last hours or days, or from when to when. Kept in the page's URL.
+// The time that a list is about: the last hours or days, or from when to when. Kept in the page's URL, in UTC: whoever gets the link
+// sees the same in a zone of their own.
 import { useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
-import { currentMs, hoursBefore, isoOfLocal } from "../time.ts";
+import { currentMs, hoursBefore, isoOfLocal, localOfIso, ZONE } from "../time.ts";
 import { Field, SelectField } from "./field.tsx";
 
 const SPANS = [
@@ -35,6 +36,14 @@ export function SpanFilter({ otherwise }: { otherwise: string }) {
     next.set(name, value);
     setQuery(next, { replace: true });
   };
+  const at = (name: "from" | "to", label: string) => (
+    <Field
+      label={`${label} (${ZONE})`}
+      type="datetime-local"
+      value={localOfIso(query.get(name))}
+      onValue={(value) => set(name, isoOfLocal(value) ?? "")}
+    />
+  );
   return (
     <>
       <SelectField
@@ -45,18 +54,8 @@ export function SpanFilter({ otherwise }: { otherwise: string }) {
       />
       {span === "chosen" && (
         <>
-          <Field
-            label="From"
-            type="datetime-local"
-            value={query.get("from") ?? ""}
-            onValue={(value) => set("from", value)}
-          />
-          <Field
-            label="To"
-            type="datetime-local"
-            value={query.get("to") ?? ""}
-            onValue={(value) => set("to", value)}
-          />
+          {at("from", "From")}
+          {at("to", "To")}
         </>
       )}
     </>

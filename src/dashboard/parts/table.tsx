@@ -3,7 +3,8 @@
 import type { ReactNode } from "react";
 import type { Rows } from "../queries.ts";
 import { Button } from "./button.tsx";
-import { ErrorState, Skeleton } from "./states.tsx";
+import { number } from "../time.ts";
+import { ErrorNote, ErrorState, Skeleton } from "./states.tsx";
 
 export interface Column<T> {
   readonly title: string;
@@ -62,12 +63,31 @@ export function DataTable<T>(props: DataTableProps<T>) {
               ))}
         </tbody>
       </table>
-      {list.more !== undefined && (
-        <div className="table-more">
-          <Button onClick={list.more} busy={list.loadingMore}>
-            Show more
-          </Button>
-        </div>
+      <TableEnd list={list} />
+    </div>
+  );
+}
+
+/** Few enough to be seen at a glance: they are not counted. */
+const FEW = 10;
+
+/** What a list says below its rows: how many of how many these are, the next ones, that it could not be loaded again. */
+function TableEnd<T>({ list }: { list: Rows<T> }) {
+  const { rows, total, more } = list;
+  const counted = total !== null && total > FEW;
+  if (!counted && more === undefined && list.error === null) return null;
+  return (
+    <div className="table-end">
+      {list.error !== null && <ErrorNote error={list.error} retry={list.retry} />}
+      {counted && (
+        <p className="muted">
+          {rows.length < total ? `${number(rows.length)} of ${number(total)}` : number(total)}
+        </p>
+      )}
+      {more !== undefined && (
+        <Button onClick={more} busy={list.loadingMore}>
+          Show more
+        </Button>
       )}
     </div>
   );

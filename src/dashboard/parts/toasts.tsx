@@ -18,7 +18,9 @@ export function ToastProvider({ children }: { children: ReactNode }) {
 
 function Toasts() {
   const { toasts } = Toast.useToastManager();
-  return toasts.map((toast) => (
+  // Those beyond the limit stay in the list until their time is over.
+  const shown = toasts.filter(({ limited }) => limited !== true);
+  return shown.map((toast) => (
     <Toast.Root key={toast.id} toast={toast} className={`toast ${toast.type ?? ""}`}>
       <Icon name={toast.type === "bad" ? "warning" : "check"} />
       <div>

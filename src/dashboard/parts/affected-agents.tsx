@@ -1,0 +1,63 @@
+// Before something that agents use is taken away: which of them, and when each last used it. All of them, as the service tells.
+import type { Rows } from "../queries.ts";
+import { counted } from "../time.ts";
+import { When } from "./when.tsx";
+
+export interface Affected {
+  readonly name: string;
+  /** Null: never. */
+  readonly lastUsedAt: string | null;
+}
+
+interface AffectedAgentsProps {
+  /** What is asked to find them. */
+  readonly lists: readonly Pick<Rows<unknown>, "loading" | "error">[];
+  readonly agents: readonly Affected[];
+  /** Where there are none. */
+  readonly none: string;
+  /** What it is about them, of `who`: "these 9 agents". */
+  readonly intro: (who: string) => string;
+  /** As in "last used it". */
+  readonly lastly: string;
+}
+
+export function AffectedAgents({ lists, agents, none, intro, lastly }: AffectedAgentsProps) {
+  if (lists.some(({ error }) => error !== null)) {
+    return (
+      <p>
+        <strong>Which agents use it could not be found out.</strong>
+      </p>
+    );
+  }
+  if (lists.some(({ loading }) => loading)) return <p>Looking who uses it …</p>;
+  if (agents.length === 0) return <p>{none}</p>;
+  const ordered = agents.toSorted(
+    (a, b) =>
+      (b.lastUsedAt ?? "").localeCompare(a.lastUsedAt ?? "") || a.name.localeCompare(b.name),
+  );
+  const used = agents.filter(({ lastUsedAt }) => lastUsedAt !== null).length;
+  return (
+    <>
+      <p>
+        {intro(agents.length === 1 ? "this agent" : `these ${counted(agents.length, "agent")}`)}
+        {used < agents.length && used > 0 && `, of which ${counted(used, "has", "have")} used it`}:
+      </p>
+      <ul className="affected" tabIndex={0} aria-label="Agents">
+        {ordered.map(({ name, lastUsedAt }) => (
+          <li key={name}>
+            <span>{name}</span>
+            <span className="muted">
+              {lastUsedAt === null ? (
+                "never used it"
+              ) : (
+                <>
+                  {lastly} <When at={lastUsedAt} />
+                </>
+              )}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
