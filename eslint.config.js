@@ -27,6 +27,8 @@ const FLOORS = [
     "path-readings",
     "connection-bounds",
     "no-proxy",
+    "visible-text",
+    "bounded-file",
   ],
   ["db"],
   ["providers", "audit"],

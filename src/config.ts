@@ -1,6 +1,5 @@
 // The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
 // since some are secrets.
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   address,
@@ -23,6 +22,7 @@ import {
   type SyslogAddress,
   type TlsFiles,
 } from "./config-values.ts";
+import { readSmallFileSync } from "./bounded-file.ts";
 import { ConfigError } from "./errors.ts";
 
 export type { Cidr, ListenAddress, SyslogAddress, TlsFiles } from "./config-values.ts";
@@ -334,7 +334,9 @@ export function readClientConfig(
 
 function ownApiKey(dataDir: string): string | undefined {
   try {
-    return readFileSync(resolve(dataDir, "admin-api-key"), "utf8").trim() || undefined;
+    return (
+      readSmallFileSync(resolve(dataDir, "admin-api-key")).toString("utf8").trim() || undefined
+    );
   } catch {
     return undefined;
   }

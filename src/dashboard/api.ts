@@ -1,6 +1,7 @@
 // The way to the REST API: same origin, the session's cookie, its CSRF token, problem documents as errors, proof asked for
 // where it is needed. Must never send anything to another origin, and must never keep an answer or a value that was typed.
 import type { Read } from "./answers.ts";
+import { escapeHidden } from "./visible-text.ts";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 30_000;
@@ -129,7 +130,9 @@ async function reach(
 
 async function bodyOf(response: Response): Promise<unknown> {
   try {
-    return await response.json();
+    return JSON.parse(await response.text(), (_name, value: unknown) =>
+      typeof value === "string" ? escapeHidden(value) : value,
+    );
   } catch {
     return undefined;
   }
