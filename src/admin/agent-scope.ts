@@ -1,10 +1,10 @@
 // Agents and their scopes as REST takes and gives them.
 import { z } from "zod";
-import { providerName, time } from "./names.ts";
+import { keptInstant, line, providerName, time } from "./names.ts";
 
 const MAX_NAMES = 200;
 
-const names = z.array(z.string().max(300)).max(MAX_NAMES);
+const names = z.array(line(300)).max(MAX_NAMES);
 export const limitCount = z.int().positive().max(1_000_000_000);
 export const limitsChange = z.strictObject({
   requestsPerMinute: limitCount.nullable().optional(),
@@ -46,8 +46,7 @@ export const scopeChange = {
     .nullable()
     .optional()
     .describe("The only models that it may use, `*` for any characters; null: every one."),
-  scopeExpiresAt: z.iso
-    .datetime()
+  scopeExpiresAt: keptInstant
     .nullable()
     .optional()
     .describe("When all that it may do ends, whatever its token's own end; null: never."),
