@@ -31,6 +31,8 @@ const FLOORS = [
     "connection-bounds",
     "fair-queue",
     "no-proxy",
+    "visible-text",
+    "bounded-file",
   ],
   ["db"],
   ["providers", "audit"],

@@ -1,8 +1,8 @@
 // The certificate that our listeners show: read from two files, checked, and looked at again every minute, so that a renewed one is
 // taken without a restart. Nothing that is in the files, nor their paths, may reach the log or an error.
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { createSecureContext, type Server, type TlsOptions } from "node:tls";
+import { readSmallFile } from "./bounded-file.ts";
 import type { Clock } from "./clock.ts";
 import type { TlsFiles } from "./config.ts";
 import { ConfigError } from "./errors.ts";
@@ -107,7 +107,7 @@ async function read({ certFile, keyFile }: TlsFiles): Promise<Pair | string> {
 
 async function readOne(setting: string, path: string): Promise<Buffer | string> {
   try {
-    return await readFile(path);
+    return await readSmallFile(path);
   } catch (error) {
     return `${setting}: the file can't be read (${codeOf(error)})`;
   }

@@ -1,8 +1,8 @@
 // How a setting's text becomes a value: each reader throws a ConfigError that names the setting and what it wants, and never quotes
 // what it read. Pure, but for the file that a secret may lie in.
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import ipaddr from "ipaddr.js";
+import { readSmallFileSync } from "./bounded-file.ts";
 import { ConfigError } from "./errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -62,7 +62,7 @@ export function secret(
   if (value !== undefined) throw new ConfigError(`set ${name} or ${name}_FILE, not both`);
   let text: string;
   try {
-    text = readFileSync(file, "utf8").trim();
+    text = readSmallFileSync(file).toString("utf8").trim();
   } catch (error) {
     // The path is not quoted: it may be a URL that was put into the wrong variable.
     const { code = "unknown error" } = error as NodeJS.ErrnoException;

@@ -91,6 +91,7 @@ export const PROBLEMS = {
   host_not_allowed: [421],
   invalid_request: [422],
   cursor_invalid: [422],
+  conflict: [409],
   not_found: [404],
   // who is asking
   unauthenticated: [401],
@@ -172,6 +173,7 @@ export const PROBLEMS = {
   label_has_key: [422],
   key_empty: [422],
   key_is_ours: [422],
+  key_has_name: [422],
   key_has_whitespace: [422],
   key_has_quotes: [422],
   key_has_odd_characters: [422],

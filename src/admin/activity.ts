@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { ActivityRow, ActivityViews, CallViews, ContextUse } from "../activity/index.ts";
 import { callerOf } from "./funnel.ts";
-import { instant } from "./names.ts";
+import { instant, text } from "./names.ts";
 import { createPaging, nextCursor, pageParameters } from "./paging.ts";
 import { addRoute } from "./route.ts";
 
@@ -54,7 +54,7 @@ const pages = createPaging(
 const span = {
   from: instant.optional(),
   to: instant.optional().describe("Exclusive."),
-  agent: z.string().max(63).optional(),
+  agent: text(63).optional(),
 };
 
 export function addActivityRoutes(
@@ -69,7 +69,7 @@ export function addActivityRoutes(
     query: z.strictObject({
       ...pageParameters,
       ...span,
-      provider: z.string().max(63).optional(),
+      provider: text(63).optional(),
     }),
     answer: z.object({ activity: z.array(activityView), nextCursor }),
     async handle({ query: { from, to, agent, provider, ...page }, request }) {
@@ -103,6 +103,6 @@ export function addActivityRoutes(
   });
 }
 
-function dateOf(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
+function dateOf(at: string | undefined): Date | undefined {
+  return at === undefined ? undefined : new Date(at);
 }

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import { WIDENING, type Rights } from "../access/index.ts";
 import { roleAllows, type Caller } from "../identity/index.ts";
-import { environmentName, providerName, time } from "./names.ts";
+import { environmentName, keptInstant, line, providerName, time } from "./names.ts";
 
 const MAX_NAMES = 200;
 
-const names = z.array(z.string().max(300)).max(MAX_NAMES);
+const names = z.array(line(300)).max(MAX_NAMES);
 export const limitCount = z.int().positive().max(1_000_000_000);
 export const limitsChange = z.strictObject({
   requestsPerMinute: limitCount.nullable().optional(),
@@ -54,8 +54,7 @@ export const scopeParts = {
   allowedEndpoints: names
     .optional()
     .describe("Sensitive endpoints that it may call, as `provider:name`."),
-  scopeExpiresAt: z.iso
-    .datetime()
+  scopeExpiresAt: keptInstant
     .nullable()
     .optional()
     .describe("When all that it may do ends, whatever its token's own end; null: never."),

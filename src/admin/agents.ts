@@ -27,6 +27,7 @@ const deployBody = z.strictObject({
     .int()
     .positive()
     .max(MAX_TTL_S)
+    .meta({ minimum: 60 })
     .nullable()
     .optional()
     .describe("Life of the token, from a minute; null: without end. Absent: as it was."),

@@ -61,6 +61,7 @@ export function addAllWorkspacesRoutes(
     permission: "owner",
     fresh: true,
     body: z.strictObject({ name: workspaceName }),
+    example: { name: "research" },
     answer: z.object({ workspace: workspaceView, ...setupLink }),
     success: [201],
     async handle({ body, request, reply }) {
@@ -94,6 +95,7 @@ export function addAllWorkspacesRoutes(
     fresh: true,
     ...byWorkspace,
     body: z.strictObject({ name: workspaceName }),
+    example: { name: "research" },
     answer: z.object({ workspace: workspaceView }),
     handle: async ({ params, body, request }) => ({
       workspace: await workspaces.delete(actorOf(request), params.id, body.name),

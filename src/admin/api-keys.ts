@@ -3,8 +3,9 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { ApiKeyView, Identity } from "../identity/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
+import { line } from "./names.ts";
 import { createPaging, nextCursor, pageQuery, total, totalOf } from "./paging.ts";
-import { agentLimit, line, role } from "./people.ts";
+import { agentLimit, role } from "./people.ts";
 import { addRoute } from "./route.ts";
 
 const MAX_LIFE_S = 10 * 365 * 24 * 3600;
@@ -12,13 +13,13 @@ const MAX_ADDRESSES = 50;
 const MAX_REQUESTS_PER_MINUTE = 1_000_000;
 
 const createBody = z.strictObject({
-  name: line.trim().min(1).max(100),
+  name: line(100).trim().min(1),
   role,
   agents: agentLimit.default(null),
   /** Null: it does not expire. */
   expiresInSeconds: z.int().min(60).max(MAX_LIFE_S).nullable().default(null),
   /** Addresses, or blocks of them (CIDR). Empty: from everywhere. */
-  allowedAddresses: z.array(z.string().max(100)).max(MAX_ADDRESSES).default([]),
+  allowedAddresses: z.array(line(100)).max(MAX_ADDRESSES).default([]),
   requestsPerMinute: z.int().min(1).max(MAX_REQUESTS_PER_MINUTE).nullable().default(null),
 });
 const byId = { params: z.object({ id: z.guid() }), unknown: "api_key_not_found" } as const;
@@ -67,6 +68,7 @@ export function addApiKeyRoutes(
     permission: "owner",
     fresh: true,
     body: createBody,
+    example: { name: "ci", role: "operator", expiresInSeconds: 2_592_000 },
     answer: z.object({ apiKey: apiKeyView, key: z.string() }),
     success: [201],
     async handle({ body, request, reply }) {

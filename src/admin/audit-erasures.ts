@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Erasures } from "../audit/index.ts";
 import { actorOf } from "./funnel.ts";
+import { text } from "./names.ts";
 import { addRoute } from "./route.ts";
 
 export function addAuditErasures(app: FastifyInstance, { erasures }: { erasures: Erasures }): void {
@@ -17,7 +18,7 @@ export function addAuditErasures(app: FastifyInstance, { erasures }: { erasures:
     permission: "owner",
     fresh: true,
     body: z.strictObject({
-      user: z.string().max(300).describe("The user's id or e-mail address."),
+      user: text(300).describe("The user's id or e-mail address."),
     }),
     example: { user: "ada@example.com" },
     answer: z.object({

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Backups } from "../backup/index.ts";
 import { actorOf } from "./funnel.ts";
+import { line } from "./names.ts";
 import { addRoute } from "./route.ts";
 
 const MAX_RECIPIENTS = 20;
@@ -11,7 +12,7 @@ const MAX_RECIPIENT_CHARACTERS = 4000;
 
 const backupBody = z.strictObject({
   recipients: z
-    .array(z.string().min(1).max(MAX_RECIPIENT_CHARACTERS))
+    .array(line(MAX_RECIPIENT_CHARACTERS).min(1))
     .min(1)
     .max(MAX_RECIPIENTS)
     .describe(

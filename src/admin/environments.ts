@@ -36,6 +36,7 @@ export function addEnvironmentRoutes(
     params: z.object({ name: environmentName }),
     unknown: "environment_not_found",
     body: z.strictObject({ name: environmentName }),
+    example: { name: "staging" },
     answer: z.object({ environment: environmentView }),
     handle: async ({ params, body, request }) => ({
       environment: await environments.rename(actorOf(request), params.name, body.name),

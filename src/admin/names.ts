@@ -1,5 +1,6 @@
 // The shapes of names, ids and times as they come from a client and go to one, shared by the resources. Names are as in sql/.
 import { z } from "zod";
+import { VISIBLE_LINE } from "../visible-text.ts";
 
 export const providerName = z
   .string()
@@ -14,6 +15,20 @@ export const agentName = z
     "give lower-case letters, digits, dots, dashes and underscores",
   );
 
+/** Any text that Postgres can keep: no U+0000, no half of a character. For what is only looked for; what is kept is a `line`. */
+export const text = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .regex(
+      /^(?:[^\u0000\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff])*$/,
+      "give a text without U+0000",
+    );
+
+/** One line that people are shown: nothing in it that they can't see, or that changes how they see the rest. */
+export const line = (maxLength: number) =>
+  z.string().max(maxLength).regex(VISIBLE_LINE, "give one line of visible characters");
+
 export const workspaceName = providerName;
 /** A moment in an answer: ISO 8601, UTC. */
 export const time = z.string().meta({ format: "date-time" });
@@ -22,7 +37,16 @@ const FIRST_MS = Date.parse("0001-01-01T00:00:00Z");
 const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
 
 /** A time in a query or a cursor, as text. Postgres has no year 0, and reads no year of five digits. */
-export const instant = z.iso.datetime({ offset: true }).refine((text) => {
+export const instant = z.iso
+  .datetime({ offset: true })
+  .refine((text) => lies(text, FIRST_MS), "give a time of the years 1 to 9999");
+
+/** A time that is kept and given back, in UTC. The years before are of no use, and JavaScript reads the first hundred as others. */
+export const keptInstant = z.iso
+  .datetime()
+  .refine((text) => lies(text, 0), "give a time of the years 1970 to 9999");
+
+function lies(text: string, firstMs: number): boolean {
   const ms = Date.parse(text);
-  return ms >= FIRST_MS && ms <= LAST_MS;
-}, "give a time of the years 1 to 9999");
+  return ms >= firstMs && ms <= LAST_MS;
+}

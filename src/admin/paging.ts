@@ -4,10 +4,13 @@ import { z } from "zod";
 import type { FoundPage, Page } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
+import { text } from "./names.ts";
 
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 100;
 const MAX_CURSOR_LENGTH = 1000;
+// Of a sort key: whatever it is in its list, Postgres has to be able to read it.
+const part = text(MAX_CURSOR_LENGTH);
 
 /** The query parameters that every list takes; a list with filters puts its own beside them. */
 export const pageParameters = {
@@ -80,8 +83,11 @@ export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
     Buffer.from(JSON.stringify([list, after])).toString("base64url");
   const decode = (cursor: string): Key => {
     const parsed = content.safeParse(parseJson(Buffer.from(cursor, "base64url").toString("utf8")));
+    const after = parsed.data?.[1];
     // Decoding passes over what is not base64url: only the one spelling that we give out is taken back.
-    if (parsed.success && encode(parsed.data[1]) === cursor) return parsed.data[1];
+    if (after !== undefined && encode(after) === cursor && part.array().safeParse(after).success) {
+      return after;
+    }
     throw new RequestError(
       422,
       "cursor_invalid",

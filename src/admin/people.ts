@@ -15,7 +15,12 @@ export const role = z.enum(ROLES);
 export const agentLimit = z.array(agentName).min(1).max(MAX_AGENTS).nullable();
 
 /** An e-mail address, in its one spelling. */
-export const email = z.string().trim().toLowerCase().pipe(z.email().max(254));
+export const email = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .pipe(z.email().max(254))
+  .meta({ format: "email", maxLength: 254 });
 
 /** A password as it is given: what is asked of a new one is asked elsewhere. */
 export const password = z.string().max(4096);
@@ -24,9 +29,6 @@ export const password = z.string().max(4096);
 export const code = z.string().trim().min(1).max(64);
 
 export const linkToken = z.string().max(200);
-
-/** One line of text. */
-export const line = z.string().regex(/^\P{Cc}*$/u, "give one line of text");
 
 const meView = z.object({
   kind: z.enum(["user", "api_key"]),

@@ -50,14 +50,27 @@ function frameworkProblem(error: unknown): Problem | undefined {
       return problem(413, "body_too_large", "The body is larger than 64 KB.");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return problem(415, "unsupported_media_type", "Send the body as application/json.");
-    // Of Postgres (its manual, appendix A), which reads no such character in a text.
-    case "22021":
-      return problem(422, "invalid_request", "No text may have the character U+0000 in it.");
+    // Of Postgres (its manual, appendix A): a row like it was made, or what it belongs to was deleted, since we looked.
+    case "23503":
+    case "23505":
+      return problem(
+        409,
+        "conflict",
+        "Somebody changed the same thing at the same moment. Look at how it is now, then try again.",
+      );
     case "FST_ERR_MAX_PARAM_LENGTH":
       return problem(404, "not_found", "There is nothing at this path.");
     default:
-      return undefined;
+      return isRefusalOfFramework(error)
+        ? problem(400, "bad_request", "The request is malformed.")
+        : undefined;
   }
+}
+
+function isRefusalOfFramework(error: Error & { code?: unknown; statusCode?: unknown }): boolean {
+  const { code, statusCode } = error;
+  const isClients = typeof statusCode === "number" && statusCode >= 400 && statusCode < 500;
+  return String(code).startsWith("FST_ERR_") && isClients;
 }
 
 // A field's name comes from our schema, never from the client; an unrecognised one stays unnamed, since it could be

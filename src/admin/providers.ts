@@ -5,19 +5,17 @@ import type { CustomProviders, CustomProviderView } from "../access/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import type { Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { providerName, time } from "./names.ts";
+import { line, providerName, time } from "./names.ts";
 import { addRoute } from "./route.ts";
 
 const putBody = z.strictObject({
-  origin: z.string().max(300).describe("Scheme, host and port of its API."),
-  header: z
-    .string()
-    .max(100)
+  origin: line(300).describe("Scheme, host and port of its API."),
+  header: line(100)
     .default("authorization")
     .describe(
       "The header that takes its key. Keys are sealed for origin, header and scheme: save them again when one changes.",
     ),
-  scheme: z.string().max(100).default("Bearer").describe("The word before the key; may be empty."),
+  scheme: line(100).default("Bearer").describe("The word before the key; may be empty."),
 });
 
 const byName = z.object({ name: providerName });

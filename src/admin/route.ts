@@ -90,7 +90,8 @@ export function addRoute<
         params: parseParams(params, request.params, route.unknown),
         query: query && parse(query, request.query),
         headers: headers?.parse(request.headers),
-        body: body && parse(body, request.body ?? {}),
+        // Without any body all fields are absent; `null` is a body, and none of ours.
+        body: body && parse(body, request.body === undefined ? {} : request.body),
         request,
         reply,
       } as RouteCall<z.output<Params>, z.output<Query>, z.output<Headers>, z.output<Body>>;

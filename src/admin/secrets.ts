@@ -4,7 +4,7 @@ import { z } from "zod";
 import { rotationDueAt, type ActivityViews, type VersionUse } from "../activity/index.ts";
 import type { KeyTests, Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { agentName, environmentName, providerName, time } from "./names.ts";
+import { agentName, environmentName, line, providerName, time } from "./names.ts";
 import {
   createPaging,
   nextCursor,
@@ -17,22 +17,17 @@ import {
 import { addRoute } from "./route.ts";
 
 const DEFAULT_ENVIRONMENT = "production";
+// Longer than any key, so that one that is too long is told so.
+const MAX_VALUE = 16_384;
 
 const setBody = z.strictObject({
   provider: providerName,
   environment: environmentName.default(DEFAULT_ENVIRONMENT),
-  label: z
-    .string()
-    .max(200)
-    .regex(/^\P{Cc}*$/u, "give one line of text")
-    .optional()
-    .describe("A note on where the key comes from. Absent: as it was."),
-  origin: z
-    .string()
-    .max(300)
+  label: line(200).optional().describe("A note on where the key comes from. Absent: as it was."),
+  origin: line(300)
     .optional()
     .describe("Where it goes, for a provider whose customers have an origin each."),
-  value: z.string().describe("The real key. It comes out again nowhere."),
+  value: z.string().max(MAX_VALUE).describe("The real key. It comes out again nowhere."),
 });
 const rollbackBody = z.strictObject({
   version: z.int().positive().optional().describe("Absent: the one before the active one."),
@@ -174,7 +169,11 @@ export function addSecretRoutes(
     permission: "admin",
     fresh: true,
     body: setBody,
-    example: { provider: "anthropic", environment: "staging", value: "<the real key>" },
+    example: {
+      provider: "anthropic",
+      environment: "staging",
+      value: "the-real-key-of-the-provider",
+    },
     answer: oneSecret,
     success: [201, 200],
     async handle({ body: { label, origin, ...rest }, request, reply }) {

@@ -4,11 +4,12 @@ import { z } from "zod";
 import type { Identity } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
 import { personOf } from "./funnel.ts";
+import { text } from "./names.ts";
 import { code, device, password, signedIn, type Selves } from "./people.ts";
 import { addRoute } from "./route.ts";
 
 const signInBody = z.strictObject({
-  email: z.string().max(1000),
+  email: text(1000),
   password,
   code: code.optional(),
   device: device.optional(),

@@ -77,6 +77,7 @@ export function addUserRoutes(
     fresh: true,
     ...byUser,
     body: changeBody,
+    example: { role: "operator" },
     answer: oneUser,
     handle: async ({ params, body, request }) => ({
       user: await users.change(actorOf(request), params.id, body),
@@ -104,6 +105,7 @@ export function addUserRoutes(
     fresh: true,
     ...byUser,
     body: resetBody,
+    example: { secondFactor: true },
     answer: z.object({ url: z.string(), expiresAt: z.string() }),
     async handle({ params, body, request }) {
       const { token, expiresAt } = await users.createReset(actorOf(request), params.id, body);
@@ -133,6 +135,7 @@ export function addUserRoutes(
     permission: "owner",
     fresh: true,
     body: inviteBody,
+    example: { email: "ada@example.com", role: "operator" },
     answer: z.object({ invitation: invitationView, url: z.string() }),
     success: [201],
     async handle({ body, request, reply }) {

@@ -86,6 +86,7 @@ export function addWorkspaceRoutes(
     permission: "owner",
     fresh: true,
     body: changeBody,
+    example: { rotationDays: 90, limits: { requestsPerMinute: 6000 } },
     answer: oneWorkspace,
     handle: async ({ body, request }) => ({
       workspace: await workspaces.change(actorOf(request), body),

@@ -12,7 +12,7 @@ export { createAuditProofs, type AuditProofs } from "./proofs.ts";
 export { ExportVerifier, NotAnExportError } from "./verify.ts";
 export type { VerifyReport } from "./verify-report.ts";
 export type { GivenCheckpoint } from "./checkpoint-comparison.ts";
-export { readKeptCheckpoints } from "./kept-checkpoints.ts";
+export { keptLines, readKeptCheckpoints } from "./kept-checkpoints.ts";
 export { isVerifierKey } from "./note.ts";
 export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";
 export { lookAtTree, type TreeState } from "./whole-tree.ts";

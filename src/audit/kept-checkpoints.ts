@@ -15,6 +15,11 @@ const SIGNATURE = /^— \S+ \S{92,}$/;
 const MAX_LINES = 100;
 const IN_JSON = /\{"note":"(?:[^"\\]|\\.)*"\}$/;
 
+// Longer than any line of a checkpoint, and than any that syslog takes.
+const MAX_LINE_BYTES = 64 * 1024;
+const TOO_LONG = "(too long)";
+const LINE_FEED = 10;
+
 /** `lines`: without their line ends. `name`: of the file, for messages. */
 export async function readKeptCheckpoints(
   lines: AsyncIterable<string>,
@@ -49,6 +54,31 @@ export async function readKeptCheckpoints(
   }
   close();
   return { checkpoints: [...found.values()], otherLines };
+}
+
+/** A file's lines, without their ends. In place of one that is too long stands a text that is of no checkpoint. */
+export async function* keptLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  let pieces: Uint8Array[] = [];
+  let bytes = 0;
+  const add = (piece: Uint8Array): void => {
+    if (piece.length > 0 && bytes <= MAX_LINE_BYTES) pieces.push(piece);
+    bytes += piece.length;
+  };
+  const take = (): string => {
+    const text = bytes > MAX_LINE_BYTES ? TOO_LONG : Buffer.concat(pieces).toString("utf8");
+    pieces = [];
+    bytes = 0;
+    return text.endsWith("\r") ? text.slice(0, -1) : text;
+  };
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end; (end = chunk.indexOf(LINE_FEED, from)) >= 0; from = end + 1) {
+      add(chunk.subarray(from, end));
+      yield take();
+    }
+    add(chunk.subarray(from));
+  }
+  if (bytes > 0) yield take();
 }
 
 function noteInJson(line: string): string | undefined {

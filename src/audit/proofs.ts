@@ -192,7 +192,7 @@ async function* logged(
     yield* bytes;
   } catch (error) {
     log.error("an export of the audit broke off", { workspaceId, ...errorFields(error) });
-    throw error;
+    throw error instanceof TreeDamagedError ? damaged() : error;
   }
 }
 

@@ -81,8 +81,18 @@ export function restore(o: {
     await sql`set lock_timeout = '60s'`;
     await sql`select pg_advisory_lock(${LOCK.migrations})`;
     await refuseUsed(sql, o.header);
-    return transact(sql, (transaction) => restoreWithin(transaction, o));
+    return transact(sql, (transaction) => restoreWithin(transaction, o)).catch((error: unknown) => {
+      throw contentProblem(error) ?? error;
+    });
   });
+}
+
+/** What Postgres (its manual, appendix A) says of values and of constraints, which come from the backup. */
+function contentProblem(error: unknown): ContainerError | undefined {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^2[23][0-9A-Z]{3}$/.test(code)
+    ? new ContainerError(`the backup has something in it that the database can't keep (${code})`)
+    : undefined;
 }
 
 async function refuseUsed(sql: Sql, header: Header): Promise<void> {

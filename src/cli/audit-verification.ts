@@ -1,9 +1,9 @@
 // What x3sproxy audit verify does: reads an export and the checkpoints kept elsewhere, and tells people what was found.
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import {
   ExportVerifier,
   NotAnExportError,
+  keptLines,
   readKeptCheckpoints,
   type GivenCheckpoint,
   type VerifyReport,
@@ -61,10 +61,11 @@ async function readCheckpoints(
   const checkpoints: GivenCheckpoint[] = [];
   const warnings: string[] = [];
   for (const file of files) {
-    const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
-    const kept = await readKeptCheckpoints(lines, file).catch((error: unknown) => {
-      throw unreadable(file, error);
-    });
+    const kept = await readKeptCheckpoints(keptLines(createReadStream(file)), file).catch(
+      (error: unknown) => {
+        throw unreadable(file, error);
+      },
+    );
     if (kept.checkpoints.length === 0) {
       throw new Failure("no_checkpoint", `There is no checkpoint in ${file}.`);
     }

@@ -1,5 +1,6 @@
 // What all subcommands share: --json, and one place that prints a result.
 import type { Command } from "commander";
+import { escapeHidden } from "../visible-text.ts";
 import { print } from "./output.ts";
 
 /** A command's result: one document for programs, a text for people. */
@@ -16,7 +17,7 @@ export function reports(
   command.option("--json", "print exactly one JSON document").action(async () => {
     const { json, text } = await run(command.args, command);
     const asJson = command.opts<{ json?: true }>().json === true;
-    await print(`${asJson ? JSON.stringify(json, null, 2) : text}\n`);
+    await print(`${escapeHidden(asJson ? JSON.stringify(json, null, 2) : text)}\n`);
   });
 }
 

@@ -1,6 +1,7 @@
 // How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
 import { ConfigError, StoreUnavailableError, WorkerFailure } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
+import { escapeHidden } from "../visible-text.ts";
 import { looksLikeKey } from "../providers/index.ts";
 
 /** What Node gives when it can't listen. */
@@ -20,9 +21,9 @@ export class Failure extends Error {
 
 /** What to print for `error`: the message of those that are meant for people, of others the kind and the place. */
 export function describeError(error: unknown): string {
-  if (error instanceof Failure || error instanceof ConfigError) return printable(error.message);
+  if (error instanceof Failure || error instanceof ConfigError) return escapeHidden(error.message);
   if (error instanceof StoreUnavailableError) {
-    return `${printable(error.message)}. Is the server of DATABASE_URL running, and are its user, password and database right?`;
+    return `${escapeHidden(error.message)}. Is the server of DATABASE_URL running, and are its user, password and database right?`;
   }
   const { errorName, errorCode } = errorFields(error);
   const stack = error instanceof Error ? (error.stack ?? "") : "";
@@ -33,10 +34,8 @@ export function describeError(error: unknown): string {
   ].join("\n");
 }
 
-/** `text` without terminal control sequences: it may come from a server that isn't ours. */
-export function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, "");
-}
+/** For what may come from a server that isn't ours: a terminal obeys some of the characters that nobody sees. */
+export { escapeHidden as printable };
 
 /** A name as somebody typed it, for a message; left out when it may be a key that was put in its place. */
 export function quoted(name: string): string {

@@ -1,8 +1,9 @@
 // Files of master keys, as `master-key generate` writes them: readable by their owner alone from their first moment, whole whenever they
 // are there. Must never write through a symbolic link, nor take a key away from a file.
 import { randomBytes } from "node:crypto";
-import { lstat, open, readFile, rename, rm } from "node:fs/promises";
+import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { readSmallFile } from "../bounded-file.ts";
 import { Failure } from "./failure.ts";
 import { syncFolder } from "./folder-sync.ts";
 
@@ -31,7 +32,7 @@ export async function addLine(path: string, line: Buffer): Promise<void> {
   let before = Buffer.alloc(0);
   let whole = before;
   try {
-    before = await readFile(path);
+    before = await readSmallFile(path);
     const gap =
       before.length > 0 && before.at(-1) !== NEWLINE ? Buffer.of(NEWLINE) : Buffer.alloc(0);
     whole = Buffer.concat([before, gap, line]);

@@ -1,8 +1,9 @@
 // The service of the data folder, and the owner's key that lies there. Must never send that key anywhere but over the socket in the same
 // folder: a port may be anybody's while the service is down.
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { adminSocketPath, EXPECTED_PORT_HEADER, OWNER_KEY_FILE } from "../admin-socket.ts";
+import { readSmallFile } from "../bounded-file.ts";
 import type { ClientConfig } from "../config.ts";
 import { Failure } from "./failure.ts";
 
@@ -44,7 +45,7 @@ export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<S
       `No API key for ${adminUrl.url}: set X3SPROXY_API_KEY. The key in ${dataDir} is sent to the service of that folder alone.`,
     );
   }
-  const apiKey = await readFile(join(dataDir, OWNER_KEY_FILE), "utf8").catch(() => "");
+  const apiKey = await readSmallFile(join(dataDir, OWNER_KEY_FILE)).then(String, () => "");
   if (apiKey.trim() === "") {
     throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(dataDir)}`);
   }

@@ -65,7 +65,7 @@ export function addRegisterCommand(program: Command): void {
           ` and ends ${rest.expiresAt ?? "never"}.`,
         ...Object.entries(rest.baseUrls).map(([name, baseUrl]) => `${name}: ${baseUrl}`),
       ];
-      if (json) await print(`${JSON.stringify({ ...rest, tokenFile }, null, 2)}\n`);
+      if (json) await print(`${printable(JSON.stringify({ ...rest, tokenFile }, null, 2))}\n`);
       else process.stderr.write(`${printable(lines.join("\n"))}\n`);
     } finally {
       await file.close();

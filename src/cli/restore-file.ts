@@ -1,6 +1,5 @@
 // What `x3sproxy restore` does, and what it says of what is back.
 import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import {
   ContainerError,
   isIdentity,
@@ -9,6 +8,7 @@ import {
   SealedError,
   type OpenedBy,
 } from "../backup/index.ts";
+import { readSmallFile } from "../bounded-file.ts";
 import { readConfig } from "../config.ts";
 import { createLog, openLog } from "../log.ts";
 import type { Outcome } from "./command.ts";
@@ -81,10 +81,13 @@ async function openedBy({ identity, passphrase }: RestoreOptions): Promise<Opene
   if (identity === undefined) {
     throw new Failure("usage", "Say how it is opened: --identity <file> or --passphrase.");
   }
-  const text = await readFile(identity, "utf8").catch((error: unknown) => {
+  const bytes = await readSmallFile(identity).catch((error: unknown) => {
     throw new Failure("not_read", `--identity: the file can't be read (${codeOf(error)}).`);
   });
-  const lines = text.split("\n").map((line) => line.trim());
+  const lines = bytes
+    .toString("utf8")
+    .split("\n")
+    .map((line) => line.trim());
   const identities = lines.filter((line) => line !== "" && !line.startsWith("#"));
   if (identities.length === 0 || !identities.every(isIdentity)) {
     throw new Failure("identity_invalid", "--identity: the file holds no secret key of age.");

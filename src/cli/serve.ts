@@ -2,9 +2,12 @@
 // object a line; what is for people goes to standard error.
 import type { Command } from "commander";
 import cluster from "node:cluster";
+import { mkdirSync } from "node:fs";
+import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.ts";
 import { readConfig, type Config } from "../config.ts";
+import { ConfigError } from "../errors.ts";
 import { createLog, openLog, type Log } from "../log.ts";
 import type { Service } from "../main.ts";
 import { examples } from "./command.ts";
@@ -27,6 +30,7 @@ export function addServeCommand(program: Command): void {
 async function serve(): Promise<void> {
   if (cluster.isWorker) return (await import("./worker.ts")).serveAsWorker();
   const config = readConfig();
+  makeLogFolder(config);
   const destination = openLog(config.logFile, config.logFormat);
   const log = createLog({ level: config.logLevel, destination });
   for (const { what, fix } of config.doubts) log.warn(`${what} ${fix}`);
@@ -53,6 +57,19 @@ async function serve(): Promise<void> {
   await service.stop();
   await log.flush();
   process.exit(0);
+}
+
+/** The data folder isn't there before the first start, and its making is logged. */
+function makeLogFolder({ dataDir, logFile }: Config): void {
+  const folder = dirname(resolve(logFile));
+  const within = relative(dataDir, folder);
+  if (within === ".." || within.startsWith(`..${sep}`) || isAbsolute(within)) return;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`X3SPROXY_LOG_FILE: its folder can't be made (${code})`);
+  }
 }
 
 /**

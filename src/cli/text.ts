@@ -1,8 +1,9 @@
 // Text for people: tables and times.
+import { escapeHidden } from "../visible-text.ts";
 
 /** Left-aligned columns, two spaces apart, with a heading row. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [headings, ...rows];
+  const lines = [headings, ...rows].map((line) => line.map(escapeHidden));
   const widths = headings.map((_, column) =>
     Math.max(...lines.map((line) => line[column]?.length ?? 0)),
   );

@@ -3,6 +3,7 @@
 import type { Read } from "./answers.ts";
 import type { SessionSecret } from "./session-secret.ts";
 import { machineMs, setClockBy } from "./time.ts";
+import { escapeHidden } from "./visible-text.ts";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 30_000;
@@ -175,7 +176,9 @@ async function reach(
 
 async function bodyOf(response: Response): Promise<unknown> {
   try {
-    return await response.json();
+    return JSON.parse(await response.text(), (_name, value: unknown) =>
+      typeof value === "string" ? escapeHidden(value) : value,
+    );
   } catch {
     return undefined;
   }

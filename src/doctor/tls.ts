@@ -1,10 +1,10 @@
 // TLS as it really is: the certificate's file, and a handshake and a request with what runs.
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
+import { readSmallFile } from "../bounded-file.ts";
 import { certificateProblem } from "../certificate.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import type { Findings } from "./finding.ts";
@@ -32,7 +32,7 @@ export async function checkCertificate(
     return;
   }
   findings.ok("TLS", "certificate", "The certificate and its key belong together.");
-  const certificate = new X509Certificate(await readFile(tls.certFile));
+  const certificate = new X509Certificate(await readSmallFile(tls.certFile));
   const leftMs = Date.parse(certificate.validTo) - nowMs;
   if (nowMs < Date.parse(certificate.validFrom)) {
     findings.add("TLS", "critical", "certificate-expiry", {

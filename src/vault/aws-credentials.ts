@@ -1,7 +1,7 @@
 // Credentials for AWS, in the order of AWS's own SDKs: the environment, a web identity (EKS), the container's (ECS, EKS), the instance's
 // (IMDSv2). Profiles in files are not read. None is kept or logged.
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { readSmallFile } from "../bounded-file.ts";
 import type { AwsSettings } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 
@@ -162,7 +162,7 @@ async function ask(url: string, method: string, headers: Record<string, string>)
 
 async function readToken(file: string, setting: string): Promise<string> {
   try {
-    return (await readFile(file, "utf8")).trim();
+    return (await readSmallFile(file)).toString("utf8").trim();
   } catch {
     throw new ConfigError(`${setting}: the file can't be read`);
   }

@@ -1,8 +1,15 @@
 // Obvious mistakes in a key that somebody is about to save, as one table. Messages say what to do and never quote the value.
 import { RequestError, type ProblemCode } from "../errors.ts";
 import { keyProblem, type ProviderDefinition } from "../providers/index.ts";
+import { VISIBLE_LINE } from "../visible-text.ts";
 
 const MAX_LENGTH = 4096;
+
+// What people copy together with a key: a line of a shell or of a .env file, or a header. A key in base64 passes: what comes behind its
+// "=" is nothing, or another.
+const SETTING =
+  /^\s*(?:export\s+|setx?\s+|\$env:)?(?:\w+_\w+|\w*(?:key|token|secret))\s*[=:]\s*[^\s=]/i;
+const HEADER = /^\s*(?:-H\s*)?["']?(?:(?:proxy-)?authorization|(?:\w+-)+(?:key|token))["']?\s*:/i;
 
 const MISTAKES: readonly {
   code: ProblemCode;
@@ -20,6 +27,20 @@ const MISTAKES: readonly {
     message:
       "This is one of x3sproxy's own tokens. Save the real key, from the provider's console, here; " +
       "the x3sproxy token belongs in the agent.",
+  },
+  {
+    code: "key_has_name",
+    made: (value) => SETTING.test(value) || HEADER.test(value),
+    message:
+      "What was pasted begins with the name of a variable (as in OPENAI_API_KEY=…) or of a header. " +
+      "Give the key alone, without what stands before it and without quotation marks.",
+  },
+  {
+    code: "key_has_odd_characters",
+    made: (value) => !VISIBLE_LINE.test(value.replace(/\s/g, "")),
+    message:
+      "There are characters in the key that nobody sees, as some web pages and chats put them into what is copied. " +
+      "Copy the key again, with the provider's own button for it.",
   },
   {
     code: "key_has_whitespace",

@@ -5,6 +5,7 @@ import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { builtInProviders } from "../providers/index.ts";
+import { VISIBLE_LINE } from "../visible-text.ts";
 import { refuseMistakes } from "./key-mistakes.ts";
 import { mask } from "./mask.ts";
 import { destinationOf } from "./secret-origin.ts";
@@ -75,7 +76,7 @@ export interface Secrets {
 }
 
 const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const LABEL = /^\P{Cc}{0,200}$/u;
+const MAX_LABEL = 200;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `originProblem` says in a sentence why an origin may not be called, or undefined. */
@@ -308,8 +309,12 @@ function refuseDescription({ environment, label = "", value }: NewSecret): void 
       "An environment's name has up to 63 lower-case letters, digits and dashes, as in production.",
     );
   }
-  if (!LABEL.test(label)) {
-    throw new RequestError(422, "label_malformed", "A label is one line of up to 200 characters.");
+  if (label.length > MAX_LABEL || !VISIBLE_LINE.test(label)) {
+    throw new RequestError(
+      422,
+      "label_malformed",
+      `A label is one line of up to ${MAX_LABEL} visible characters.`,
+    );
   }
   if (label.includes(value)) {
     throw new RequestError(422, "label_has_key", "The label holds the key itself. Take it out.");

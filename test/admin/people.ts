@@ -116,6 +116,7 @@ export async function openPeople(
   o: {
     dashboardUrl?: string;
     database?: TestDatabase;
+    origins?: Readonly<Record<string, string>>;
     openPool?: (controlUrl: string) => Pool;
   } = {},
 ) {

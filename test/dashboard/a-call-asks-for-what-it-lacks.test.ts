@@ -186,3 +186,19 @@ it("what can't be understood is a problem, too: another shape, no JSON, no answe
     (error: unknown) => error instanceof ApiProblem && error.retryAfterS === 42,
   );
 });
+
+it("characters that nobody sees are shown by their numbers, in whatever the service answers", async (t) => {
+  const odd = { ...ME, name: "ci\u202enimda", workspace: { ...ME.workspace, name: "a\u200bb" } };
+  const { call } = script(
+    t,
+    [
+      [200, { me: { ...odd, session: null } }],
+      [422, { code: "invalid_request", detail: "\u2066no\u2069" }],
+    ],
+    () => Promise.resolve(),
+  );
+  const me = await call(read.me, "GET", "/me");
+  assert.equal(me.name, "ci\\u202enimda");
+  assert.equal(me.workspace.name, "a\\u200bb");
+  await assert.rejects(call(read.me, "GET", "/me"), { message: "\\u2066no\\u2069" });
+});
