@@ -40,7 +40,7 @@ async function openOffice(t: TestContext) {
     const isOpen = people.routes.some(
       (it) => it.path === path && it.method === method && /^(?:link|public)$/.test(it.permission),
     );
-    const sent = fc.sample(fc.tuple(KEYS, BODIES), inputs(SEED, isOpen ? 25 : 3));
+    const sent = fc.sample(fc.tuple(KEYS, BODIES), inputs(SEED, isOpen ? 22 : 1));
     const answers = await Promise.all(
       sent.map(([headers, body]) =>
         people
@@ -96,17 +96,14 @@ it("after junk at every route, each good credential from the same address is let
     const invited = await first.call("POST", "/invitations", { email, role: "admin" });
     return { token: tokenOf(invited), password: PASSWORD };
   }
-  const links = await Promise.all(
-    Array.from({ length: 22 }, (_, i) => invite(`newcomer-${i}@example.test`)),
-  );
-  const looks = await Promise.all(
-    links.map(({ token }) => browse(office).call("POST", "/links/look", { token })),
-  );
-  assert.deepEqual(new Set(statusesOf(looks)), new Set([200]));
-  const joined = await Promise.all(
-    links.map((link) => browse(office).call("POST", "/invitations/accept", link)),
-  );
-  assert.deepEqual(new Set(statusesOf(joined)), new Set([201]));
+  for (let i = 0; i < 22; i++) {
+    const link = await invite(`newcomer-${i}@example.test`);
+    const newcomer = browse(office);
+    const looked = await newcomer.call("POST", "/links/look", { token: link.token });
+    assert.equal(looked.status, 200, looked.text);
+    const joined = await newcomer.call("POST", "/invitations/accept", link);
+    assert.equal(joined.status, 201, joined.text);
+  }
   const [{ id } = {}] = await owner<{ id?: string }[]>`
     select id from x3sproxy.users where email = 'worker@example.test'`;
   const reset = await call("POST", `/api/v1/users/${id}/reset`, {});
