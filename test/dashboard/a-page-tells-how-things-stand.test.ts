@@ -14,7 +14,7 @@ const AGENTS = ["a1", "a2", "a3", "a4", "a5"];
 const ZONE = "America/New_York";
 const BEHIND_MS = 3 * 60_000;
 
-test("a page tells how things stand", { timeout: 120_000 }, async (t) => {
+test("a page tells how things stand", { timeout: 240_000 }, async (t) => {
   const database = await createTestDatabase();
   t.after(() => database.drop());
   const service = await runService({ database });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { CROWD, LAST, openCrowd } from "./crowd.ts";
 
-test("no page takes one page of a list for all of it", { timeout: 120_000 }, async (t) => {
+test("no page takes one page of a list for all of it", { timeout: 240_000 }, async (t) => {
   const { page, watched, at, lastId } = await openCrowd(t);
   const table = (name: string) => page.getByRole("table", { name, exact: true });
   const rows = (name: string) => table(name).locator("tbody tr:not(.loading)");

@@ -10,7 +10,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
 import { ScopeSummary } from "../parts/scope-view.tsx";
 import { NothingFound, Search, useSought } from "../parts/search.tsx";
-import { EmptyState } from "../parts/states.tsx";
+import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
 import { agentPath, scopePath } from "../paths.ts";
@@ -115,6 +115,14 @@ export function AgentsPage() {
         )
       }
     >
+      {providers.error !== null && agents.error === null && (
+        <Note tone="warn">
+          <span role="alert">The providers could not be loaded, so no agent can be deployed.</span>{" "}
+          <Button small onClick={providers.retry}>
+            Try again
+          </Button>
+        </Note>
+      )}
       <Search label="Search the agents" placeholder="Name or environment" />
       <DataTable
         label="Agents"
@@ -135,7 +143,7 @@ export function AgentsPage() {
         }
       />
       <DeployDialog
-        open={query.has("deploy") && mayMake && !providers.loading}
+        open={query.has("deploy") && mayMake && !providers.loading && providers.error === null}
         onClose={() => setDeploying(false)}
         providers={providers.rows}
       />
