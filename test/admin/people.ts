@@ -41,11 +41,7 @@ export function newAddress(): string {
 }
 
 /** `cookieName`: of a service that is reached by another URL than `url`. */
-export function createBrowser(
-  url: string,
-  cookieName?: string,
-  address = newAddress(),
-): Browser {
+export function createBrowser(url: string, cookieName?: string, address = newAddress()): Browser {
   return browserOn(url, cookieName, address, {});
 }
 
