@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { describe, it } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { createLog } from "../../src/log.ts";
 import { asText } from "../../src/log-text.ts";
@@ -44,8 +45,7 @@ describe("a terminal gets words and a pipe JSON", () => {
   it("by themselves", { skip }, async () => {
     const coloured = await logged("terminal", undefined);
     assert.ok(coloured.includes("\u001b[33mwarn"), coloured);
-    // eslint-disable-next-line no-control-regex
-    assert.match(coloured.replace(/\u001b\[\d+m/g, ""), WORDS);
+    assert.match(stripVTControlCharacters(coloured), WORDS);
     assert.match(await logged("terminal", undefined, { NO_COLOR: "1" }), WORDS);
     assert.match(await logged("terminal", undefined, { TERM: "dumb" }), WORDS);
     assert.partialDeepStrictEqual(JSON.parse(await logged("pipe", undefined)), { level: 40 });
