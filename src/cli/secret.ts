@@ -70,20 +70,14 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         it.masked,
         String(it.version),
         relative(it.updatedAt, clock.nowMs()),
-        refusedText(it, clock.nowMs()),
         it.label,
       ]);
-      const headings = [
-        "PROVIDER",
-        "ENVIRONMENT",
-        "KEY",
-        "VERSION",
-        "CHANGED",
-        "REFUSED BY PROVIDER",
-        "LABEL",
-      ];
+      const headings = ["PROVIDER", "ENVIRONMENT", "KEY", "VERSION", "CHANGED", "LABEL"];
+      const refused = secrets.flatMap((it) => refusedText(it, clock.nowMs()));
       const text =
-        rows.length === 0 ? "No keys yet: x3sproxy secret set <provider>" : table(headings, rows);
+        rows.length === 0
+          ? "No keys yet: x3sproxy secret set <provider>"
+          : [table(headings, rows), ...refused].join("\n");
       return { json: secrets, text };
     },
   );
@@ -140,10 +134,15 @@ async function find(provider: string, environment: string): Promise<SecretView> 
   return found;
 }
 
-function refusedText({ refusals }: SecretView, nowMs: number): string {
-  if (refusals === null) return "-";
+/** A line, where its provider refuses it. */
+function refusedText({ provider, environment, refusals }: SecretView, nowMs: number): string[] {
+  if (refusals === null) return [];
   const { calls, agents, since } = refusals;
-  return `${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`} since ${relative(since, nowMs)}`;
+  const whose = agents === 1 ? "1 agent" : `${agents} agents`;
+  return [
+    `${provider}/${environment} refused ${calls} calls of ${whose}, the first ${relative(since, nowMs)}. ` +
+      `Replace the key: x3sproxy secret set ${provider} --environment ${environment}`,
+  ];
 }
 
 function describe(secret: SecretView): string {

@@ -30,6 +30,22 @@ it("set, rotate, list, roll back, delete: nothing printed holds a value", async 
   for (const key of [FAKE_KEY, OTHER_FAKE_KEY]) assertHides(printed.join("") + log.join(""), key);
 });
 
+it("a key that its provider refuses is named under the list, with what to do", async (t) => {
+  const { run, owner, workspaceId } = await openCli(t);
+  await run(["secret", "set", "openai"], FAKE_KEY);
+  await owner`
+    insert into x3sproxy.activity_versions
+      (workspace_id, secret_id, version, agent, first_used_at, last_used_at, requests, refused_401, refused_since, refused_at)
+    select ${workspaceId}, id, 1, 'coder', now(), now(), 120, 120, now() - interval '2 hours', now() from x3sproxy.secrets`;
+  const { stdout } = await run(["secret", "list"]);
+  assert.match(
+    stdout,
+    /\nopenai\/production refused 120 calls of 1 agent, the first 2 hours ago\. Replace the key: x3sproxy secret set openai --environment production\n$/,
+  );
+  const { stdout: json } = await run(["secret", "list", "--json"]);
+  assert.partialDeepStrictEqual(JSON.parse(json), [{ refusals: { calls: 120, agents: 1 } }]);
+});
+
 it("a key that is clearly wrong is refused with a reason that does not hold it", async (t) => {
   const { run, call } = await openCli(t);
   for (const value of [
