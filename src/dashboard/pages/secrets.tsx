@@ -6,7 +6,8 @@ import { Button } from "../parts/button.tsx";
 import { useKept } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
-import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { DeleteSecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { SecretDialog } from "../parts/secret-dialog.tsx";
 import { DueBadge } from "../parts/secret-state.tsx";
 import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
@@ -51,7 +52,16 @@ export function SecretsPage() {
         </>
       ),
     },
-    { title: "Version", kind: "number", cell: (secret) => secret.version },
+    {
+      title: "Version",
+      kind: "number",
+      cell: (secret) => (
+        <>
+          {secret.version}
+          {secret.candidate !== null && <div className="muted">{secret.candidate} waits</div>}
+        </>
+      ),
+    },
     {
       title: "In place since",
       cell: (secret) => (
