@@ -300,6 +300,8 @@ const overview = z.object({
       detail: maybeText,
     }),
   ),
+  /** Which of the first steps are done; null: this user doesn't see all of it. */
+  firstSteps: z.nullable(z.object({ key: z.boolean(), agent: z.boolean(), call: z.boolean() })),
 });
 export type Overview = z.infer<typeof overview>;
 
