@@ -1,8 +1,10 @@
 // `npm run demo`: the whole story in half a minute, on this machine alone. The service runs as it always does, with a
 // Postgres of its own in a temporary folder; only the providers are look-alikes. Every step checks what it shows.
+// `-- --keep` leaves it running, to be tried; `-- --fill` puts much into it first.
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,11 +15,16 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { readConfig } from "../src/config.ts";
 import { createLog } from "../src/log.ts";
-import { startService } from "../src/main.ts";
+import { startEmbedded, type Embedded } from "../src/db/embedded.ts";
+import { startService, type Service } from "../src/main.ts";
+import { fill } from "./fill.ts";
 import { createLookAlike } from "./look-alike/look-alike.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../bin/x3sproxy.js", import.meta.url));
-const DEADLINE_MS = 60_000;
+const ARGUMENTS = process.argv.slice(2);
+const FILL = ARGUMENTS.includes("--fill");
+const KEEP = FILL || ARGUMENTS.includes("--keep");
+const DEADLINE_MS = FILL ? 300_000 : 60_000;
 const QUESTION = "Who are you, and which key was I called with? (pace:25)";
 
 const KEYS = {
@@ -35,6 +42,7 @@ function promised(kept: boolean, otherwise: string): asserts kept {
 
 const cleanups: (() => Promise<unknown>)[] = [];
 let steps = 0;
+const interruption = Promise.withResolvers<undefined>();
 let interrupted = false;
 
 const print = (text: string): void => void process.stdout.write(text);
@@ -56,8 +64,10 @@ async function demo(): Promise<void> {
   });
   const origin = await lookAlike.listen();
   cleanups.push(() => lookAlike.close());
-  const dataDir = await mkdtemp(join(tmpdir(), "x3sproxy-demo-"));
-  cleanups.push(() => rm(dataDir, { recursive: true, force: true }));
+  const folder = await mkdtemp(join(tmpdir(), "x3sproxy-demo-"));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const dataDir = join(folder, "data");
+  const database = FILL ? await startDatabase(join(folder, "database")) : undefined;
   const [proxyPort = 0, adminPort = 0, metricsPort = 0] = await freePorts(3);
   const settings = {
     X3SPROXY_DATA_DIR: dataDir,
@@ -67,6 +77,11 @@ async function demo(): Promise<void> {
     X3SPROXY_ORIGIN_OPENAI: origin,
     X3SPROXY_ORIGIN_ANTHROPIC: origin,
     X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8",
+    ...(database !== undefined && {
+      DATABASE_URL: database.ownerUrl,
+      X3SPROXY_MASTER_KEY: randomBytes(32).toString("base64"),
+      X3SPROXY_DRAIN_DELAY: "0s",
+    }),
   };
   let log = "";
   const destination = { write: (text: string) => void (log += text) };
@@ -76,6 +91,16 @@ async function demo(): Promise<void> {
   );
   cleanups.push(() => service.stop());
   shown(`look-alike ${origin}, proxy ${service.proxyUrl}, admin ${service.adminUrl}`);
+
+  if (database !== undefined) {
+    step("Fill it: 60 keys and 200 agents, as if they had been at work for a week");
+    const { ownerUrl } = database;
+    const { secrets, agents } = await fill({
+      ...{ ...service, dataDir, ownerUrl, openaiKey: KEYS.openai },
+    });
+    shown(`${secrets} keys, ${agents} agents`);
+    tellHowToGoOn(service, settings); return;
+  }
 
   step("Add the real keys: from standard input, stored sealed");
   const cli = (args: string[], input = "") => runCli(args, settings, input);
@@ -114,6 +139,7 @@ async function demo(): Promise<void> {
   shown("the agent sent its token, the provider received the real key and nothing of the token");
 
   step("Rotate the OpenAI key: the agent notices nothing");
+  lookAlike.setKeys("openai", [KEYS.openai, KEYS.openaiRotated]);
   line(await cli(["secret", "set", "openai"], KEYS.openaiRotated));
   lookAlike.setKeys("openai", [KEYS.openaiRotated]);
   await withinASecond("the next call did not use the new key", () =>
@@ -124,6 +150,8 @@ async function demo(): Promise<void> {
   );
   promised((await askOpenAI(openai)).includes("…3333"), "the look-alike saw another key");
   shown("the same agent, the same token, the new key");
+
+  if (KEEP) { tellHowToGoOn(service, settings); return; }
 
   step("Destroy the agent: its token is worth nothing any more");
   line(await cli(["agent", "destroy", "demo-agent"]));
@@ -147,6 +175,30 @@ async function demo(): Promise<void> {
   shown(`not in ${searched} files, not in ${log.split("\n").length - 1} lines of log`);
 
   print(`\n${styleText(["bold", "green"], "All went as promised.")} Begin for real: npm start\n`);
+}
+
+/** As `npm start` does before it starts. Without a build the dashboard's pages say so. */
+async function buildDashboard(): Promise<void> {
+  const script = fileURLToPath(new URL("../src/dashboard/build.ts", import.meta.url));
+  const env = { ...process.env, NODE_ENV: "production" };
+  await once(spawn(process.execPath, [script], { env, stdio: "inherit" }), "close");
+}
+
+/** For `--fill`: what time brings is put in as the database's owner. */
+async function startDatabase(dataDir: string): Promise<Embedded> {
+  await mkdir(dataDir, { mode: 0o755 });
+  const database = await startEmbedded({ dataDir, log: createLog({ level: "silent" }) });
+  cleanups.push(() => database.stop());
+  return database;
+}
+
+function tellHowToGoOn(service: Service, settings: Readonly<Record<string, string>>): void {
+  const own = ["X3SPROXY_DATA_DIR", "X3SPROXY_ADMIN_ADDR", "X3SPROXY_PROXY_ADDR"];
+  print(`\n${styleText(["bold", "green"], "It goes on running, until Ctrl-C.")}\n`);
+  line("The dashboard; the link makes the first user, once:");
+  line(styleText("bold", service.setupUrl ?? service.adminUrl));
+  line("In another terminal, for the command line:");
+  line(`export ${own.map((name) => `${name}=${settings[name] ?? ""}`).join(" ")}`);
 }
 
 async function askOpenAI(client: OpenAI): Promise<string> {
@@ -227,12 +279,25 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-process.once("SIGINT", () => (interrupted = true)).once("SIGTERM", () => (interrupted = true));
+// One Ctrl-C can come twice: from the terminal, and passed on by npm.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    interruption.resolve(undefined);
+  });
+}
 const deadline = sleep(DEADLINE_MS, undefined, { ref: false }).then(() =>
   promised(false, `it was not done after ${DEADLINE_MS / 1000} s`),
 );
 try {
+  if (KEEP) await buildDashboard();
   await Promise.race([demo(), deadline]);
+  if (KEEP) {
+    // A promise alone keeps no process alive.
+    const awake = setInterval(() => undefined, DEADLINE_MS);
+    await interruption.promise;
+    clearInterval(awake);
+  }
 } catch (error) {
   const reason = error instanceof Error ? error.message : String(error);
   print(`\n${styleText(["bold", "red"], `Step ${steps} did not go as promised:`)} ${reason}\n`);

@@ -168,6 +168,11 @@ export const PROBLEMS = {
   secret_not_found: [404],
   version_not_found: [404],
   no_earlier_version: [409],
+  key_refused: [409],
+  key_unproved: [409],
+  candidate_gone: [409],
+  candidate_outdated: [409],
+  version_is_candidate: [409],
   environment_malformed: [422],
   label_malformed: [422],
   label_has_key: [422],
@@ -198,6 +203,12 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+export interface Candidate {
+  /** The secret's id. */
+  readonly secret: string;
+  readonly version: number;
+}
+
 /** What an admin API caller did wrong: a stable code and a message meant for that caller. */
 export class RequestError extends Error {
   override name = "RequestError";
@@ -205,16 +216,19 @@ export class RequestError extends Error {
   readonly code: ProblemCode;
   /** For the Retry-After of a 429 or 503; undefined: the usual. */
   readonly retryAfterS: number | undefined;
+  /** The version of a secret that was kept as a candidate. */
+  readonly candidate: Candidate | undefined;
 
   constructor(
     status: number,
     code: ProblemCode,
     message: string,
-    o: { retryAfterS?: number } = {},
+    o: { retryAfterS?: number; candidate?: Candidate } = {},
   ) {
     super(message);
     this.status = status;
     this.code = code;
     this.retryAfterS = o.retryAfterS;
+    this.candidate = o.candidate;
   }
 }

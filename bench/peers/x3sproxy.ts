@@ -82,7 +82,7 @@ export async function startOwn(
     return (answer as { token: string }).token;
   };
   const setSecret = async (provider: string): Promise<void> => {
-    await call("PUT", "/secrets", { provider, value: REAL_KEY });
+    await call("PUT", "/secrets", { provider, value: REAL_KEY, skipTest: true });
   };
   for (const provider of Object.values(PROVIDERS)) await setSecret(provider);
   const token = await deploy("bench");

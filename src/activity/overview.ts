@@ -15,6 +15,17 @@ export interface Overview {
   byProvider: (Counts & { provider: string })[];
   byAgent: (Counts & { agent: string })[];
   attention: Attention[];
+  /** Which of the first steps are done; null for whoever sees some agents alone. */
+  firstSteps: FirstSteps | null;
+}
+
+export interface FirstSteps {
+  /** A provider has a key. */
+  key: boolean;
+  /** An agent is deployed. */
+  agent: boolean;
+  /** A call of an agent arrived with its token. */
+  call: boolean;
 }
 
 interface Counts {
@@ -115,5 +126,14 @@ export async function readOverview(
     byProvider: named("provider").map(({ name, ...counts }) => ({ provider: name, ...counts })),
     byAgent: named("agent").map(({ name, ...counts }) => ({ agent: name, ...counts })),
     attention: await findAttention(sql, question),
+    firstSteps: question.agents === null ? await readFirstSteps(sql, workspaceId) : null,
   };
+}
+
+async function readFirstSteps(sql: TransactionSql, workspaceId: string): Promise<FirstSteps> {
+  const [steps] = await sql<[FirstSteps]>`
+    select exists (select from x3sproxy.secrets where workspace_id = ${workspaceId}) as key,
+      exists (select from x3sproxy.agents where workspace_id = ${workspaceId}) as agent,
+      exists (select from x3sproxy.activity_agents where workspace_id = ${workspaceId}) as call`;
+  return steps;
 }

@@ -98,6 +98,10 @@ const problemView = z
       .string()
       .optional()
       .describe("`urn:uuid:…` of the log line, for an `internal_error`."),
+    candidate: z
+      .object({ secret: z.string(), version: z.int() })
+      .optional()
+      .describe("Of `key_refused` and `key_unproved`: the version that the new key was kept as."),
   })
   .meta({ id: "Problem" });
 

@@ -37,6 +37,12 @@ const overviewView = z.object({
       detail: z.string(),
     }),
   ),
+  firstSteps: z
+    .object({ key: z.boolean(), agent: z.boolean(), call: z.boolean() })
+    .nullable()
+    .describe(
+      "Whether a provider has a key, an agent is deployed, and a call of one has arrived. Null for whoever is limited to some agents.",
+    ),
 });
 
 export function addOverviewRoute(

@@ -2,7 +2,12 @@
 // else happened becomes an opaque id.
 import { STATUS_CODES } from "node:http";
 import { ZodError } from "zod";
-import { RequestError, StoreUnavailableError, type ProblemCode } from "../errors.ts";
+import {
+  RequestError,
+  StoreUnavailableError,
+  type Candidate,
+  type ProblemCode,
+} from "../errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 
@@ -15,6 +20,8 @@ export interface Problem {
   readonly code: ProblemCode;
   /** `urn:uuid:…` of the log line, for an internal error. */
   readonly instance?: string;
+  /** Of a new key that was not made active. */
+  readonly candidate?: Candidate;
 }
 
 export function problem(status: number, code: ProblemCode, detail: string): Problem {
@@ -23,7 +30,10 @@ export function problem(status: number, code: ProblemCode, detail: string): Prob
 
 /** What to tell the client of `error`; undefined when that is nothing but that something went wrong. */
 export function problemOf(error: unknown): Problem | undefined {
-  if (error instanceof RequestError) return problem(error.status, error.code, error.message);
+  if (error instanceof RequestError) {
+    const { status, code, message, candidate } = error;
+    return { ...problem(status, code, message), ...(candidate !== undefined && { candidate }) };
+  }
   if (error instanceof ZodError) return problem(422, "invalid_request", describeIssues(error));
   if (error instanceof StoreUnavailableError) {
     return problem(

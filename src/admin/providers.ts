@@ -38,6 +38,7 @@ const providerView = z
         baseUrlVariable: z.string().optional(),
         keyVariable: z.string(),
         basePath: z.string(),
+        httpsOnly: z.boolean().optional().describe("They send their key over https alone."),
       })
       .nullable()
       .describe("The environment variables that its own clients read."),

@@ -2,7 +2,9 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { rotationDueAt, type ActivityViews, type VersionUse } from "../activity/index.ts";
-import type { KeyTests, Secrets, SecretView } from "../vault/index.ts";
+import { RequestError } from "../errors.ts";
+import { looksLikeKey } from "../providers/index.ts";
+import type { KeyTest, KeyTests, Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import { agentName, environmentName, line, providerName, time } from "./names.ts";
 import {
@@ -19,6 +21,8 @@ import { addRoute } from "./route.ts";
 const DEFAULT_ENVIRONMENT = "production";
 // Longer than any key, so that one that is too long is told so.
 const MAX_VALUE = 16_384;
+// Of Postgres's integer.
+const MAX_VERSION = 2_147_483_647;
 
 const setBody = z.strictObject({
   provider: providerName,
@@ -28,9 +32,25 @@ const setBody = z.strictObject({
     .optional()
     .describe("Where it goes, for a provider whose customers have an origin each."),
   value: z.string().max(MAX_VALUE).describe("The real key. It comes out again nowhere."),
+  skipTest: z
+    .boolean()
+    .default(false)
+    .describe("Make it active at once, without asking the provider whether it takes it."),
 });
+const version = z.int().positive().max(MAX_VERSION);
+const testBody = z.strictObject({
+  version: version.optional().describe("Absent: the active one."),
+});
+const activateBody = z.strictObject({
+  version,
+  // The key isn't there to compare it with.
+  label: setBody.shape.label.refine((label) => label === undefined || !looksLikeKey(label), {
+    error: "it holds a key: take it out",
+  }),
+});
+const discardBody = z.strictObject({ version });
 const rollbackBody = z.strictObject({
-  version: z.int().positive().optional().describe("Absent: the one before the active one."),
+  version: version.optional().describe("Absent: the one before the active one."),
 });
 const byId = { params: z.object({ id: z.guid() }), unknown: "secret_not_found" } as const;
 
@@ -43,6 +63,11 @@ const secretView = z
     origin: z.string().describe("Where the active version may be sent, and nowhere else."),
     version: z.number().int().describe("The active one."),
     masked: z.string().describe("What is shown of the key, as `sk-…wxyz`."),
+    candidate: z
+      .number()
+      .int()
+      .nullable()
+      .describe("The version that waits to be activated or thrown away. No call uses it."),
     createdAt: time,
     updatedAt: time.describe("When the active version was saved."),
     dueAt: time.describe("When it should be replaced by another key."),
@@ -67,6 +92,7 @@ const versionView = z
   .object({
     version: z.number().int(),
     active: z.boolean(),
+    candidate: z.boolean().describe("It was never active, and waits to be."),
     masked: z.string(),
     origin: z.string(),
     createdAt: time,
@@ -106,6 +132,12 @@ const listQuery = z.strictObject({
   environment: environmentName.optional().describe("Only those in it."),
 });
 const oneSecret = z.object({ secret: secretView });
+const savedSecret = z.object({
+  secret: secretView,
+  test: testView
+    .nullable()
+    .describe("What the provider said to the key. Null: it was not asked, or no test was free."),
+});
 
 export function addSecretRoutes(
   app: FastifyInstance,
@@ -165,7 +197,12 @@ export function addSecretRoutes(
   addRoute(app, {
     method: "PUT",
     path: "/secrets",
-    summary: "Save a key, or a new version of it; it is active at once",
+    summary: "Save a key, or a new version of it once the provider takes it",
+    description:
+      "A new value is sealed as a candidate, which no call uses, and tried by a free call to the provider. Taken, it is active within a " +
+      "second. Refused (409 `key_refused`), or where nothing can be told (409 `key_unproved`: no answer, or no free call), the version " +
+      "before stays active, and `candidate` in the problem names the new one, to be activated all the same or thrown away. The first " +
+      "key of a provider and environment is active at once; `test` says what came. A workspace has 10 tests a minute.",
     permission: "admin",
     fresh: true,
     body: setBody,
@@ -174,17 +211,31 @@ export function addSecretRoutes(
       environment: "staging",
       value: "the-real-key-of-the-provider",
     },
-    answer: oneSecret,
+    answer: savedSecret,
     success: [201, 200],
-    async handle({ body: { label, origin, ...rest }, request, reply }) {
+    async handle({ body: { label, origin, skipTest, ...rest }, request, reply }) {
       const by = actorOf(request);
-      const secret = await secrets.set(by, {
+      const given = {
         ...rest,
         ...(label !== undefined && { label }),
         ...(origin !== undefined && { origin }),
-      });
-      reply.code(secret.version === 1 ? 201 : 200);
-      return answerOne(request, secret);
+      };
+      if (skipTest) {
+        const secret = await secrets.set(by, given);
+        reply.code(secret.version === 1 ? 201 : 200);
+        return { ...(await answerOne(request, secret)), test: null };
+      }
+      const saved = await keyTests.saveAndTest(by, (refusal) =>
+        secrets.propose(by, given, refusal),
+      );
+      const { version, test } = saved;
+      let { secret } = saved;
+      if (secret.version !== version) {
+        if (test?.ok !== true) throw notActivated(saved);
+        secret = await secrets.activate(by, secret.id, version, label);
+      }
+      reply.code(version === 1 ? 201 : 200);
+      return { ...(await answerOne(request, secret)), test };
     },
   });
 
@@ -224,10 +275,45 @@ export function addSecretRoutes(
     summary: "Find out by a free call to the provider whether a key works",
     permission: "admin",
     ...byId,
+    body: testBody,
+    example: { version: 3 },
     answer: z.object({ test: testView }),
-    handle: async ({ params, request }) => ({
-      test: await keyTests.test(actorOf(request), params.id),
+    handle: async ({ params, body, request }) => ({
+      test: await keyTests.test(actorOf(request), params.id, body.version),
     }),
+  });
+
+  addRoute(app, {
+    method: "POST",
+    path: "/secrets/:id/activate",
+    summary: "Make a candidate active, whatever the provider said to it",
+    permission: "admin",
+    fresh: true,
+    ...byId,
+    body: activateBody,
+    example: { version: 3 },
+    answer: oneSecret,
+    async handle({ params, body, request }) {
+      const by = actorOf(request);
+      const { version, label } = body;
+      return answerOne(request, await secrets.activate(by, params.id, version, label));
+    },
+  });
+
+  addRoute(app, {
+    method: "POST",
+    path: "/secrets/:id/discard",
+    summary: "Throw a candidate away",
+    permission: "admin",
+    fresh: true,
+    ...byId,
+    body: discardBody,
+    example: { version: 3 },
+    answer: oneSecret,
+    async handle({ params, body, request }) {
+      const by = actorOf(request);
+      return answerOne(request, await secrets.discard(by, params.id, body.version));
+    },
   });
 
   addRoute(app, {
@@ -259,4 +345,29 @@ export function addSecretRoutes(
       return answerOne(request, await secrets.delete(by, params.id));
     },
   });
+}
+
+const WHAT_CAME: Readonly<Record<KeyTest["reason"], string>> = {
+  accepted: "The provider took the new key",
+  refused: "The provider refused the new key",
+  unreachable: "The provider did not answer, so nothing is known of the new key",
+  no_test: "No free call of this provider would prove the new key",
+  unexpected: "The provider answered neither yes nor no to the new key",
+};
+
+function notActivated(saved: {
+  readonly secret: SecretView;
+  readonly version: number;
+  readonly test: KeyTest | null;
+}): RequestError {
+  const { secret, version, test } = saved;
+  const reason = test?.reason ?? "unexpected";
+  const status = test?.status == null ? "" : ` (${test.status})`;
+  return new RequestError(
+    409,
+    reason === "refused" ? "key_refused" : "key_unproved",
+    `${WHAT_CAME[reason]}${status}. Version ${secret.version} stays active; the new key waits as version ${version}, which no call uses. ` +
+      "Activate it all the same, or throw it away.",
+    { candidate: { secret: secret.id, version } },
+  );
 }

@@ -31,6 +31,10 @@ export function serviceActor(workspaceId: string): Actor {
 /** What can happen. */
 export type Action =
   | "secret.set"
+  /** A key is kept as a candidate, which no call uses. */
+  | "secret.propose"
+  | "secret.activate"
+  | "secret.discard"
   | "secret.rollback"
   | "secret.delete"
   | "secret.test"

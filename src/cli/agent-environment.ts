@@ -13,7 +13,10 @@ export function formatEnvironment(
   providers: readonly ProviderView[],
   token?: string,
 ): string {
+  const reached = providers.map((it) => ({ ...it, baseUrl: reachedFrom(format, it.baseUrl) }));
+  const moved = reached.some(({ baseUrl }, at) => baseUrl !== providers[at]?.baseUrl);
   const comments = [
+    ...(format !== "shell" && moved ? CONTAINERS[format].comments : []),
     ...(token === undefined
       ? [
           `Agent ${agent.name} (${agent.environment}). Its token was shown once, when it was deployed, and can't be ` +
@@ -26,10 +29,61 @@ export function formatEnvironment(
             `x3sproxy secret set <provider> --environment ${agent.environment}`,
         ]
       : []),
-    ...providers.filter((it) => it.client?.baseUrlVariable === undefined).map(baseUrlComment),
+    ...reached.filter((it) => it.client?.baseUrlVariable === undefined).map(baseUrlComment),
+    ...reached.filter(isRefusedOverHttp).map(httpsComment),
   ].map((comment) => `# ${comment}`);
-  const variables = [...environmentOf(providers, token ?? PLACEHOLDER)];
-  return [...comments, ...render(format, agent, variables)].join("\n");
+  const variables = [...environmentOf(reached, token ?? PLACEHOLDER)];
+  return [...comments, ...render(format, agent, variables, moved)].join("\n");
+}
+
+interface FromContainer {
+  /** This machine, as it is called there. */
+  readonly host: string;
+  readonly comments: readonly string[];
+}
+
+const AND_LISTEN =
+  "x3sproxy has to listen where containers reach it, as with X3SPROXY_PROXY_ADDR=172.17.0.1:8787 for Docker on Linux. " +
+  "With X3SPROXY_PUBLIC_URL its own name stands here.";
+
+/** Where a loopback address is the container itself. */
+const CONTAINERS: Readonly<Record<Exclude<Format, "shell">, FromContainer>> = {
+  docker: { host: "host.docker.internal", comments: [AND_LISTEN] },
+  compose: {
+    host: "host.docker.internal",
+    comments: [
+      "Where x3sproxy is a service of the same file, its name in place of host.docker.internal, and no extra_hosts.",
+      AND_LISTEN,
+    ],
+  },
+  k8s: {
+    host: "x3sproxy.x3sproxy.svc",
+    comments: [
+      "The Service x3sproxy in the namespace x3sproxy. With X3SPROXY_PUBLIC_URL its own name stands here.",
+    ],
+  },
+};
+
+/** Hosts that are the machine itself, as URLs have them (WHATWG URL, 3.5). */
+const LOOPBACK =
+  /^(?:(?:.+\.)?localhost\.?|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:(?:7f[\da-f]{2}:[\da-f]{1,4}|0:0)\])$/;
+
+function reachedFrom(format: Format, url: string): string {
+  const at = new URL(url);
+  if (format === "shell" || !LOOPBACK.test(at.hostname)) return url;
+  at.hostname = CONTAINERS[format].host;
+  return at.href;
+}
+
+function isRefusedOverHttp({ client, baseUrl }: ProviderView): boolean {
+  return client?.httpsOnly === true && baseUrl.startsWith("http:");
+}
+
+function httpsComment({ name }: ProviderView): string {
+  return (
+    `${name}: its official SDKs send their key over https alone. Give x3sproxy a certificate ` +
+    "(X3SPROXY_TLS_CERT_FILE) or a TLS proxy, and set X3SPROXY_PUBLIC_URL to its https URL."
+  );
 }
 
 /** The providers that the agent may use and that have a key in its environment. */
@@ -40,10 +94,14 @@ export function usable(providers: readonly ProviderView[], agent: AgentView): Pr
   );
 }
 
+// On Linux a container knows that name only if it is told.
+const GATEWAY = "host.docker.internal:host-gateway";
+
 function render(
   format: Format,
   agent: Pick<AgentView, "name" | "environment">,
   variables: [string, string][],
+  moved: boolean,
 ): string[] {
   const yaml = (indent: string) =>
     variables.map(([name, value]) => `${indent}${name}: ${JSON.stringify(value)}`);
@@ -51,9 +109,17 @@ function render(
     case "shell":
       return variables.map(([name, value]) => `export ${name}='${value}'`);
     case "docker":
-      return ["# docker run --env-file <this file> …", ...variables.map((pair) => pair.join("="))];
+      return [
+        `# docker run ${moved ? `--add-host ${GATEWAY} ` : ""}--env-file <this file> …`,
+        ...variables.map((pair) => pair.join("=")),
+      ];
     case "compose":
-      return ["# in the agent's service:", "environment:", ...yaml("  ")];
+      return [
+        "# in the agent's service:",
+        ...(moved ? [`extra_hosts: [${JSON.stringify(GATEWAY)}]`] : []),
+        "environment:",
+        ...yaml("  "),
+      ];
     case "k8s": {
       const name = `x3sproxy-${agent.name.replaceAll("_", "-")}`;
       return [

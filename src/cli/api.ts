@@ -18,9 +18,15 @@ const secretView = z.looseObject({
   label: z.string(),
   version: z.number(),
   masked: z.string(),
+  candidate: z.number().nullable(),
   updatedAt: z.string(),
   refusals: z.object({ calls: z.number(), agents: z.number(), since: z.string() }).nullable(),
 });
+const keyTest = z.looseObject({
+  reason: z.enum(["accepted", "refused", "unreachable", "no_test", "unexpected"]),
+  status: z.number().nullable(),
+});
+export type KeyTest = z.infer<typeof keyTest>;
 export type SecretView = z.infer<typeof secretView>;
 
 const agentView = z.looseObject({
@@ -57,6 +63,7 @@ const clientSettings = z.object({
   baseUrlVariable: z.string().optional(),
   keyVariable: z.string(),
   basePath: z.string(),
+  httpsOnly: z.boolean().optional(),
 });
 const placeOfKey = { header: z.string(), scheme: z.string() };
 
@@ -153,6 +160,7 @@ export type MasterKeysView = z.infer<typeof masterKeysView>;
 
 export const answers = {
   secret: z.object({ secret: secretView }),
+  saved: z.object({ secret: secretView, test: keyTest.nullable() }),
   agent: z.object({ agent: agentView }),
   agentCount: z.object({ total: z.number() }),
   dryRun: z.object({ dryRun }),
@@ -205,7 +213,11 @@ export const answers = {
 const lists = { secrets: z.array(secretView), agents: z.array(agentView) };
 type Lists = { [Name in keyof typeof lists]: z.infer<(typeof lists)[Name]> };
 
-const problemBody = z.object({ detail: z.string(), code: z.string() });
+const problemBody = z.object({
+  detail: z.string(),
+  code: z.string(),
+  candidate: z.object({ secret: z.string(), version: z.number() }).optional(),
+});
 
 /** All rows of a list, page after page. */
 export async function list<Name extends keyof Lists>(name: Name): Promise<Lists[Name]> {
@@ -307,10 +319,11 @@ function failureOf(
 ): Failure {
   const problem = problemBody.safeParse(answer);
   if (!ok && problem.success) {
-    const { code, detail } = problem.data;
+    const { code, detail, candidate } = problem.data;
     return new Failure(
       code,
       status === 401 ? `The API key was refused. ${whereKeysComeFrom(dataDir)}` : detail,
+      candidate,
     );
   }
   return new Failure(

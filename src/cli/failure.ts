@@ -1,8 +1,10 @@
 // How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
-import { ConfigError, StoreUnavailableError, WorkerFailure } from "../errors.ts";
+import { ConfigError, StoreUnavailableError, WorkerFailure, type Candidate } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
 import { escapeHidden } from "../visible-text.ts";
 import { looksLikeKey } from "../providers/index.ts";
+
+export type { Candidate };
 
 /** What Node gives when it can't listen. */
 type ListenError = NodeJS.ErrnoException & { address: string; port: number };
@@ -12,10 +14,13 @@ export class Failure extends Error {
   override name = "Failure";
   /** Stable, for programs: the admin API's code where it has refused. */
   readonly code: string;
+  /** Where a new key was kept, but not made active. */
+  readonly candidate: Candidate | undefined;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, candidate?: Candidate) {
     super(message);
     this.code = code;
+    this.candidate = candidate;
   }
 }
 

@@ -25,6 +25,11 @@ export async function confirm(question: string, yes: true | undefined): Promise<
   if (!/^y(es)?$/i.test(answer.trim())) throw new Failure("not_confirmed", "Nothing was done.");
 }
 
+/** What was typed, shown; undefined without a terminal, where there is nobody to ask. */
+export async function typed(question: string): Promise<string | undefined> {
+  return process.stdin.isTTY ? (await ask(question, process.stderr)).trim() : undefined;
+}
+
 function ask(question: string, echo: NodeJS.WritableStream): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: echo, terminal: true });
   // Only now: what is typed earlier the terminal would echo itself.

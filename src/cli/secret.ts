@@ -1,10 +1,10 @@
 // x3sproxy secret …: real keys, by provider and environment.
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
-import { answers, call, list, type SecretView } from "./api.ts";
+import { answers, call, list, type KeyTest, type SecretView } from "./api.ts";
 import { examples, reports } from "./command.ts";
-import { Failure, quoted } from "./failure.ts";
-import { confirm, readSecret } from "./prompt.ts";
+import { Failure, quoted, type Candidate } from "./failure.ts";
+import { confirm, readSecret, typed } from "./prompt.ts";
 import { positiveInteger } from "./arguments.ts";
 import { relative, table } from "./text.ts";
 
@@ -12,6 +12,8 @@ interface Where {
   readonly environment: string;
 }
 
+// The provider has 10 s to answer.
+const TEST_DEADLINE_MS = 30_000;
 const ENVIRONMENT = ["--environment <name>", "which environment's key", "production"] as const;
 
 export function addSecretCommands(program: Command, clock: Clock): void {
@@ -24,7 +26,7 @@ export function addSecretCommands(program: Command, clock: Clock): void {
     secret
       .command("set <provider>")
       .description(
-        "add a key, or replace it by a new version; the value is asked for or read from standard input",
+        "add a key, or rotate it: the new value is active once the provider takes it; it is asked for or read from standard input",
       )
       .option(...ENVIRONMENT)
       .option("--label <text>", "a note on where the key comes from")
@@ -32,6 +34,7 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         "--origin <url>",
         "where it goes, for providers without one address (azure-openai, bedrock)",
       )
+      .option("--skip-test", "make it active without asking the provider whether it takes it")
       .addHelpText(
         "after",
         examples(
@@ -41,18 +44,58 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         ),
       ),
     async ([provider = ""], command) => {
-      const { environment, label, origin } = command.opts<
-        Where & { label?: string; origin?: string }
+      const { environment, label, origin, skipTest } = command.opts<
+        Where & { label?: string; origin?: string; skipTest?: true }
       >();
       const value = await readSecret(`Key for ${provider} (${environment}), not shown: `);
-      const { secret } = await call(answers.secret, "PUT", "/secrets", {
-        provider,
-        environment,
-        label,
-        origin,
-        value,
+      const body = { provider, environment, label, origin, value, skipTest };
+      const options = { deadlineMs: TEST_DEADLINE_MS };
+      try {
+        const { secret, test } = await call(answers.saved, "PUT", "/secrets", body, options);
+        return { json: { ...secret, test }, text: describeSaved(secret, test) };
+      } catch (error) {
+        if (!(error instanceof Failure) || error.candidate === undefined) throw error;
+        const { candidate } = error;
+        const secret = await decide(error, candidate, { provider, environment, label });
+        return { json: { ...secret, test: null }, text: describeActive(secret) };
+      }
+    },
+  );
+
+  reports(
+    secret
+      .command("activate <provider>")
+      .description("make a candidate active: a new key that the provider has not taken")
+      .option(...ENVIRONMENT)
+      .option("--yes", "don't ask")
+      .addHelpText("after", examples("x3sproxy secret activate openai --environment staging")),
+    async ([provider = ""], command) => {
+      const { environment, yes } = command.opts<Where & { yes?: true }>();
+      const { id, version, candidate } = await findCandidate(provider, environment);
+      await confirm(
+        `Make version ${candidate} of ${provider}/${environment} active in place of ${version}? The provider has not taken it.`,
+        yes,
+      );
+      const { secret } = await call(answers.secret, "POST", `/secrets/${id}/activate`, {
+        version: candidate,
       });
-      const text = `Saved ${describe(secret)}. Version ${secret.version} is active; agents use it within a second.`;
+      return { json: secret, text: describeActive(secret) };
+    },
+  );
+
+  reports(
+    secret
+      .command("discard <provider>")
+      .description("throw a candidate away: a new key that is not active")
+      .option(...ENVIRONMENT)
+      .addHelpText("after", examples("x3sproxy secret discard openai --environment staging")),
+    async ([provider = ""], command) => {
+      const { environment } = command.opts<Where>();
+      const { id, candidate } = await findCandidate(provider, environment);
+      const { secret } = await call(answers.secret, "POST", `/secrets/${id}/discard`, {
+        version: candidate,
+      });
+      const text = `Threw version ${candidate} away. Version ${secret.version} is active: ${describe(secret)}.`;
       return { json: secret, text };
     },
   );
@@ -68,7 +111,7 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         it.provider,
         it.environment,
         it.masked,
-        String(it.version),
+        it.candidate === null ? String(it.version) : `${it.version} (${it.candidate} waits)`,
         relative(it.updatedAt, clock.nowMs()),
         it.label,
       ]);
@@ -143,6 +186,67 @@ function refusedText({ provider, environment, refusals }: SecretView, nowMs: num
     `${provider}/${environment} refused ${calls} calls of ${whose}, the first ${relative(since, nowMs)}. ` +
       `Replace the key: x3sproxy secret set ${provider} --environment ${environment}`,
   ];
+}
+
+async function findCandidate(
+  provider: string,
+  environment: string,
+): Promise<{ id: string; version: number; candidate: number }> {
+  const { id, version, candidate } = await find(provider, environment);
+  if (candidate !== null) return { id, version, candidate };
+  throw new Failure(
+    "candidate_gone",
+    `The key for ${quoted(provider)} in ${quoted(environment)} has no candidate. Version ${version} is active.`,
+  );
+}
+
+/** A new key was not made active. On a terminal its name makes it so all the same; otherwise the failure says how. */
+async function decide(
+  failure: Failure,
+  candidate: Candidate,
+  o: Where & { readonly provider: string; readonly label: string | undefined },
+): Promise<SecretView> {
+  const { provider, environment, label } = o;
+  const { version } = candidate;
+  const where = `${provider}${environment === "production" ? "" : ` --environment ${environment}`}`;
+  const name = `${provider}/${environment}`;
+  const answer =
+    failure.code === "key_refused"
+      ? await typed(`${failure.message}\nType ${name} to make it active all the same: `)
+      : await typed(`${failure.message}\nMake it active untested? [y/N] `);
+  if (answer === name || (failure.code !== "key_refused" && /^y(es)?$/i.test(answer ?? ""))) {
+    const { secret } = await call(answers.secret, "POST", `/secrets/${candidate.secret}/activate`, {
+      version,
+      label,
+    });
+    return secret;
+  }
+  throw new Failure(
+    failure.code,
+    `${failure.message}\nMake it active all the same: x3sproxy secret activate ${where}\nThrow it away: x3sproxy secret discard ${where}`,
+  );
+}
+
+const CAME: Readonly<Record<KeyTest["reason"], string>> = {
+  accepted: "The provider takes it.",
+  refused: "But the provider refused it: calls will fail. Save another one.",
+  unreachable: "The provider did not answer, so nothing is known of the key.",
+  no_test: "No free call of this provider would prove it.",
+  unexpected: "The provider answered neither yes nor no to it.",
+};
+
+function describeSaved(secret: SecretView, test: KeyTest | null): string {
+  return `Saved ${describe(secret)}. ${test === null ? "Not tested." : CAME[test.reason]} ${activeNow(secret)}`;
+}
+
+function describeActive(secret: SecretView): string {
+  return `Activated ${describe(secret)}, which the provider has not taken. ${activeNow(secret)}`;
+}
+
+function activeNow({ version, provider, environment }: SecretView): string {
+  const back = `x3sproxy secret rollback ${provider} --environment ${environment}`;
+  const active = `Version ${version} is active; agents use it within a second.`;
+  return version === 1 ? active : `${active}\nThe one before comes back with: ${back}`;
 }
 
 function describe(secret: SecretView): string {

@@ -141,6 +141,8 @@ const secret = z.object({
   origin: text,
   version: count,
   masked: text,
+  /** The version that waits to be activated or thrown away. */
+  candidate: maybeCount,
   createdAt: text,
   updatedAt: text,
   dueAt: text,
@@ -162,6 +164,7 @@ export type Secret = z.infer<typeof secret>;
 const secretVersion = z.object({
   version: count,
   active: z.boolean(),
+  candidate: z.boolean(),
   masked: text,
   origin: text,
   createdAt: text,
@@ -184,6 +187,11 @@ const secretTest = z.object({
   checkedAt: text,
 });
 export type SecretTest = z.infer<typeof secretTest>;
+
+const changedSecret = z.object({ id: text, version: count, masked: text });
+const saved = z.object({ secret: changedSecret, test: z.nullable(secretTest) });
+/** What came of a new value: `test` is null when the provider was not asked. */
+export type Saved = z.infer<typeof saved>;
 
 /** What an agent may do. Null: not limited. */
 const scope = {
@@ -284,7 +292,12 @@ const provider = z.object({
   environments: texts,
   sensitiveEndpoints: texts,
   client: z.nullable(
-    z.object({ baseUrlVariable: z.optional(text), keyVariable: text, basePath: text }),
+    z.object({
+      baseUrlVariable: z.optional(text),
+      keyVariable: text,
+      basePath: text,
+      httpsOnly: z.optional(z.boolean()),
+    }),
   ),
 });
 export type Provider = z.infer<typeof provider>;
@@ -313,6 +326,8 @@ const overview = z.object({
       detail: maybeText,
     }),
   ),
+  /** Which of the first steps are done; null: this user doesn't see all of it. */
+  firstSteps: z.nullable(z.object({ key: z.boolean(), agent: z.boolean(), call: z.boolean() })),
 });
 export type Overview = z.infer<typeof overview>;
 
@@ -424,7 +439,8 @@ export const read = {
   environments: page("environments", environment),
   secrets: page("secrets", secret),
   wholeSecret: one("secret", secret),
-  secret: one("secret", z.object({ id: text, version: count, masked: text })),
+  secret: one("secret", changedSecret),
+  saved: (body: unknown): Saved => saved.parse(body),
   versions: page("versions", secretVersion),
   use: page("use", secretUse),
   test: one("test", secretTest),

@@ -14,13 +14,22 @@ export class ApiProblem extends Error {
   readonly code: string;
   /** Seconds after which a new try makes sense. */
   readonly retryAfterS: number | undefined;
+  /** The version that a new key was kept as, where it was not made active. */
+  readonly candidate: { readonly secret: string; readonly version: number } | undefined;
 
-  constructor(status: number, code: string, detail: string, retryAfterS?: number) {
+  constructor(
+    status: number,
+    code: string,
+    detail: string,
+    retryAfterS?: number,
+    candidate?: ApiProblem["candidate"],
+  ) {
     super(detail);
     this.name = "ApiProblem";
     this.status = status;
     this.code = code;
     this.retryAfterS = retryAfterS;
+    this.candidate = candidate;
   }
 }
 
@@ -192,5 +201,14 @@ function problemOf(response: Response, body: unknown): ApiProblem {
     typeof code === "string" ? code : "unknown",
     typeof detail === "string" ? detail : `The service answered with status ${response.status}.`,
     retryAfterS,
+    candidateOf(body),
   );
+}
+
+function candidateOf(body: unknown): ApiProblem["candidate"] {
+  const { candidate } = (body ?? {}) as { candidate?: { secret?: unknown; version?: unknown } };
+  const { secret, version } = candidate ?? {};
+  return typeof secret === "string" && typeof version === "number"
+    ? { secret, version }
+    : undefined;
 }

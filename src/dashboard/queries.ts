@@ -5,12 +5,14 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { read, type Page, type Read } from "./answers.ts";
+import { read, type Overview, type Page, type Read } from "./answers.ts";
 import { agentPath } from "./paths.ts";
 import { usePresence } from "./presence.ts";
 import { useCall } from "./session.tsx";
 
 const REFRESH_MS = 30_000;
+/** While somebody waits for their first call. */
+const FIRST_STEPS_MS = 2_000;
 /** The longest page that the API gives. */
 const MOST_ROWS = "200";
 
@@ -147,11 +149,14 @@ export const useContexts = (params: Readonly<Record<string, string>>) =>
 
 export function useOverview(hours: 24 | 168) {
   const call = useCall();
-  const refetchInterval = useRefreshInterval();
+  const interval = useRefreshInterval();
   return useQuery({
     queryKey: ["overview", hours],
     queryFn: ({ signal }) => call(read.overview, "GET", `/overview?hours=${hours}`, { signal }),
-    refetchInterval,
+    refetchInterval: ({ state: { data } }) =>
+      interval !== false && data !== undefined && areOpen(data.firstSteps)
+        ? FIRST_STEPS_MS
+        : interval,
     placeholderData: (before) => before,
   });
 }
@@ -165,6 +170,11 @@ export function useSecret(id: string) {
       call(read.wholeSecret, "GET", `/secrets/${encodeURIComponent(id)}`, { signal }),
     refetchInterval,
   });
+}
+
+/** Whether some of the first steps are still to be done. */
+export function areOpen(steps: Overview["firstSteps"]): boolean {
+  return steps !== null && !(steps.key && steps.agent && steps.call);
 }
 
 export function useAgent(name: string) {

@@ -32,16 +32,15 @@ export function usableProviders(
 /** One text for each way of connecting; those that need a provider which the agent can't use are left out. */
 export function snippetsFor(connection: Connection): readonly Snippet[] {
   const { agent, token, providers } = connection;
-  const variables = [...variablesOf(providers, token)];
-  const others = providers
-    .filter(({ client }) => client?.baseUrlVariable === undefined)
-    .map(({ name, baseUrl, client }) => `# ${name}: base URL ${baseUrl}${client?.basePath ?? ""}`);
-  const yaml = (indent: string) =>
-    variables.map(([name, value]) => `${indent}${name}: ${JSON.stringify(value)}`);
+  const shell = textsOf(providers, token);
+  const docker = textsOf(providers, token, DOCKER);
+  const compose = textsOf(providers, token, COMPOSE);
+  const kubernetes = textsOf(providers, token, KUBERNETES);
   const secretName = `x3sproxy-${agent.name.replaceAll("_", "-")}`;
   const find = (name: string) => providers.find((provider) => provider.name === name);
   const openai = find("openai");
   const anthropic = find("anthropic");
+  const gemini = find("gemini");
   const lines = (...parts: (string | readonly string[])[]) => parts.flat().join("\n");
 
   const all: (Snippet | undefined)[] = [
@@ -49,32 +48,38 @@ export function snippetsFor(connection: Connection): readonly Snippet[] {
       id: "shell",
       title: "Shell",
       text: lines(
-        others,
-        variables.map(([name, value]) => `export ${name}='${value}'`),
+        shell.comments,
+        shell.variables.map(([name, value]) => `export ${name}='${value}'`),
       ),
     },
     {
       id: "docker",
       title: "Docker",
       text: lines(
-        "# docker run --env-file agent.env …, with this as agent.env:",
-        others,
-        variables.map((pair) => pair.join("=")),
+        `# docker run ${docker.moved ? `--add-host ${GATEWAY} ` : ""}--env-file agent.env …, with this as agent.env:`,
+        docker.comments,
+        docker.variables.map((pair) => pair.join("=")),
       ),
     },
     {
       id: "compose",
       title: "Compose",
-      text: lines("# in the agent's service:", others, "environment:", yaml("  ")),
+      text: lines(
+        "# in the agent's service:",
+        compose.comments,
+        compose.moved ? [`extra_hosts: [${JSON.stringify(GATEWAY)}]`] : [],
+        "environment:",
+        yaml(compose.variables),
+      ),
     },
     {
       id: "kubernetes",
       title: "Kubernetes",
       text: lines(
         `# in the agent's container: envFrom: [{ secretRef: { name: ${secretName} } }]`,
-        others,
+        kubernetes.comments,
         ["apiVersion: v1", "kind: Secret", "metadata:", `  name: ${secretName}`, "stringData:"],
-        yaml("  "),
+        yaml(kubernetes.variables),
       ),
     },
     anthropic && {
@@ -87,10 +92,76 @@ export function snippetsFor(connection: Connection): readonly Snippet[] {
       ),
     },
     openai && { id: "codex", title: "Codex", text: codex(openai.baseUrl, token) },
+    gemini && { id: "gemini-cli", title: "Gemini CLI", text: geminiCli(gemini.baseUrl, token) },
     clientCode("python", openai, anthropic, token),
     clientCode("javascript", openai, anthropic, token),
   ];
   return all.filter((snippet) => snippet !== undefined);
+}
+
+// On Linux a container knows that name only if it is told.
+const GATEWAY = "host.docker.internal:host-gateway";
+const AND_LISTEN =
+  "# x3sproxy has to listen where containers reach it, as with X3SPROXY_PROXY_ADDR=172.17.0.1:8787 for Docker on Linux.";
+const BY_ITS_NAME = "# With X3SPROXY_PUBLIC_URL its own name stands here.";
+
+/** Where a loopback address is the container itself: what this machine is called there. */
+interface Container {
+  readonly host: string;
+  readonly comments: readonly string[];
+}
+
+const DOCKER: Container = {
+  host: "host.docker.internal",
+  comments: [AND_LISTEN, BY_ITS_NAME],
+};
+const COMPOSE: Container = {
+  host: "host.docker.internal",
+  comments: [
+    "# Where x3sproxy is a service of the same file: its name in place of host.docker.internal, and no extra_hosts.",
+    ...DOCKER.comments,
+  ],
+};
+const KUBERNETES: Container = {
+  host: "x3sproxy.x3sproxy.svc",
+  comments: ["# The Service x3sproxy in the namespace x3sproxy.", BY_ITS_NAME],
+};
+
+/** Hosts that are the machine itself, as URLs have them (WHATWG URL, 3.5). */
+const LOOPBACK =
+  /^(?:(?:.+\.)?localhost\.?|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:(?:7f[\da-f]{2}:[\da-f]{1,4}|0:0)\])$/;
+
+function reachedFrom(container: Container | undefined, url: string): string {
+  const at = new URL(url);
+  if (container === undefined || !LOOPBACK.test(at.hostname)) return url;
+  at.hostname = container.host;
+  return at.href;
+}
+
+/** Variables and comments, for clients on this machine or in a container. */
+function textsOf(providers: readonly Provider[], token: string, container?: Container) {
+  const reached = providers.map((it) => ({ ...it, baseUrl: reachedFrom(container, it.baseUrl) }));
+  const moved = reached.some(({ baseUrl }, at) => baseUrl !== providers[at]?.baseUrl);
+  const comments = reached.flatMap(({ name, baseUrl, client }) => [
+    ...(client?.baseUrlVariable === undefined
+      ? [`# ${name}: base URL ${baseUrl}${client?.basePath ?? ""}`]
+      : []),
+    ...(client?.httpsOnly === true && baseUrl.startsWith("http:")
+      ? [
+          `# ${name}: its official SDKs send their key over https alone. Give x3sproxy a certificate (X3SPROXY_TLS_CERT_FILE)`,
+          "# or a TLS proxy, and set X3SPROXY_PUBLIC_URL to its https URL.",
+        ]
+      : []),
+  ]);
+  return {
+    moved,
+    comments: [...((moved ? container?.comments : undefined) ?? []), ...comments],
+    variables: [...variablesOf(reached, token)],
+  };
+}
+
+function yaml(variables: readonly (readonly [string, string])[]): string[] {
+  return variables.map(([name, value]) => `  ${name}: ${JSON.stringify(value)}`);
 }
 
 // Two providers can share a variable; the first one keeps it.
@@ -119,6 +190,15 @@ wire_api = "responses"
 
 # and in its environment:
 # export X3SPROXY_TOKEN='${token}'`;
+}
+
+function geminiCli(baseUrl: string, token: string): string {
+  return `# ~/.gemini/settings.json
+{ "security": { "auth": { "selectedType": "gemini-api-key" } } }
+
+# and in its environment:
+export GOOGLE_GEMINI_BASE_URL='${baseUrl}'
+export GEMINI_API_KEY='${token}'`;
 }
 
 function clientCode(

@@ -101,6 +101,8 @@ export interface ClientSettings {
   readonly keyVariable: string;
   /** What the official client expects after the provider's prefix, as in `/v1`; or empty. */
   readonly basePath: string;
+  /** Whether the official client sends its key over https alone. */
+  readonly httpsOnly?: boolean;
 }
 
 export interface ProviderDefinition {

@@ -224,6 +224,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
       baseUrlVariable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
       keyVariable: "AWS_BEARER_TOKEN_BEDROCK",
       basePath: "",
+      httpsOnly: true,
     },
   },
   // fal.ai/docs/documentation/model-apis and fal-ai/fal-js. Its tokens for browsers come from another host, rest.fal.ai.

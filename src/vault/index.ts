@@ -14,7 +14,8 @@ export type { HeldSecret, Injection, ReleasedSecret, SealedSecret, Vault } from 
 export type { SealedValue } from "./sealing.ts";
 export type { SeedOwner } from "./second-factor.ts";
 export { createSecrets } from "./secrets.ts";
-export type { NewSecret, SecretFilter, SecretVersionView, SecretView, Secrets } from "./secrets.ts";
+export type { NewSecret, SecretFilter, SecretVersionView, Secrets } from "./secrets.ts";
+export type { SecretView } from "./secret-rows.ts";
 export { createKeyTests } from "./key-tests.ts";
 export type { CallProvider, KeyTest, KeyTests } from "./key-tests.ts";
 export { openLogSigner } from "./log-signer.ts";

@@ -31,8 +31,23 @@ export type CallProvider = (call: {
 }) => Promise<number | undefined>;
 
 export interface KeyTests {
-  /** Tests the active version. Throws RequestError: 404 `secret_not_found`, 429 `too_many_attempts`, 503 `busy`. */
-  test(by: Actor, secretId: string): Promise<KeyTest>;
+  /**
+   * Tests a version, by default the active one. Throws RequestError: 404 `secret_not_found` or `version_not_found`, 429
+   * `too_many_attempts`, 503 `busy`.
+   */
+  test(by: Actor, secretId: string, version?: number): Promise<KeyTest>;
+  /**
+   * Tests the version that `save` gives. Where no test is free (429, 503), `save` gets that refusal, to throw it or to save without one.
+   */
+  saveAndTest<T extends SavedVersion>(
+    by: Actor,
+    save: (refusal?: RequestError) => Promise<T>,
+  ): Promise<T & { test: KeyTest | null }>;
+}
+
+interface SavedVersion {
+  readonly secret: { readonly id: string };
+  readonly version: number;
 }
 
 type Found = SealedSecret & { readonly environment: string };
@@ -53,48 +68,53 @@ export function createKeyTests(o: {
   processId: string;
 }): KeyTests {
   const { pool, vault, clock } = o;
-  const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
+  const minutes = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
   let running = 0;
 
-  function claim(workspaceId: string): void {
+  /** Takes a turn, or gives the reason why there is none. */
+  function claim(workspaceId: string): { readonly minute: { count: number } } | RequestError {
     if (running >= AT_ONCE) {
-      throw new RequestError(
+      return new RequestError(
         503,
         "busy",
         "Other keys are being tested. Try again in a few seconds.",
       );
     }
     const nowMs = clock.monotonicMs();
-    let window = windows.get(workspaceId);
-    if (window === undefined || window.endsMs <= nowMs) {
-      window = { count: 0, endsMs: nowMs + MINUTE_MS };
-      windows.set(workspaceId, window);
+    let minute = minutes.get(workspaceId);
+    if (minute === undefined || minute.endsMs <= nowMs) {
+      minute = { count: 0, endsMs: nowMs + MINUTE_MS };
+      minutes.set(workspaceId, minute);
     }
-    if (window.count >= PER_MINUTE) {
-      throw new RequestError(
+    if (minute.count >= PER_MINUTE) {
+      return new RequestError(
         429,
         "too_many_attempts",
         `A workspace has ${PER_MINUTE} key tests a minute. Try again in a minute.`,
       );
     }
-    window.count++;
+    minute.count++;
+    running++;
+    return { minute };
   }
 
-  async function find(workspaceId: string, secretId: string): Promise<Found> {
+  async function find(workspaceId: string, secretId: string, version?: number): Promise<Found> {
     const rows = await pool.inWorkspace(
       workspaceId,
       (sql) => sql<Found[]>`
         select v.secret_id as "secretId", v.version, v.workspace_id as "workspaceId", s.provider, s.environment, v.origin,
           v.header, v.scheme, v.key_id as "keyId", v.wrapped_key as "wrappedKey", v.ciphertext
         from x3sproxy.secrets s
-        join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
+        join x3sproxy.secret_versions v
+          on v.secret_id = s.id and v.version = coalesce(${version ?? null}::integer, s.active_version)
         where s.id = ${secretId} and s.workspace_id = ${workspaceId}`,
     );
     const [row] = rows;
-    if (row === undefined) {
+    if (row !== undefined) return row;
+    if (version === undefined) {
       throw new RequestError(404, "secret_not_found", "There is no such secret.");
     }
-    return row;
+    throw new RequestError(404, "version_not_found", "The secret has no such version.");
   }
 
   /** Of an event. */
@@ -132,26 +152,40 @@ export function createKeyTests(o: {
     }
   }
 
+  async function testNow(by: Actor, sealed: Found): Promise<KeyTest> {
+    const result = await attempt(by, sealed);
+    await pool.inWorkspace(by.workspaceId, (sql) =>
+      record(sql, by, { action: "secret.test", target: targetOf(sealed), result: result.reason }),
+    );
+    return {
+      ok: result.reason === "accepted",
+      ...result,
+      checkedAt: new Date(clock.nowMs()).toISOString(),
+    };
+  }
+
   return {
-    async test(by, secretId) {
-      const { workspaceId } = by;
-      const sealed = await find(workspaceId, secretId);
-      claim(workspaceId);
-      running++;
+    async test(by, secretId, version) {
+      const sealed = await find(by.workspaceId, secretId, version);
+      const turn = claim(by.workspaceId);
+      if (turn instanceof RequestError) throw turn;
       try {
-        const result = await attempt(by, sealed);
-        await pool.inWorkspace(workspaceId, (sql) =>
-          record(sql, by, {
-            action: "secret.test",
-            target: targetOf(sealed),
-            result: result.reason,
-          }),
-        );
-        return {
-          ok: result.reason === "accepted",
-          ...result,
-          checkedAt: new Date(clock.nowMs()).toISOString(),
-        };
+        return await testNow(by, sealed);
+      } finally {
+        running--;
+      }
+    },
+    async saveAndTest(by, save) {
+      const turn = claim(by.workspaceId);
+      if (turn instanceof RequestError) return { ...(await save(turn)), test: null };
+      try {
+        const saved = await save().catch((error: unknown) => {
+          // What was not saved was not tested either.
+          turn.minute.count--;
+          throw error;
+        });
+        const sealed = await find(by.workspaceId, saved.secret.id, saved.version);
+        return { ...saved, test: await testNow(by, sealed) };
       } finally {
         running--;
       }

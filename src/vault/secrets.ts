@@ -1,35 +1,34 @@
 // The secrets of a workspace, as the control plane sees them: saved, listed masked, rolled back, deleted. Every change
 // is one transaction confined to its workspace. Must never read a sealed value back, nor return more than its mask.
-import { record, type Action, type Actor } from "../audit/index.ts";
+import type { Actor } from "../audit/index.ts";
 import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
-import { newId } from "../ids.ts";
 import { builtInProviders } from "../providers/index.ts";
 import { VISIBLE_LINE } from "../visible-text.ts";
 import { refuseMistakes } from "./key-mistakes.ts";
 import { mask } from "./mask.ts";
 import { destinationOf } from "./secret-origin.ts";
+import {
+  activate,
+  claimVersion,
+  dropCandidate,
+  existing,
+  find,
+  lock,
+  recordChange,
+  toView,
+  views,
+  type SecretRow,
+  type SecretView,
+} from "./secret-rows.ts";
+import type { Place } from "./sealing.ts";
 import type { Vault } from "./strongroom.ts";
-
-export interface SecretView {
-  id: string;
-  provider: string;
-  environment: string;
-  label: string;
-  /** Where the active version may be sent. */
-  origin: string;
-  /** The active version. */
-  version: number;
-  masked: string;
-  /** ISO 8601. */
-  createdAt: string;
-  /** When the active version was saved, ISO 8601. */
-  updatedAt: string;
-}
 
 export interface SecretVersionView {
   version: number;
   active: boolean;
+  /** It was never active, and waits to be activated or thrown away. */
+  candidate: boolean;
   masked: string;
   origin: string;
   /** ISO 8601. */
@@ -58,6 +57,23 @@ export interface SecretFilter {
 export interface Secrets {
   /** Saves a key: a new secret, or a new version of the one for that provider and environment, active at once. */
   set(by: Actor, secret: NewSecret): Promise<SecretView>;
+  /**
+   * Saves a key as a candidate: sealed, and used by no call until it is activated. It takes the place of an earlier candidate. The first
+   * key for a provider and environment is active at once, since there is none to keep. The label stays as it was until then.
+   * `refusal`: why there can't be a candidate now. It is thrown, unless this is the first key.
+   */
+  propose(
+    by: Actor,
+    secret: NewSecret,
+    refusal?: RequestError,
+  ): Promise<{ secret: SecretView; version: number }>;
+  /**
+   * Makes the candidate active. Throws RequestError 409 `candidate_gone` when `version` isn't the candidate (any more), or
+   * `candidate_outdated` when the provider's origin, header or scheme is another since it was sealed.
+   */
+  activate(by: Actor, secretId: string, version: number, label?: string): Promise<SecretView>;
+  /** Throws the candidate away. Throws RequestError 409 `candidate_gone` when `version` isn't it. */
+  discard(by: Actor, secretId: string, version: number): Promise<SecretView>;
   /** By provider and environment. */
   list(
     workspaceId: string,
@@ -69,7 +85,7 @@ export interface Secrets {
   find(workspaceId: string, secretId: string): Promise<SecretView>;
   /** Latest first. */
   versions(workspaceId: string, secretId: string): Promise<SecretVersionView[]>;
-  /** Makes another version active: `toVersion`, or the one before the active one. */
+  /** Makes another version active that has been so before: `toVersion`, or the one before the active one. */
   rollback(by: Actor, secretId: string, toVersion?: number): Promise<SecretView>;
   /** Deletes the secret with all its versions; resolves with what it was. */
   delete(by: Actor, secretId: string): Promise<SecretView>;
@@ -77,7 +93,7 @@ export interface Secrets {
 
 const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const MAX_LABEL = 200;
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+type Destination = Pick<Place, "origin" | "header" | "scheme">;
 
 /** `originProblem` says in a sentence why an origin may not be called, or undefined. */
 export function createSecrets(o: {
@@ -88,35 +104,115 @@ export function createSecrets(o: {
 }): Secrets {
   const { pool, vault } = o;
 
-  return {
-    async set(by, secret) {
-      const { workspaceId } = by;
-      refuseMistakes(builtInProviders.get(secret.provider), secret.value);
-      refuseDescription(secret);
-      return pool.inWorkspace(workspaceId, async (sql) => {
-        const { provider, environment, label, value } = secret;
-        const destination = await destinationOf(
-          ...([sql, workspaceId, provider, secret.origin, o.originOverrides] as const),
-        );
-        const { origin, header, scheme } = destination;
-        const problem = o.originProblem(origin);
-        if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
-        const before = await existing(sql, workspaceId, provider, environment);
-        const place = {
-          ...(await claimVersion(sql, workspaceId, provider, environment, label)),
-          ...destination,
-        };
-        const { keyId, wrappedKey, ciphertext } = vault.seal(place, value);
+  async function save(
+    by: Actor,
+    secret: NewSecret,
+    as: "active" | "candidate",
+    refusal?: RequestError,
+  ): Promise<{ secret: SecretView; version: number }> {
+    const { workspaceId } = by;
+    refuseMistakes(builtInProviders.get(secret.provider), secret.value);
+    refuseDescription(secret);
+    return pool.inWorkspace(workspaceId, async (sql) => {
+      const { provider, environment, label, value } = secret;
+      const destination = await destinationOf(
+        ...([sql, workspaceId, provider, secret.origin, o.originOverrides] as const),
+      );
+      const { origin, header, scheme } = destination;
+      const problem = o.originProblem(origin);
+      if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
+      const found = await existing(sql, workspaceId, provider, environment);
+      const before = found && (await dropCandidate(sql, by, found));
+      const place = {
+        ...(await claimVersion(sql, workspaceId, provider, environment)),
+        ...destination,
+      };
+      const { secretId, version } = place;
+      const { keyId, wrappedKey, ciphertext } = vault.seal(place, value);
+      await sql`
+        insert into x3sproxy.secret_versions
+          (secret_id, workspace_id, version, origin, header, scheme, key_id, wrapped_key, ciphertext, mask)
+        values (${secretId}, ${workspaceId}, ${version}, ${origin}, ${header}, ${scheme},
+          ${keyId}, ${wrappedKey}, ${ciphertext}, ${mask(value)})`;
+      if (as === "candidate" && version > 1) {
+        if (refusal !== undefined) throw refusal;
         await sql`
-          insert into x3sproxy.secret_versions
-            (secret_id, workspace_id, version, origin, header, scheme, key_id, wrapped_key, ciphertext, mask)
-          values (${place.secretId}, ${place.workspaceId}, ${place.version}, ${origin}, ${header}, ${scheme},
-            ${keyId}, ${wrappedKey}, ${ciphertext}, ${mask(value)})`;
-        const after = await activate(sql, workspaceId, place.secretId, place.version);
-        await recordChange(sql, by, "secret.set", before, after);
+          update x3sproxy.secrets set candidate_version = ${version}
+          where id = ${secretId} and workspace_id = ${workspaceId}`;
+        const after = await find(sql, workspaceId, secretId);
+        await recordChange(sql, by, "secret.propose", before, after);
+        return { secret: after, version };
+      }
+      const after = await activate(sql, workspaceId, secretId, version, label);
+      await recordChange(sql, by, "secret.set", before, after);
+      return { secret: after, version };
+    });
+  }
+
+  /** Whether a new key of the provider would be sealed for the same destination. */
+  async function isStillSo(
+    sql: TransactionSql,
+    { provider }: SecretView,
+    workspaceId: string,
+    sealed: Destination,
+  ): Promise<boolean> {
+    try {
+      const now = await destinationOf(
+        ...([sql, workspaceId, provider, sealed.origin, o.originOverrides] as const),
+      );
+      return now.header === sealed.header && now.scheme === sealed.scheme;
+    } catch (error) {
+      if (error instanceof RequestError && error.code === "origin_fixed") return false;
+      throw error;
+    }
+  }
+
+  /** The secret whose candidate `version` is. Holds its row until the transaction ends. */
+  async function withCandidate(
+    sql: TransactionSql,
+    workspaceId: string,
+    secretId: string,
+    version: number,
+  ): Promise<SecretView> {
+    await lock(sql, workspaceId, secretId);
+    const view = await find(sql, workspaceId, secretId);
+    if (view.candidate === version) return view;
+    throw new RequestError(
+      409,
+      "candidate_gone",
+      `Version ${version} isn't this key's candidate: it was activated, thrown away or replaced by another one. Version ${view.version} is active.`,
+    );
+  }
+
+  return {
+    set: async (by, secret) => (await save(by, secret, "active")).secret,
+    propose: (by, secret, refusal) => save(by, secret, "candidate", refusal),
+
+    activate: (by, secretId, version, label) =>
+      pool.inWorkspace(by.workspaceId, async (sql) => {
+        const { workspaceId } = by;
+        refuseLabel(label ?? "");
+        const before = await withCandidate(sql, workspaceId, secretId, version);
+        const [sealed] = await sql<Destination[]>`
+          select origin, header, scheme from x3sproxy.secret_versions
+          where secret_id = ${secretId} and version = ${version}`;
+        if (sealed === undefined) throw new Error("a candidate without its version");
+        if (!(await isStillSo(sql, before, workspaceId, sealed))) {
+          throw new RequestError(
+            409,
+            "candidate_outdated",
+            "The provider's origin, header or scheme has changed since this key was saved, and it goes nowhere else. Save it again.",
+          );
+        }
+        const after = await activate(sql, workspaceId, secretId, version, label);
+        await recordChange(sql, by, "secret.activate", before, after);
         return after;
-      });
-    },
+      }),
+
+    discard: (by, secretId, version) =>
+      pool.inWorkspace(by.workspaceId, async (sql) =>
+        dropCandidate(sql, by, await withCandidate(sql, by.workspaceId, secretId, version)),
+      ),
 
     list: (workspaceId, page, filter = {}) =>
       pool.inWorkspace(workspaceId, async (sql) => {
@@ -143,9 +239,10 @@ export function createSecrets(o: {
 
     versions: (workspaceId, secretId) =>
       pool.inWorkspace(workspaceId, async (sql) => {
-        const { version: active } = await find(sql, workspaceId, secretId);
+        const { version: active, candidate } = await find(sql, workspaceId, secretId);
         const rows = await sql<(Omit<SecretVersionView, "createdAt"> & { createdAt: Date })[]>`
-          select version, version = ${active} as active, mask as masked, origin, created_at as "createdAt"
+          select version, version = ${active} as active,
+            version is not distinct from ${candidate}::integer as candidate, mask as masked, origin, created_at as "createdAt"
           from x3sproxy.secret_versions where secret_id = ${secretId} order by version desc`;
         return rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() }));
       }),
@@ -157,7 +254,16 @@ export function createSecrets(o: {
         const before = await find(sql, workspaceId, secretId);
         const { version: active } = before;
         const rows = await sql<{ version: number }[]>`
-          select version from x3sproxy.secret_versions where secret_id = ${secretId} order by version desc`;
+          select version from x3sproxy.secret_versions
+          where secret_id = ${secretId} and version is distinct from ${before.candidate}::integer
+          order by version desc`;
+        if (toVersion !== undefined && toVersion === before.candidate) {
+          throw new RequestError(
+            409,
+            "version_is_candidate",
+            "This version has never been active: it is a candidate. Activate it.",
+          );
+        }
         const target = rows.find(({ version }) =>
           toVersion === undefined ? version < active : version === toVersion,
         );
@@ -187,99 +293,6 @@ export function createSecrets(o: {
   };
 }
 
-async function recordChange(
-  sql: TransactionSql,
-  by: Actor,
-  action: Action,
-  before: SecretView | undefined,
-  after: SecretView | undefined,
-): Promise<void> {
-  const secret = after ?? before;
-  if (secret === undefined) return;
-  const name = `${secret.provider}/${secret.environment}`;
-  const target = { kind: "secret", id: secret.id, name };
-  await record(sql, by, { action, target, before, after });
-}
-
-/** The secret for a provider and environment as it is. Holds its row until the transaction ends. */
-async function existing(
-  sql: TransactionSql,
-  workspaceId: string,
-  provider: string,
-  environment: string,
-): Promise<SecretView | undefined> {
-  const [row] = await sql<{ id: string }[]>`
-    select id from x3sproxy.secrets
-    where workspace_id = ${workspaceId} and provider = ${provider} and environment = ${environment}
-    for update`;
-  return row === undefined ? undefined : find(sql, workspaceId, row.id);
-}
-
-/** The secret's id, made if need be, and its next version number. Holds the row until the transaction ends. */
-async function claimVersion(
-  sql: TransactionSql,
-  workspaceId: string,
-  provider: string,
-  environment: string,
-  label: string | undefined,
-): Promise<{ secretId: string; workspaceId: string; version: number }> {
-  const [secret] = await sql<[{ secretId: string; workspaceId: string }]>`
-    insert into x3sproxy.secrets (id, workspace_id, provider, environment, label, active_version)
-    values (${newId()}, ${workspaceId}, ${provider}, ${environment}, ${label ?? ""}, 1)
-    on conflict (workspace_id, provider, environment)
-      do update set label = coalesce(${label ?? null}, secrets.label)
-    returning id as "secretId", workspace_id as "workspaceId"`;
-  const [next] = await sql<[{ version: number }]>`
-    select coalesce(max(version), 0) + 1 as version
-    from x3sproxy.secret_versions where secret_id = ${secret.secretId}`;
-  return { ...secret, ...next };
-}
-
-async function activate(
-  sql: TransactionSql,
-  workspaceId: string,
-  secretId: string,
-  version: number,
-): Promise<SecretView> {
-  await sql`
-    update x3sproxy.secrets set active_version = ${version}
-    where id = ${secretId} and workspace_id = ${workspaceId}`;
-  return find(sql, workspaceId, secretId);
-}
-
-/** Holds the secret's row until the transaction ends. A statement of its own: what follows sees what it waited for. */
-async function lock(sql: TransactionSql, workspaceId: string, secretId: string): Promise<void> {
-  if (!UUID.test(secretId)) return;
-  await sql`
-    select from x3sproxy.secrets where id = ${secretId} and workspace_id = ${workspaceId} for update`;
-}
-
-async function find(
-  sql: TransactionSql,
-  workspaceId: string,
-  secretId: string,
-): Promise<SecretView> {
-  const rows = UUID.test(secretId)
-    ? await sql<SecretRow[]>`
-        ${views(sql)} where s.id = ${secretId} and s.workspace_id = ${workspaceId}`
-    : [];
-  const [row] = rows;
-  if (row === undefined) {
-    throw new RequestError(404, "secret_not_found", "There is no such secret.");
-  }
-  return toView(row);
-}
-
-type SecretRow = Omit<SecretView, "createdAt" | "updatedAt"> & { createdAt: Date; updatedAt: Date };
-
-function views(sql: TransactionSql) {
-  return sql`
-    select s.id, s.provider, s.environment, s.label, v.origin, v.version, v.mask as masked,
-      s.created_at as "createdAt", v.created_at as "updatedAt"
-    from x3sproxy.secrets s
-    join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version`;
-}
-
 function fitting(sql: TransactionSql, { query, provider, environment }: SecretFilter) {
   const text = query?.toLowerCase();
   return sql`
@@ -293,14 +306,6 @@ function fitting(sql: TransactionSql, { query, provider, environment }: SecretFi
     }`;
 }
 
-function toView(row: SecretRow): SecretView {
-  return {
-    ...row,
-    createdAt: row.createdAt.toISOString(),
-    updatedAt: row.updatedAt.toISOString(),
-  };
-}
-
 function refuseDescription({ environment, label = "", value }: NewSecret): void {
   if (!ENVIRONMENT.test(environment)) {
     throw new RequestError(
@@ -309,14 +314,18 @@ function refuseDescription({ environment, label = "", value }: NewSecret): void 
       "An environment's name has up to 63 lower-case letters, digits and dashes, as in production.",
     );
   }
+  refuseLabel(label);
+  if (label.includes(value)) {
+    throw new RequestError(422, "label_has_key", "The label holds the key itself. Take it out.");
+  }
+}
+
+function refuseLabel(label: string): void {
   if (label.length > MAX_LABEL || !VISIBLE_LINE.test(label)) {
     throw new RequestError(
       422,
       "label_malformed",
       `A label is one line of up to ${MAX_LABEL} visible characters.`,
     );
-  }
-  if (label.includes(value)) {
-    throw new RequestError(422, "label_has_key", "The label holds the key itself. Take it out.");
   }
 }

@@ -61,9 +61,18 @@ test("each changing route, and the trade of a registration", async (t) => {
     return answer;
   };
 
-  const secret = { provider: "mistral", value: FAKE_KEY };
+  const secret = { provider: "mistral", value: FAKE_KEY, skipTest: true };
   await put("/secrets", secret);
   const secretId = stringAt(await put("/secrets", secret), "secret", "id");
+  /** A secret with version 2 as its candidate: nobody answers for the provider. */
+  const withCandidate = async (environment: string) => {
+    const place = { provider: "mistral", environment, value: FAKE_KEY };
+    const id = stringAt(await put("/secrets", { ...place, skipTest: true }), "secret", "id");
+    assert.equal((await first.call("PUT", "/secrets", place)).status, 409);
+    return id;
+  };
+  const activated = await withCandidate("activated");
+  const discarded = await withCandidate("discarded");
   await put("/providers/ours", { origin: "https://ours.example" });
   await put("/providers/gone", { origin: "https://gone.example" });
   for (const name of ["a", "suspended", "destroyed"]) {
@@ -106,6 +115,8 @@ test("each changing route, and the trade of a registration", async (t) => {
     { route: "PUT /secrets", body: () => secret },
     { route: "POST /secrets/:id/test", names: [secretId] },
     { route: "POST /secrets/:id/rollback", names: [secretId], body: () => ({ version: 1 }) },
+    { route: "POST /secrets/:id/activate", names: [activated], body: () => ({ version: 2 }) },
+    { route: "POST /secrets/:id/discard", names: [discarded], body: () => ({ version: 2 }) },
     { route: "DELETE /secrets/:id", names: [secretId] },
     {
       route: "PUT /providers/:name",

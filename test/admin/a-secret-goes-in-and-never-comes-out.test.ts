@@ -18,7 +18,9 @@ it("a secret is made, rotated, rolled back and deleted; no answer or log line ho
   assert.equal(stringAt(made, "secret", "origin"), "https://api.openai.com");
   const path = `/api/v1/secrets/${stringAt(made, "secret", "id")}`;
 
-  const rotated = await step("PUT", "/api/v1/secrets", { ...secret, value: OTHER_FAKE_KEY });
+  const rotated = await step("PUT", "/api/v1/secrets", {
+    ...{ ...secret, value: OTHER_FAKE_KEY, skipTest: true },
+  });
   assert.equal(rotated.status, 200);
   assert.partialDeepStrictEqual(rotated.body, { secret: { version: 2, masked: "sk-…abcd" } });
 

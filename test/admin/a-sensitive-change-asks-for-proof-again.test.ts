@@ -7,6 +7,8 @@ const ID = "00000000-0000-4000-8000-000000000000";
 const FRESH: readonly (readonly [method: string, path: string, body?: unknown])[] = [
   ["PUT", "/secrets", { provider: "openai", value: FAKE_KEY }],
   ["POST", `/secrets/${ID}/rollback`, {}],
+  ["POST", `/secrets/${ID}/activate`, { version: 2 }],
+  ["POST", `/secrets/${ID}/discard`, { version: 2 }],
   ["DELETE", `/secrets/${ID}`],
   ["PUT", "/providers/acme", { origin: "https://api.acme.example" }],
   ["DELETE", "/providers/acme"],

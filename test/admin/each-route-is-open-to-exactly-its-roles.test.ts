@@ -48,13 +48,23 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "GET /scope-templates": { permission: "viewer" },
   "PUT /secrets": {
     permission: "admin",
-    body: { provider: "openai", value: OTHER_FAKE_KEY },
+    body: { provider: "openai", value: OTHER_FAKE_KEY, skipTest: true },
   },
   "GET /secrets/:secret": { permission: "viewer", elsewhere: 404 },
   "GET /secrets/:secret/versions": { permission: "viewer", elsewhere: 404 },
   "POST /secrets/:secret/rollback": {
     permission: "admin",
     body: { version: 1 },
+    elsewhere: 404,
+  },
+  "POST /secrets/:secret/activate": {
+    permission: "admin",
+    body: { version: 2 },
+    elsewhere: 404,
+  },
+  "POST /secrets/:secret/discard": {
+    permission: "admin",
+    body: { version: 2 },
     elsewhere: 404,
   },
   "DELETE /secrets/:secret": { permission: "admin", elsewhere: 404 },

@@ -110,7 +110,8 @@ export async function openAdmin(
     readConfig({
       DATABASE_URL: database.ownerUrl,
       X3SPROXY_MASTER_KEY: database.masterKey,
-      ...o.env,
+      // A test that names no provider of its own calls none.
+      ...(o.env ?? { HTTPS_PROXY: "http://127.0.0.1:1" }),
     }),
     clock,
   );

@@ -56,7 +56,7 @@ it("a key that is older than the rule, until it is replaced", async (t) => {
   await owner`update x3sproxy.secret_versions set created_at = created_at - interval '91 days'`;
   clock.advance(-(90 * DAY_MS + HOUR_MS));
   assert.equal((await attention()).length, 1);
-  await call("PUT", "/api/v1/secrets", secret);
+  await call("PUT", "/api/v1/secrets", { ...secret, skipTest: true });
   assert.deepEqual(await attention(), []);
 });
 

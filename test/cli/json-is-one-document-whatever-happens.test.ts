@@ -7,7 +7,7 @@ it("each command prints exactly one JSON document on standard output", async (t)
   const { run } = await openCli(t);
   const commands: [args: string[], input?: string][] = [
     [["secret", "set", "openai"], FAKE_KEY],
-    [["secret", "set", "openai", "--label", "x"], FAKE_KEY],
+    [["secret", "set", "openai", "--label", "x", "--skip-test"], FAKE_KEY],
     [["secret", "list"]],
     [["secret", "rollback", "openai"]],
     [["agent", "deploy", "coder"]],

@@ -32,7 +32,7 @@ test("from the first user to the last sign-out", { timeout: 300_000 }, async (t)
 
   const recoveryCode = await becomeOwner(watched);
   await addKey(page, FIRST_KEY);
-  await page.getByText("The key works").waitFor();
+  await page.getByText("openai/production: the key works").waitFor();
   const token = await deploy(watched);
   assert.match(await stream(service.proxyUrl, token), /…1111/);
 
@@ -115,7 +115,8 @@ async function rotate(page: Page, key: string): Promise<void> {
   await page.getByLabel("New value").fill(key);
   await page.getByLabel(/Test it with a free call/).uncheck();
   await page.getByRole("button", { name: "Rotate", exact: true }).click();
-  await page.getByText("Saved as version 2").waitFor();
+  await page.getByText("openai/production: version 2 is active").waitFor();
+  await page.getByRole("button", { name: "Done" }).click();
 }
 
 /** Gives the token that is shown once. */

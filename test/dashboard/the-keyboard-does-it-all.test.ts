@@ -52,7 +52,7 @@ async function addKey(page: Page): Promise<void> {
   assert.deepEqual(await stepTo(page, "Provider"), ["Close", "Provider"], "it stays in the dialog");
   assert.deepEqual(await stepTo(page, "Save", "Shift+Tab"), ["Close", "Save"]);
   await keyboard.press("Enter");
-  await page.getByText("Saved as version 1").waitFor();
+  await page.getByText("openai/production: version 1 is active").waitFor();
   await untilFocused(page, "Add a key");
 }
 

@@ -29,8 +29,9 @@ describe("when the last proof is older than five minutes", { timeout: 90_000 }, 
 
     await proof.getByLabel("Your password").fill(PASSWORD);
     await page.keyboard.press("Enter");
-    await page.getByText("Saved as version 2").waitFor();
+    await page.getByText("openai/production: version 2 is active").waitFor();
     await proof.waitFor({ state: "detached" });
+    await form.getByRole("button", { name: "Done" }).click();
     await form.waitFor({ state: "detached" });
     assert.equal(await versions(people), 2);
     await eventually(async () => (await focusedIn(page)) === "Rotate openai in production");

@@ -209,6 +209,7 @@ async function startLoad(o: { proxy: number; admin: number; apiKey: string }) {
     const set = await change("secret.set openai/production", "PUT", "/secrets", {
       provider: "openai",
       value,
+      skipTest: true,
     });
     return (set?.["secret"] as { id: string } | undefined)?.id;
   };

@@ -27,6 +27,7 @@ test("each save makes a new active version, and only the mask comes back", async
       origin: "https://api.anthropic.com",
       version: 1,
       masked: "sk-…aaaa",
+      candidate: null,
       createdAt: "",
       updatedAt: "",
     },
@@ -56,9 +57,30 @@ test("each save makes a new active version, and only the mask comes back", async
   assert.deepEqual(
     versions.map((version) => ({ ...version, createdAt: "" })),
     [
-      { version: 3, active: true, masked: "sk-…cccc", origin: first.origin, createdAt: "" },
-      { version: 2, active: false, masked: "sk-…bbbb", origin: first.origin, createdAt: "" },
-      { version: 1, active: false, masked: "sk-…aaaa", origin: first.origin, createdAt: "" },
+      {
+        version: 3,
+        active: true,
+        candidate: false,
+        masked: "sk-…cccc",
+        origin: first.origin,
+        createdAt: "",
+      },
+      {
+        version: 2,
+        active: false,
+        candidate: false,
+        masked: "sk-…bbbb",
+        origin: first.origin,
+        createdAt: "",
+      },
+      {
+        version: 1,
+        active: false,
+        candidate: false,
+        masked: "sk-…aaaa",
+        origin: first.origin,
+        createdAt: "",
+      },
     ],
   );
 });

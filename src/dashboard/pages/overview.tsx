@@ -3,14 +3,14 @@ import { lazy, Suspense, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Overview } from "../answers.ts";
 import { Attention } from "../parts/attention.tsx";
-import { Button, ButtonLink } from "../parts/button.tsx";
+import { Button } from "../parts/button.tsx";
 import { FailureBoundary } from "../parts/failure.tsx";
+import { FirstSteps } from "../parts/first-steps.tsx";
 import { Page, Section } from "../parts/page.tsx";
 import { Segments } from "../parts/segments.tsx";
-import { EmptyState, ErrorState, Skeleton } from "../parts/states.tsx";
+import { ErrorState, Skeleton } from "../parts/states.tsx";
 import { agentPath, PATHS } from "../paths.ts";
-import { useOverview } from "../queries.ts";
-import { useMay } from "../session.tsx";
+import { areOpen, useOverview } from "../queries.ts";
 import { number, shortNumber } from "../time.ts";
 
 const Charts = lazy(() => import("../parts/charts.tsx"));
@@ -42,7 +42,13 @@ export function OverviewPage() {
         </div>
       ) : (
         <div className={isPlaceholderData ? "stale" : undefined}>
-          <Attention items={data?.attention} />
+          {data !== undefined && data.firstSteps !== null && areOpen(data.firstSteps) && (
+            <FirstSteps steps={data.firstSteps} />
+          )}
+          {/* Of an empty workspace there is nothing to say. */}
+          {(data === undefined || !areOpen(data.firstSteps) || data.attention.length > 0) && (
+            <Attention items={data?.attention} />
+          )}
           {/* Nothing below it before it has its height. */}
           {data !== undefined && <Traffic overview={data} hours={hours} />}
         </div>
@@ -52,7 +58,7 @@ export function OverviewPage() {
 }
 
 function Traffic({ overview, hours }: { overview: Overview; hours: number }) {
-  const { totals, byProvider, byAgent } = overview;
+  const { byProvider, byAgent, totals } = overview;
   return (
     <>
       <section className="section" aria-label="Over time">
@@ -62,7 +68,6 @@ function Traffic({ overview, hours }: { overview: Overview; hours: number }) {
           </Suspense>
         </FailureBoundary>
       </section>
-      {totals.requests === 0 && totals.refusals === 0 && <Beginning />}
       <div className="two-columns">
         <Shares
           title="By provider"
@@ -95,25 +100,6 @@ function ChartsPlace() {
           <div className="chart" />
         </div>
       ))}
-    </div>
-  );
-}
-
-function Beginning() {
-  const mayAdd = useMay("admin");
-  return (
-    <div className="card">
-      <EmptyState
-        title="Nothing has gone through yet"
-        action={
-          <div className="state-actions">
-            {mayAdd && <ButtonLink to={`${PATHS.secrets}?add`}>Add a provider’s key</ButtonLink>}
-            <ButtonLink to={`${PATHS.agents}?deploy`}>Deploy an agent</ButtonLink>
-          </div>
-        }
-      >
-        Add a provider’s key, deploy an agent, and give it the token in place of the key.
-      </EmptyState>
     </div>
   );
 }

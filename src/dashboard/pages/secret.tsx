@@ -9,7 +9,9 @@ import { Modal, useKept } from "../parts/dialog.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { FormError } from "../parts/field.tsx";
 import { Page, Section } from "../parts/page.tsx";
-import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { CandidateDialog } from "../parts/candidate.tsx";
+import { DeleteSecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { SecretDialog } from "../parts/secret-dialog.tsx";
 import { DueBadge, RefusalFacts } from "../parts/secret-state.tsx";
 import { Badge, EmptyState, Missing, Skeleton } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
@@ -49,6 +51,7 @@ function SecretDetail({ secret }: { secret: Secret }) {
   const [rotating, setRotating] = useState(false);
   const [deleting, setDeleting] = useState(false);
   const [chosen, setChosen] = useState<SecretVersion | undefined>();
+  const [activated, setActivated] = useState<number | undefined>();
 
   const actionFor = ({ version }: SecretVersion) =>
     version < secret.version ? "Roll back" : "Go forward";
@@ -57,9 +60,10 @@ function SecretDetail({ secret }: { secret: Secret }) {
     {
       title: "Version",
       kind: "main",
-      cell: ({ version, active }) => (
+      cell: ({ version, active, candidate }) => (
         <>
           {version} {active && <Badge tone="good">active</Badge>}
+          {candidate && <Badge tone="warn">waits</Badge>}
         </>
       ),
     },
@@ -82,7 +86,19 @@ function SecretDetail({ secret }: { secret: Secret }) {
       kind: "actions",
       cell: (version) =>
         mayChange &&
-        !version.active && (
+        !version.active &&
+        (version.candidate ? (
+          <>
+            <TestButton secret={secret} version={version.version} />
+            <Button
+              small
+              onClick={() => setActivated(version.version)}
+              aria-label={`Activate … version ${version.version}`}
+            >
+              Activate …
+            </Button>
+          </>
+        ) : (
           <Button
             small
             onClick={() => setChosen(version)}
@@ -90,7 +106,7 @@ function SecretDetail({ secret }: { secret: Secret }) {
           >
             {actionFor(version)}
           </Button>
-        ),
+        )),
     },
   ];
 
@@ -128,7 +144,7 @@ function SecretDetail({ secret }: { secret: Secret }) {
       />
       <Section
         title="Versions"
-        intro="A new value becomes a new version. “Seen in use” shows whether agents have moved on to it."
+        intro="A new value becomes a new version, and waits until the provider takes it. “Seen in use” shows whether agents have moved on to it."
       >
         <DataTable
           label="Versions"
@@ -151,6 +167,11 @@ function SecretDetail({ secret }: { secret: Secret }) {
         secret={deleting ? secret : undefined}
         onClose={() => setDeleting(false)}
         onDeleted={() => void navigate(PATHS.secrets, { replace: true })}
+      />
+      <CandidateDialog
+        secret={secret}
+        version={activated}
+        onClose={() => setActivated(undefined)}
       />
       <RollbackDialog secret={secret} to={chosen} onClose={() => setChosen(undefined)} />
     </Page>
@@ -209,7 +230,9 @@ function RollbackDialog(props: RollbackProps) {
     onSuccess: async ({ version, masked }) => {
       await refresh("secrets");
       onClose();
-      say(`Version ${version} is active`, { text: masked });
+      say(`${secret.provider}/${secret.environment}: version ${version} is active`, {
+        text: masked,
+      });
     },
   });
   if (to === undefined) return null;

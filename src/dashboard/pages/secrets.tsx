@@ -7,7 +7,8 @@ import { useKept } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Page } from "../parts/page.tsx";
 import { NothingFound, Search, useSought } from "../parts/search.tsx";
-import { DeleteSecretDialog, SecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { DeleteSecretDialog, TestButton } from "../parts/secret-actions.tsx";
+import { SecretDialog } from "../parts/secret-dialog.tsx";
 import { DueBadge, Refused } from "../parts/secret-state.tsx";
 import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
@@ -53,7 +54,16 @@ export function SecretsPage() {
         </>
       ),
     },
-    { title: "Version", kind: "number", cell: (secret) => secret.version },
+    {
+      title: "Version",
+      kind: "number",
+      cell: (secret) => (
+        <>
+          {secret.version}
+          {secret.candidate !== null && <div className="muted">{secret.candidate} waits</div>}
+        </>
+      ),
+    },
     {
       title: "In place since",
       cell: (secret) => (

@@ -37,7 +37,7 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
         )}
         {items?.length === 0 && (
           <p className="attention-none">
-            <Icon name="check" /> Nothing. Keys are fresh, agents are at work, refusals are few.
+            <Icon name="check" /> Nothing. No key is due, no agent is idle, refusals are few.
           </p>
         )}
         {items !== undefined && items.length > 0 && (

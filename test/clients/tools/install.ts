@@ -10,11 +10,13 @@ export const INSTALL_TIMEOUT_MS = 600_000;
 
 /**
  * Installs the tool of that folder by `npm ci`, unless the locked version is there already. Gives the folder of the
- * package that holds the program for this machine; undefined when its makers offer none for this kind of machine.
+ * package that holds the program for this machine; undefined when its makers offer none for this kind of machine. `native: false`: of
+ * the package itself, whose program is JavaScript.
  */
 export async function installTool(
   folder: string,
   packageName: string,
+  { native = true }: { native?: boolean } = {},
 ): Promise<{ wrapper: string } | undefined> {
   const root = join(import.meta.dirname, folder);
   const wrapper = join(root, "node_modules", packageName);
@@ -27,6 +29,7 @@ export async function installTool(
     await once(npm, "close");
     if (npm.exitCode !== 0) throw new Error(`npm ci in ${folder} failed: ${output.stderr}`);
   }
+  if (!native) return { wrapper };
   const siblings = await readdir(join(wrapper, ".."));
   const name = packageName.slice(packageName.indexOf("/") + 1);
   return siblings.some((sibling) => sibling.startsWith(`${name}-`)) ? { wrapper } : undefined;

@@ -1,0 +1,127 @@
+// A new key that the provider has not taken: it waits, and is made active all the same or thrown away.
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { read, type Saved, type Secret } from "../answers.ts";
+import type { ApiProblem } from "../api.ts";
+import { useRefresh } from "../queries.ts";
+import { useCall } from "../session.tsx";
+import { Button } from "./button.tsx";
+import { Modal, useKept } from "./dialog.tsx";
+import { Field, FormError } from "./field.tsx";
+import { Note } from "./states.tsx";
+import { useSay } from "./toasts.tsx";
+
+export type Candidate = NonNullable<ApiProblem["candidate"]>;
+
+interface CandidateProps {
+  readonly candidate: Candidate;
+  /** Of the secret, as in `openai/production`. Has to be typed where the provider has refused the key. */
+  readonly name: string;
+  readonly refused: boolean;
+  readonly why: string;
+  readonly label?: string | undefined;
+  readonly onActive: (secret: Saved["secret"]) => void;
+  readonly onClose: () => void;
+}
+
+export function CandidateForm(props: CandidateProps) {
+  const { candidate, name, refused, label, onClose } = props;
+  const call = useCall();
+  const say = useSay();
+  const refresh = useRefresh();
+  const [typed, setTyped] = useState("");
+  const [wrong, setWrong] = useState(false);
+  const path = `/secrets/${encodeURIComponent(candidate.secret)}`;
+  const { version } = candidate;
+  const activate = useMutation({
+    mutationFn: () =>
+      call(read.secret, "POST", `${path}/activate`, {
+        body: { version, ...(label !== undefined && { label }) },
+      }),
+    onSuccess: async (secret) => {
+      await refresh("secrets");
+      say(`${name}: version ${version} is active`, { text: `${secret.masked}, not proved` });
+      props.onActive(secret);
+    },
+  });
+  const discard = useMutation({
+    mutationFn: () => call(read.secret, "POST", `${path}/discard`, { body: { version } }),
+    onSuccess: async (secret) => {
+      await refresh("secrets");
+      say(`${name}: the new key is thrown away`, {
+        text: `Version ${secret.version} stays active.`,
+      });
+      onClose();
+    },
+  });
+  return (
+    <form
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        const wanting = refused && typed !== name;
+        setWrong(wanting);
+        if (!wanting && !activate.isPending) activate.mutate();
+      }}
+    >
+      <Note tone={refused ? "bad" : "warn"}>
+        <p role="alert">{props.why}</p>
+      </Note>
+      {refused && (
+        <Field
+          label={
+            <>
+              Type <code>{name}</code> to activate it anyway
+            </>
+          }
+          hint="Agents would get the provider’s refusal until you roll back."
+          value={typed}
+          onValue={setTyped}
+          error={wrong ? `This is not ${name}.` : undefined}
+          autoComplete="off"
+          autoCapitalize="off"
+          spellCheck={false}
+        />
+      )}
+      <FormError error={activate.error ?? discard.error} />
+      <div className="dialog-actions">
+        <Button kind="danger" type="submit" busy={activate.isPending}>
+          {refused ? "Activate anyway" : "Activate untested"}
+        </Button>
+        <Button kind="primary" busy={discard.isPending} onClick={() => discard.mutate()}>
+          Keep the old key
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+interface DialogProps {
+  readonly secret: Secret;
+  /** The version that waits. */
+  readonly version: number | undefined;
+  readonly onClose: () => void;
+}
+
+/** The same, later: what the provider said is no longer known, so the name has to be typed. */
+export function CandidateDialog(props: DialogProps) {
+  const { secret, onClose } = props;
+  const version = useKept(props.version);
+  if (version === undefined) return null;
+  return (
+    <Modal
+      open={props.version !== undefined}
+      onClose={onClose}
+      title={`Activate version ${version}?`}
+    >
+      <CandidateForm
+        candidate={{ secret: secret.id, version }}
+        name={`${secret.provider}/${secret.environment}`}
+        refused
+        why={`Version ${version} waits: the provider has not taken this key. Version ${secret.version} is active.`}
+        onActive={onClose}
+        onClose={onClose}
+      />
+    </Modal>
+  );
+}
