@@ -6,7 +6,7 @@
  * can stand in a JSON Schema. A test compares it with what Unicode says.
  */
 const HIDDEN =
-  "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b-\\u200f\\u2028-\\u202e" +
+  "\\u034f\\u17b4\\u17b5\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b-\\u200f\\u2028-\\u202e" +
   "\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb";
 // Of two code units: all but U+1BCA0 to U+1BCA3, U+1D173 to U+1D17A and U+E0000 to U+E0FFF.
 const BEYOND =

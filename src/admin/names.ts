@@ -15,15 +15,12 @@ export const agentName = z
     "give lower-case letters, digits, dots, dashes and underscores",
   );
 
+const NUL = "\\u0000";
+const KEPT = new RegExp(`^(?:[^${NUL}\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$`);
+
 /** Any text that Postgres can keep: no U+0000, no half of a character. For what is only looked for; what is kept is a `line`. */
 export const text = (maxLength: number) =>
-  z
-    .string()
-    .max(maxLength)
-    .regex(
-      /^(?:[^\u0000\ud800-\udfff]|[\ud800-\udbff][\udc00-\udfff])*$/,
-      "give a text without U+0000",
-    );
+  z.string().max(maxLength).regex(KEPT, "give a text without U+0000");
 
 /** One line that people are shown: nothing in it that they can't see, or that changes how they see the rest. */
 export const line = (maxLength: number) =>

@@ -234,6 +234,7 @@ function goodValueOf(schema: JsonSchema, manner: Manner): fc.Arbitrary<unknown> 
           ),
         );
     }
+    case undefined:
     default:
       throw new Error(`no value for ${JSON.stringify(schema)}`);
   }
