@@ -310,14 +310,6 @@ table x3sproxy.master_keys (
   constraint master_keys_pkey PRIMARY KEY (key_id),
   CREATE UNIQUE INDEX master_keys_active ON x3sproxy.master_keys USING btree (active) WHERE active
 );
-table x3sproxy.network_attempts (
-  network bytea not null,
-  recent timestamp with time zone[] not null default '{}'::timestamp with time zone[],
-  touched_at timestamp with time zone not null default now(),
-  constraint network_attempts_network_check CHECK ((octet_length(network) = 32)),
-  constraint network_attempts_pkey PRIMARY KEY (network),
-  CREATE INDEX network_attempts_touched ON x3sproxy.network_attempts USING btree (touched_at)
-);
 table x3sproxy.new_agent_scopes (
   workspace_id uuid not null,
   agent text not null,
@@ -2043,9 +2035,8 @@ grant execute on function x3sproxy.agent_state(uuid) to x3sproxy_proxy;
 grant execute on function x3sproxy.audit_days_in_force(integer,integer,timestamp with time zone) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_api_key(bytea) to x3sproxy_control;
 grant execute on function x3sproxy.authenticate_session(bytea) to x3sproxy_control;
-grant execute on function x3sproxy.begin_attempt(bytea,bytea,bytea) to x3sproxy_control;
-grant execute on function x3sproxy.count_refused_keys() to x3sproxy_control;
 grant execute on function x3sproxy.begin_attempt(bytea,bytea) to x3sproxy_control;
+grant execute on function x3sproxy.count_refused_keys() to x3sproxy_control;
 grant execute on function x3sproxy.create_workspace(uuid,text,bytea) to x3sproxy_control;
 grant execute on function x3sproxy.delete_workspace(uuid,text) to x3sproxy_control;
 grant execute on function x3sproxy.erase_person(text,text,uuid,text,text,text) to x3sproxy_control;
