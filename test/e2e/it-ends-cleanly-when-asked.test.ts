@@ -114,6 +114,7 @@ async function start(t: TestContext, command: readonly [string, ...string[]]): P
     settings: {
       X3SPROXY_ORIGIN_OPENAI: origin,
       X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8",
+      X3SPROXY_LOG_FORMAT: "json", // on a terminal, too
       // For what is started without npm.
       PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
     },
