@@ -99,7 +99,8 @@ async function demo(): Promise<void> {
       ...{ ...service, dataDir, ownerUrl, openaiKey: KEYS.openai },
     });
     shown(`${secrets} keys, ${agents} agents`);
-    tellHowToGoOn(service, settings); return;
+    tellHowToGoOn(service, settings);
+    return;
   }
 
   step("Add the real keys: from standard input, stored sealed");
@@ -151,7 +152,10 @@ async function demo(): Promise<void> {
   promised((await askOpenAI(openai)).includes("…3333"), "the look-alike saw another key");
   shown("the same agent, the same token, the new key");
 
-  if (KEEP) { tellHowToGoOn(service, settings); return; }
+  if (KEEP) {
+    tellHowToGoOn(service, settings);
+    return;
+  }
 
   step("Destroy the agent: its token is worth nothing any more");
   line(await cli(["agent", "destroy", "demo-agent"]));

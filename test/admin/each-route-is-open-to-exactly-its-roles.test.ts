@@ -193,6 +193,8 @@ async function fill({
     assert.equal((await call("PUT", "/api/v1/secrets", place)).status, 409);
     return stringAt(first, "secret", "id");
   };
+  const activated = await withCandidate("activated");
+  const discarded = await withCandidate("discarded");
   await call("POST", "/api/v1/agents/ours/deployments", { environment: "ours" });
   await call("PUT", "/api/v1/providers/ours", { origin: "https://ours.example" });
   const invite = (name: string) =>
@@ -213,8 +215,8 @@ async function fill({
     lease: stringAt(lease, "lease", "id"),
     session: NOTHING["session"] ?? "",
     secret: stringAt(secret, "secret", "id"),
-    "secret/activate": await withCandidate("activated"),
-    "secret/discard": await withCandidate("discarded"),
+    "secret/activate": activated,
+    "secret/discard": discarded,
     agent: "ours",
     provider: "ours",
     user: stringAt(user, "me", "id"),
