@@ -189,6 +189,15 @@ async function fill({
   sequencer,
 }: Pick<Awaited<ReturnType<typeof openAdmin>>, "call" | "sequencer">): Promise<Names> {
   const secret = await call("PUT", "/api/v1/secrets", { provider: "openai", value: FAKE_KEY });
+  /** A secret with version 2 as its candidate: nobody answers for the provider. */
+  const withCandidate = async (environment: string): Promise<string> => {
+    const place = { provider: "mistral", environment, value: "FAKE-key-of-nobody-0123-wxyz" };
+    const first = await call("PUT", "/api/v1/secrets", { ...place, skipTest: true });
+    assert.equal((await call("PUT", "/api/v1/secrets", place)).status, 409);
+    return stringAt(first, "secret", "id");
+  };
+  const activated = await withCandidate("activated");
+  const discarded = await withCandidate("discarded");
   await call("POST", "/api/v1/agents/ours/deployments", { environment: "ours" });
   await call("PUT", "/api/v1/providers/ours", { origin: "https://ours.example" });
   const invite = (name: string) =>
@@ -209,6 +218,8 @@ async function fill({
     lease: stringAt(lease, "lease", "id"),
     session: NOTHING["session"] ?? "",
     secret: stringAt(secret, "secret", "id"),
+    "secret/activate": activated,
+    "secret/discard": discarded,
     agent: "ours",
     provider: "ours",
     user: stringAt(user, "me", "id"),
@@ -239,11 +250,15 @@ function concrete(route: string, names: Names): { method: string; path: string }
   const [method = "", path = ""] = route.split(" ");
   return {
     method,
-    path: `/api/v1${path.replace(/:([a-z-]+)/g, (_, kind: string) => {
-      const name = names[kind];
-      assert.ok(name !== undefined, `nothing stands for :${kind}`);
-      return name;
-    })}`,
+    // One secret has one candidate.
+    path: `/api/v1${path.replace(
+      /:([a-z-]+)(\/activate|\/discard)?/g,
+      (_, kind: string, verb = "") => {
+        const name = names[`${kind}${String(verb)}`] ?? names[kind];
+        assert.ok(name !== undefined, `nothing stands for :${kind}`);
+        return name + String(verb);
+      },
+    )}`,
   };
 }
 
