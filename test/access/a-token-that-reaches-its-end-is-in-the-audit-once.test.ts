@@ -23,7 +23,10 @@ async function open(t: TestContext) {
       const rows = await sql<{ action: string; result: string; detail: string | null }[]>`
         select action, result, detail from x3sproxy.audit_events where target_name = ${name} order by id`;
       return rows.map(({ action, result, detail }) =>
-        [action, result, ...(detail === null ? [] : [detail])].join(" "),
+        // What a deployment changed is another test's.
+        [action, result, ...(action === "token.expire" && detail !== null ? [detail] : [])].join(
+          " ",
+        ),
       );
     });
   return { ...house, by, asOwner, deploy, expire, events };
