@@ -43,6 +43,9 @@ export async function addHistory(
     insert into x3sproxy.agents (id, workspace_id, name, environment, created_at)
     select md5(name)::uuid, ${workspaceId}, name, 'production', now() - interval '400 days'
     from (select 'agent-' || n from generate_series(1, ${size.agents}) n union select ${SELDOM.agent}) all_agents (name)`;
+  await owner`
+    insert into x3sproxy.new_agent_scopes (workspace_id, agent, environments)
+    select ${workspaceId}, 'destroyed-' || n, '{production}' from generate_series(1, ${size.minutes}) n`;
   await addEvents(owner, workspaceId, size);
   await addTree(owner, workspaceId, signer, size.events);
   await addActivity(owner, workspaceId, size);
