@@ -24,9 +24,7 @@ async function open(t: TestContext) {
         select action, result, detail from x3sproxy.audit_events where target_name = ${name} order by id`;
       return rows.map(({ action, result, detail }) =>
         // What a deployment changed is another test's.
-        [action, result, ...(action === "token.expire" && detail !== null ? [detail] : [])].join(
-          " ",
-        ),
+        [action, result, ...(result === "ttl" && detail !== null ? [detail] : [])].join(" "),
       );
     });
   return { ...house, by, asOwner, deploy, expire, events };
