@@ -240,7 +240,7 @@ function goodValueOf(schema: JsonSchema, manner: Manner): fc.Arbitrary<unknown> 
   }
 }
 
-function goodTextOf({ format, pattern, maxLength = 40 }: JsonSchema): fc.Arbitrary<string> {
+function goodTextOf({ format, pattern, maxLength = Infinity }: JsonSchema): fc.Arbitrary<string> {
   if (format === "date-time") {
     return fc.oneof(fc.constantFrom(...GOOD_TIMES), fc.constantFrom(...ODD_TIMES));
   }
