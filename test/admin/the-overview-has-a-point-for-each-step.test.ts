@@ -39,7 +39,10 @@ for (const { query, hours, stepSeconds, points } of PERIODS) {
     });
     const last = Date.parse(empty.series.at(-1)?.at ?? "");
     assert.ok(last <= Date.parse(empty.to) && Date.parse(empty.to) < last + stepSeconds * 1000);
-    assert.deepEqual(empty.totals, { requests: 0, errors: 0, refusals: 0, activeStreams: 0 });
+    assert.deepEqual(empty.totals, {
+      ...{ requests: 0, errors: 0, refusals: 0, activeStreams: 0 },
+      ...{ providers: 0, agents: 0 },
+    });
     assert.deepEqual([empty.byProvider, empty.byAgent], [[], []]);
 
     const nowMs = Date.now();
@@ -51,7 +54,10 @@ for (const { query, hours, stepSeconds, points } of PERIODS) {
     await insertMinute(owner, { ...row, atMs: nowMs - (hours / 2) * HOUR_MS, requests: 2 });
     const full = await read();
     assert.equal(full.series.length, points);
-    assert.deepEqual(full.totals, { requests: 15, errors: 1, refusals: 2, activeStreams: 7 });
+    assert.deepEqual(full.totals, {
+      ...{ requests: 15, errors: 1, refusals: 2, activeStreams: 7 },
+      ...{ providers: 2, agents: 2 },
+    });
     assert.partialDeepStrictEqual(full.series[0], { requests: 7, activeStreams: 9 });
     assert.equal(
       full.series.reduce((sum, { requests }) => sum + (requests ?? 0), 0),

@@ -127,7 +127,7 @@ test(
       await details.focus();
       await page.keyboard.press("Enter");
       const dialog = page.getByRole("dialog");
-      await dialog.getByText("Hash after").waitFor();
+      await dialog.getByText("production", { exact: true }).waitFor();
       await assertGood(watched);
       await dialog.getByRole("button", { name: "Proof", exact: true }).focus();
       await page.keyboard.press("Enter");
