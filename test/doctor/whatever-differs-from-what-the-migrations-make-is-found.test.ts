@@ -306,7 +306,10 @@ describe("whatever differs from what the migrations make", () => {
       for (const [change, id, severity, names] of MISTAKES) {
         await tx`savepoint before`;
         await tx.unsafe(here(change)).simple();
-        const finding = only(await look(tx), { [id]: severity }, change);
+        // By this one the logins of other tests that run on the server have a way in, too.
+        const letsAllIn = change === "grant connect on database D to public";
+        const found = (await look(tx)).filter((each) => !letsAllIn || each.id !== "other-roles");
+        const finding = only(found, { [id]: severity }, change);
         assert.ok(finding.what.includes(here(names)), `${change}: ${finding.what}`);
         const fixes = finding.fix.split("; ");
         for (const fix of fixes.filter((each) => !IN_WORDS.test(each))) {
