@@ -16,12 +16,16 @@ const MAX_PATH_BYTES = process.platform === "linux" ? 107 : 103;
 /** The socket's path, as this process can give it to the system; undefined when the folder's own is too long for that. */
 export function adminSocketPath(dataDir: string): string | undefined {
   const path = join(dataDir, "admin.sock");
-  return [path, relative(process.cwd(), path)].find(
-    (each) => Buffer.byteLength(each) <= MAX_PATH_BYTES,
-  );
+  if (fits(path)) return path;
+  const fromHere = relative(process.cwd(), path);
+  return fits(fromHere) ? fromHere : undefined;
 }
 
-/** Removes what a service has left that was killed. One that listens keeps its own. */
+function fits(path: string): boolean {
+  return Buffer.byteLength(path) <= MAX_PATH_BYTES;
+}
+
+/** Removes what a service has left that was killed, if it can. One that listens keeps its own. */
 export async function removeStaleSocket(dataDir: string): Promise<void> {
   const path = adminSocketPath(dataDir);
   if (path === undefined) return;
@@ -32,5 +36,6 @@ export async function removeStaleSocket(dataDir: string): Promise<void> {
     });
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
   });
-  if (refusal === "ECONNREFUSED") await rm(path, { force: true });
+  // What stays is told of when it is listened there.
+  if (refusal === "ECONNREFUSED") await rm(path, { force: true }).catch(() => undefined);
 }

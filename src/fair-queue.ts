@@ -1,6 +1,6 @@
 // Places for what costs the database or a thread something, and a bounded queue before them that is fair between keys. Each key has its turn, and a key may
-// have no more waiting than there is room left for all: whoever fills the queue keeps nobody else from waiting. Must never let anything
-// wait while a place is free.
+// have no more waiting than there is room left for all. Where several have taken all of it, the one with the most gives way: whoever
+// fills the queue keeps nobody else from waiting. Must never let anything wait while a place is free.
 
 /** What waits. None of its functions throws. */
 export interface Waiting {
@@ -8,7 +8,7 @@ export interface Waiting {
   readonly untilMs: number;
   /** Its turn has come. Its place is free again when the promise settles, which never rejects; undefined: it needs none. */
   begin(): Promise<void> | undefined;
-  /** Its time is over. */
+  /** Its time is over, or it gave way to another key. */
   turnAway(): void;
 }
 
@@ -65,6 +65,17 @@ export function createFairQueue({ places, room }: { places: number; room: number
     return true;
   }
 
+  /** When there is no room at all, the newest of the key that has most gives way to one that has fewer, by more than this one place. */
+  function makeRoom(has: number): boolean {
+    if (waiting < room) return false;
+    const [key, queue] = [...queues].reduce((most, it) => (it[1].size > most[1].size ? it : most));
+    const newest = [...queue].at(-1);
+    if (queue.size <= has + 1 || newest === undefined) return false;
+    leave(key, newest);
+    newest.turnAway();
+    return true;
+  }
+
   return {
     enter(key, one) {
       if (taken < places) {
@@ -72,7 +83,7 @@ export function createFairQueue({ places, room }: { places: number; room: number
         return true;
       }
       const queue = queues.get(key) ?? new Set();
-      if (queue.size >= room - waiting) return false;
+      if (queue.size >= room - waiting && !makeRoom(queue.size)) return false;
       queue.add(one);
       queues.set(key, queue);
       waiting += 1;
@@ -90,8 +101,8 @@ export function createFairQueue({ places, room }: { places: number; room: number
 }
 
 /**
- * Does `work` when its turn has come. Rejects with what `late` gives when there is no room to wait, or its turn does not come within
- * `withinMs`; then `work` is not begun.
+ * Does `work` when its turn has come. Rejects with what `late` gives when there is no room to wait (any more), or its turn does not come
+ * within `withinMs`; then `work` is not begun.
  */
 export function takeTurn<T>(
   queue: FairQueue,
@@ -109,10 +120,11 @@ export function takeTurn<T>(
         clearTimeout(timer);
         return work().then(resolve, reject);
       },
-      turnAway: () => reject(late()),
+      turnAway() {
+        clearTimeout(timer);
+        reject(late());
+      },
     };
-    if (queue.enter(key, one)) return;
-    clearTimeout(timer);
-    one.turnAway();
+    if (!queue.enter(key, one)) one.turnAway();
   });
 }

@@ -1,6 +1,6 @@
 // The service of the data folder, and the owner's key that lies there. Must never send that key anywhere but over the socket in the same
 // folder: a port may be anybody's while the service is down.
-import { stat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { adminSocketPath, EXPECTED_PORT_HEADER, OWNER_KEY_FILE } from "../admin-socket.ts";
 import { readSmallFile } from "../bounded-file.ts";
@@ -8,6 +8,7 @@ import type { ClientConfig } from "../config.ts";
 import { Failure } from "./failure.ts";
 
 const WRITABLE_BY_OTHERS = 0o022;
+const ROOT = 0;
 
 /** The part of fetch's options that calls of the admin API need. */
 export interface Call {
@@ -45,17 +46,17 @@ export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<S
       `No API key for ${adminUrl.url}: set X3SPROXY_API_KEY. The key in ${dataDir} is sent to the service of that folder alone.`,
     );
   }
-  const apiKey = await readSmallFile(join(dataDir, OWNER_KEY_FILE)).then(String, () => "");
+  const keyFile = join(dataDir, OWNER_KEY_FILE);
+  const apiKey = await readSmallFile(keyFile).then(String, () => "");
   if (apiKey.trim() === "") {
     throw new Failure("no_api_key", `No API key. ${whereKeysComeFrom(dataDir)}`);
   }
-  const { mode } = await stat(dataDir);
   const path = adminSocketPath(dataDir);
-  if (path === undefined || (mode & WRITABLE_BY_OTHERS) !== 0) {
-    const why =
-      path === undefined
-        ? "its path is too long for a socket: run this in the service's folder"
-        : `others may write to it: chmod 700 ${dataDir}`;
+  const why =
+    path === undefined
+      ? "its path is too long for a socket: run this in the service's folder"
+      : await whyNotSafe(dataDir, keyFile);
+  if (path === undefined || why !== undefined) {
     throw new Failure(
       "folder_refused",
       `The key in ${dataDir} can't be sent safely, since ${why}; or set X3SPROXY_API_KEY.`,
@@ -83,6 +84,16 @@ export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<S
       );
     },
   };
+}
+
+/** Why whoever listens in the folder may be somebody else than whose the key is; undefined: nobody else can. */
+async function whyNotSafe(dataDir: string, keyFile: string): Promise<string | undefined> {
+  const [folder, key] = await Promise.all([stat(dataDir), lstat(keyFile)]);
+  if ((folder.mode & WRITABLE_BY_OTHERS) !== 0) {
+    return `others may write to it: chmod 700 ${dataDir}`;
+  }
+  if (key.isFile() && [key.uid, ROOT].includes(folder.uid)) return undefined;
+  return `${OWNER_KEY_FILE} there is a link, or of another user than the folder: set X3SPROXY_DATA_DIR to the service's own folder`;
 }
 
 /** What to do about a missing or refused key. */

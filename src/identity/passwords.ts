@@ -48,7 +48,8 @@ function createLine() {
     takeTurn(queue, key, () => thread.run(job), { withinMs: WAIT_MS, late: busy });
 }
 
-function busy(): RequestError {
+/** Too many wait. */
+export function busy(): RequestError {
   return new RequestError(503, "busy", "Too many sign-ins at once. Try again in a few seconds.");
 }
 

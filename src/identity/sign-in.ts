@@ -3,6 +3,7 @@
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
+import { createFairQueue, takeTurn } from "../fair-queue.ts";
 import type { Attempt, Attempts } from "./attempts.ts";
 import {
   actorFrom,
@@ -12,9 +13,13 @@ import {
   type SessionCredential,
 } from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
-import { lineOf, type PasswordHasher } from "./passwords.ts";
+import { busy, lineOf, type PasswordHasher } from "./passwords.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { startSession } from "./sessions.ts";
+
+// Anybody can ask for it, so that it has no more than a part of the connections to the database. One network may have half of the room.
+const LINE = { places: 2, room: 4_096 };
+const WAIT_MS = 8_000;
 
 export interface SignIn {
   /**
@@ -52,6 +57,7 @@ export function createSignIn(o: {
   secondFactors: SecondFactors;
 }): SignIn {
   const { pool, attempts, passwords, secondFactors } = o;
+  const line = createFairQueue(LINE);
 
   async function find(email: string): Promise<UserRow | undefined> {
     const [row] = await pool.query(
@@ -128,18 +134,27 @@ export function createSignIn(o: {
   return {
     async signIn({ email, password, code, device }, client) {
       const account = normalizeEmail(email);
-      const user = await find(account);
-      const workspaceId = user?.workspaceId ?? NOWHERE;
       const { network } = client;
-      const refused = (sql: TransactionSql, result: Refusal) =>
-        attempts.paced(`${result} ${account}`, sql, () => note(sql, user, result, client));
-      const limited = (sql: TransactionSql) => refused(sql, "too_many_attempts");
-      let attempt = await attempts.begin({ workspaceId, account, by: network, device }, limited);
+      const begin = async () => {
+        const user = await find(account);
+        const workspaceId = user?.workspaceId ?? NOWHERE;
+        const refused = (sql: TransactionSql, result: Refusal) =>
+          attempts.paced(`${result} ${account}`, sql, () => note(sql, user, result, client));
+        const limited = (sql: TransactionSql) => refused(sql, "too_many_attempts");
+        const attempt = await attempts.begin(
+          { workspaceId, account, by: network, device },
+          limited,
+        );
+        return { user, workspaceId, refused, limited, attempt };
+      };
+      const begun = await takeTurn(line, network, begin, { withinMs: WAIT_MS, late: busy });
+      const { user, workspaceId, refused, limited } = begun;
+      let { attempt } = begun;
       let session: SessionCredential | undefined;
       let right: boolean;
       try {
-        const line = attempt.known && user ? lineOf(user) : { known: false, key: network };
-        right = await passwords.verify(password, user?.passwordHash, line);
+        const hashLine = attempt.known && user ? lineOf(user) : { known: false, key: network };
+        right = await passwords.verify(password, user?.passwordHash, hashLine);
         if (right && user !== undefined) {
           if (code !== undefined) attempt = await withCode(attempt, user, limited);
           session = await start(user, code, client, attempt);

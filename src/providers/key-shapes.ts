@@ -53,8 +53,9 @@ const OF_CLOUDS = /^(?:(?:AKIA|ASIA)[A-Z2-7]{16}$|ya29\.)/;
 
 /** Whether a key of a provider or of a cloud stands in `text`, alone or among other things: only distinctive shapes count. */
 export function holdsKey(providers: readonly ProviderDefinition[], text: string): boolean {
-  // Some have slashes in them; others stand behind one.
-  return [...text.split(/[^\w.+/-]+/), ...text.split(/[^\w.-]+/)].some(
+  // Some have slashes in them; others stand behind one, in a URL. The folders of an absolute path are none.
+  const words = text.split(/[^\w.+/-]+/).filter((word) => !/^\/(?!\/)/.test(word));
+  return [...words, ...words.flatMap((word) => word.split(/[+/]+/))].some(
     (part) =>
       part.length >= SHORTEST_KEY &&
       (OF_CLOUDS.test(part) || providers.some(({ keyPattern }) => keyPattern?.test(part) === true)),

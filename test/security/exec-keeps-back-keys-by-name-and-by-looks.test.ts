@@ -34,7 +34,7 @@ const OF_CLOUDS =
   "GOOGLE_APPLICATION_CREDENTIALS GOOGLE_APPLICATION_CREDENTIALS_JSON GOOGLE_CREDENTIALS GOOGLE_OAUTH_ACCESS_TOKEN GCP_SERVICE_ACCOUNT_KEY " +
   "CLOUDSDK_AUTH_ACCESS_TOKEN AZURE_CLIENT_SECRET AZURE_CLIENT_CERTIFICATE_PATH AZURE_PASSWORD AZURE_FEDERATED_TOKEN_FILE AZURE_STORAGE_KEY " +
   "AZURE_STORAGE_CONNECTION_STRING AZURE_STORAGE_SAS_TOKEN AZURE_CREDENTIALS ARM_CLIENT_SECRET MSI_SECRET IDENTITY_HEADER CLOUDFLARE_API_TOKEN " +
-  "DIGITALOCEAN_ACCESS_TOKEN ALIBABA_CLOUD_ACCESS_KEY_SECRET IBMCLOUD_API_KEY OCI_CLI_KEY_CONTENT HCLOUD_TOKEN";
+  "DIGITALOCEAN_ACCESS_TOKEN AZURE_COSMOS_CONNECTION_STRING AWS_SECRET_ACCESS_KEY_PROD GOOGLE_APPLICATION_CREDENTIALS_BASE64 ALIBABA_CLOUD_ACCESS_KEY_SECRET IBMCLOUD_API_KEY OCI_CLI_KEY_CONTENT HCLOUD_TOKEN";
 const OF_NOBODY =
   "PATH HOME LANG SSH_AUTH_SOCK EDITOR OPENAI_BASE_URL OPENAI_MODEL OPENAI_ORG_ID OPENAI_MAX_TOKENS ANTHROPIC_MODEL CLAUDE_CODE_MAX_OUTPUT_TOKENS " +
   "AWS_REGION AWS_PROFILE AWS_CONFIG_FILE GOOGLE_CLOUD_PROJECT AZURE_TENANT_ID AZURE_CLIENT_ID HF_HOME KEY TOKENIZERS_PARALLELISM GPG_KEY " +
@@ -56,7 +56,7 @@ it("each provider's variables, with other words for a key", () => {
     fc.property(
       fc.constantFrom(...names.filter((name) => /_(API_KEY|KEY|TOKEN)$/.test(name))),
       fc.constantFrom("_API_KEY", "_KEY", "_TOKEN", "_API_TOKEN", "_SECRET", "_ADMIN_KEY"),
-      fc.constantFrom("", "_2", "_FILE", "_PATH"),
+      fc.constantFrom("", "_2", "_FILE", "_PATH", "_BASE64", "_PROD", "_STAGING", "_DEV", "_OLD"),
       (name, word, end) => {
         const other = name.replace(/(_API)?_(KEY|TOKEN)$/, word) + end;
         assert.deepEqual(keptBack({ [other]: VALUE }), [other]);
@@ -91,6 +91,15 @@ it("whatever looks like a key of a provider or a cloud, under any name and among
     GITHUB_TOKEN: "ghp_FAKE0123456789abcdefghijklmnopqrstuv",
   };
   assert.deepEqual(keptBack(harmless), []);
+  const folders = [
+    "hf_datasets_of_everybody_0123",
+    "sk-proj-tools-for-the-house-1",
+    "fw_build_0123456789ab",
+  ];
+  for (const folder of folders) {
+    const path = `/home/ada/${folder}`;
+    assert.deepEqual(keptBack({ PATH: `/usr/bin:${path}/bin:/bin`, HF_HOME: path }), [], folder);
+  }
 });
 
 it("the command gets none of them, and standard error names them without a value", async (t) => {
