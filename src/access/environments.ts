@@ -11,7 +11,7 @@ export interface EnvironmentView {
 }
 
 export interface Environments {
-  /** By name. `only`: the agents that count; null: all. */
+  /** By name. `only`: the agents that count, as if there were no others; null: all. */
   list(workspaceId: string, only: readonly string[] | null): Promise<EnvironmentView[]>;
   /**
    * Moves all agents and keys of one to another name, together. Where that is an environment already, the two become one. Recorded in
@@ -114,8 +114,8 @@ async function read(
       from (
         select environment as name, 'secret' as kind from x3sproxy.secrets where workspace_id = ${workspaceId}
         union all
-        select environment, case when ${only === null} or agents.name = any (${[...(only ?? [])]}) then 'agent' end
-        from x3sproxy.agents where workspace_id = ${workspaceId}
+        select environment, 'agent' from x3sproxy.agents
+        where workspace_id = ${workspaceId} and (${only === null} or agents.name = any (${[...(only ?? [])]}))
       ) each group by name order by name collate "C"`),
   ];
 }

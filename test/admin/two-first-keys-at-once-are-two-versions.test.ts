@@ -46,7 +46,7 @@ it("the later one takes the place of the earlier one's candidate", async (t) => 
     events: { action: string; detail: string }[];
   };
   assert.deepEqual(
-    events.map(({ action, detail }) => [action, JSON.parse(detail)]),
+    events.map(({ action, detail }) => [action, JSON.parse(detail) as unknown]),
     [
       ["secret.set", { version: "1 → 3" }],
       ["secret.discard", { candidate: "2 → none" }],
