@@ -11,7 +11,7 @@ export interface EnvironmentView {
 }
 
 export interface Environments {
-  /** By name. `only`: the agents that count; null: all. */
+  /** By name. `only`: the agents that count, as if there were no others; null: all. */
   list(workspaceId: string, only: readonly string[] | null): Promise<EnvironmentView[]>;
   /**
    * Moves all agents and keys of one to another name, together. Where that is an environment already, the two become one. Recorded in
@@ -31,6 +31,9 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
     rename: (by, from, to) =>
       pool
         .inWorkspace(by.workspaceId, async (sql) => {
+          // Whoever changes what new agents get would write the names from before again.
+          await sql`
+            select from x3sproxy.workspaces where id = ${by.workspaceId} for no key update`;
           const before = (await read(sql, by.workspaceId, null)).find(({ name }) => name === from);
           // Both tables announce it, so that grants are looked up anew.
           const secrets = await sql`
@@ -39,7 +42,7 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
           const agents = await sql`
             update x3sproxy.agents set environment = ${to}
             where workspace_id = ${by.workspaceId} and environment = ${from}`;
-          await renameInBounds(sql, by.workspaceId, from, to);
+          const newAgents = await renameInBounds(sql, by.workspaceId, from, to);
           if (secrets.count + agents.count === 0) {
             throw new RequestError(
               404,
@@ -53,8 +56,8 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
           await record(sql, by, {
             action: "environment.rename",
             target,
-            before,
-            after,
+            before: { ...before, newAgents: newAgents.before },
+            after: { ...after, newAgents: newAgents.after },
           });
           return after;
         })
@@ -69,17 +72,34 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
   };
 }
 
-/** What new agents may be deployed into goes by the same name from then on. */
+interface NewAgentEnvironments {
+  environments: string[] | null;
+}
+
+/** What new agents may be deployed into goes by the same name from then on. Gives what the workspace says of it. */
 async function renameInBounds(
   sql: TransactionSql,
   workspaceId: string,
   from: string,
   to: string,
-): Promise<void> {
+): Promise<{
+  before: NewAgentEnvironments | undefined;
+  after: NewAgentEnvironments | undefined;
+}> {
+  const ofWorkspace = () => sql<NewAgentEnvironments[]>`
+    select environments from x3sproxy.new_agent_scopes
+    where workspace_id = ${workspaceId} and agent = ''`;
+  const [before] = await ofWorkspace();
+  // In their order: new agents begin in the first one.
   await sql`
     update x3sproxy.new_agent_scopes
-    set environments = array(select distinct unnest(array_replace(environments, ${from}, ${to})))
+    set environments = array(
+      select each.name
+      from unnest(array_replace(environments, ${from}, ${to})) with ordinality as each (name, place)
+      group by each.name order by min(each.place))
     where workspace_id = ${workspaceId} and ${from} = any (environments)`;
+  const [after] = await ofWorkspace();
+  return { before, after };
 }
 
 async function read(
@@ -94,8 +114,8 @@ async function read(
       from (
         select environment as name, 'secret' as kind from x3sproxy.secrets where workspace_id = ${workspaceId}
         union all
-        select environment, case when ${only === null} or agents.name = any (${[...(only ?? [])]}) then 'agent' end
-        from x3sproxy.agents where workspace_id = ${workspaceId}
+        select environment, 'agent' from x3sproxy.agents
+        where workspace_id = ${workspaceId} and (${only === null} or agents.name = any (${[...(only ?? [])]}))
       ) each group by name order by name collate "C"`),
   ];
 }

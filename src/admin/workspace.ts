@@ -74,9 +74,10 @@ export function addWorkspaceRoutes(
     summary: "Tell the workspace's name, rules and limits",
     permission: "viewer",
     answer: oneWorkspace,
-    handle: async ({ request }) => ({
-      workspace: await workspaces.get(callerOf(request).workspaceId),
-    }),
+    async handle({ request }) {
+      const { workspaceId, agents } = callerOf(request);
+      return { workspace: await workspaces.get(workspaceId, agents) };
+    },
   });
 
   addRoute(app, {

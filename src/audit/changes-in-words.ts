@@ -21,6 +21,8 @@ const MOST_CHARACTERS = 3000;
 const MOST_OF_A_FIELD = [2500, 400, 60] as const;
 const LONGEST_WHOLE_LIST = 300;
 const LONGEST_ITEM = 200;
+/** Numbers of which there may be none, which is no missing limit. */
+const NONE_WHEN_NULL = new Set(["candidate"]);
 /** What would be read as a part of the sentence, or not be seen. */
 const NEEDS_QUOTES = /[",;→\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$|^$/u;
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
@@ -93,7 +95,10 @@ function difference(field: string, was: unknown, is: unknown, most: number): str
 
 function inWords(field: string, value: unknown, most: number): string {
   if (value === undefined) return "none";
-  if (value === null) return field.endsWith("At") ? "never" : "no limit";
+  if (value === null) {
+    if (NONE_WHEN_NULL.has(field)) return "none";
+    return field.endsWith("At") ? "never" : "no limit";
+  }
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (!Array.isArray(value)) return itemInWords(value, most);
   if (value.length === 0) return OPEN_WHEN_EMPTY.has(field) ? "no limit" : "none";

@@ -46,7 +46,8 @@ export interface WorkspaceChange {
 }
 
 export interface Workspaces {
-  get(workspaceId: string): Promise<WorkspaceView>;
+  /** `only`: the agents, by name, that environments are told of; null: all. */
+  get(workspaceId: string, only: readonly string[] | null): Promise<WorkspaceView>;
   /** What is left out stays. Recorded in the audit. Throws RequestError 409 `name_taken`. */
   change(by: Actor, change: WorkspaceChange): Promise<WorkspaceView>;
   /** Suspends all agents; changes nothing when they are. What each is by itself stays. Recorded in the audit. */
@@ -74,7 +75,8 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
     suspendAgents: (by) => setSuspended(by, true),
     resumeAgents: (by) => setSuspended(by, false),
 
-    get: (workspaceId) => pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId)),
+    get: (workspaceId, only) =>
+      pool.inWorkspace(workspaceId, (sql) => find(sql, workspaceId, only)),
 
     change: (by, { auditRetentionDays, limits = {}, ...rules }) => {
       const { name, secondFactorRequired, rotationDays, idleDays, unusedDays } = rules;
@@ -118,7 +120,11 @@ function defined(limits: NonNullable<WorkspaceChange["limits"]>): Partial<Worksp
   return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
 }
 
-async function find(sql: TransactionSql, workspaceId: string): Promise<WorkspaceView> {
+async function find(
+  sql: TransactionSql,
+  workspaceId: string,
+  only: readonly string[] | null = null,
+): Promise<WorkspaceView> {
   type Moment = "agentsSuspendedAt" | "auditRetentionFrom";
   type Row = Omit<WorkspaceView, Moment> & Record<Moment, Date | null>;
   const [row] = await sql<Row[]>`
@@ -130,6 +136,7 @@ async function find(sql: TransactionSql, workspaceId: string): Promise<Workspace
       jsonb_build_object('requestsPerMinute', w.requests_per_minute, 'openStreams', w.open_streams,
         'bytesPerMinute', w.bytes_per_minute, 'openWebsockets', w.open_websockets) as limits,
       array(select environment from x3sproxy.secrets union select environment from x3sproxy.agents
+        where ${only === null} or name = any (${[...(only ?? [])]})
         order by 1) as environments
     from x3sproxy.workspaces w join x3sproxy.audit_retentions r on r.workspace_id = w.id
     where w.id = ${workspaceId}`;

@@ -53,7 +53,9 @@ interface SavedVersion {
 type Found = SealedSecret & { readonly environment: string };
 type Result = Pick<KeyTest, "status" | "reason">;
 
-const AT_ONCE = 4;
+const AT_ONCE = 64;
+/** So that no workspace whose provider is slow keeps the others from rotating. */
+const AT_ONCE_PER_WORKSPACE = 4;
 const PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
 const MAX_WORKSPACES = 10_000;
@@ -69,11 +71,13 @@ export function createKeyTests(o: {
 }): KeyTests {
   const { pool, vault, clock } = o;
   const minutes = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
-  let running = 0;
+  const running = new Map<string, number>(); // by workspace; none has 0
+  let runningOfAll = 0;
 
   /** Takes a turn, or gives the reason why there is none. */
   function claim(workspaceId: string): { readonly minute: { count: number } } | RequestError {
-    if (running >= AT_ONCE) {
+    const runningHere = running.get(workspaceId) ?? 0;
+    if (runningHere >= AT_ONCE_PER_WORKSPACE || runningOfAll >= AT_ONCE) {
       return new RequestError(
         503,
         "busy",
@@ -94,8 +98,16 @@ export function createKeyTests(o: {
       );
     }
     minute.count++;
-    running++;
+    running.set(workspaceId, runningHere + 1);
+    runningOfAll++;
     return { minute };
+  }
+
+  function giveBack(workspaceId: string): void {
+    const left = (running.get(workspaceId) ?? 0) - 1;
+    if (left > 0) running.set(workspaceId, left);
+    else running.delete(workspaceId);
+    runningOfAll--;
   }
 
   async function find(workspaceId: string, secretId: string, version?: number): Promise<Found> {
@@ -172,7 +184,7 @@ export function createKeyTests(o: {
       try {
         return await testNow(by, sealed);
       } finally {
-        running--;
+        giveBack(by.workspaceId);
       }
     },
     async saveAndTest(by, save) {
@@ -187,7 +199,7 @@ export function createKeyTests(o: {
         const sealed = await find(by.workspaceId, saved.secret.id, saved.version);
         return { ...saved, test: await testNow(by, sealed) };
       } finally {
-        running--;
+        giveBack(by.workspaceId);
       }
     },
   };

@@ -12,7 +12,6 @@ import {
   activate,
   claimVersion,
   dropCandidate,
-  existing,
   find,
   lock,
   recordChange,
@@ -121,13 +120,12 @@ export function createSecrets(o: {
       const { origin, header, scheme } = destination;
       const problem = o.originProblem(origin);
       if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
-      const found = await existing(sql, workspaceId, provider, environment);
+      const claimed = await claimVersion(sql, workspaceId, provider, environment);
+      const { secretId, version } = claimed;
+      // Looked at once its row is held: of two first ones at once the later one is a new version.
+      const found = version === 1 ? undefined : await find(sql, workspaceId, secretId);
       const before = found && (await dropCandidate(sql, by, found));
-      const place = {
-        ...(await claimVersion(sql, workspaceId, provider, environment)),
-        ...destination,
-      };
-      const { secretId, version } = place;
+      const place = { ...claimed, ...destination };
       const { keyId, wrappedKey, ciphertext } = vault.seal(place, value);
       await sql`
         insert into x3sproxy.secret_versions

@@ -20,6 +20,7 @@ test("a field says what it was and what it became, and what stayed is not there"
       { expiresAt: "2027-01-01T00:00:00.000Z" },
       { expiresAt: "never → 2027-01-01T00:00:00.000Z" },
     ],
+    [{ candidate: null }, { candidate: 2 }, { candidate: "none → 2" }],
     [{ required: false }, { required: true }, { required: "no → yes" }],
     [{ endpoints: [] }, { endpoints: ["openai:admin"] }, { endpoints: "none → openai:admin" }],
     [

@@ -36,9 +36,9 @@ const OTHERS = new Set([
   // How long a token or a link lives. Whoever may make one may make the next.
   ...["ttlSeconds", "expiresInSeconds"],
   // Keys and where they go.
-  ...["provider", "value", "version", "origin", "header", "scheme", "to", "user"],
+  ...["provider", "value", "version", "origin", "header", "scheme", "to", "user", "skipTest"],
   // Proof itself, and one-time links.
-  ...["password", "current", "code", "seed", "token"],
+  ...["password", "current", "code", "seed", "token", "device"],
 ]);
 
 const TABLES = ["agents", "new_agent_scopes", "invitations", "resets"];
