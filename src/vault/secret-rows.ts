@@ -39,20 +39,6 @@ export async function recordChange(
   await record(sql, by, { action, target, before, after });
 }
 
-/** The secret for a provider and environment as it is. Holds its row until the transaction ends. */
-export async function existing(
-  sql: TransactionSql,
-  workspaceId: string,
-  provider: string,
-  environment: string,
-): Promise<SecretView | undefined> {
-  const [row] = await sql<{ id: string }[]>`
-    select id from x3sproxy.secrets
-    where workspace_id = ${workspaceId} and provider = ${provider} and environment = ${environment}
-    for update`;
-  return row === undefined ? undefined : find(sql, workspaceId, row.id);
-}
-
 /** The secret's id, made if need be, and the next number of a version, which none ever had. Holds the row until the transaction ends. */
 export async function claimVersion(
   sql: TransactionSql,

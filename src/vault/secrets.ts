@@ -12,7 +12,6 @@ import {
   activate,
   claimVersion,
   dropCandidate,
-  existing,
   find,
   lock,
   recordChange,
@@ -121,13 +120,12 @@ export function createSecrets(o: {
       const { origin, header, scheme } = destination;
       const problem = o.originProblem(origin);
       if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
-      const found = await existing(sql, workspaceId, provider, environment);
+      const claimed = await claimVersion(sql, workspaceId, provider, environment);
+      const { secretId, version } = claimed;
+      // Read once the row is held: whoever waited for it sees what others saved meanwhile.
+      const found = version > 1 ? await find(sql, workspaceId, secretId) : undefined;
       const before = found && (await dropCandidate(sql, by, found));
-      const place = {
-        ...(await claimVersion(sql, workspaceId, provider, environment)),
-        ...destination,
-      };
-      const { secretId, version } = place;
+      const place = { ...claimed, ...destination };
       const { keyId, wrappedKey, ciphertext } = vault.seal(place, value);
       await sql`
         insert into x3sproxy.secret_versions
