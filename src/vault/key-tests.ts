@@ -53,7 +53,9 @@ interface SavedVersion {
 type Found = SealedSecret & { readonly environment: string };
 type Result = Pick<KeyTest, "status" | "reason">;
 
-const AT_ONCE = 4;
+// Of a workspace; and of all, each of which waits up to 10 s for its provider.
+const AT_ONCE_EACH = 4;
+const AT_ONCE = 64;
 const PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
 const MAX_WORKSPACES = 10_000;
@@ -69,11 +71,14 @@ export function createKeyTests(o: {
 }): KeyTests {
   const { pool, vault, clock } = o;
   const minutes = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
-  let running = 0;
+  /** Tests under way, by workspace. */
+  const running = new Map<string, number>();
+  let runningInAll = 0;
 
   /** Takes a turn, or gives the reason why there is none. */
   function claim(workspaceId: string): { readonly minute: { count: number } } | RequestError {
-    if (running >= AT_ONCE) {
+    const own = running.get(workspaceId) ?? 0;
+    if (own >= AT_ONCE_EACH || runningInAll >= AT_ONCE) {
       return new RequestError(
         503,
         "busy",
@@ -94,8 +99,16 @@ export function createKeyTests(o: {
       );
     }
     minute.count++;
-    running++;
+    running.set(workspaceId, own + 1);
+    runningInAll++;
     return { minute };
+  }
+
+  function giveBack(workspaceId: string): void {
+    const left = (running.get(workspaceId) ?? 0) - 1;
+    if (left > 0) running.set(workspaceId, left);
+    else running.delete(workspaceId);
+    runningInAll--;
   }
 
   async function find(workspaceId: string, secretId: string, version?: number): Promise<Found> {
@@ -172,7 +185,7 @@ export function createKeyTests(o: {
       try {
         return await testNow(by, sealed);
       } finally {
-        running--;
+        giveBack(by.workspaceId);
       }
     },
     async saveAndTest(by, save) {
@@ -187,7 +200,7 @@ export function createKeyTests(o: {
         const sealed = await find(by.workspaceId, saved.secret.id, saved.version);
         return { ...saved, test: await testNow(by, sealed) };
       } finally {
-        running--;
+        giveBack(by.workspaceId);
       }
     },
   };
