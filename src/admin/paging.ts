@@ -54,9 +54,7 @@ export async function totalOf(
 
 /** What a list that can be searched takes beside its page. */
 export const searchParameter = {
-  query: z
-    .string()
-    .max(200)
+  query: text(200)
     .optional()
     .describe("Only what has this text in it, upper and lower case alike."),
 };
