@@ -11,6 +11,8 @@ export interface EndedExchange {
   readonly secretId: string | undefined;
   readonly secretVersion: number | undefined;
   readonly status: number | undefined;
+  /** Whether a good answer says nothing of the key. */
+  readonly isForEverybody: boolean;
   readonly outcome: string | undefined;
   readonly requestBytes: number;
   readonly responseBytes: number;
@@ -220,7 +222,7 @@ function count(row: Sums, exchange: EndedExchange): void {
       row.firstByteCount++;
       row.firstByteMs += firstByteMs;
     }
-    if (status !== undefined) {
+    if (status !== undefined && !(statusClass === 2 && exchange.isForEverybody)) {
       // Its end is no word of the provider: a stream outlives the key that it began with.
       countTaken(row, status, statusClass, endedAtMs - totalMs + (firstByteMs ?? totalMs));
     }
