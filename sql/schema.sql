@@ -85,6 +85,7 @@ table x3sproxy.activity_versions (
   refused_since timestamp with time zone,
   refused_at timestamp with time zone,
   constraint activity_versions_pkey PRIMARY KEY (workspace_id, secret_id, version, agent),
+  constraint activity_versions_times_check CHECK (((EXTRACT(epoch FROM first_used_at) > (0)::numeric) AND COALESCE((EXTRACT(epoch FROM refused_since) > (0)::numeric), true) AND COALESCE((EXTRACT(epoch FROM refused_at) > (0)::numeric), true) AND COALESCE((EXTRACT(epoch FROM accepted_at) > (0)::numeric), true))),
   constraint activity_versions_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES x3sproxy.workspaces(id) ON DELETE CASCADE,
   CREATE INDEX activity_versions_refused ON x3sproxy.activity_versions USING btree (workspace_id, secret_id, version) WHERE (refused_since IS NOT NULL)
 ) with row level security;

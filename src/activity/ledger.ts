@@ -11,6 +11,8 @@ export interface EndedExchange {
   readonly secretId: string | undefined;
   readonly secretVersion: number | undefined;
   readonly status: number | undefined;
+  /** Whether a good answer says nothing of the key. */
+  readonly isForEverybody: boolean;
   readonly outcome: string | undefined;
   readonly requestBytes: number;
   readonly responseBytes: number;
@@ -57,7 +59,7 @@ interface Sums {
   openPeak: number;
   firstUsedMs: number;
   lastUsedMs: number;
-  /** Of the last answer 2xx; 0: none. What follows counts from then on. */
+  /** When the last answer 2xx began; 0: none. What follows counts from then on. */
   acceptedMs: number;
   refused401: number;
   refused403: number;
@@ -220,25 +222,31 @@ function count(row: Sums, exchange: EndedExchange): void {
       row.firstByteCount++;
       row.firstByteMs += firstByteMs;
     }
-    if (status !== undefined) countTaken(row, status, statusClass, endedAtMs);
+    if (status !== undefined && !(statusClass === 2 && exchange.isForEverybody)) {
+      // Its end is no word of the provider: a stream outlives the key that it began with.
+      countTaken(row, status, statusClass, endedAtMs - totalMs + (firstByteMs ?? totalMs));
+    }
   }
   use(row, deployment, endedAtMs - totalMs, endedAtMs);
 }
 
 /** Whether the provider took the call: an answer 2xx (or 101) begins the count of what it refused anew. */
-function countTaken(row: Sums, status: number, statusClass: number, endedAtMs: number): void {
+function countTaken(row: Sums, status: number, statusClass: number, answeredAtMs: number): void {
   if (statusClass === 2 || status === 101) {
-    row.acceptedMs = Math.max(row.acceptedMs, endedAtMs);
+    row.acceptedMs = Math.max(row.acceptedMs, answeredAtMs);
+    if (row.refusedFromMs >= row.acceptedMs) return;
     row.refused401 = row.refused403 = row.refused429 = 0;
     row.refusedFromMs = row.refusedToMs = 0;
     return;
   }
+  if (answeredAtMs < row.acceptedMs) return;
   if (status === 401) row.refused401++;
   else if (status === 403) row.refused403++;
   else if (status === 429) row.refused429++;
   else return;
-  if (row.refusedFromMs === 0) row.refusedFromMs = endedAtMs;
-  row.refusedToMs = Math.max(row.refusedToMs, endedAtMs);
+  if (row.refusedFromMs === 0) row.refusedFromMs = answeredAtMs;
+  row.refusedFromMs = Math.min(row.refusedFromMs, answeredAtMs);
+  row.refusedToMs = Math.max(row.refusedToMs, answeredAtMs);
 }
 
 function use(row: Sums, deployment: number, fromMs: number, toMs: number): void {

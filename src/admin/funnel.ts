@@ -42,6 +42,7 @@ declare module "fastify" {
     address: string;
     /** What the caller's session was shown by. */
     session: SessionCredential | undefined;
+    askAgain: (() => Promise<void>) | undefined;
   }
 }
 
@@ -83,6 +84,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   app.decorateRequest("caller", undefined);
   app.decorateRequest("address", "");
   app.decorateRequest("session", undefined);
+  app.decorateRequest("askAgain", undefined);
   countPeople(app, options.metrics);
 
   app.addHook("onRoute", ({ method, url, config }) => {
@@ -123,6 +125,10 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
     }
     request.caller = await authenticate(request, emergency);
     checkRule(request.caller, { permission, ...rest }, request);
+    request.askAgain = async () => {
+      const caller = await authenticate(request, emergency);
+      checkRule(caller, { permission, ...rest, fresh: false }, request);
+    };
   });
 
   /** What is told in place of `error`: of a bad link past the limit, that it is past the limit. */
@@ -182,6 +188,12 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === undefined) throw new Error("a route without a caller asked for one");
   return request.caller;
+}
+
+/** For a route that has waited for somebody else: throws RequestError as at the beginning when the caller may not use it any more. */
+export async function refuseShutOut(request: FastifyRequest): Promise<void> {
+  if (request.askAgain === undefined) throw new Error("a route without a caller asked for one");
+  await request.askAgain();
 }
 
 /** The signed-in user behind a `person` route. */

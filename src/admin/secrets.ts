@@ -5,7 +5,7 @@ import { rotationDueAt, type ActivityViews, type VersionUse } from "../activity/
 import { RequestError } from "../errors.ts";
 import { looksLikeKey } from "../providers/index.ts";
 import type { KeyTest, KeyTests, Secrets, SecretView } from "../vault/index.ts";
-import { actorOf, callerOf } from "./funnel.ts";
+import { actorOf, callerOf, refuseShutOut } from "./funnel.ts";
 import { agentName, environmentName, line, providerName, time } from "./names.ts";
 import {
   createPaging,
@@ -232,6 +232,8 @@ export function addSecretRoutes(
       let { secret } = saved;
       if (secret.version !== version) {
         if (test?.ok !== true) throw notActivated(saved);
+        // The provider may have taken seconds, in which a stolen credential was ended.
+        await refuseShutOut(request);
         secret = await secrets.activate(by, secret.id, version, label);
       }
       reply.code(version === 1 ? 201 : 200);

@@ -200,9 +200,20 @@ function codeFacts(sql: Sql): Promise<Fact[]> {
     where n.nspname = 'x3sproxy'`;
 }
 
-/** What acts on the schema from outside of it. */
+/** What acts on the schema from outside of it, or shows what is in it there. */
 function foreignFacts(sql: Sql): Promise<Fact[]> {
   return sql<Fact[]>`
+    with ours as (select oid from pg_class where relnamespace = 'x3sproxy'::regnamespace)
+    select distinct 'table' as kind, c.oid::regclass::text as name, 'view of ' || md5(pg_get_viewdef(c.oid)) as is,
+      format('drop %s %s', case c.relkind when 'm' then 'materialized view' else 'view' end, c.oid::regclass) as undo, null as grantee
+    from pg_depend d join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid join pg_class c on c.oid = r.ev_class
+    where d.refclassid = 'pg_class'::regclass and d.refobjid in (select oid from ours) and c.oid not in (select oid from ours)
+      and c.relkind in ('v', 'm')
+    union all
+    select 'constraint', format('%I on %s', k.conname, k.conrelid::regclass), pg_get_constraintdef(k.oid),
+      format('alter table %s drop constraint %I', k.conrelid::regclass, k.conname), null
+    from pg_constraint k where k.confrelid in (select oid from ours) and k.conrelid not in (select oid from ours)
+    union all
     select 'publication' as kind, quote_ident(pubname) as name, count(*) || ' tables' as is,
       format('drop publication %I', pubname) as undo, null as grantee
     from pg_publication_tables where schemaname = 'x3sproxy' group by pubname
@@ -215,5 +226,14 @@ function foreignFacts(sql: Sql): Promise<Fact[]> {
     from pg_event_trigger where evtenabled <> 'D'
     union all
     select 'server setting', 'session_replication_role', current_setting('session_replication_role'),
-      'Take session_replication_role out of postgresql.conf, of alter database and of alter role', null`;
+      'Take session_replication_role out of postgresql.conf, of alter database and of alter role', null
+    union all
+    -- For everybody who connects: what the policies take for the workspace that was chosen, and what passes triggers over.
+    select 'server setting', format('%s of %s', split_part(setting, '=', 1),
+      case s.setdatabase when 0 then 'all databases' else 'the database' end), '',
+      format('alter %s reset %s', case s.setdatabase when 0 then 'role all' else format('database %I', current_database()) end,
+        split_part(setting, '=', 1)), null
+    from pg_db_role_setting s, unnest(s.setconfig) setting
+    where s.setrole = 0 and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+      and split_part(setting, '=', 1) ~* '^(x3sproxy[.]|session_replication_role$)'`;
 }

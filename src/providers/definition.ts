@@ -125,6 +125,8 @@ export interface ProviderDefinition {
   readonly uses: ProviderUses;
   /** Null: there is no such call, or it asks for rights that a good key may not have. */
   readonly probe: ProviderProbe | null;
+  /** Lower-case. What is read there, and below, is answered to everybody: a dead key, too. */
+  readonly openPaths?: readonly string[];
   readonly client: ClientSettings;
   /** Variables besides `client.keyVariable` under which clients and tools look for a key of it. */
   readonly otherKeyVariables?: readonly string[];

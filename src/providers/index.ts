@@ -49,6 +49,14 @@ export const sensitiveEndpoint: (
 export const mayHoldSlashes: (provider: string, canonicalPath: string) => boolean =
   createSlashedNames(PROVIDERS);
 
+/** Whether a provider answers a call without a look at its key, as far as it is known: then the answer says nothing of the key. */
+export function isForEverybody(provider: string, method: string, canonicalPath: string): boolean {
+  if (method === "OPTIONS") return true;
+  if (method !== "GET" && method !== "HEAD") return false;
+  const open = builtInProviders.get(provider)?.openPaths ?? [];
+  return open.some((path) => canonicalPath === path || canonicalPath.startsWith(`${path}/`));
+}
+
 /** Where a call names its model. */
 export const modelPlace: FindModelPlace = createModelPlaces(PROVIDERS);
 

@@ -48,6 +48,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     slashedNames: ["/api/*/models/{name}"], // openai/gpt-5: the openai package encodes what it is given
     ...openrouter,
     probe: probe("/api/v1/key"), // its models are listed for everybody
+    openPaths: ["/api/v1/models"],
     client: {
       baseUrlVariable: "OPENROUTER_BASE_URL",
       keyVariable: "OPENROUTER_API_KEY",
@@ -131,6 +132,7 @@ export const MODEL_HOSTS: readonly ProviderDefinition[] = [
     slashedNames: ["/*/models/{name}", "/hf-inference/models/{name}/pipeline/*"], // meta-llama/…
     ...huggingface,
     probe: null, // the router lists its models for everybody
+    openPaths: ["/v1/models"],
     client: { baseUrlVariable: undefined, keyVariable: "HF_TOKEN", basePath: "/v1" },
     otherKeyVariables: [
       "HUGGING_FACE_HUB_TOKEN",

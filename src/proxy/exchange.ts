@@ -10,6 +10,7 @@ import type { RefusalReason } from "../errors.ts";
 import { newProcessId } from "../ids.ts";
 import type { Log, LogFields } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { isForEverybody } from "../providers/index.ts";
 import { readTraceparent } from "../trace.ts";
 import { OpenCounts, type OpenCount } from "./open-counts.ts";
 import type { CallContextFields } from "./context.ts";
@@ -108,6 +109,11 @@ export class Exchange {
   /** Whether the upstream had the call: it was forwarded, and its answer or its breaking off is no refusal of ours. */
   get wentUp(): boolean {
     return this.openCount !== undefined && this.outcome !== "refused";
+  }
+
+  /** Whether a good answer of the upstream says nothing of the key. */
+  get isForEverybody(): boolean {
+    return isForEverybody(this.provider ?? "", this.method, this.canonicalPath ?? "");
   }
 
   /** The path that rules compare, as far as it may be recorded; empty: not. */

@@ -62,6 +62,28 @@ test("a time that can't be is passed over", async (t) => {
   assert.equal(await written(), 0);
 });
 
+test("a time of a key's use that nobody can be shown is refused", async (t) => {
+  const { add, row, owner } = await open(t);
+  const used = { ...row, secret_id: newId(), version: 1, accepted_at: null };
+  await add([used]);
+  for (const time of ["-infinity", "0044-03-15 12:00:00+00 BC", "1969-12-31T23:59:59Z"]) {
+    for (const bad of [
+      { first_used_at: time },
+      { refused_401: 6, refused_since: time, refused_at: row.last_used_at },
+      { refused_401: 6, refused_since: row.last_used_at, refused_at: time },
+      { accepted_at: time },
+    ]) {
+      await assert.rejects(add([{ ...used, secret_id: newId(), ...bad }]), { code: "23514" });
+      // Where there is a row of that version already.
+      await add([{ ...used, ...bad }]).catch(() => undefined);
+    }
+  }
+  const rows = await owner<Record<string, Date | null>[]>`
+    select first_used_at, refused_since, refused_at, accepted_at from x3sproxy.activity_versions`;
+  assert.equal(rows.length, 1);
+  for (const time of Object.values(rows[0] ?? {})) if (time !== null) assert.ok(time.getTime() > 0);
+});
+
 test("the same batch of the same writer counts once, also at the same time", async (t) => {
   const { add, row, written } = await open(t);
   const writer = newId();

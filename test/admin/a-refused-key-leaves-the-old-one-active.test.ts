@@ -186,6 +186,24 @@ describe("a new value of a key", () => {
     assert.partialDeepStrictEqual(await secret(), { version: 3, candidate: null });
   });
 
+  it("is not made active by whoever may not do so any more when the provider answers", async (t) => {
+    const { addKey, call, owner, secret } = await open(t);
+    const stolen = await addKey("admin");
+    let candidate = 1;
+    for (const [status, shutOut] of [
+      [403, () => owner`update x3sproxy.api_keys set role = 'operator' where name = 'admin'`],
+      [401, () => owner`delete from x3sproxy.api_keys where name = 'admin'`],
+    ] as const) {
+      await owner`update x3sproxy.api_keys set role = 'admin' where name = 'admin'`;
+      answer = (response) => {
+        void shutOut().then(() => response.end("{}"));
+      };
+      const body = { provider: "openai", environment: "staging", value: OTHER_FAKE_KEY };
+      assert.equal((await call("PUT", "/api/v1/secrets", body, stolen)).status, status);
+      assert.partialDeepStrictEqual(await secret(), { version: 1, candidate: ++candidate });
+    }
+  });
+
   it("is not saved when no test is free, unless it is the first; a refused form costs no test", async (t) => {
     answer = says(401);
     const { put, secret } = await open(t);

@@ -16,6 +16,7 @@ test("a text with U+0000, and a time that Postgres doesn't know, are 422", async
       times.flatMap((time) => [`${list}?from=${time}`, `${list}?to=${time}`]),
     ),
     ...["audit?actor=%00", "audit?action=a%00", "audit?target=%00", "activity?agent=%00"],
+    ...["secrets?query=a%00", "agents?query=%00", "agents?mayUse=%00", "activity?provider=%00"],
     `activity?cursor=${cursor("activity", ["2026-01-01T00:00:00.000Z", "a\0", "b"])}`,
     `activity?cursor=${cursor("activity", ["0000-01-01T00:00:00.000Z", "a", "b"])}`,
     `workspaces?cursor=${cursor("workspaces", ["\0"])}`,

@@ -184,10 +184,32 @@ const MISTAKES: readonly Mistake[] = [
       "alter function x3sproxy.resolve_token(bytea) owner to S",
       "function x3sproxy.resolve_token(bytea) (changed)",
     ],
+    // Every session would begin in that workspace, and without triggers.
+    [
+      "alter database D set x3sproxy.workspace = '00000000-0000-4000-8000-000000000000'",
+      "server setting x3sproxy.workspace of the database",
+    ],
+    [
+      "alter role all set session_replication_role = 'replica'",
+      "server setting session_replication_role of all databases",
+    ],
   ),
   ...content(
     "warning",
     ["create view x3sproxy.peek as select * from x3sproxy.sealed_keys", "table x3sproxy.peek"],
+    // The rows of the service outside of its schema, with the owner's rights; and what holds up their deletion.
+    [
+      "create view public.leak as select * from x3sproxy.secret_versions; grant select on public.leak to S",
+      "table public.leak",
+    ],
+    [
+      "create materialized view public.kept as select * from x3sproxy.sessions",
+      "table public.kept",
+    ],
+    [
+      "create table public.pin (agent uuid constraint pinned references x3sproxy.agents (id))",
+      "constraint pinned on public.pin",
+    ],
     ["alter table x3sproxy.agents add column note text", "column x3sproxy.agents.note"],
     ["create type x3sproxy.kind as enum ('a')", "object type x3sproxy.kind"],
     [

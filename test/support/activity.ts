@@ -15,6 +15,7 @@ export function ended(
     secretId: undefined,
     secretVersion: undefined,
     status: 200,
+    isForEverybody: false,
     outcome: "completed",
     requestBytes: 10,
     responseBytes: 100,
