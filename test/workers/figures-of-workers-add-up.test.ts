@@ -24,6 +24,7 @@ const GAUGES: Readonly<Record<string, string>> = {
   x3sproxy_limits_shared: "min",
   x3sproxy_activity_lag_seconds: "max",
   x3sproxy_database_up: "min",
+  x3sproxy_refused_keys: "max",
   x3sproxy_figures_age_seconds: "max",
   x3sproxy_database_pool_size: "sum",
   x3sproxy_database_pool_in_use: "sum",
