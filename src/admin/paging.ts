@@ -58,7 +58,7 @@ export const searchParameter = {
     .string()
     .max(200)
     .optional()
-    .describe("Only what has this text in it, upper and lower case alike."),
+    .describe("Only what has each of these words in it, upper and lower case alike."),
 };
 
 export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
