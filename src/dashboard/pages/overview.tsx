@@ -24,6 +24,9 @@ export function OverviewPage() {
   const [query, setQuery] = useSearchParams();
   const hours = query.get("hours") === "168" ? 168 : 24;
   const { data, error, refetch, isPlaceholderData } = useOverview(hours);
+  // Once they were open they stay until the page is left: the last tick is to be seen, too.
+  const [begun, setBegun] = useState(false);
+  if (!begun && data !== undefined && areOpen(data.firstSteps)) setBegun(true);
   return (
     <Page
       title="Overview"
@@ -42,7 +45,7 @@ export function OverviewPage() {
         </div>
       ) : (
         <div className={isPlaceholderData ? "stale" : undefined}>
-          {data !== undefined && data.firstSteps !== null && areOpen(data.firstSteps) && (
+          {begun && data !== undefined && data.firstSteps !== null && (
             <FirstSteps steps={data.firstSteps} />
           )}
           {/* Of an empty workspace there is nothing to say. */}
