@@ -45,14 +45,14 @@ export function OverviewPage() {
         </div>
       ) : (
         <div className={isPlaceholderData ? "stale" : undefined}>
-          {begun && data !== undefined && data.firstSteps !== null && (
-            <FirstSteps steps={data.firstSteps} />
-          )}
           {/* Of an empty workspace there is nothing to say. */}
           {(data === undefined || !areOpen(data.firstSteps) || data.attention.length > 0) && (
             <Attention items={data?.attention} />
           )}
           {/* Nothing below it before it has its height. */}
+          {begun && data !== undefined && data.firstSteps !== null && (
+            <FirstSteps steps={data.firstSteps} />
+          )}
           {data !== undefined && <Traffic overview={data} hours={hours} />}
         </div>
       )}
