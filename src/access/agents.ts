@@ -2,7 +2,7 @@
 // leaves here once, as the answer to a deployment; only its SHA-256 is kept.
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
-import type { Page, Pool, TransactionSql } from "../db/index.ts";
+import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
 import type { Vault } from "../vault/index.ts";
@@ -189,9 +189,12 @@ export function createAgents(o: {
 
 function fitting(sql: TransactionSql, workspaceId: string, filter: AgentFilter) {
   const { query, environment, mayUse, used } = filter;
-  const text = query?.toLowerCase();
   return sql`
-    ${text === undefined ? sql`` : sql`and (strpos(a.name, ${text}) > 0 or strpos(a.environment, ${text}) > 0)`}
+    ${searchWords(query).reduce(
+      (all, word) => sql`${all}
+        and (strpos(a.name, ${word}) > 0 or strpos(a.environment, ${word}) > 0)`,
+      sql``,
+    )}
     ${environment === undefined ? sql`` : sql`and a.environment = ${environment}`}
     ${mayUse === undefined ? sql`` : sql`and (a.providers is null or ${mayUse} = any (a.providers))`}
     ${

@@ -56,7 +56,7 @@ export async function totalOf(
 export const searchParameter = {
   query: text(200)
     .optional()
-    .describe("Only what has this text in it, upper and lower case alike."),
+    .describe("Only what has each of these words in it, upper and lower case alike."),
 };
 
 export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {

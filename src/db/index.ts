@@ -15,6 +15,7 @@ export { loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
 export { goAlongIndexes, type FoundPage, type Page } from "./page.ts";
 export { createPool, type Pool } from "./pool.ts";
+export { searchWords } from "./search.ts";
 export { startEmbedded } from "./embedded.ts";
 export { createChanges, type Changes } from "./changes.ts";
 export { transact } from "./transactions.ts";

@@ -1,7 +1,7 @@
 // The secrets of a workspace, as the control plane sees them: saved, listed masked, rolled back, deleted. Every change
 // is one transaction confined to its workspace. Must never read a sealed value back, nor return more than its mask.
 import type { Actor } from "../audit/index.ts";
-import type { Page, Pool, TransactionSql } from "../db/index.ts";
+import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { builtInProviders } from "../providers/index.ts";
 import { VISIBLE_LINE } from "../visible-text.ts";
@@ -46,7 +46,7 @@ export interface NewSecret {
 
 /** Which secrets a list is about; all that is given has to hold. */
 export interface SecretFilter {
-  /** In its provider's name, its environment's or its label, upper and lower case alike. */
+  /** Words, each in its provider's name or title, its environment's name or its label, upper and lower case alike. */
   readonly query?: string | undefined;
   readonly provider?: string | undefined;
   readonly environment?: string | undefined;
@@ -292,16 +292,21 @@ export function createSecrets(o: {
 }
 
 function fitting(sql: TransactionSql, { query, provider, environment }: SecretFilter) {
-  const text = query?.toLowerCase();
   return sql`
     ${provider === undefined ? sql`` : sql`and s.provider = ${provider}`}
     ${environment === undefined ? sql`` : sql`and s.environment = ${environment}`}
-    ${
-      text === undefined
-        ? sql``
-        : sql`and (strpos(s.provider, ${text}) > 0 or strpos(s.environment, ${text}) > 0
-            or strpos(lower(s.label), ${text}) > 0)`
-    }`;
+    ${searchWords(query).reduce(
+      (all, word) => sql`${all}
+        and (strpos(s.provider, ${word}) > 0 or s.provider = any (${titledWith(word)}::text[])
+          or strpos(s.environment, ${word}) > 0 or strpos(lower(s.label), ${word}) > 0)`,
+      sql``,
+    )}`;
+}
+
+function titledWith(word: string): string[] {
+  return [...builtInProviders.values()]
+    .filter(({ title }) => title.toLowerCase().includes(word))
+    .map(({ name }) => name);
 }
 
 function refuseDescription({ environment, label = "", value }: NewSecret): void {

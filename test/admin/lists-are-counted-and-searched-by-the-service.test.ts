@@ -75,9 +75,20 @@ test("lists are counted and searched by the service", async (t) => {
     ]);
     assert.equal((await get("/agents?query=stagin&limit=1")).body["total"], 25);
     assert.equal((await get("/agents?query=%25")).body["total"], 0, "no pattern of SQL");
-    for (const query of ["account", "Stag", "team"]) {
+    assert.equal((await get("/agents?query=24%20stagin&limit=1")).body["total"], 1);
+    for (const query of ["account", "Stag", "team", "openai/staging", "Open staging team"]) {
       assert.deepEqual(await names(`/secrets?query=${query}`, "secrets", "id"), [id], query);
     }
+    await first.call("PUT", "/secrets", {
+      ...{
+        provider: "huggingface",
+        environment: "test",
+        value: "hf_FAKE_key_of_this_test",
+        skipTest: true,
+      },
+    });
+    const titled = "/secrets?query=Hugging%20Face%20test";
+    assert.deepEqual(await names(titled, "secrets", "provider"), ["huggingface"]);
     const of = "/secrets?provider=openai&environment=test";
     assert.deepEqual(await names(of, "secrets", "environment"), ["test"]);
   });

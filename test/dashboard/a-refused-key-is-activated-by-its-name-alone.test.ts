@@ -42,7 +42,11 @@ test("first steps, a refused key, and the way back", { timeout: 120_000 }, async
   const headers = { authorization: `Bearer ${token}` };
   const models = () => fetch(`${service.proxyUrl}/openai/v1/models`, { headers });
   assert.equal((await models()).status, 200);
-  await steps.waitFor({ state: "detached", timeout: 30_000 });
+  await eventually(async () => (await ticked()) === 3, 30_000);
+  await page.getByText("Needs attention").waitFor();
+  await page.reload();
+  await page.getByText("Needs attention").waitFor();
+  assert.equal(await steps.count(), 0);
 
   await page.getByRole("link", { name: "Secrets" }).click();
   await page.getByRole("button", { name: "Rotate openai in production" }).click();

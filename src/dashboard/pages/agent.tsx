@@ -19,7 +19,7 @@ import { PATHS, scopePath } from "../paths.ts";
 import { useActivity, useAgent, useProviders } from "../queries.ts";
 import { useMay } from "../session.tsx";
 import { PLACEHOLDER, usableProviders } from "../snippets.ts";
-import { number, ZONE_TEXT } from "../time.ts";
+import { counted, ZONE_TEXT } from "../time.ts";
 
 const RECENT = 20;
 
@@ -137,7 +137,7 @@ function factsOf(agent: Agent): ComponentProps<typeof Facts>["facts"] {
     ],
     [
       "In the last 24 hours",
-      `${number(agent.requests24h)} requests, ${number(agent.refusals24h)} refusals`,
+      `${counted(agent.requests24h, "request")}, ${counted(agent.refusals24h, "refusal")}`,
     ],
     [
       "Deployment",

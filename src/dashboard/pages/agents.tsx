@@ -16,7 +16,7 @@ import { When } from "../parts/when.tsx";
 import { agentPath, scopePath } from "../paths.ts";
 import { useAgents, useProviders } from "../queries.ts";
 import { useMay, useMe } from "../session.tsx";
-import { number } from "../time.ts";
+import { counted } from "../time.ts";
 
 export function AgentsPage() {
   const me = useMe();
@@ -62,14 +62,16 @@ export function AgentsPage() {
       ),
     },
     { title: "Last used", cell: (agent) => <When at={agent.lastUsedAt} /> },
-    { title: "Requests in 24 h", kind: "number", cell: (agent) => number(agent.requests24h) },
     {
-      title: "Refusals in 24 h",
+      title: "In 24 h",
       kind: "number",
       cell: (agent) => (
-        <span className={agent.refusals24h > 0 ? "warn-text" : "muted"}>
-          {number(agent.refusals24h)}
-        </span>
+        <>
+          {counted(agent.requests24h, "request")}
+          {agent.refusals24h > 0 && (
+            <div className="warn-text">{counted(agent.refusals24h, "refusal")}</div>
+          )}
+        </>
       ),
     },
     {

@@ -26,7 +26,7 @@ export function NewAgentsPage() {
       {newAgents !== undefined && !providers.loading && providers.error === null ? (
         <Section
           title="What each may have at most"
-          intro="A new agent begins with this, and gets more from an admin alone. Agents that there are keep what they have. One that is made under the name of a destroyed one is held to what that one had, too."
+          intro="A new agent begins with this, and gets more from an admin alone. Existing agents keep what they have. One that takes the name of a destroyed agent is held to what that one had, too."
         >
           <NewAgentsForm newAgents={newAgents} providers={providers.rows} />
         </Section>

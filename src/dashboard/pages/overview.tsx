@@ -24,6 +24,9 @@ export function OverviewPage() {
   const [query, setQuery] = useSearchParams();
   const hours = query.get("hours") === "168" ? 168 : 24;
   const { data, error, refetch, isPlaceholderData } = useOverview(hours);
+  // Once they were open they stay until the page is left: the last tick is to be seen, too.
+  const [begun, setBegun] = useState(false);
+  if (!begun && data !== undefined && areOpen(data.firstSteps)) setBegun(true);
   return (
     <Page
       title="Overview"
@@ -47,7 +50,11 @@ export function OverviewPage() {
             <Attention items={data?.attention} />
           )}
           {/* Nothing below it before it has its height. */}
+<<<<<<< HEAD
           {data !== undefined && data.firstSteps !== null && areOpen(data.firstSteps) && (
+=======
+          {begun && data !== undefined && data.firstSteps !== null && (
+>>>>>>> at-5
             <FirstSteps steps={data.firstSteps} />
           )}
           {data !== undefined && <Traffic overview={data} hours={hours} />}

@@ -134,9 +134,9 @@ function SecretDetail({ secret }: { secret: Secret }) {
           ["Label", secret.label === "" ? <span className="muted">none</span> : secret.label],
           ["Goes only to", secret.origin],
           [
-            "In place",
-            <span key="since">
-              since <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
+            "Saved",
+            <span key="saved">
+              <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
             </span>,
           ],
           ["Refused by the provider", <RefusalFacts key="refused" refusals={secret.refusals} />],
@@ -204,7 +204,7 @@ function UserList({ use }: { use: readonly SecretUse[] }) {
         <li key={agent}>
           <Link to={agentPath(agent)}>{agent}</Link>{" "}
           <span className="muted" title={counted(requests, "request")}>
-            since <When at={firstUsedAt} />, last <When at={lastUsedAt} />, {number(requests)}×
+            first <When at={firstUsedAt} />, last <When at={lastUsedAt} />, {number(requests)}×
           </span>
         </li>
       ))}

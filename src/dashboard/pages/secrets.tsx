@@ -65,7 +65,7 @@ export function SecretsPage() {
       ),
     },
     {
-      title: "In place since",
+      title: "Saved",
       cell: (secret) => (
         <>
           <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />

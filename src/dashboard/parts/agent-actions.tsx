@@ -1,9 +1,10 @@
 // What can be done with an agent: deploy it (its token is shown once), destroy it.
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Link } from "react-router";
 import { read, type Agent, type Deployment, type Provider } from "../answers.ts";
-import { scopePath } from "../paths.ts";
+import { ApiProblem } from "../api.ts";
+import { agentPath, scopePath } from "../paths.ts";
 import { useNewAgents, useRefresh, useWorkspace } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { usableProviders } from "../snippets.ts";
@@ -112,19 +113,44 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const nothing = isProvidersTouched && some && chosen.length === 0;
   // The same for every try of this form: a lost answer can be asked for again.
   const [idempotencyKey] = useState(newIdempotencyKey);
+  // A name that was free before the first try stays so: its own answer may have been lost.
+  const free = useRef<string>(undefined);
+  const [taken, setTaken] = useState<string | undefined>();
+  const isTaken = async (): Promise<boolean> => {
+    if (agent !== undefined || free.current === name.trim()) return false;
+    try {
+      await call(read.agent, "GET", agentPath(name.trim()));
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.status !== 404) throw error;
+      free.current = name.trim();
+      return false;
+    }
+  };
   const deploy = useMutation({
-    mutationFn: () =>
-      call(read.deployment, "POST", `/agents/${encodeURIComponent(name.trim())}/deployments`, {
-        idempotencyKey,
-        body: {
-          // What nobody has touched stays as it is, or as new agents get it.
-          ...(typed !== undefined && { environment: environment.trim() }),
-          ...(isProvidersTouched && { providers: some ? chosen : null }),
-          ...(isAdmin && { allowedEndpoints: endpoints }),
-          ...(life !== SAME && { ttlSeconds: life === "" ? null : Number(life) }),
+    mutationFn: async () => {
+      if (await isTaken()) return undefined;
+      return await call(
+        read.deployment,
+        "POST",
+        `/agents/${encodeURIComponent(name.trim())}/deployments`,
+        {
+          idempotencyKey,
+          body: {
+            // What nobody has touched stays as it is, or as new agents get it.
+            ...(typed !== undefined && { environment: environment.trim() }),
+            ...(isProvidersTouched && { providers: some ? chosen : null }),
+            ...(isAdmin && { allowedEndpoints: endpoints }),
+            ...(life !== SAME && { ttlSeconds: life === "" ? null : Number(life) }),
+          },
         },
-      }),
+      );
+    },
     onSuccess: (deployment) => {
+      if (deployment === undefined) {
+        setTaken(name.trim());
+        return;
+      }
       onDeployed(deployment);
       void refresh("agents", "workspace");
     },
@@ -152,6 +178,11 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
             autoComplete="off"
             spellCheck={false}
             required
+            error={
+              taken !== undefined && taken === name.trim()
+                ? "There is an agent of this name. Choose another, or redeploy that one."
+                : undefined
+            }
             data-initial-focus
           />
         )}

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import type { Overview } from "../answers.ts";
 import { agentPath, PATHS } from "../paths.ts";
+import { useWorkspace } from "../queries.ts";
 import { number } from "../time.ts";
 import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";
@@ -27,6 +28,8 @@ const FIRST = 10;
 
 export function Attention({ items }: { items: readonly Item[] | undefined }) {
   const [whole, setWhole] = useState(false);
+  const { data: workspace } = useWorkspace();
+  const suspended = workspace !== undefined && workspace.agentsSuspendedAt !== null;
   return (
     <Section title="Needs attention">
       <div className="card attention" aria-busy={items === undefined || undefined}>
@@ -37,7 +40,13 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
         )}
         {items?.length === 0 && (
           <p className="attention-none">
-            <Icon name="check" /> Nothing. No key is due, no agent is idle, refusals are few.
+            {suspended ? (
+              "Nothing but that all agents are suspended."
+            ) : (
+              <>
+                <Icon name="check" /> Nothing. No key is due, no agent is idle, refusals are few.
+              </>
+            )}
           </p>
         )}
         {items !== undefined && items.length > 0 && (
@@ -52,7 +61,7 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
                     {item.detail ?? <When at={item.since} />}
                     {item.kind === "key_refused" && (
                       <>
-                        , since <When at={item.since} />
+                        , first <When at={item.since} />
                       </>
                     )}
                   </span>

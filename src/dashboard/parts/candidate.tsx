@@ -40,7 +40,9 @@ export function CandidateForm(props: CandidateProps) {
       }),
     onSuccess: async (secret) => {
       await refresh("secrets");
-      say(`${name}: version ${version} is active`, { text: `${secret.masked}, not proved` });
+      say(`${name}: version ${version} is active`, {
+        text: `${secret.masked}, which the provider has not taken`,
+      });
       props.onActive(secret);
     },
   });

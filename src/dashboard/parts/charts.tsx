@@ -10,15 +10,23 @@ import {
   YAxis,
 } from "recharts";
 import type { Overview } from "../answers.ts";
-import { exactTime, minuteTime, number, shortNumber, stepText, tickTime } from "../time.ts";
+import {
+  counted,
+  exactTime,
+  minuteTime,
+  number,
+  shortNumber,
+  stepText,
+  tickTime,
+} from "../time.ts";
 
 type Measure = "requests" | "errors" | "refusals" | "activeStreams";
 
 const MEASURES: readonly (readonly [measure: Measure, title: string, unit: string])[] = [
-  ["requests", "Requests", "requests"],
-  ["errors", "Errors", "errors"],
-  ["refusals", "Refusals", "refusals"],
-  ["activeStreams", "Active streams", "streams"],
+  ["requests", "Requests", "request"],
+  ["errors", "Errors", "error"],
+  ["refusals", "Refusals", "refusal"],
+  ["activeStreams", "Active streams", "stream"],
 ];
 
 export default function Charts({ overview, hours }: { overview: Overview; hours: number }) {
@@ -62,8 +70,8 @@ function Chart({ measure, title, unit, overview, hours }: ChartProps) {
         </p>
         <p className="unseen">
           {highest === undefined || highest[measure] === 0
-            ? `No ${unit} in this time.`
-            : `At most ${number(highest[measure])} ${unit} in ${stepText(stepSeconds)}, at ${exactTime(highest.at)}.`}
+            ? `No ${unit}s in this time.`
+            : `At most ${counted(highest[measure], unit)} in ${stepText(stepSeconds)}, at ${exactTime(highest.at)}.`}
         </p>
       </figcaption>
       <div className="chart" aria-hidden="true">

@@ -86,7 +86,7 @@ export function ListEditor(props: ListEditorProps) {
       </div>
       <Button small onClick={() => change(rows.length, 0, [""], rows.length)}>
         <Icon name="plus" size={15} /> Add
-        <span className="unseen"> a {item.toLowerCase()}</span>
+        <span className="unseen"> one more {item.toLowerCase()}</span>
       </Button>
     </fieldset>
   );

@@ -19,7 +19,7 @@ export function sayTest(say: Say, key: Place, { ok, status, reason }: SecretTest
     ? "the key works"
     : reason === "refused"
       ? "the key is refused"
-      : "the key is not proved";
+      : "it is not known whether the key works";
   say(`${key.provider}/${key.environment}: ${came}`, {
     text: TEST_TEXTS[reason] + answer,
     bad: !ok,

@@ -12,6 +12,7 @@ import { Modal } from "./dialog.tsx";
 import { CheckField, Field, FormError, SelectField } from "./field.tsx";
 import { Rotated } from "./rotated.tsx";
 import { sayTest } from "./secret-actions.tsx";
+import { TEST_TEXTS } from "./secret-state.tsx";
 import { Note } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
 
@@ -53,12 +54,16 @@ interface Waiting {
 }
 
 function SecretSteps(props: SecretDialogProps) {
-  const { existing, onClose, provider, environment } = props;
+  const { existing, onClose } = props;
   const [waiting, setWaiting] = useState<Waiting | undefined>();
   const [active, setActive] = useState<Saved["secret"] | undefined>();
+  const [first, setFirst] = useState<RefusedFirst | undefined>();
+  const [again, setAgain] = useState(false);
   // As it was when the dialog opened: the list behind it is loaded anew.
-  const [before] = useState(existing?.version);
+  const [atOpening] = useState(existing?.version);
+  const before = atOpening ?? first?.existing.version;
   if (active !== undefined && before !== undefined) {
+    const { provider, environment } = first ?? props;
     return (
       <Rotated secret={{ ...active, provider, environment }} before={before} onClose={onClose} />
     );
@@ -72,12 +77,58 @@ function SecretSteps(props: SecretDialogProps) {
       />
     );
   }
-  return <SecretForm {...props} onWaiting={setWaiting} onRotated={setActive} />;
+  if (first !== undefined && !again) {
+    return <FirstRefused {...first} onAgain={() => setAgain(true)} onClose={onClose} />;
+  }
+  return (
+    <SecretForm
+      {...props}
+      {...first}
+      onWaiting={setWaiting}
+      onRotated={setActive}
+      onFirstRefused={setFirst}
+    />
+  );
+}
+
+/** The first key of its place, which is active although the provider refuses it. */
+interface RefusedFirst {
+  readonly provider: string;
+  readonly environment: string;
+  readonly existing: NonNullable<SecretDialogProps["existing"]>;
+}
+
+interface FirstRefusedProps extends RefusedFirst {
+  readonly onAgain: () => void;
+  readonly onClose: () => void;
+}
+
+function FirstRefused({ provider, environment, existing, onAgain, onClose }: FirstRefusedProps) {
+  return (
+    <>
+      <Note tone="bad">
+        <p role="alert">
+          <strong>
+            {provider}/{environment}
+          </strong>{" "}
+          is saved, <code>{existing.masked}</code>. {TEST_TEXTS.refused} Until another key is there,
+          agents get that refusal.
+        </p>
+      </Note>
+      <div className="dialog-actions">
+        <Button onClick={onClose}>Leave it so</Button>
+        <Button kind="primary" onClick={onAgain}>
+          Enter another key
+        </Button>
+      </div>
+    </>
+  );
 }
 
 interface SecretFormProps extends SecretDialogProps {
   readonly onWaiting: (waiting: Waiting) => void;
   readonly onRotated: (secret: Saved["secret"]) => void;
+  readonly onFirstRefused: (first: RefusedFirst) => void;
 }
 
 function SecretForm(props: SecretFormProps) {
@@ -109,6 +160,11 @@ function SecretForm(props: SecretFormProps) {
     onSuccess: async ({ secret, test }) => {
       setValue("");
       await refresh("secrets", "providers", "workspace");
+      if (!fixed && test?.reason === "refused") {
+        const place = { provider, environment: environment.trim() };
+        props.onFirstRefused({ ...place, existing: { ...secret, label: label.trim() } });
+        return;
+      }
       if (test !== null) sayTest(say, { provider, environment }, test);
       else {
         say(`${provider}/${environment}: version ${secret.version} is active`, {

@@ -1,6 +1,6 @@
 // How a key stands: due for rotation, and what a test of it said.
 import type { Secret, SecretTest } from "../answers.ts";
-import { exactTime, relativeTime, useNowMs } from "../time.ts";
+import { counted, exactTime, relativeTime, useNowMs } from "../time.ts";
 import { Badge } from "./states.tsx";
 
 const SOON_MS = 14 * 86_400_000;
@@ -13,7 +13,7 @@ export function DueBadge({ dueAt }: { dueAt: string }) {
   return (
     <span title={exactTime(dueAt)}>
       <Badge tone={leftMs <= 0 ? "bad" : "warn"}>
-        {leftMs <= 0 ? "rotation due" : `rotation due ${relativeTime(dueAt, nowMs)}`}
+        {leftMs <= 0 ? "rotation due" : `rotate ${relativeTime(dueAt, nowMs)}`}
       </Badge>
     </span>
   );
@@ -28,7 +28,7 @@ export function Refused({ refusals }: Pick<Secret, "refusals">) {
     <div title={`since ${exactTime(since)}`}>
       <Badge tone="bad">refused</Badge>{" "}
       <span className="muted">
-        {`${calls} calls of ${agents === 1 ? "1 agent" : `${agents} agents`}, since ${relativeTime(since, nowMs)}`}
+        {`${counted(calls, "call")} of ${counted(agents, "agent")}, first ${relativeTime(since, nowMs)}`}
       </span>
     </div>
   );
