@@ -50,11 +50,7 @@ export function OverviewPage() {
             <Attention items={data?.attention} />
           )}
           {/* Nothing below it before it has its height. */}
-<<<<<<< HEAD
-          {data !== undefined && data.firstSteps !== null && areOpen(data.firstSteps) && (
-=======
           {begun && data !== undefined && data.firstSteps !== null && (
->>>>>>> at-5
             <FirstSteps steps={data.firstSteps} />
           )}
           {data !== undefined && <Traffic overview={data} hours={hours} />}
