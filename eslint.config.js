@@ -32,6 +32,7 @@ const FLOORS = [
     "fair-queue",
     "no-proxy",
     "visible-text",
+    "spelling",
     "bounded-file",
   ],
   ["db"],

@@ -251,7 +251,7 @@ async function runCli(
   child.stderr.on("data", (data: Buffer) => (complaint += data.toString()));
   await once(child, "close");
   promised(child.exitCode === 0, `x3sproxy ${args.join(" ")}: ${complaint.trim()}`);
-  return answer.trim();
+  return answer.trim().replaceAll("\n", "\n   ");
 }
 
 /** Changes reach every proxy within a second: asks until then. */

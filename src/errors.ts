@@ -173,6 +173,7 @@ export const PROBLEMS = {
   candidate_gone: [409],
   candidate_outdated: [409],
   version_is_candidate: [409],
+  version_outdated: [409],
   environment_malformed: [422],
   label_malformed: [422],
   label_has_key: [422],

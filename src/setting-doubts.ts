@@ -2,6 +2,7 @@
 // set names of its own; they are said. Must never repeat a value, nor a name that could be one.
 import type { Environment } from "./config-values.ts";
 import { unreadableEntries } from "./no-proxy.ts";
+import { likelyMeant } from "./spelling.ts";
 
 export interface Doubt {
   /** A sentence. */
@@ -87,7 +88,7 @@ function isStrange(name: string, value: string): boolean {
 }
 
 function unknownName(name: string): Doubt[] {
-  const meant = likelyMeant(name.toUpperCase());
+  const meant = likelySetting(name.toUpperCase());
   // Another program's, perhaps.
   if (meant === undefined && !name.toUpperCase().startsWith(PREFIX)) return [];
   const shown = /^\w+$/.test(name) && name.length <= MAX_NAME ? name : `${PREFIX}…`;
@@ -99,36 +100,13 @@ function unknownName(name: string): Doubt[] {
   ];
 }
 
-function likelyMeant(name: string): string | undefined {
+function likelySetting(name: string): string | undefined {
   if (name.length > MAX_NAME) return undefined;
   const rest = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : undefined;
   if (rest !== undefined && OTHERS.includes(rest)) return rest;
-  const [best] = SETTINGS.map((setting) => ({ setting, edits: editsBetween(name, setting) })).sort(
-    (one, other) => one.edits - other.edits,
-  );
   const most = Math.max(1, Math.floor((rest ?? name).length / 4));
-  if (best !== undefined && best.edits <= most) return best.setting;
+  const near = likelyMeant(name, SETTINGS, most);
+  if (near !== undefined) return near;
   if (rest === undefined) return undefined;
   return SETTINGS.find((setting) => setting.startsWith(name) || name.startsWith(setting));
-}
-
-/** How many letters to add, leave out, replace or swap with the next (the optimal string alignment distance). */
-function editsBetween(one: string, other: string): number {
-  let [before, last]: [number[], number[]] = [
-    [],
-    Array.from({ length: other.length + 1 }, (_, i) => i),
-  ];
-  for (let i = 1; i <= one.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= other.length; j++) {
-      const same = one[i - 1] === other[j - 1] ? 0 : 1;
-      let least = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + same);
-      if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]) {
-        least = Math.min(least, (before[j - 2] ?? 0) + 1);
-      }
-      row.push(least);
-    }
-    [before, last] = [last, row];
-  }
-  return last.at(-1) ?? 0;
 }

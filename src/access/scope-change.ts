@@ -3,6 +3,7 @@ import { parseBlock } from "../addresses.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { builtInProviders } from "../providers/index.ts";
+import { didYouMean } from "../spelling.ts";
 import type { AgentView } from "./agent-view.ts";
 import type { Limits } from "./grant.ts";
 import { canonicalRule } from "./path-rules.ts";
@@ -131,8 +132,13 @@ async function checkProviders(
   const known = new Set(rows.map((row) => row.name));
   const stranger = others.find((name) => !known.has(name));
   if (stranger === undefined) return;
-  const all = [...builtInProviders.keys(), ...known].join(", ");
-  throw new RequestError(422, "provider_unknown", `no provider is called that; there are: ${all}`);
+  const all = [...builtInProviders.keys(), ...known];
+  const hint = didYouMean(stranger, all);
+  throw new RequestError(
+    422,
+    "provider_unknown",
+    `no provider is called that.${hint} There are: ${all.join(", ")}`,
+  );
 }
 
 function isSensitiveEndpoint(text: string): boolean {

@@ -86,6 +86,12 @@ const secretView = z
         "What the provider has refused with the active version since the last call that it took; null: nothing, or too little to be told. " +
           "Who is limited to agents is told of theirs.",
       ),
+    misplaced: z
+      .enum(["provider_changed", "provider_removed"])
+      .nullable()
+      .describe(
+        "Why calls with the active version are refused: its provider has another origin, header or scheme since it was saved (save the key again), or was removed. Null: they aren't.",
+      ),
   })
   .meta({ id: "Secret" });
 const versionView = z
@@ -149,10 +155,15 @@ export function addSecretRoutes(
     const { workspaceId, agents } = callerOf(request);
     const rules = await activity.rules(workspaceId);
     const refusals = await activity.keyRefusals(workspaceId, agents);
+    const misplaced = await secrets.misplaced(
+      workspaceId,
+      views.map(({ id }) => id),
+    );
     return views.map((view) => ({
       ...view,
       dueAt: rotationDueAt(view.updatedAt, rules),
       refusals: refusals.get(view.id) ?? null,
+      misplaced: misplaced.get(view.id) ?? null,
     }));
   };
   const answerOne = async (request: FastifyRequest, view: SecretView) => {

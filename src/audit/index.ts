@@ -3,7 +3,14 @@
 export { createAudit, type Audit, type AuditEventView, type PrunedView } from "./audit.ts";
 export type { AuditFilter } from "./event-search.ts";
 export { createErasures, type Erasure, type Erasures } from "./erasure.ts";
-export { record, serviceActor, type Action, type Actor, type ChangeEvent } from "./record.ts";
+export {
+  ACTIONS,
+  record,
+  serviceActor,
+  type Action,
+  type Actor,
+  type ChangeEvent,
+} from "./record.ts";
 export { createAuditRetention, type AuditRetention } from "./retention.ts";
 export { createServiceEvents, recordMigrations, type ServiceEvents } from "./service-events.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";

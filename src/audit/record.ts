@@ -29,70 +29,72 @@ export function serviceActor(workspaceId: string): Actor {
 }
 
 /** What can happen. */
-export type Action =
-  | "secret.set"
+export const ACTIONS = [
+  "secret.set",
   /** A key is kept as a candidate, which no call uses. */
-  | "secret.propose"
-  | "secret.activate"
-  | "secret.discard"
-  | "secret.rollback"
-  | "secret.delete"
-  | "secret.test"
-  | "agent.deploy"
-  | "agent.destroy"
-  | "agent.scope"
-  | "agent.suspend"
-  | "agent.resume"
-  | "agent.unusual"
-  | "token.expire"
-  | "registration.create"
-  | "registration.revoke"
-  | "registration.trade"
-  | "registration.trade_refused"
-  | "lease.create"
-  | "lease.end"
-  | "provider.set"
-  | "provider.delete"
-  | "environment.rename"
-  | "workspace.change"
-  | "workspace.suspend"
-  | "workspace.resume"
-  | "workspace.create"
-  | "workspace.setup_link"
-  | "workspace.delete"
-  | "user.create"
-  | "user.change"
-  | "user.delete"
-  | "user.sign_in"
-  | "user.sign_in_refused"
-  | "user.sign_out"
-  | "user.proof"
-  | "user.proof_refused"
-  | "password.change"
-  | "password.reset"
-  | "second_factor.enrol"
-  | "second_factor.remove"
-  | "recovery_codes.renew"
-  | "session.end"
-  | "invitation.create"
-  | "invitation.delete"
-  | "reset_link.create"
-  | "api_key.create"
-  | "api_key.delete"
+  "secret.propose",
+  "secret.activate",
+  "secret.discard",
+  "secret.rollback",
+  "secret.delete",
+  "secret.test",
+  "agent.deploy",
+  "agent.destroy",
+  "agent.scope",
+  "agent.suspend",
+  "agent.resume",
+  "agent.unusual",
+  "token.expire",
+  "registration.create",
+  "registration.revoke",
+  "registration.trade",
+  "registration.trade_refused",
+  "lease.create",
+  "lease.end",
+  "provider.set",
+  "provider.delete",
+  "environment.rename",
+  "workspace.change",
+  "workspace.suspend",
+  "workspace.resume",
+  "workspace.create",
+  "workspace.setup_link",
+  "workspace.delete",
+  "user.create",
+  "user.change",
+  "user.delete",
+  "user.sign_in",
+  "user.sign_in_refused",
+  "user.sign_out",
+  "user.proof",
+  "user.proof_refused",
+  "password.change",
+  "password.reset",
+  "second_factor.enrol",
+  "second_factor.remove",
+  "recovery_codes.renew",
+  "session.end",
+  "invitation.create",
+  "invitation.delete",
+  "reset_link.create",
+  "api_key.create",
+  "api_key.delete",
   /** A secret was opened for an agent's calls: once for each time that its grant is read from the database. */
-  | "secret.release"
+  "secret.release",
   /** Calls under way were cut. */
-  | "stream.cut"
-  | "audit.export"
-  | "audit.prune"
-  | "audit.erase"
-  | "backup.create"
-  | "backup.restore"
-  | "master_key.rotate"
-  | "master_key.activate"
-  | "maintenance.migrate"
-  | "service.start"
-  | "service.stop";
+  "stream.cut",
+  "audit.export",
+  "audit.prune",
+  "audit.erase",
+  "backup.create",
+  "backup.restore",
+  "master_key.rotate",
+  "master_key.activate",
+  "maintenance.migrate",
+  "service.start",
+  "service.stop",
+] as const;
+export type Action = (typeof ACTIONS)[number];
 
 export interface ChangeEvent {
   readonly action: Action;

@@ -21,6 +21,7 @@ const secretView = z.looseObject({
   candidate: z.number().nullable(),
   updatedAt: z.string(),
   refusals: z.object({ calls: z.number(), agents: z.number(), since: z.string() }).nullable(),
+  misplaced: z.enum(["provider_changed", "provider_removed"]).nullable(),
 });
 const keyTest = z.looseObject({
   reason: z.enum(["accepted", "refused", "unreachable", "no_test", "unexpected"]),

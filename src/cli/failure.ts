@@ -47,12 +47,15 @@ export function quoted(name: string): string {
   return looksLikeKey(name) ? "…" : name;
 }
 
+/** An option as our help has it, which no key looks like. */
+const OPTION = /^--[a-z-]+ <[a-z:]+>$/;
+
 /** Shortens what a usage error quotes from the command line to what can't be a key. */
 export function maskArguments(text: string): string {
   return text
     .replace(/(but got \d+):.*/s, "$1. A key's value comes from a prompt or standard input.\n")
     .replace(/'([^'=\n]*)((?:=[^'\n]*)?)'/g, (_quoted, head: string, rest: string) =>
-      head.length > 20 ? "'…'" : rest === "" ? `'${head}'` : `'${head}=…'`,
+      head.length > 20 && !OPTION.test(head) ? "'…'" : rest === "" ? `'${head}'` : `'${head}=…'`,
     );
 }
 

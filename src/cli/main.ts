@@ -23,6 +23,8 @@ import { addWorkspaceCommands } from "./workspace.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+/** Of what a command finds wrong with its options when it looks at them together. */
+const USAGE_CODES = new Set(["usage", "nothing_to_change", "recipient_invalid"]);
 
 const EXAMPLES = `
 To begin with:
@@ -93,7 +95,9 @@ async function end(error: unknown, o: { help: string; json: boolean }): Promise<
     }
     const description = describeError(error);
     complain(description);
-    if (o.json) await printError(error instanceof Failure ? error.code : "failed", description);
+    const code = error instanceof Failure ? error.code : "failed";
+    if (o.json) await printError(code, description);
+    if (USAGE_CODES.has(code)) return EXIT_USAGE;
   } catch (lost) {
     if (!(lost instanceof OutputLost)) throw lost;
     if (!lost.isClosedPipe) complain(lost.message);

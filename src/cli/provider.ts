@@ -90,8 +90,15 @@ export function addProviderCommands(program: Command): void {
     async ([name = ""], command) => {
       const { yes } = command.opts<{ yes?: true }>();
       await confirm(`Remove provider ${name}? Agents can't reach it any more.`, yes);
+      const { providers } = await call(answers.providers, "GET", "/providers");
       await call(answers.nothing, "DELETE", `/providers/${encodeURIComponent(name)}`);
-      return { json: { name }, text: `Removed provider ${name}.` };
+      const keysIn = providers.find((it) => it.name === name)?.environments ?? [];
+      const keys = keysIn.map((it) => `\n  x3sproxy secret delete ${name} --environment ${it}`);
+      const stay =
+        keys.length === 0
+          ? ""
+          : ` ${keys.length === 1 ? "Its key stays" : "Its keys stay"}, sealed and of no use. To delete what stays:${keys.join("")}`;
+      return { json: { name, keysIn }, text: `Removed provider ${name}.${stay}` };
     },
   );
 }

@@ -116,7 +116,10 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         it.label,
       ]);
       const headings = ["PROVIDER", "ENVIRONMENT", "KEY", "VERSION", "CHANGED", "LABEL"];
-      const refused = secrets.flatMap((it) => refusedText(it, clock.nowMs()));
+      const refused = secrets.flatMap((it) => [
+        ...misplacedText(it),
+        ...refusedText(it, clock.nowMs()),
+      ]);
       const text =
         rows.length === 0
           ? "No keys yet: x3sproxy secret set <provider>"
@@ -175,6 +178,17 @@ async function find(provider: string, environment: string): Promise<SecretView> 
     );
   }
   return found;
+}
+
+/** A line, where calls with it are refused because of what became of its provider. */
+function misplacedText({ provider, environment, misplaced }: SecretView): string[] {
+  if (misplaced === null) return [];
+  const where = `${provider} --environment ${environment}`;
+  return [
+    misplaced === "provider_changed"
+      ? `${provider} takes its key elsewhere now than where ${provider}/${environment} was saved for: calls get 403. Save it again: x3sproxy secret set ${where}`
+      : `${provider} was removed, and ${provider}/${environment} is of no use without it. Delete it: x3sproxy secret delete ${where}`,
+  ];
 }
 
 /** A line, where its provider refuses it. */

@@ -158,6 +158,8 @@ const secret = z.object({
       latest: text,
     }),
   ),
+  /** Why calls with it are refused before it is opened; null: they are not. */
+  misplaced: z.nullable(z.enum(["provider_changed", "provider_removed"])),
 });
 export type Secret = z.infer<typeof secret>;
 

@@ -4,6 +4,7 @@ import { parseOrigin } from "../config-values.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { builtInProviders, mayCarryKey, type ProviderDefinition } from "../providers/index.ts";
+import { didYouMean } from "../spelling.ts";
 import type { Place } from "./sealing.ts";
 
 /**
@@ -87,10 +88,49 @@ async function customPlace(
   const custom = await sql<{ name: string }[]>`
     select name from x3sproxy.providers where workspace_id = ${workspaceId} order by name`;
   // The unknown name is not repeated: it may be a key that was put into the wrong field.
-  const known = [...builtInProviders.keys(), ...custom.map(({ name }) => name)].join(", ");
+  const known = [...builtInProviders.keys(), ...custom.map(({ name }) => name)];
   throw new RequestError(
     404,
     "provider_unknown",
-    `There is no such provider. Known are: ${known}.`,
+    `There is no such provider.${didYouMean(provider, known)} Known are: ${known.join(", ")}.`,
   );
+}
+
+/** Why calls with a key are refused before it is opened, whatever it is: its provider takes keys elsewhere now, or is gone. */
+export type Misplacement = "provider_changed" | "provider_removed";
+
+/** Of those secrets whose active version is so, by id. */
+export async function misplacements(
+  sql: TransactionSql,
+  workspaceId: string,
+  secretIds: readonly string[],
+  overrides: ReadonlyMap<string, string>,
+): Promise<Map<string, Misplacement>> {
+  const found = new Map<string, Misplacement>();
+  if (secretIds.length === 0) return found;
+  const rows = await sql<
+    (CustomPlace & { id: string; provider: string; custom: CustomPlace | null })[]
+  >`
+    select s.id, s.provider, v.origin, v.header, v.scheme,
+      case when p.name is not null then jsonb_build_object('origin', p.origin, 'header', p.header, 'scheme', p.scheme) end as custom
+    from x3sproxy.secrets s
+    join x3sproxy.secret_versions v on v.secret_id = s.id and v.version = s.active_version
+    left join x3sproxy.providers p on p.workspace_id = s.workspace_id and p.name = s.provider
+    where s.workspace_id = ${workspaceId} and s.id in ${sql(secretIds)}`;
+  for (const { id, provider, custom, ...sealed } of rows) {
+    const builtIn = builtInProviders.get(provider);
+    const origin =
+      builtIn === undefined ? custom?.origin : (overrides.get(provider) ?? builtIn.origin);
+    const place = builtIn?.credential ?? custom;
+    if (place === null) {
+      found.set(id, "provider_removed");
+    } else if (
+      (origin !== undefined && origin !== sealed.origin) ||
+      place.header !== sealed.header ||
+      place.scheme !== sealed.scheme
+    ) {
+      found.set(id, "provider_changed");
+    }
+  }
+  return found;
 }

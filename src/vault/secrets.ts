@@ -7,7 +7,7 @@ import { builtInProviders } from "../providers/index.ts";
 import { VISIBLE_LINE } from "../visible-text.ts";
 import { refuseMistakes } from "./key-mistakes.ts";
 import { mask } from "./mask.ts";
-import { destinationOf } from "./secret-origin.ts";
+import { destinationOf, misplacements, type Misplacement } from "./secret-origin.ts";
 import {
   activate,
   claimVersion,
@@ -84,7 +84,15 @@ export interface Secrets {
   find(workspaceId: string, secretId: string): Promise<SecretView>;
   /** Latest first. */
   versions(workspaceId: string, secretId: string): Promise<SecretVersionView[]>;
-  /** Makes another version active that has been so before: `toVersion`, or the one before the active one. */
+  /** Of these, those with which calls are refused because of what became of their provider, and why. */
+  misplaced(
+    workspaceId: string,
+    secretIds: readonly string[],
+  ): Promise<ReadonlyMap<string, Misplacement>>;
+  /**
+   * Makes another version active that has been so before: `toVersion`, or the one before the active one. Throws RequestError 409
+   * `version_outdated` when the provider's origin, header or scheme is another since it was sealed.
+   */
   rollback(by: Actor, secretId: string, toVersion?: number): Promise<SecretView>;
   /** Deletes the secret with all its versions; resolves with what it was. */
   delete(by: Actor, secretId: string): Promise<SecretView>;
@@ -147,13 +155,17 @@ export function createSecrets(o: {
     });
   }
 
-  /** Whether a new key of the provider would be sealed for the same destination. */
+  /** Whether a new key of the provider would be sealed for the same destination as the version. */
   async function isStillSo(
     sql: TransactionSql,
-    { provider }: SecretView,
+    { id, provider }: SecretView,
     workspaceId: string,
-    sealed: Destination,
+    version: number,
   ): Promise<boolean> {
+    const [sealed] = await sql<Destination[]>`
+      select origin, header, scheme from x3sproxy.secret_versions
+      where secret_id = ${id} and version = ${version}`;
+    if (sealed === undefined) throw new Error("a secret without its version");
     try {
       const now = await destinationOf(
         ...([sql, workspaceId, provider, sealed.origin, o.originOverrides] as const),
@@ -191,11 +203,7 @@ export function createSecrets(o: {
         const { workspaceId } = by;
         refuseLabel(label ?? "");
         const before = await withCandidate(sql, workspaceId, secretId, version);
-        const [sealed] = await sql<Destination[]>`
-          select origin, header, scheme from x3sproxy.secret_versions
-          where secret_id = ${secretId} and version = ${version}`;
-        if (sealed === undefined) throw new Error("a candidate without its version");
-        if (!(await isStillSo(sql, before, workspaceId, sealed))) {
+        if (!(await isStillSo(sql, before, workspaceId, version))) {
           throw new RequestError(
             409,
             "candidate_outdated",
@@ -245,6 +253,11 @@ export function createSecrets(o: {
         return rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() }));
       }),
 
+    misplaced: (workspaceId, secretIds) =>
+      pool.inWorkspace(workspaceId, (sql) =>
+        misplacements(sql, workspaceId, secretIds, o.originOverrides),
+      ),
+
     rollback: (by, secretId, toVersion) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const { workspaceId } = by;
@@ -266,6 +279,14 @@ export function createSecrets(o: {
           toVersion === undefined ? version < active : version === toVersion,
         );
         if (target !== undefined) {
+          if (!(await isStillSo(sql, before, workspaceId, target.version))) {
+            throw new RequestError(
+              409,
+              "version_outdated",
+              `The provider's origin, header or scheme has changed since version ${target.version} was saved, and it goes nowhere else. ` +
+                `Version ${active} stays active. Save the key again.`,
+            );
+          }
           const after = await activate(sql, workspaceId, secretId, target.version);
           await recordChange(sql, by, "secret.rollback", before, after);
           return after;

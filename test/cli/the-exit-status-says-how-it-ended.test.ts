@@ -19,6 +19,10 @@ it("2 for wrong usage, with the mistake on standard error and nothing on standar
     ["provider", "add", "acme"],
     ["user", "invite", "ada@example.test"],
     ["user", "reset"],
+    ["workspace", "set"],
+    ["backup", "--output", "/nowhere/it.age", "--recipient", "nonsense"],
+    ["backup", "--output", "/nowhere/it.age"],
+    ["restore", "/nowhere/it.age"],
   ]) {
     const { status, stdout, stderr } = await runCli(args);
     assert.equal(status, 2, args.join(" "));

@@ -112,7 +112,7 @@ function paths(): string[] {
     `to=${daysAgo(300)}`,
     `from=${daysAgo(200)}&to=${daysAgo(199)}`,
   ];
-  const actions = [OFTEN.action, SELDOM.action, "no.such"].map((each) => `action=${each}`);
+  const actions = [OFTEN.action, SELDOM.action, "workspace.delete"].map((each) => `action=${each}`);
   const actors = [OFTEN.agent, SELDOM.actor, idOf(SELDOM.actor), "nobody"].map(
     (it) => `actor=${it}`,
   );

@@ -12,7 +12,7 @@ import { Page, Section } from "../parts/page.tsx";
 import { CandidateDialog } from "../parts/candidate.tsx";
 import { DeleteSecretDialog, TestButton } from "../parts/secret-actions.tsx";
 import { SecretDialog } from "../parts/secret-dialog.tsx";
-import { DueBadge, RefusalFacts } from "../parts/secret-state.tsx";
+import { DueBadge, Misplaced, RefusalFacts } from "../parts/secret-state.tsx";
 import { Badge, EmptyState, Missing, Skeleton } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { useSay } from "../parts/toasts.tsx";
@@ -132,7 +132,12 @@ function SecretDetail({ secret }: { secret: Secret }) {
         facts={[
           ["Active key", <code key="key">{secret.masked}</code>],
           ["Label", secret.label === "" ? <span className="muted">none</span> : secret.label],
-          ["Goes only to", secret.origin],
+          [
+            "Goes only to",
+            <span key="to">
+              {secret.origin} <Misplaced misplaced={secret.misplaced} />
+            </span>,
+          ],
           [
             "Saved",
             <span key="saved">

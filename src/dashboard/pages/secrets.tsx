@@ -9,7 +9,7 @@ import { Page } from "../parts/page.tsx";
 import { NothingFound, Search, useSought } from "../parts/search.tsx";
 import { DeleteSecretDialog, TestButton } from "../parts/secret-actions.tsx";
 import { SecretDialog } from "../parts/secret-dialog.tsx";
-import { DueBadge, Refused } from "../parts/secret-state.tsx";
+import { DueBadge, Misplaced, Refused } from "../parts/secret-state.tsx";
 import { EmptyState, Note } from "../parts/states.tsx";
 import { DataTable, type Column } from "../parts/table.tsx";
 import { When } from "../parts/when.tsx";
@@ -69,6 +69,7 @@ export function SecretsPage() {
       cell: (secret) => (
         <>
           <When at={secret.updatedAt} /> <DueBadge dueAt={secret.dueAt} />
+          <Misplaced misplaced={secret.misplaced} />
           <Refused refusals={secret.refusals} />
         </>
       ),

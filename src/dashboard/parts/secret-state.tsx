@@ -19,6 +19,21 @@ export function DueBadge({ dueAt }: { dueAt: string }) {
   );
 }
 
+/** Says that no call can use it since its provider was changed or removed. */
+export function Misplaced({ misplaced }: Pick<Secret, "misplaced">) {
+  if (misplaced === null) return null;
+  return (
+    <div>
+      <Badge tone="bad">{misplaced === "provider_changed" ? "save it again" : "of no use"}</Badge>{" "}
+      <span className="muted">
+        {misplaced === "provider_changed"
+          ? "the provider takes its key elsewhere since"
+          : "the provider was removed"}
+      </span>
+    </div>
+  );
+}
+
 /** Says that the provider refuses the active version, and how much of it. */
 export function Refused({ refusals }: Pick<Secret, "refusals">) {
   const nowMs = useNowMs();
