@@ -147,7 +147,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
     const known = problemOf(error);
     request.problemCode = known?.code;
     const retryAfterS = error instanceof RequestError ? error.retryAfterS : undefined;
-    // Anybody can do it at will, and nobody is left to be answered; the request's own line says that it came.
+    // Anybody can do it at will, and nobody is left to be answered.
     if (request.raw.errored !== null && error === request.raw.errored) {
       log.debug("a client broke off its request", { route: routeOf(request) });
       return sendProblem(reply, problem(400, "bad_request", "The request broke off."));
