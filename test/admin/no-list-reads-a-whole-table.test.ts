@@ -24,7 +24,7 @@ const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).t
 
 /** What each parameter is tried with. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
-  action: [OFTEN.action, SELDOM.action, "no.such"],
+  action: [OFTEN.action, SELDOM.action, "workspace.delete"],
   actor: [OFTEN.agent, SELDOM.actor, idOf(SELDOM.actor), idOf("nobody")],
   target: ["openai/production", SELDOM.target, idOf(SELDOM.target), "nothing"],
   agent: [OFTEN.agent, SELDOM.agent, "nobody"],

@@ -27,10 +27,10 @@ it("limits and rules are shown, set and taken off", async (t) => {
   });
 });
 
-it("nothing to change is a failure, what can't be read wrong usage, and only an owner may", async (t) => {
+it("nothing to change and what can't be read are wrong usage, and only an owner may", async (t) => {
   const { run, addKey, environment } = await openCli(t);
   const nothing = await run(["workspace", "set"]);
-  assert.equal(nothing.status, 1);
+  assert.equal(nothing.status, 2);
   assert.match(nothing.stderr, /Name what to change/);
   assert.equal((await run(["workspace", "set", "--open-streams", "many"])).status, 2);
   const admin = { ...environment, X3SPROXY_API_KEY: await addKey("admin") };
