@@ -82,7 +82,9 @@ export async function startOwn(
     return (answer as { token: string }).token;
   };
   const setSecret = async (provider: string): Promise<void> => {
-    await call("PUT", "/secrets", { provider, value: REAL_KEY, skipTest: true });
+    // Another checkout may be of a version that tests no keys and knows no such field.
+    const untested = name === "x3sproxy" && { skipTest: true };
+    await call("PUT", "/secrets", { provider, value: REAL_KEY, ...untested });
   };
   for (const provider of Object.values(PROVIDERS)) await setSecret(provider);
   const token = await deploy("bench");
