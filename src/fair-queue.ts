@@ -1,6 +1,7 @@
-// Places for what costs the database or a thread something, and a bounded queue before them that is fair between keys. Each key has its turn, and a key may
-// have no more waiting than there is room left for all. Where several have taken all of it, the one with the most gives way: whoever
-// fills the queue keeps nobody else from waiting. Must never let anything wait while a place is free.
+// Places for what costs the database or a thread something, and a bounded queue before them that is fair between keys. Each key has its
+// turn, and a key may have no more waiting than there is room left for all. Where several have taken all of it, the one with the most
+// gives way: whoever fills the queue keeps nobody else from waiting. Must never let anything wait while a place is free, and turning
+// away must cost next to nothing, however many wait.
 
 /** What waits. None of its functions throws. */
 export interface Waiting {
@@ -27,6 +28,17 @@ export function createFairQueue({ places, room }: { places: number; room: number
   const queues = new Map<string, Set<Waiting>>();
   let waiting = 0;
   let taken = 0;
+  /** How many keys have so many waiting, and how many the key with the most has. */
+  const keysWith: number[] = [];
+  let most = 0;
+
+  function resized(before: number, after: number): void {
+    if (before > 0) keysWith[before] = (keysWith[before] ?? 0) - 1;
+    if (after > 0) keysWith[after] = (keysWith[after] ?? 0) + 1;
+    most = Math.max(most, after);
+    while (most > 0 && keysWith[most] === 0) most -= 1;
+    waiting += after - before;
+  }
 
   function begin(one: Waiting): void {
     const work = one.begin();
@@ -49,7 +61,7 @@ export function createFairQueue({ places, room }: { places: number; room: number
       queues.delete(key);
       for (const one of queue) {
         queue.delete(one);
-        waiting -= 1;
+        resized(queue.size + 1, queue.size);
         if (queue.size > 0) queues.set(key, queue);
         return one;
       }
@@ -60,20 +72,22 @@ export function createFairQueue({ places, room }: { places: number; room: number
   function leave(key: string, one: Waiting): boolean {
     const queue = queues.get(key);
     if (queue?.delete(one) !== true) return false;
-    waiting -= 1;
+    resized(queue.size + 1, queue.size);
     if (queue.size === 0) queues.delete(key);
     return true;
   }
 
   /** When there is no room at all, the newest of the key that has most gives way to one that has fewer, by more than this one place. */
   function makeRoom(has: number): boolean {
-    if (waiting < room) return false;
-    const [key, queue] = [...queues].reduce((most, it) => (it[1].size > most[1].size ? it : most));
-    const newest = [...queue].at(-1);
-    if (queue.size <= has + 1 || newest === undefined) return false;
-    leave(key, newest);
-    newest.turnAway();
-    return true;
+    if (waiting < room || most <= has + 1) return false;
+    for (const [key, queue] of queues) {
+      const newest = queue.size === most ? [...queue].at(-1) : undefined;
+      if (newest === undefined) continue;
+      leave(key, newest);
+      newest.turnAway();
+      return true;
+    }
+    return false;
   }
 
   return {
@@ -85,8 +99,8 @@ export function createFairQueue({ places, room }: { places: number; room: number
       const queue = queues.get(key) ?? new Set();
       if (queue.size >= room - waiting && !makeRoom(queue.size)) return false;
       queue.add(one);
+      resized(queue.size - 1, queue.size);
       queues.set(key, queue);
-      waiting += 1;
       return true;
     },
     leave,

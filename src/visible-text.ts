@@ -1,10 +1,8 @@
 // Characters that nobody sees, or that change how others are seen: controls, marks of direction, formats, lone surrogates. A name that holds
 // one can look like another name. Where names come in they are refused, where old ones or others' are shown they are escaped.
 
-/**
- * A text without such characters: the source of a regular expression that needs no flag and that other languages read, too, so that it
- * can stand in a JSON Schema. A test compares it with what Unicode says.
- */
+// As parts of a regular expression that needs no flag and that other languages read, too, so that it can stand in a JSON Schema. A test
+// compares them with what Unicode says.
 const HIDDEN =
   "\\u034f\\u17b4\\u17b5\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b-\\u200f\\u2028-\\u202e" +
   "\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb";

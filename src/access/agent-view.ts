@@ -22,10 +22,8 @@ export interface AgentView extends ScopeFields {
   expiresAt: string | null;
 }
 
-export interface AgentRow {
-  id: string;
-  name: string;
-  environment: string;
+/** A scope, but for its environment. */
+export interface ScopeRow {
   providers: string[] | null;
   rules: string[] | null;
   allowed_endpoints: string[];
@@ -36,6 +34,12 @@ export interface AgentRow {
   open_streams: number | null;
   /** A bigint: text on the wire. */
   bytes_per_minute: string | null;
+}
+
+export interface AgentRow extends ScopeRow {
+  id: string;
+  name: string;
+  environment: string;
   suspended_at: Date | null;
   deployments: number;
   created_at: Date;
@@ -60,13 +64,17 @@ export async function findAgent(
   return row && agentView(row);
 }
 
-export function limitsOf(
-  row: Pick<AgentRow, "requests_per_minute" | "open_streams" | "bytes_per_minute">,
-): Limits {
+export function scopeOf(row: ScopeRow) {
+  const { providers, rules, addresses, models } = row;
   return {
-    requestsPerMinute: row.requests_per_minute,
-    openStreams: row.open_streams,
-    bytesPerMinute: row.bytes_per_minute === null ? null : Number(row.bytes_per_minute),
+    ...{ providers, rules, addresses, models },
+    allowedEndpoints: row.allowed_endpoints,
+    scopeExpiresAt: row.scope_expires_at?.toISOString() ?? null,
+    limits: {
+      requestsPerMinute: row.requests_per_minute,
+      openStreams: row.open_streams,
+      bytesPerMinute: row.bytes_per_minute === null ? null : Number(row.bytes_per_minute),
+    },
   };
 }
 
@@ -75,13 +83,7 @@ export function agentView(row: AgentRow): AgentView {
     id: row.id,
     name: row.name,
     environment: row.environment,
-    providers: row.providers,
-    rules: row.rules,
-    allowedEndpoints: row.allowed_endpoints,
-    addresses: row.addresses,
-    models: row.models,
-    scopeExpiresAt: row.scope_expires_at?.toISOString() ?? null,
-    limits: limitsOf(row),
+    ...scopeOf(row),
     suspendedAt: row.suspended_at?.toISOString() ?? null,
     deployment: row.deployments,
     createdAt: row.created_at.toISOString(),

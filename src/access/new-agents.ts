@@ -2,7 +2,7 @@
 // same name could do when it was destroyed. Must never touch the scope of an agent that there is.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { limitsOf, type AgentView } from "./agent-view.ts";
+import { scopeOf, type AgentView, type ScopeRow } from "./agent-view.ts";
 import { demand, partsBeyond, type Rights, type ScopeBounds } from "./demands.ts";
 import {
   changedScope,
@@ -178,34 +178,14 @@ async function ofWorkspace(sql: TransactionSql, workspaceId: string): Promise<Sc
   return (await read(sql, workspaceId, EVERY)) ?? UNLIMITED;
 }
 
-interface Row {
-  environments: string[] | null;
-  providers: string[] | null;
-  rules: string[] | null;
-  allowed_endpoints: string[];
-  addresses: string[] | null;
-  models: string[] | null;
-  scope_expires_at: Date | null;
-  requests_per_minute: number | null;
-  open_streams: number | null;
-  bytes_per_minute: string | null;
-}
-
 async function read(
   sql: TransactionSql,
   workspaceId: string,
   agent: string,
 ): Promise<ScopeBounds | undefined> {
-  const [row] = await sql<Row[]>`
+  const [row] = await sql<(ScopeRow & { environments: string[] | null })[]>`
     select * from x3sproxy.new_agent_scopes where workspace_id = ${workspaceId} and agent = ${agent}`;
-  if (row === undefined) return undefined;
-  const { environments, providers, rules, addresses, models } = row;
-  return {
-    ...{ environments, providers, rules, addresses, models },
-    allowedEndpoints: row.allowed_endpoints,
-    scopeExpiresAt: row.scope_expires_at?.toISOString() ?? null,
-    limits: limitsOf(row),
-  };
+  return row && { environments: row.environments, ...scopeOf(row) };
 }
 
 async function store(

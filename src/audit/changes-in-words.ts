@@ -1,5 +1,6 @@
 // What a change changed, in words for people: one text for each field, as in `openai → openai, anthropic`. Must never hold a secret, a
 // part of one, or what names a person: an event is kept when these are deleted and erased.
+import { escapeHidden, VISIBLE_LINE } from "../visible-text.ts";
 
 /** What an event says of a thing as the REST API shows it: a text, a number, or lists and objects of these. */
 type Shown = Readonly<Record<string, unknown>>;
@@ -14,6 +15,8 @@ const PARTS_OF_SECRETS = new Set(["masked"]);
 const WITHOUT_VALUE = new Set(["label"]);
 /** Lists that allow everything when they are empty. */
 const OPEN_WHEN_EMPTY = new Set(["allowedAddresses"]);
+/** Numbers of which there may be none, which is no missing limit. */
+const NONE_WHEN_NULL = new Set(["candidate"]);
 
 /** Characters of all of it as JSON. The database takes 4,000, with what else an event has to say. */
 const MOST_CHARACTERS = 3000;
@@ -21,16 +24,13 @@ const MOST_CHARACTERS = 3000;
 const MOST_OF_A_FIELD = [2500, 400, 60] as const;
 const LONGEST_WHOLE_LIST = 300;
 const LONGEST_ITEM = 200;
-/** Numbers of which there may be none, which is no missing limit. */
-const NONE_WHEN_NULL = new Set(["candidate"]);
-/** What would be read as a part of the sentence, or not be seen. */
-const NEEDS_QUOTES = /[",;→\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|^\s|\s$|^$/u;
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+/** What would be read as a part of the sentence. */
+const NEEDS_QUOTES = /[",;→\\]|^\s|\s$|^$/;
 
 /**
  * By field (one of an object in an object as `limits.openStreams`), those that differ: `before → after`; of a thing that is new or gone,
- * those that it has, without those that limit nothing. Times aside, and what the event says elsewhere. Long lists: what was added and removed, then how many more. At most
- * 3,000 characters as JSON.
+ * those that it has, without those that limit nothing. What the event says elsewhere is left out. Of long lists: what was added and
+ * removed, then how many more. At most 3,000 characters as JSON.
  */
 export function changesInWords(
   before: object | undefined,
@@ -121,9 +121,6 @@ function itemInWords(item: unknown, most = LONGEST_ITEM): string {
   const text = typeof item === "string" ? item : JSON.stringify(item ?? null);
   const longest = Math.min(most, LONGEST_ITEM);
   const short = text.length <= longest ? text : `${text.slice(0, longest)}…`;
-  if (!NEEDS_QUOTES.test(short)) return short;
-  return JSON.stringify(short).replace(
-    UNSEEN,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+  if (!NEEDS_QUOTES.test(short) && VISIBLE_LINE.test(short)) return short;
+  return escapeHidden(JSON.stringify(short));
 }

@@ -1,5 +1,5 @@
 // The settings that point an agent's clients at the proxy, in the forms that people paste them into.
-import type { AgentView, ProviderView } from "./api.ts";
+import type { AgentView, ProviderView } from "./answers.ts";
 
 export const FORMATS = ["shell", "docker", "compose", "k8s"] as const;
 export type Format = (typeof FORMATS)[number];

@@ -2,7 +2,8 @@
 import { InvalidArgumentError, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { parseDuration } from "../config-values.ts";
-import { answers, call } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { relative, table } from "./text.ts";
 

@@ -2,7 +2,8 @@
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { describeDryRun } from "./dry-run.ts";
-import { answers, call, list, type AgentView } from "./api.ts";
+import { answers, type AgentView } from "./answers.ts";
+import { call, list } from "./api.ts";
 import { bytes, collect, moment, orNone, positiveInteger, providerList } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";

@@ -1,6 +1,7 @@
 // x3sproxy agent suspend and resume: the switch for one agent, or for all of a workspace.
 import type { Command } from "commander";
-import { answers, call, list } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call, list } from "./api.ts";
 import { examples, reports, type Outcome } from "./command.ts";
 import { confirm } from "./prompt.ts";
 

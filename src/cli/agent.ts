@@ -6,7 +6,8 @@ import { formatEnvironment, FORMATS, usable, type Format } from "./agent-environ
 import { addRegistrationCommands } from "./agent-registrations.ts";
 import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";
 import { addSuspensionCommands } from "./agent-suspension.ts";
-import { answers, call, list } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call, list } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { addContextsCommand } from "./contexts.ts";

@@ -1,6 +1,7 @@
 // x3sproxy audit erase: takes a person out of the audit, on that person's request. For owners.
 import type { Command } from "commander";
-import { answers, call } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { printable } from "./failure.ts";
 import { confirm } from "./prompt.ts";

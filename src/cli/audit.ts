@@ -1,6 +1,7 @@
 // x3sproxy audit …: takes the audit out of the service, and its checkpoints.
 import { Option, type Command } from "commander";
-import { answers, call, download } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call, download } from "./api.ts";
 import { addVerifyCommand, wholeExport } from "./audit-verify.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";

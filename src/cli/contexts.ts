@@ -1,7 +1,8 @@
 // x3sproxy agent contexts: on whose behalf agents made calls, as they said it. For auditors and owners.
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
-import { answers, call } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { relative, table } from "./text.ts";

@@ -2,7 +2,7 @@
 // agent's, by its name or by its looks. Pure.
 import { environmentOf } from "./agent-environment.ts";
 import { holdsProvidersKey, isKeyVariable } from "../providers/index.ts";
-import type { ProviderView } from "./api.ts";
+import type { ProviderView } from "./answers.ts";
 
 export interface ExecEnvironment {
   readonly variables: NodeJS.ProcessEnv;

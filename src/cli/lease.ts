@@ -1,7 +1,8 @@
 // A lease of an agent's, taken by the command line: kept by a renewal each 30 s, ended when its user has ended. Its token is in memory
 // and nowhere else.
 import type { Clock } from "../clock.ts";
-import { answers, call, type AgentView } from "./api.ts";
+import { answers, type AgentView } from "./answers.ts";
+import { call } from "./api.ts";
 import { Failure, quoted } from "./failure.ts";
 
 const LIFE_MS = 120_000;

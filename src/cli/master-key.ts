@@ -2,7 +2,8 @@
 // is no terminal; nothing else here ever holds one.
 import type { Command } from "commander";
 import { setTimeout as delay } from "node:timers/promises";
-import { answers, call, type MasterKeysView } from "./api.ts";
+import { answers, type MasterKeysView } from "./answers.ts";
+import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";
 import { addLine, writeNewFile } from "./key-files.ts";

@@ -9,7 +9,8 @@ import {
   unlessOnly,
   type LimitingOptions,
 } from "./agent-scope.ts";
-import { answers, call } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call } from "./api.ts";
 import { collect } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 

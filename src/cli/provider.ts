@@ -1,6 +1,7 @@
 // x3sproxy provider …: the providers that a workspace adds beside the built-in ones.
 import type { Command } from "commander";
-import { answers, call } from "./api.ts";
+import { answers } from "./answers.ts";
+import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { confirm } from "./prompt.ts";
 import { table } from "./text.ts";

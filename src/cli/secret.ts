@@ -1,7 +1,8 @@
 // x3sproxy secret …: real keys, by provider and environment.
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
-import { answers, call, list, type KeyTest, type SecretView } from "./api.ts";
+import { answers, type KeyTest, type SecretView } from "./answers.ts";
+import { call, list } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted, type Candidate } from "./failure.ts";
 import { confirm, readSecret, typed } from "./prompt.ts";

@@ -3,7 +3,8 @@
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import type { Role } from "../identity/index.ts";
-import { answers, call, type UserView } from "./api.ts";
+import { answers, type UserView } from "./answers.ts";
+import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
 import { relative, table } from "./text.ts";

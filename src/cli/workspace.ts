@@ -1,6 +1,7 @@
 // x3sproxy workspace …: its rules and limits. For owners to change.
 import { Option, type Command } from "commander";
-import { answers, call, type WorkspaceView } from "./api.ts";
+import { answers, type WorkspaceView } from "./answers.ts";
+import { call } from "./api.ts";
 import { bytes, orNone, positiveInteger, retentionDays } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";

@@ -11,20 +11,23 @@ export interface SessionSecret {
   remove(): void;
 }
 
-// In place of a storage that is switched off: it holds for this page, then.
+// In place of a storage that is full or switched off: it holds for this page, then.
 const ofThisPage = new Map<string, string>();
 
 function read(key: string): string | undefined {
+  const held = ofThisPage.get(key);
+  if (held !== undefined) return held;
   try {
     return localStorage.getItem(key) ?? undefined;
   } catch {
-    return ofThisPage.get(key);
+    return undefined;
   }
 }
 
 function write(key: string, value: string): void {
   try {
     localStorage.setItem(key, value);
+    ofThisPage.delete(key);
   } catch {
     ofThisPage.set(key, value);
   }

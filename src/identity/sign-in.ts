@@ -23,8 +23,8 @@ const WAIT_MS = 8_000;
 
 export interface SignIn {
   /**
-   * Starts a session. `device`: what the browser alone has, by which it is known after. Throws RequestError: 401 `sign_in_refused`, 401 `second_factor_needed` (the password is
-   * right, and a code is needed), 429 `too_many_attempts`, 503 `busy`.
+   * Starts a session. `device`: what the browser alone has, by which it is known after. Throws RequestError: 401 `sign_in_refused`, 401
+   * `second_factor_needed` (the password is right, and a code is needed), 429 `too_many_attempts`, 503 `busy`.
    */
   signIn(
     credentials: {

@@ -179,3 +179,24 @@ test("whatever comes, no key keeps another from its turn", async () => {
   assert.ok(sum.begun > 3_000 && sum.refused > 300 && sum.waited > 3_000, JSON.stringify(sum));
   assert.ok(sum.gaveWay > 30, JSON.stringify(sum));
 });
+
+test("to be turned away costs as much, however many keys wait", () => {
+  const costOf = (room: number): number => {
+    const queue = createFairQueue({ places: 1, room });
+    const one: Waiting = {
+      untilMs: Infinity,
+      begin: () => new Promise(() => undefined),
+      turnAway: () => undefined,
+    };
+    for (let n = 0; n <= room; n++) queue.enter(`fills it ${n}`, { ...one });
+    const times = Array.from({ length: 9 }, (_, run) => {
+      const startMs = performance.now();
+      for (let n = 0; n < 2_000; n++) assert.equal(queue.enter(`more ${run} ${n}`, one), false);
+      return performance.now() - startMs;
+    });
+    return Math.min(...times);
+  };
+  costOf(16);
+  const times = costOf(4_096) / costOf(16);
+  assert.ok(times < 10, `${times} times as much`);
+});

@@ -74,7 +74,7 @@ test("no value passes for another one, and none is unseen", () => {
     rules: `none → "${rule}", c`,
   });
   assert.deepEqual(changesInWords({ rules: ["a"] }, { rules: ["a\u202eb\u{e0041}"] }), {
-    rules: String.raw`a → "a\u{202e}b\u{e0041}"`,
+    rules: String.raw`a → "a\u202eb\udb40\udc41"`,
   });
 });
 

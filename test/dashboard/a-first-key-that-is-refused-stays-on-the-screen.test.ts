@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createLookAlike } from "../../demo/look-alike/look-alike.ts";
 import { openBrowser } from "../support/browser.ts";
 import { runService } from "../support/service.ts";
-import { OWNER, send } from "./workspace.ts";
+import { becomeOwner } from "./inside.ts";
 
 const GOOD = "sk-proj-FAKE-accepted-by-the-look-alike-1111";
 const REFUSED = "sk-proj-FAKE-refused-by-the-look-alike-2222";
@@ -17,15 +17,9 @@ test("a first key that is refused stays on the screen", { timeout: 120_000 }, as
     env: { X3SPROXY_ORIGIN_OPENAI: origin, X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8" },
   });
   t.after(() => service.remove());
-  const [, setup = ""] = /\/setup#token=(\w+)/.exec(service.output.stderr) ?? [];
-  await send({ adminUrl: service.adminUrl, apiKey: "" }, "POST", "/setup", {
-    ...{ token: setup, ...OWNER },
-  });
   const browser = await openBrowser(t);
   const { page, assertAccessible, complaints } = await browser.open(`${service.adminUrl}/sign-in`);
-  await page.getByLabel("E-mail").fill(OWNER.email);
-  await page.getByLabel("Password").fill(OWNER.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await becomeOwner(page, service.output.stderr);
 
   await page.getByRole("link", { name: "Add a key" }).click();
   const dialog = page.getByRole("dialog", { name: "Add a provider’s key" });

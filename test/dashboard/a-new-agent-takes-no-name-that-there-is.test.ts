@@ -3,21 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openBrowser } from "../support/browser.ts";
 import { runService } from "../support/service.ts";
-import { OWNER, send } from "./workspace.ts";
+import { becomeOwner } from "./inside.ts";
 
 test("a new agent takes no name that there is", { timeout: 120_000 }, async (t) => {
   const service = await runService();
   t.after(() => service.remove());
   const token = await service.deploy("coder");
-  const [, setup = ""] = /\/setup#token=(\w+)/.exec(service.output.stderr) ?? [];
-  await send({ adminUrl: service.adminUrl, apiKey: "" }, "POST", "/setup", {
-    ...{ token: setup, ...OWNER },
-  });
   const browser = await openBrowser(t);
   const { page, assertAccessible, complaints } = await browser.open(`${service.adminUrl}/sign-in`);
-  await page.getByLabel("E-mail").fill(OWNER.email);
-  await page.getByLabel("Password").fill(OWNER.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await becomeOwner(page, service.output.stderr);
   await page.getByRole("link", { name: "Agents", exact: true }).click();
   await page.getByRole("button", { name: "Deploy an agent" }).click();
 

@@ -5,7 +5,7 @@ import { createLookAlike } from "../../demo/look-alike/look-alike.ts";
 import { openBrowser } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { runService } from "../support/service.ts";
-import { OWNER, send } from "./workspace.ts";
+import { becomeOwner } from "./inside.ts";
 
 const GOOD = "sk-proj-FAKE-accepted-by-the-look-alike-1111";
 const REFUSED = "sk-proj-FAKE-refused-by-the-look-alike-2222";
@@ -19,15 +19,9 @@ test("first steps, a refused key, and the way back", { timeout: 120_000 }, async
     env: { X3SPROXY_ORIGIN_OPENAI: origin, X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: "127.0.0.0/8" },
   });
   t.after(() => service.remove());
-  const [, setup = ""] = /\/setup#token=(\w+)/.exec(service.output.stderr) ?? [];
-  await send({ adminUrl: service.adminUrl, apiKey: "" }, "POST", "/setup", {
-    ...{ token: setup, ...OWNER },
-  });
   const watched = await (await openBrowser(t)).open(`${service.adminUrl}/sign-in`);
   const { page, assertAccessible, complaints } = watched;
-  await page.getByLabel("E-mail").fill(OWNER.email);
-  await page.getByLabel("Password").fill(OWNER.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await becomeOwner(page, service.output.stderr);
 
   const steps = page.getByRole("list", { name: "First steps" });
   const ticked = () => steps.getByText(": done").count();

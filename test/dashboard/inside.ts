@@ -35,7 +35,8 @@ export async function openInside(t: TestContext) {
   };
 }
 
-async function becomeOwner(page: Page, output: string): Promise<void> {
+/** Uses the set-up link that the service has printed, and signs in. */
+export async function becomeOwner(page: Page, output: string): Promise<void> {
   const [, adminUrl = "", token = ""] = /(http:\S+)\/setup#token=(\w+)/.exec(output) ?? [];
   await send({ adminUrl, apiKey: "" }, "POST", "/setup", { token, ...OWNER });
   await page.getByLabel("E-mail").fill(OWNER.email);

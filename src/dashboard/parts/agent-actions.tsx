@@ -13,6 +13,7 @@ import { Button } from "./button.tsx";
 import { CopyLine } from "./copy.tsx";
 import { DestructionDialog, useKept } from "./dialog.tsx";
 import { Choices, Field, FormError, SelectField } from "./field.tsx";
+import { EnvironmentField } from "./name-fields.tsx";
 import { environmentOfNew, NewAgentsNote } from "./new-agents-note.tsx";
 import { OnceDialog } from "./once-dialog.tsx";
 import { ScopeSummary } from "./scope-view.tsx";
@@ -187,16 +188,12 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
           />
         )}
         {!fixed && (
-          <Field
+          <EnvironmentField
             label="Environment"
             hint="Whose keys it uses."
             value={environment}
             onValue={setEnvironment}
-            suggestions={suggestions ?? []}
-            pattern="[a-z0-9][a-z0-9\-]{0,62}"
-            title="Lower-case letters, digits and dashes"
-            autoCapitalize="off"
-            required
+            suggestions={suggestions}
           />
         )}
         <SelectField

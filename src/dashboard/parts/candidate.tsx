@@ -7,7 +7,8 @@ import { useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
 import { Button } from "./button.tsx";
 import { Modal, useKept } from "./dialog.tsx";
-import { Field, FormError } from "./field.tsx";
+import { FormError } from "./field.tsx";
+import { TypedNameField } from "./name-fields.tsx";
 import { Note } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
 
@@ -70,19 +71,12 @@ export function CandidateForm(props: CandidateProps) {
         <p role="alert">{props.why}</p>
       </Note>
       {refused && (
-        <Field
-          label={
-            <>
-              Type <code>{name}</code> to activate it anyway
-            </>
-          }
+        <TypedNameField
+          to="activate it anyway"
           hint="Agents would get the provider’s refusal until you roll back."
           value={typed}
           onValue={setTyped}
-          error={wrong ? `This is not ${name}.` : undefined}
-          autoComplete="off"
-          autoCapitalize="off"
-          spellCheck={false}
+          {...{ name, wrong }}
         />
       )}
       <FormError error={activate.error ?? discard.error} />

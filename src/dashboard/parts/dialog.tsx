@@ -3,8 +3,9 @@ import { Dialog } from "@base-ui/react/dialog";
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState, type ReactNode } from "react";
 import { Button, IconButton } from "./button.tsx";
-import { Field, FormError } from "./field.tsx";
+import { FormError } from "./field.tsx";
 import { Icon } from "./icon.tsx";
+import { TypedNameField } from "./name-fields.tsx";
 
 interface ModalProps {
   readonly open: boolean;
@@ -120,18 +121,11 @@ function DestructionForm({ onClose, consequences, name, action, run }: Destructi
       }}
     >
       <div className="consequences">{consequences}</div>
-      <Field
-        label={
-          <>
-            Type <code>{name}</code> to go on
-          </>
-        }
+      <TypedNameField
+        to="go on"
         value={typed}
         onValue={setTyped}
-        error={wrong ? `This is not ${name}.` : undefined}
-        autoComplete="off"
-        autoCapitalize="off"
-        spellCheck={false}
+        {...{ name, wrong }}
         data-initial-focus
       />
       <FormError error={destroy.error} />

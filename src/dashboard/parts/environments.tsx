@@ -7,7 +7,8 @@ import { useCall, useMay } from "../session.tsx";
 import { counted, number } from "../time.ts";
 import { Button } from "./button.tsx";
 import { Modal, useKept } from "./dialog.tsx";
-import { Field, FormError } from "./field.tsx";
+import { FormError } from "./field.tsx";
+import { EnvironmentField } from "./name-fields.tsx";
 import { Section } from "./page.tsx";
 import { EmptyState, Note } from "./states.tsx";
 import { DataTable, type Column } from "./table.tsx";
@@ -102,18 +103,7 @@ function RenameForm({ environment, others, onClose }: RenameFormProps) {
         else if (!rename.isPending) rename.mutate();
       }}
     >
-      <Field
-        label="New name"
-        value={typed}
-        onValue={setTyped}
-        pattern="[a-z0-9][a-z0-9\-]{0,62}"
-        title="Lower-case letters, digits and dashes"
-        autoCapitalize="off"
-        autoComplete="off"
-        spellCheck={false}
-        required
-        data-initial-focus
-      />
+      <EnvironmentField label="New name" value={typed} onValue={setTyped} data-initial-focus />
       {joined !== undefined && (
         <Note tone="warn">
           There is an environment {joined.name} already, with {counted(joined.secrets, "key")} and{" "}

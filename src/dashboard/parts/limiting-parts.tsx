@@ -70,7 +70,7 @@ export function LimitingParts({ draft, set, errorOf, providers }: LimitingPartsP
   );
 }
 
-interface PartProps {
+export interface PartProps {
   readonly draft: ScopeDraft;
   readonly set: (part: Partial<ScopeDraft>) => void;
   readonly providers: readonly Provider[];

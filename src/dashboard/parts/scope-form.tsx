@@ -18,7 +18,8 @@ import { ZONE_TEXT } from "../time.ts";
 import { Button } from "./button.tsx";
 import { Choices, Field, FormError } from "./field.tsx";
 import { LimitFields } from "./limit-fields.tsx";
-import { LimitingParts } from "./limiting-parts.tsx";
+import { LimitingParts, type PartProps } from "./limiting-parts.tsx";
+import { EnvironmentField } from "./name-fields.tsx";
 import { ScopePart, ScopeRow } from "./scope-part.tsx";
 import { TrialDialog } from "./scope-trial.tsx";
 import { Note } from "./states.tsx";
@@ -126,15 +127,11 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
           title="Environment"
           hint="Whose keys it uses. A trial on the last day doesn’t look at it."
         >
-          <Field
+          <EnvironmentField
             label="It is in"
             value={environment}
             onValue={setEnvironment}
-            suggestions={workspace?.environments ?? []}
-            pattern="[a-z0-9][a-z0-9\-]{0,62}"
-            title="Lower-case letters, digits and dashes"
-            autoCapitalize="off"
-            required
+            suggestions={workspace?.environments}
           />
         </ScopeRow>
         <LimitingParts draft={draft} set={set} errorOf={errorOf} providers={providers} />
@@ -194,13 +191,6 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
       />
     </>
   );
-}
-
-interface PartProps {
-  readonly draft: ScopeDraft;
-  readonly set: (part: Partial<ScopeDraft>) => void;
-  readonly providers: readonly Provider[];
-  readonly error: string | undefined;
 }
 
 function EndpointsPart({ draft, set, providers, error }: PartProps) {

@@ -10,6 +10,7 @@ import { Button } from "./button.tsx";
 import { CandidateForm, type Candidate } from "./candidate.tsx";
 import { Modal } from "./dialog.tsx";
 import { CheckField, Field, FormError, SelectField } from "./field.tsx";
+import { EnvironmentField } from "./name-fields.tsx";
 import { Rotated } from "./rotated.tsx";
 import { sayTest } from "./secret-actions.tsx";
 import { TEST_TEXTS } from "./secret-state.tsx";
@@ -214,15 +215,11 @@ function SecretForm(props: SecretFormProps) {
             ]}
             data-initial-focus={props.provider === "" || undefined}
           />
-          <Field
+          <EnvironmentField
             label="Environment"
             value={environment}
             onValue={setEnvironment}
-            suggestions={workspace?.environments ?? []}
-            pattern="[a-z0-9][a-z0-9\-]{0,62}"
-            title="Lower-case letters, digits and dashes"
-            autoCapitalize="off"
-            required
+            suggestions={workspace?.environments}
           />
         </div>
       )}
