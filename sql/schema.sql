@@ -1014,6 +1014,47 @@ begin
   insert into x3sproxy.audit_retentions (workspace_id) values (new.id) on conflict do nothing;
   return null;
 end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.cap_minutes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.requests := least(new.requests, 1000000000000000);
+  new.status_2xx := least(new.status_2xx, 1000000000000000);
+  new.status_3xx := least(new.status_3xx, 1000000000000000);
+  new.status_4xx := least(new.status_4xx, 1000000000000000);
+  new.status_5xx := least(new.status_5xx, 1000000000000000);
+  new.status_none := least(new.status_none, 1000000000000000);
+  new.errors := least(new.errors, 1000000000000000); new.refusals := least(new.refusals, 1000000000000000);
+  new.broken := least(new.broken, 1000000000000000);
+  new.request_bytes := least(new.request_bytes, 1000000000000000);
+  new.response_bytes := least(new.response_bytes, 1000000000000000);
+  new.first_byte_count := least(new.first_byte_count, 1000000000000000);
+  new.total_count := least(new.total_count, 1000000000000000);
+  new.open_peak := least(new.open_peak, 1000000000000000);
+  return new;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.cap_requests()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.requests := least(new.requests, 1000000000000000);
+  return new;
+end $function$;
+CREATE OR REPLACE FUNCTION x3sproxy.cap_versions()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.requests := least(new.requests, 1000000000000); new.refused_401 := least(new.refused_401, 1000000000000);
+  new.refused_403 := least(new.refused_403, 1000000000000);
+  new.refused_429 := least(new.refused_429, 1000000000000);
+  return new;
+end $function$;
 CREATE OR REPLACE FUNCTION x3sproxy.check_process(process text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1955,6 +1996,10 @@ AS $function$
   select id from waiting where id is not null
 $function$;
 
+CREATE TRIGGER cap BEFORE INSERT OR UPDATE ON x3sproxy.activity_calls FOR EACH ROW WHEN ((new.requests > '1000000000000000'::bigint)) EXECUTE FUNCTION x3sproxy.cap_requests();
+CREATE TRIGGER cap BEFORE INSERT OR UPDATE ON x3sproxy.activity_contexts FOR EACH ROW WHEN ((new.requests > '1000000000000000'::bigint)) EXECUTE FUNCTION x3sproxy.cap_requests();
+CREATE TRIGGER cap BEFORE INSERT OR UPDATE ON x3sproxy.activity_minutes FOR EACH ROW WHEN ((GREATEST(new.requests, new.status_2xx, new.status_3xx, new.status_4xx, new.status_5xx, new.status_none, new.errors, new.refusals, new.broken, new.request_bytes, new.response_bytes, new.first_byte_count, new.total_count, new.open_peak) > '1000000000000000'::bigint)) EXECUTE FUNCTION x3sproxy.cap_minutes();
+CREATE TRIGGER cap BEFORE INSERT OR UPDATE ON x3sproxy.activity_versions FOR EACH ROW WHEN ((GREATEST(new.requests, new.refused_401, new.refused_403, new.refused_429) > '1000000000000'::bigint)) EXECUTE FUNCTION x3sproxy.cap_versions();
 CREATE TRIGGER announce AFTER DELETE OR UPDATE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.announce_agent_row();
 CREATE TRIGGER record_end BEFORE DELETE ON x3sproxy.agents FOR EACH ROW EXECUTE FUNCTION x3sproxy.expire_agents_token();
 CREATE TRIGGER await_sealing AFTER INSERT ON x3sproxy.audit_events FOR EACH ROW EXECUTE FUNCTION x3sproxy.await_sealing();

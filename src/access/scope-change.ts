@@ -6,7 +6,7 @@ import { builtInProviders } from "../providers/index.ts";
 import { didYouMean } from "../spelling.ts";
 import type { AgentView } from "./agent-view.ts";
 import type { Limits } from "./grant.ts";
-import { canonicalRule } from "./path-rules.ts";
+import { canonicalRule, rulePartsOf } from "./path-rules.ts";
 import type { ScopeFields } from "./scope.ts";
 
 export type Change<T> = { [Name in keyof T]?: T[Name] | undefined };
@@ -38,7 +38,11 @@ export async function checkScope(
 ): Promise<ScopeChange> {
   const { environment, providers, rules, allowedEndpoints, addresses, models } = change;
   if (environment !== undefined) checkEnvironment(environment);
-  await checkProviders(sql, workspaceId, providers ?? []);
+  const canonicalRules = rules && unique(rules.map(ruleOf));
+  await refuseUnknown(sql, workspaceId, {
+    providers: providers ?? [],
+    inRules: (canonicalRules ?? []).map(providerOf).filter((name) => !name.includes("*")),
+  });
   for (const endpoint of allowedEndpoints ?? []) {
     if (!isSensitiveEndpoint(endpoint)) {
       throw new RequestError(
@@ -50,7 +54,7 @@ export async function checkScope(
   }
   return {
     ...change,
-    rules: rules && unique(rules.map(ruleOf)),
+    rules: canonicalRules,
     addresses: addresses && unique(addresses.map(blockOf)),
     models: models && unique(models.map(modelOf)),
   };
@@ -120,25 +124,31 @@ export async function storeScope(
     where id = ${agentId}`;
 }
 
-async function checkProviders(
+/** Throws RequestError 422. A rule with a misspelt provider would do nothing: one that denies would not deny. */
+async function refuseUnknown(
   sql: TransactionSql,
   workspaceId: string,
-  names: readonly string[],
+  { providers, inRules }: { providers: readonly string[]; inRules: readonly string[] },
 ): Promise<void> {
-  const others = names.filter((name) => !builtInProviders.has(name));
-  if (others.length === 0) return;
+  const isOther = (name: string): boolean => !builtInProviders.has(name);
+  if (!providers.some(isOther) && !inRules.some(isOther)) return;
   const rows = await sql<{ name: string }[]>`
     select name from x3sproxy.providers where workspace_id = ${workspaceId}`;
-  const known = new Set(rows.map((row) => row.name));
-  const stranger = others.find((name) => !known.has(name));
-  if (stranger === undefined) return;
-  const all = [...builtInProviders.keys(), ...known];
-  const hint = didYouMean(stranger, all);
-  throw new RequestError(
-    422,
-    "provider_unknown",
-    `no provider is called that.${hint} There are: ${all.join(", ")}`,
-  );
+  const all = [...builtInProviders.keys(), ...rows.map(({ name }) => name)];
+  for (const [names, code, sentence] of [
+    [providers, "provider_unknown", "no provider is called that."],
+    [inRules, "rule_invalid", "a rule names a provider that there isn't."],
+  ] as const) {
+    const stranger = names.find((name) => isOther(name) && !all.includes(name));
+    if (stranger === undefined) continue;
+    const hint = didYouMean(stranger, all);
+    throw new RequestError(422, code, `${sentence}${hint} There are: ${all.join(", ")}`);
+  }
+}
+
+/** Of a canonical rule. */
+function providerOf(rule: string): string {
+  return rulePartsOf(rule)?.provider ?? "";
 }
 
 function isSensitiveEndpoint(text: string): boolean {

@@ -101,6 +101,18 @@ export async function* download(
 
 /** With X3SPROXY_API_KEY the service that the settings name, else that of the data folder. Throws Failure. */
 async function findService(): Promise<Reached> {
+  const service = await nameService();
+  // A header can't hold it, and the client would say that the service is away.
+  if (!/^[!-~]+$/.test(service.apiKey)) {
+    throw new Failure(
+      "api_key_malformed",
+      "The API key has a line break, a space or another character that no key has: take the key of one line.",
+    );
+  }
+  return service;
+}
+
+async function nameService(): Promise<Reached> {
   const config = readClientConfig();
   const { apiKey, dataDir } = config;
   if (apiKey === undefined) return { dataDir, ...(await ownService(config)) };

@@ -1,5 +1,6 @@
 // What x3sproxy audit verify does: reads an export and the checkpoints kept elsewhere, and tells people what was found.
 import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import {
   ExportVerifier,
   NotAnExportError,
@@ -61,6 +62,7 @@ async function readCheckpoints(
   const checkpoints: GivenCheckpoint[] = [];
   const warnings: string[] = [];
   for (const file of files) {
+    await refuseDevice(file);
     const kept = await readKeptCheckpoints(keptLines(createReadStream(file)), file).catch(
       (error: unknown) => {
         throw unreadable(file, error);
@@ -78,6 +80,14 @@ async function readCheckpoints(
     }
   }
   return { checkpoints, warnings };
+}
+
+/** Throws Failure. A device may never end, and never give a line either. Missing files are for whoever opens them to tell of. */
+async function refuseDevice(file: string): Promise<void> {
+  const stats = await stat(file).catch(() => undefined);
+  if (stats?.isCharacterDevice() || stats?.isBlockDevice()) {
+    throw new Failure("file_unreadable", `${file} is a device, and may never end.`);
+  }
 }
 
 export function describeReport(report: VerifyReport): string {

@@ -19,7 +19,7 @@ async function open(t: TestContext) {
   assert.ok(row !== undefined);
   const add = (rows: unknown, writer = newId(), batch = 1) =>
     proxy.sql`select x3sproxy.add_activity(${writer}, ${batch}, ${proxy.sql.json(rows as SumsRow[])}) as answer`;
-  return { ...activity, add, row };
+  return { ...activity, proxy, add, row };
 }
 
 test("the answer is empty, whatever is there", async (t) => {
@@ -92,4 +92,62 @@ test("the same batch of the same writer counts once, also at the same time", asy
   assert.equal(await written(), 1);
   await add([row], writer, 8);
   assert.equal(await written(), 2);
+});
+
+test("it can't fill a counter so that what others write, or what people read, fails", async (t) => {
+  const { add, row, owner, database, workspaceId } = await open(t);
+  const control = openClient(database.controlUrl, { max: 1, statementTimeoutMs: 0 });
+  t.after(() => control.destroy());
+  const secretId = newId();
+  await owner.begin(async (sql) => {
+    await sql`
+      insert into x3sproxy.secrets (id, workspace_id, provider, environment, label, active_version)
+      values (${secretId}, ${workspaceId}, 'openai', 'production', '', 1)`;
+    await sql`insert into x3sproxy.master_keys (key_id, check_value) values ('a', '')`;
+    await sql`
+      insert into x3sproxy.secret_versions (secret_id, workspace_id, version, origin, key_id, wrapped_key, ciphertext, mask)
+      values (${secretId}, ${workspaceId}, 1, 'https://api.example', 'a', '', '', '…')`;
+  });
+  const used = { ...row, secret_id: secretId, version: 1, refused_since: row.last_used_at };
+  const most = 1e15;
+  const counters = Object.entries(row).flatMap(([name, value]) =>
+    typeof value === "number" && !["deployment", "version"].includes(name) ? [name] : [],
+  );
+  const full = {
+    ...{ ...used, refused_at: row.last_used_at },
+    ...Object.fromEntries(counters.map((name) => [name, most])),
+  };
+  // Each time of many agents, too: people are shown the sum.
+  for (let i = 0; i < 6; i++) {
+    await add(Array.from({ length: 2000 }, () => full));
+    await add(Array.from({ length: 2000 }, (_, n) => ({ ...full, agent: `agent-${i}-${n}` })));
+  }
+  await add([used, { ...row, agent: "another", agent_id: newId() }]);
+  const [other] = await owner<{ requests: string }[]>`
+    select requests from x3sproxy.activity_minutes where agent = 'another'`;
+  assert.equal(other?.requests, "1");
+  const shown = await control.sql.begin(async (sql) => {
+    await sql`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
+    return sql`select calls from x3sproxy.key_refusals(${workspaceId})`;
+  });
+  assert.equal(shown.length, 1);
+});
+
+test("nor one of a call or a context", async (t) => {
+  const { agent: of, proxy, owner } = await open(t);
+  const { workspaceId, agentId, agent } = of;
+  const common = { workspace_id: workspaceId, agent_id: agentId, agent, provider: "openai" };
+  const place = { method: "GET", path: "/v1/models", address: "192.0.2.1" };
+  const now = new Date().toISOString();
+  const add = (requests: number, rows: number) => {
+    const call = { ...common, ...place, hour: now, requests };
+    const context = { ...common, minute: now, context: { user: "u" }, requests };
+    const json = (each: object) => proxy.sql.json(Array.from({ length: rows }, () => each) as []);
+    return proxy.sql`select x3sproxy.add_calls(${newId()}, 1, ${json(call)}, ${json(context)}, '[]')`;
+  };
+  for (let i = 0; i < 6; i++) await add(1e15, 2000);
+  await add(1, 1);
+  const rows = await owner`
+    select requests from x3sproxy.activity_calls union all select requests from x3sproxy.activity_contexts`;
+  assert.equal(rows.length, 2);
 });

@@ -105,3 +105,26 @@ it("what is wrong with a scope is said, and changes nothing", async (t) => {
   const agent = body["agent"] as Record<string, unknown>;
   for (const [name, value] of Object.entries(SCOPE)) assert.deepEqual(agent[name], value);
 });
+
+it("a rule for a provider that there isn't is refused, as it would do nothing", async (t) => {
+  const { call, apiKey } = await openAdmin(t);
+  const { rules } = SCOPE;
+  await call("POST", "/api/v1/agents/coder/deployments", SCOPE, apiKey);
+  const misspelt = { rules: ["* /**", "!* /opneai/v1/files/**"] };
+  for (const [method, path] of [
+    ["PATCH", "/agents/coder/scope"],
+    ["POST", "/agents/coder/scope/dry-run"],
+    ["POST", "/agents/coder/deployments"],
+    ["PATCH", "/workspace/new-agents"],
+  ] as const) {
+    const answer = await call(method, `/api/v1${path}`, misspelt, apiKey);
+    assertRefused(answer, 422, "rule_invalid");
+    assert.match(String(answer.body["detail"]), /Did you mean openai\?/, path);
+  }
+  const { body } = await call("GET", "/api/v1/agents/coder", undefined, apiKey);
+  assert.partialDeepStrictEqual(body, { agent: { rules } });
+  await call("PUT", "/api/v1/providers/own", { origin: "https://api.example" }, apiKey);
+  const good = { rules: ["* /own/**", "!GET /*/v1/files", "GET /open*/v1/models"] };
+  const changed = await call("PATCH", "/api/v1/agents/coder/scope", good, apiKey);
+  assert.equal(changed.status, 200, changed.text);
+});

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { appendFile, mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -34,6 +35,32 @@ test("a file that is far too long, or never ends, is refused in a sentence", asy
       assert.match(stderr, new RegExp(`^x3sproxy: ${name}: .*\\(EFBIG\\)\\.?\n$`), args.join(" "));
     }
   }
+});
+
+test("a device is no file of checkpoints", { timeout: 60_000 }, async (t) => {
+  const log = await openSealedLog();
+  t.after(() => log.close());
+  const folder = await mkdtemp(join(tmpdir(), "x3sproxy-device-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const workspaceId = randomUUID();
+  await log.makeEvents(workspaceId, 3);
+  const exported = join(folder, "audit.jsonl");
+  await writeFile(exported, await log.exportOf(workspaceId));
+  for (const device of ["/dev/zero", "/dev/urandom"]) {
+    const args = ["audit", "verify", exported, "--checkpoint", device];
+    const { status, stderr } = await runCli(args);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /is a device, and may never end/);
+  }
+  // A pipe is none: a shell makes one of another command's output.
+  const { checkpoint } = await log.proofs.checkpoint(workspaceId);
+  const pipe = join(folder, "checkpoints");
+  execFileSync("mkfifo", [pipe]);
+  const [{ status, stderr }] = await Promise.all([
+    runCli(["audit", "verify", exported, "--checkpoint", pipe]),
+    writeFile(pipe, checkpoint ?? ""),
+  ]);
+  assert.equal(status, 0, stderr);
 });
 
 test("a line without end among kept checkpoints hides none of them", async (t) => {

@@ -53,3 +53,21 @@ it("so does a command that is refused, that fails or that was mistyped; the word
     assert.notEqual(stderr, "");
   }
 });
+
+it("an API key of several lines is called that, and not a service that is away", async (t) => {
+  const { environment } = await openCli(t);
+  for (const key of ["x3skey_FAKEone\nx3skey_FAKEtwo", "x3skey_FAKE one", "x3skey_FAKE…"]) {
+    for (const args of [
+      ["secret", "list"],
+      ["audit", "verify"],
+    ]) {
+      const settings = { ...environment, X3SPROXY_API_KEY: key };
+      const { status, stdout, stderr } = await runCli([...args, "--json"], {
+        environment: settings,
+      });
+      assert.equal(status, 1, stderr);
+      assert.partialDeepStrictEqual(JSON.parse(stdout), { error: { code: "api_key_malformed" } });
+      assert.doesNotMatch(stdout + stderr, /FAKE/);
+    }
+  }
+});
