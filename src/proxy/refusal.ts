@@ -3,7 +3,35 @@
 import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { RefusalReason } from "../errors.ts";
 import { errorBody, type ErrorShape } from "../providers/index.ts";
+import { REFUSAL_KINDS } from "../refusal-kinds.ts";
 import { providerHint } from "./provider-hint.ts";
+
+/** Thrown by the steps of a request's way: we answer it ourselves. */
+export class Refusal extends Error {
+  override name = "Refusal";
+  readonly reason: RefusalReason;
+
+  constructor(reason: RefusalReason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+// One a reason, made here: a stack costs more than most refusals do, and keeps what is on it.
+const REFUSALS = new Map(
+  (Object.keys(REFUSAL_KINDS) as RefusalReason[]).map((reason) => [reason, new Refusal(reason)]),
+);
+
+/** The refusal for `reason`, to be thrown. */
+export function refusalFor(reason: RefusalReason): Refusal {
+  return REFUSALS.get(reason) ?? new Refusal(reason);
+}
+
+/** What was found. Throws the Refusal where there is a reason in its place. */
+export function unlessRefused<T>(found: T | RefusalReason): Exclude<T, RefusalReason> {
+  if (typeof found === "string") throw refusalFor(found as RefusalReason);
+  return found as Exclude<T, RefusalReason>;
+}
 
 /** What a refusal's words are made of. What they name comes from our own tables or from the agent's own grant. */
 export interface RefusalContext {

@@ -13,6 +13,9 @@ export interface Route {
   readonly query: string | undefined;
 }
 
+/** A route whose path everybody reads alike. */
+export type JudgedRoute = Route & { readonly canonicalPath: string };
+
 const OWN_PREFIX = "/_x3sproxy/";
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)/i;
 // RFC 9110, 4.2.4 and 7.2: a host, perhaps a port, never a user.
@@ -62,6 +65,11 @@ export function findRoute(
   if (provider === "") return "not_found";
   if (!PROVIDER_NAME.test(provider)) return "unknown_provider";
   return routeTo(provider, path.slice(provider.length + 1) || "/", query, isPlain);
+}
+
+/** Whether it leads to an endpoint of our own. */
+export function isOwn(route: Route): boolean {
+  return route.provider === "";
 }
 
 /**

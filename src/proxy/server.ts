@@ -1,4 +1,4 @@
-// The data plane's listener: whatever comes in goes down the line, and what may go on is forwarded or tunnelled.
+// The data plane's listener: wires Node's server to the way of a request, and says how it ends.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Access, Limiter, OpenCall } from "../access/index.ts";
@@ -8,27 +8,27 @@ import { boundConnections } from "../connection-bounds.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import { listen } from "../listen.ts";
-import type { Log } from "../log.ts";
+import { logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Vault } from "../vault/index.ts";
 import { createAddressRule } from "./address-rule.ts";
 import { Answer, KEEP_ALIVE_MS } from "./answer.ts";
-import type { CallContext } from "./call.ts";
+import type { Call, CallContext } from "./call.ts";
 import { Connections } from "./connections.ts";
 import { createCors } from "./cors.ts";
 import { createDeadlineClock, type Waiting } from "./deadlines.ts";
 import { drain } from "./drain.ts";
 import { createExchanges, type ExchangeSink } from "./exchange.ts";
-import { Forwarding, type ForwardContext } from "./forward.ts";
-import { Line } from "./line.ts";
 import { createListener } from "./listener.ts";
 import type { OpenCount } from "./open-counts.ts";
 import { providerHostSuffix } from "./route.ts";
-import { beginHandshake, Tunnel } from "./upgrade.ts";
 import { createRegistering } from "./registration.ts";
+import { Relay, type RelayContext } from "./relay.ts";
 import { Gathered } from "./request-body.ts";
+import { createRequestHandler, type Expectation } from "./request-handler.ts";
 import { Pipelining, type ParseError } from "./pipelining.ts";
 import { createUpstreams } from "./upstream.ts";
+import { beginHandshake, WebSocketRelay } from "./websocket.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
 // Twice what common servers in front take (100: Apache, Envoy, HAProxy, Tomcat), so that no request meets it that meets them.
@@ -36,6 +36,8 @@ const MAX_FIELDS = 200;
 const HEADERS_TIMEOUT_MS = 30_000;
 // After which idle time the system asks a client whether it is still there: nobody else would notice one that vanished.
 const PROBE_AFTER_MS = 60_000;
+
+const FAILED = "request failed";
 
 export interface Proxy {
   /** Begins to listen; resolves to the address that it got. */
@@ -87,7 +89,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   access.watchOpen((visit) => deadlineClock.each(visit));
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const upstreams = createUpstreams({ ...config, rule, clock });
-  const forwarding: ForwardContext = {
+  const relays: RelayContext = {
     upstreams,
     deadlines: config.deadlines,
     deadlineClock,
@@ -98,7 +100,6 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
   const calls: CallContext = {
     access,
-    vault: o.vault,
     originOverrides: config.originOverrides,
     hostSuffix: providerHostSuffix(config.publicUrl),
     dashboardUrl: config.dashboardUrl,
@@ -106,12 +107,13 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
   const connections = new Connections();
   const pipelining = new Pipelining();
-  const line = new Line({
-    ...{ calls, exchanges, limiter, connections, log },
+  const handler = createRequestHandler({
+    ...{ calls, access, limiter, vault: o.vault, exchanges, connections, log },
     cors: createCors(config.corsOrigins),
     registering: createRegistering({ access, clock, publicUrl: config.publicUrl }),
   });
 
+  const openRelay = (call: Call): Relay => new Relay(relays, call);
   const serve = (request: IncomingMessage, response: Answer, expects?: Expectation): void => {
     const { socket } = response;
     if (socket === null) {
@@ -122,26 +124,23 @@ export function createProxy(o: ProxyOptions): Proxy {
     }
     connections.begin(socket, response);
     if (hasTooManyFields(request)) {
-      line.refuseRaw(socket, request.method ?? "", "headers_too_large");
+      handler.refuseRaw(socket, request.method ?? "", "headers_too_large");
       request.resume();
       return;
     }
-    if (expects === "something else") {
-      line.refuseExpectation(request, response);
-      return;
-    }
-    line.handle(request, response, false, (call) => {
-      if (expects === "100-continue") response.writeContinue();
-      new Forwarding(forwarding, call, response, line).start();
-    });
+    logEnd(
+      handler.handle({ request, response, isWebSocket: false, expects, openRelay }),
+      log,
+      FAILED,
+    );
   };
 
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const handshake = beginHandshake(request, socket, head);
     const { response } = handshake;
-    line.handle(request, response, true, (call) => {
-      new Tunnel(forwarding, call, handshake, line).start();
-    });
+    const open = (call: Call): Relay => new WebSocketRelay(relays, call, handshake);
+    const call = { request, response, isWebSocket: true, expects: undefined, openRelay: open };
+    logEnd(handler.handle(call), log, FAILED);
   };
 
   const headersTimeoutMs = Math.min(HEADERS_TIMEOUT_MS, config.deadlines.clientIdleMs);
@@ -177,18 +176,18 @@ export function createProxy(o: ProxyOptions): Proxy {
   server.on("upgrade", (request, socket, head) => {
     pipelining.leave(socket);
     if (!connections.isFree(socket)) return;
-    if (hasTooManyFields(request)) line.refuseRaw(socket, "GET", "headers_too_large");
+    if (hasTooManyFields(request)) handler.refuseRaw(socket, "GET", "headers_too_large");
     else serveUpgrade(request, socket, head);
   });
   server.on("connect", (_request, socket) => {
     pipelining.leave(socket);
-    if (connections.isFree(socket)) line.refuseRaw(socket, "CONNECT", "method_not_allowed");
+    if (connections.isFree(socket)) handler.refuseRaw(socket, "CONNECT", "method_not_allowed");
   });
   server.on("clientError", (error: ParseError, socket) => {
     if (pipelining.hasStopped(error, socket)) return;
     if (socket.writableEnded) return; // what is left to do ends by itself
     if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else if (connections.isFree(socket)) line.refuseRaw(socket, "", reasonOf(error));
+    else if (connections.isFree(socket)) handler.refuseRaw(socket, "", reasonOf(error));
   });
 
   return {
@@ -219,9 +218,6 @@ function createHttpDate(clock: Clock): () => string {
     return text;
   };
 }
-
-/** What a request asks for before its body comes (RFC 9110, 10.1.1); undefined: nothing. */
-type Expectation = "100-continue" | "something else" | undefined;
 
 function hasTooManyFields({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > 2 * MAX_FIELDS;

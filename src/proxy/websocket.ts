@@ -9,8 +9,8 @@ import type { Call } from "./call.ts";
 import type { Outcome } from "./exchange.ts";
 import { linger } from "./endings.ts";
 import { closeFrame, FrameTracker, GOING_AWAY, POLICY_VIOLATION } from "./frames.ts";
-import { Forwarding, type Ending, type ForwardContext } from "./forward.ts";
 import { hasHeader, responseSection } from "./headers.ts";
+import { Relay, type RelayContext } from "./relay.ts";
 import { rawHead } from "./upstream-answer.ts";
 
 // A client has nothing to say before the handshake is done; what it says nevertheless is kept up to about here.
@@ -43,7 +43,7 @@ export function beginHandshake(request: IncomingMessage, socket: Socket, head: B
   return { response, early };
 }
 
-export class Tunnel extends Forwarding {
+export class WebSocketRelay extends Relay {
   protected override readonly upgrade = "websocket";
   readonly #early: readonly Buffer[];
   readonly #client: Socket;
@@ -51,14 +51,15 @@ export class Tunnel extends Forwarding {
   #outcome: Outcome = "completed";
   #takesLeave = false;
 
-  constructor(context: ForwardContext, call: Call, handshake: Handshake, ending: Ending) {
-    super(context, call, handshake.response, ending);
+  constructor(context: RelayContext, call: Call, handshake: Handshake) {
+    super(context, call);
     this.#client = call.request.socket;
     this.#early = handshake.early;
   }
 
-  override start(): void {
-    this.send();
+  /** It has none: what a client sends are messages. */
+  override takeBody(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   onRequestUpgrade(
@@ -73,7 +74,8 @@ export class Tunnel extends Forwarding {
       return;
     }
     this.over = true;
-    const { context, exchange, response } = this;
+    const { context } = this;
+    const { exchange, response } = this.call;
     const client = this.#client;
     exchange.status = status;
     context.exchanges.firstByte(exchange);
@@ -107,7 +109,7 @@ export class Tunnel extends Forwarding {
   override cut(reason: RefusalReason): boolean {
     if (this.#directions.length === 0) return super.cut(reason);
     if (this.#outcome !== "completed") return false;
-    this.exchange.cutBy = reason;
+    this.call.exchange.cutBy = reason;
     if (reason === "stopping") this.#takeLeave(closeFrame(GOING_AWAY));
     else this.#close("cut");
     return true;
@@ -118,7 +120,7 @@ export class Tunnel extends Forwarding {
     this.noteAnswerId(requestId);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
     // The client's credential stood among its subprotocols: of them it has to be told one.
-    const subprotocolScheme = this.plan?.subprotocolScheme;
+    const subprotocolScheme = this.sent?.subprotocolScheme;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {
       headers.push("Sec-WebSocket-Protocol", subprotocolScheme);
     }
@@ -127,10 +129,10 @@ export class Tunnel extends Forwarding {
 
   /** Whether what the client sends names no model that it may not use. What does is not sent, and ends the WebSocket. */
   #mayPass(chunk: Buffer): boolean {
-    const refusal = this.plan?.bodyReader?.take(chunk);
+    const refusal = this.sent?.bodyReader?.take(chunk);
     if (refusal === undefined) return true;
     if (this.#outcome === "completed") {
-      this.exchange.cutBy = refusal;
+      this.call.exchange.cutBy = refusal;
       this.#takeLeave(closeFrame(POLICY_VIOLATION, refusal));
     }
     return false;
@@ -156,9 +158,8 @@ export class Tunnel extends Forwarding {
 
   #closed(): void {
     if (this.#takesLeave && !this.#client.closed) return;
-    this.context.deadlineClock.delete(this);
     for (const { to } of this.#directions) to.destroySoon();
-    this.context.exchanges.end(this.exchange, this.#outcome);
+    this.end(this.#outcome);
   }
 }
 
