@@ -51,8 +51,8 @@ const REWRITES =
 /** State and routing of the upstream's own host, which would be wrong or harmful at ours. */
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);
 
-/** About a response's framing, or what it lacks. */
-const TELLING: ReadonlySet<string> = new Set([
+/** How a response is framed, and whether it has a date: read, and written anew. */
+const FRAMING_AND_DATE: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
   "date",
@@ -139,8 +139,8 @@ export interface FieldName {
   readonly isRequestDropped: boolean;
   /** Of a response: never goes to the client. */
   readonly isResponseDropped: boolean;
-  /** Whether a response's field tells more than what is passed on. */
-  readonly isTelling: boolean;
+  /** Whether a response's field frames it, or is its date. */
+  readonly isFramingOrDate: boolean;
   /** Of a response: how it holds URLs; undefined: it holds none. */
   readonly urlForm: UrlForm | undefined;
   /** How much a request's id counts that stands in it; 0: there is none in it. */
@@ -162,7 +162,7 @@ const kept: readonly (readonly [string, FieldName])[] = [
   ...HOP_BY_HOP,
   ...REQUEST_DROPPED,
   ...RESPONSE_DROPPED,
-  ...TELLING,
+  ...FRAMING_AND_DATE,
   ...URL_FORMS.keys(),
   ...REQUEST_IDS,
   ...SLOTS,
@@ -214,7 +214,7 @@ function classify(name: string): FieldName {
       (comparable === "content-length" && lower !== comparable) ||
       comparable.startsWith(OWN_PREFIX) ||
       comparable.startsWith(CORS_PREFIX),
-    isTelling: TELLING.has(lower),
+    isFramingOrDate: FRAMING_AND_DATE.has(lower),
     urlForm: URL_FORMS.get(comparable),
     requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
     isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),

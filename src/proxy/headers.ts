@@ -90,7 +90,7 @@ export function responseSection(raw: readonly Buffer[], status?: number): Respon
     const name = text[i] ?? "";
     const value = text[i + 1] ?? "";
     const field = fieldName(name);
-    if (field.isTelling) {
+    if (field.isFramingOrDate) {
       const { lower } = field;
       if (lower === "transfer-encoding") {
         isChunked = true;

@@ -389,7 +389,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
       origin,
       target,
       base: clientBase(this.context.publicUrl, provider, request.url ?? "", path),
-      isTelling: (url) => reflectsCredential(url, sent, injectedFrom),
+      reflectsKey: (url) => reflectsCredential(url, sent, injectedFrom),
     });
   }
 
