@@ -1,6 +1,5 @@
-// POST /_x3sproxy/register: a registration's token is traded for a proxy token. The one endpoint whose credential is no proxy token, so
-// it takes none, and its own nowhere but in Authorization. Failures are counted by where they come from, and tell only the next one that
-// fails to wait.
+// POST /_x3sproxy/register: trades a registration token for a proxy token. It takes the registration token in Authorization only, and no
+// proxy token. Counts failures by the client's network; only failures are ever told to wait, so nobody can lock a good token out.
 import { LRUCache } from "lru-cache";
 import type { Access, Traded } from "../access/index.ts";
 import { clientNetwork } from "../addresses.ts";
@@ -45,7 +44,7 @@ export function createRegistering(o: {
 
   async function trade(call: Call): Promise<Traded> {
     const { exchange, request } = call;
-    // What has not the form of one is looked up, too: it takes as long.
+    // A malformed token is looked up, too, so that it takes as long.
     const result = await access.trade(credentialOf(request.rawHeaders), exchange.address);
     if (result !== "registration_invalid") return unlessRefused(result);
     const window = windowOf(clientNetwork(exchange.address ?? ""));
@@ -64,7 +63,7 @@ export function createRegistering(o: {
       exchange.agent = result.agentName;
       exchange.deployment = result.deployment;
       exchange.status = 201;
-      // Whether the body comes that it waits to send, can't be known.
+      // The client may or may not send its body now, so the connection can't be reused.
       if (hasHeader(request.rawHeaders, "expect")) response.shouldKeepAlive = false;
       sendJson(response, 201, describe(result, publicUrl));
       if (!request.complete) discardRest(request);
@@ -72,7 +71,7 @@ export function createRegistering(o: {
   };
 }
 
-/** Of the one Authorization field; empty when there is none, or more than one, or it holds something else. */
+/** The registration token of the one Authorization field; empty when there is none or more than one, or it holds something else. */
 function credentialOf(rawHeaders: readonly string[]): string {
   let found: string | undefined;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
