@@ -1,5 +1,5 @@
-// What a grant allows of one request, and the request as it goes up for it. What is judged is the request as it was rewritten. Must
-// never open a key for a call that is refused.
+// Whether a grant allows a request, and the request that goes upstream for it. Judges the request as it was rewritten. Must never open a key
+// for a refused call.
 import type { Access, Grant } from "../access/index.ts";
 import { SealError, type RefusalReason } from "../errors.ts";
 import { mayCarryKey, sensitiveEndpoint } from "../providers/index.ts";
@@ -13,7 +13,7 @@ import type { BodyReader } from "./model-judge.ts";
 import { refusalFor, unlessRefused } from "./refusal.ts";
 import type { JudgedRoute } from "./route.ts";
 
-/** A request that its grant allows, but for what its body may name. */
+/** A request that its grant allows, unless its body names another model. */
 export interface Authorised {
   readonly target: Target;
   readonly secret: HeldSecret;
@@ -23,11 +23,11 @@ export interface Authorised {
   readonly headers: readonly string[];
   /** The scheme name of a credential that stood among the WebSocket subprotocols, if one did. */
   readonly subprotocolScheme: string | undefined;
-  /** All of the body has to pass it before the last of it goes on. It reads one body, once. */
+  /** Reads the body; its last part must not go on before the reader has passed it. Reads one body, once. */
   readonly bodyReader: BodyReader | undefined;
 }
 
-/** A request as it goes up, with the key in it: to be sent in the turn of the event loop in which it was made, and then forgotten. */
+/** The request that goes upstream. It holds the key: send it in the same turn of the event loop, and then forget it. */
 export interface UpstreamRequest {
   readonly origin: string;
   /** Path and query, raw. */
@@ -39,7 +39,7 @@ export interface UpstreamRequest {
   readonly bodyReader: BodyReader | undefined;
 }
 
-/** Takes over the grant that a call's token resolved to. Throws Refusal where it may not be used at all. */
+/** Gives a call the grant that its token resolved to. Throws Refusal if there is none, or it may not be used at all. */
 export function admitGrant(
   access: Pick<Access, "admit">,
   call: Call,
@@ -57,7 +57,7 @@ export function admitGrant(
   return grant;
 }
 
-/** What the grant of a call allows of it; opens nothing. Throws Refusal. */
+/** Checks that the grant allows the call. Opens no key. Throws Refusal. */
 export function authorise(
   access: Pick<Access, "decide">,
   call: Call,
@@ -118,7 +118,7 @@ export function judgeBody({ bodyReader }: Authorised, body: Buffer): void {
   if (refusal !== undefined) throw refusalFor(refusal);
 }
 
-/** Opens the key and sets it on the request. Throws Refusal. */
+/** Opens the key and sets it on the request. Throws Refusal if it can't be opened. */
 export function inject(
   vault: Pick<Vault, "inject">,
   { exchange }: Call,

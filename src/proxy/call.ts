@@ -1,4 +1,5 @@
-// What is known of one request while it is under way: its steps fill it in, and a refusal may say some of it. Must never hold a key.
+// What is known of one request while it is under way. The steps of its way fill it in, and a refusal's message reads it. Must never hold a
+// key.
 import type { IncomingMessage } from "node:http";
 import type { Access, CustomProvider, Grant } from "../access/index.ts";
 import { sourceAddress } from "../addresses.ts";
@@ -68,7 +69,7 @@ export class Call {
     );
   }
 
-  /** Notes where it goes, as far as its target tells that. */
+  /** Notes its path, and its provider if that is built in. */
   noteRoute(route: Route): void {
     const { exchange } = this;
     if (route.canonicalPath !== undefined) {
@@ -88,13 +89,13 @@ export class Call {
     };
   }
 
-  /** The same for a provider of its grant's workspace. */
+  /** Notes a custom provider of its grant's workspace. */
   noteCustomProvider({ name, origin, credential }: CustomProvider): Target {
     this.exchange.provider = name;
     return (this.target = { name, title: name, origin, credential });
   }
 
-  /** From here on the exchange is its agent's. */
+  /** Notes its grant; from now on the exchange belongs to that agent. */
   noteGrant(grant: Grant): void {
     const { exchange } = this;
     this.grant = grant;
@@ -104,7 +105,7 @@ export class Call {
     exchange.deployment = grant.deployment;
   }
 
-  /** Whether its grant is what its token still resolves to, and may be used now. To be asked after each wait. */
+  /** Whether its token still resolves to its grant, and the grant may be used now. Check it after each wait. */
   isCurrent(): boolean {
     const { grant } = this;
     const { access } = this.#context;

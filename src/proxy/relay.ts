@@ -1,6 +1,6 @@
 // One request on its way up and its answer on its way down: undici's dispatch, backpressure both ways, abort both ways, deadlines.
-// Bytes pass as they come. An answer that breaks off breaks the client's, too: it must never look complete. Decides nothing: it asks
-// whether what was decided still holds, and says so when it doesn't.
+// Bytes pass as they come. When an answer breaks off, the client's breaks off, too: it must never look complete. It decides nothing: it only
+// checks that the call is still current, and returns `overtaken` if not.
 import type { Dispatcher } from "undici";
 import type { Grant, OpenCall } from "../access/index.ts";
 import type { Deadlines } from "../config.ts";
@@ -31,17 +31,17 @@ export interface RelayContext {
   readonly httpDate: () => string;
 }
 
-/** The client went away while its request was on its way; there is nobody to answer. */
+/** The client left before an answer began; there is nobody to answer. */
 export class ClientLeft extends Error {
   override name = "ClientLeft";
 }
 
-/** What was decided is no longer what would be decided. */
+/** A change has overtaken the call while it waited for a connection. */
 class OvertakenError extends Error {
   override name = "OvertakenError";
 }
 
-/** What has come of an answer while it is held back. */
+/** An answer that is held back, as far as it has come. */
 interface HeldAnswer {
   readonly status: number;
   readonly phrase: string | undefined;
@@ -49,7 +49,7 @@ interface HeldAnswer {
   hasEnded: boolean;
 }
 
-// A reused connection that the upstream was just closing shows within a round trip. What breaks later may have been worked on.
+// If the upstream was just closing a reused connection, that shows within a round trip. A later failure may come after work was done.
 const RETRY_WITHIN_MS = 1_000;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 /** To do it twice is to do it once (RFC 9110, 9.2.2). */
@@ -60,31 +60,31 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   waitingAt = -1;
   protected readonly context: RelayContext;
   protected readonly call: Call;
-  /** What was sent last, until its answer begins. */
+  /** The request that was sent last, until its answer begins. It holds the key. */
   protected sent: UpstreamRequest | undefined;
-  /** The protocol that is asked for in place of HTTP. */
+  /** The protocol to upgrade to. */
   protected readonly upgrade: string | undefined;
-  /** Set once: from then on nothing that the upstream does matters any more. */
+  /** Set once. From then on events of the upstream are ignored. */
   protected over = false;
   #controller: Dispatcher.DispatchController | undefined;
   #outcome: Outcome | undefined;
   /** Why it ended without an answer. */
   #failure: Refusal | ClientLeft | undefined;
-  /** Settle what is awaited of it now. */
+  /** Settle the present wait. */
   #resolve: ((ended: Outcome | "overtaken") => void) | undefined;
   #reject: ((failure: unknown) => void) | undefined;
   #body: Buffer | StreamedBody | null = null;
   #isStreamed = false;
   #isGathering = false;
-  /** Bytes that are kept for it, of what all calls together may keep. */
+  /** The room that its body takes among all gathered bodies, in bytes. */
   #gatheredBytes = 0;
   #hasRetried = false;
-  /** While it is handed to a connection: what goes up in there was decided in this turn. */
+  /** True while it is handed to a connection: it was decided in this turn. */
   #isSending = false;
   #isAnswered = false;
   #isCloseDelimited = false;
   #listensForDrain = false;
-  /** Whether a streamed body has yet to pass its check: until then an answer is held back. */
+  /** Whether a streamed body has not yet passed its check. Until then an answer is held back. */
   #isUnchecked = false;
   #held: HeldAnswer | undefined;
   #progressMs: number;
@@ -98,14 +98,14 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     this.#progressMs = context.deadlineClock.nowMs();
   }
 
-  /** Of the call as it was last decided. */
+  /** The grant by which the call was last decided. */
   get grant(): Grant {
     const { grant } = this.call;
     if (grant === undefined) throw new Error("a call that is relayed without a grant");
     return grant;
   }
 
-  /** The client's body when it is small enough to be gathered; undefined when there is none, or it streams. Rejects as `unlessOver`. */
+  /** Resolves to the client's body if it is small enough to be gathered; undefined: there is none, or it streams. Rejects as `unlessOver`. */
   takeBody(): Promise<Buffer | undefined> {
     const { request, exchange, contentLength, isChunked } = this.call;
     if (!isChunked && (contentLength === undefined || contentLength === 0)) return NO_BODY;
@@ -127,7 +127,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     });
   }
 
-  /** Waits for something else on the call's way. Rejects with Refusal or ClientLeft as soon as the call is over by that. */
+  /** Waits for `other`. Rejects with Refusal or ClientLeft as soon as the call is cut, overdue, or left by its client. */
   unlessOver<T>(other: Promise<T>): Promise<T> {
     this.#progressMs = this.context.deadlineClock.nowMs();
     return new Promise((resolve, reject) => {
@@ -150,7 +150,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     });
   }
 
-  /** Lets go of what it holds; to be called once, when nothing is awaited of it any more. */
+  /** Frees its resources. Call it once, when nothing waits for it any more. */
   close(): void {
     if (!this.over) this.#abortUpstream();
     this.context.deadlineClock.delete(this);
@@ -222,7 +222,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
       date: section.hasDate ? undefined : this.context.httpDate(),
     });
     this.#isAnswered = true;
-    // It does not go up again. An answer can take long, and the key is in there.
+    // It won't be sent again. An answer can take long, and this holds the key.
     this.sent = undefined;
     if (this.#body instanceof Buffer) this.#body = null;
   }
@@ -299,7 +299,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     }
   }
 
-  /** Notes the upstream's own id of the request, unless it is, or holds, the key that we sent. */
+  /** Notes the upstream's id of the request, unless it holds a part of the key that we sent. */
   protected noteAnswerId(id: string | undefined): void {
     const { sent } = this;
     if (sent === undefined || id === undefined || id.length > LONGEST_ID) return;
@@ -308,7 +308,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     }
   }
 
-  /** Has whoever awaits it learn how it ended. */
+  /** Settles `send` with how the call ended. */
   protected end(outcome: Outcome): void {
     this.#resolve?.(outcome);
   }
@@ -348,7 +348,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   #relayInterim(controller: Dispatcher.DispatchController, status: number): void {
     const { socket } = this.connection ?? {};
     if (socket?.awaitsFinal !== true) {
-      this.#giveUp(refusalFor("upstream_protocol_error")); // nobody has counted it
+      this.#giveUp(refusalFor("upstream_protocol_error")); // it came past the count of interim responses
       return;
     }
     // It may be all that comes before the body is there, so nothing must wait for it.
@@ -359,14 +359,14 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
       return;
     }
     const { request, response } = this.call;
-    if (request.httpVersionMinor === 0) return; // which knows none (RFC 9110, 15.2)
+    if (request.httpVersionMinor === 0) return; // HTTP/1.0 has no interim responses (RFC 9110, 15.2)
     const fields = section.hasUrls ? this.#withClientUrls(section.headers) : section.headers;
     if (response.relayInterim(rawHead(status, fields))) return;
     socket.hold();
     this.#awaitClient();
   }
 
-  /** Goes on with what has been paused when the client has taken what waits for it. */
+  /** Resumes the upstream when the client has taken the bytes that wait for it. */
   #awaitClient(): void {
     this.#pausedMs = this.context.deadlineClock.nowMs();
     if (this.#listensForDrain) return;
@@ -416,14 +416,14 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     };
   }
 
-  /** Takes no more of an answer until the body has passed its check, and reads that on meanwhile, whether it is taken or not. */
+  /** Pauses the answer until the body has passed its check. Meanwhile the body is read on, even if the upstream takes no more of it. */
   #holdBack(controller: Dispatcher.DispatchController): void {
-    // A paused upstream that ends its connection still has some.
+    // After the pause, some events may still come if the upstream ends its connection.
     controller.pause();
     if (this.#body instanceof StreamedBody) this.#body.readOn();
   }
 
-  /** The body has passed its check: what was held back goes on. */
+  /** The body has passed its check: relays the held answer. */
   #passOn(): void {
     this.#isUnchecked = false;
     const held = this.#held;
@@ -436,7 +436,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     controller.resume();
   }
 
-  /** Whether any byte of an answer has come, an interim one's included. */
+  /** Whether any byte of an answer has come, including interim responses. */
   get #heard(): boolean {
     return this.connection?.socket?.heard === true;
   }
@@ -466,7 +466,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     this.#controller?.abort(new Error("no longer wanted"));
   }
 
-  /** Ends it while nothing of an answer has been sent. */
+  /** Ends the call before its answer has begun. */
   #giveUp(failure: Refusal | ClientLeft): void {
     this.#abortUpstream();
     this.#failure = failure;

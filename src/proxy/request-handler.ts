@@ -26,8 +26,8 @@ import { ClientLeft, type Relay } from "./relay.ts";
 import { noteRequestIds } from "./request-ids.ts";
 import { findRoute, isOwn, type JudgedRoute } from "./route.ts";
 
-// How often a call looks at its grant before it goes up: once more for each change that comes in between, and for each release that
-// is written to the audit.
+// How often a call may check its grant before it goes up: again after each change that overtakes it, and after each release that is written
+// to the audit.
 const MAX_LOOKS = 12;
 const MAX_RELEASES = 3;
 
@@ -55,7 +55,7 @@ interface Sending {
 export interface RequestHandler {
   /** Takes a request to the end of its answer. Never rejects. What is refused before the first wait is answered in the same turn. */
   handle(incoming: Incoming): Promise<void>;
-  /** For bytes that are no request, and for requests that Node hands over without a response object. */
+  /** Answers bytes that are no request, and requests that Node hands over without a response object. */
   refuseRaw(socket: Socket, method: string, reason: RefusalReason): void;
 }
 
@@ -184,7 +184,7 @@ export function createRequestHandler(o: {
     return access.resolve(token, exchange.address, request.socket);
   }
 
-  /** Lets it in as far as the limits of its agent and workspace go. Rejects with Refusal or ClientLeft. */
+  /** Checks the limits of its agent and workspace. Rejects with Refusal or ClientLeft. */
   async function admitWithinLimits(call: Call, grant: Grant): Promise<void> {
     const { exchange, response } = call;
     const admitted = await limiter.enter(grant, exchange);
@@ -196,7 +196,7 @@ export function createRequestHandler(o: {
     refuseLeft(response);
   }
 
-  /** Has whatever is answered be readable for a page of a listed origin. */
+  /** Lets a page of a listed origin read the answer, whatever it will be. */
   function allowPage(request: IncomingMessage, response: Answer): void {
     const fields = cors.fields(request);
     if (fields.length === 0) return;
@@ -235,7 +235,7 @@ export function createRequestHandler(o: {
     exchanges.end(exchange, "completed");
   }
 
-  /** Answers for a call that did not come to its answer. */
+  /** Ends a call that failed before its answer. */
   function answerFailure(call: Call, failure: unknown): void {
     const { exchange, request } = call;
     if (failure instanceof ClientLeft) {
@@ -246,21 +246,20 @@ export function createRequestHandler(o: {
       log.error("request failed", { exchangeId: exchange.id, ...errorFields(failure) });
     }
     const reason = failure instanceof Refusal ? failure.reason : "internal_error";
-    // What was refused before its token was looked for.
+    // It was refused before its token was looked for.
     if (exchange.agentId === undefined) noteRequestIds(exchange, request.rawHeaders);
     answerRefusal(call, reason);
     exchanges.end(exchange, "refused", reason);
   }
 
-  /** Answers with `reason`, in the provider's own shape of an error; of what has begun already, it can but break the answer off. */
+  /** Answers with `reason` in the provider's error shape. An answer that has begun can only be broken off. */
   function answerRefusal(call: Call, reason: RefusalReason): void {
     const { exchange, request, response } = call;
     if (response.begun || response.destroyed) {
       response.destroy();
       return;
     }
-    // What comes next can't be told from a request: of a client that may or may not send its body now, that is late with it, or whose
-    // framing is in doubt.
+    // The client may or may not send its body now, is late with it, or its framing is in doubt: the next bytes could be taken for a request.
     const ends =
       reason === "request_timeout" ||
       reason === "bad_request" ||

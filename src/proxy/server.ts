@@ -31,27 +31,24 @@ import { createUpstreams } from "./upstream.ts";
 import { beginHandshake, WebSocketRelay } from "./websocket.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
-// Twice what common servers in front take (100: Apache, Envoy, HAProxy, Tomcat), so that no request meets it that meets them.
+// Twice the limit of common servers in front (100: Apache, Envoy, HAProxy, Tomcat), so that theirs is met first.
 const MAX_FIELDS = 200;
 const HEADERS_TIMEOUT_MS = 30_000;
-// After which idle time the system asks a client whether it is still there: nobody else would notice one that vanished.
+// After this idle time TCP keep-alive probes begin: nothing else notices a client that vanished.
 const PROBE_AFTER_MS = 60_000;
 
 const FAILED = "request failed";
 
 export interface Proxy {
-  /** Begins to listen; resolves to the address that it got. */
+  /** Begins to listen; resolves to the actual address. */
   listen(address: ListenAddress): Promise<ListenAddress>;
-  /**
-   * Ends each connection with its next answer, after the drain delay takes no new ones, lets what is open end within the drain
-   * deadline, then cuts it.
-   */
+  /** Drains: see drain.ts. */
   drain(): Promise<void>;
-  /** Cuts what is open, at once and so that nothing looks whole; for a process that may not drain. */
+  /** Cuts all open calls at once, so that no answer looks complete; for a process that can't drain. */
   cut(): void;
-  /** Emits the records that wait; for a process that ends without a drain. */
+  /** Emits waiting records; for a process that ends without draining. */
   flush(): void;
-  /** The most calls that were under way at once since this was last asked, by agent and provider. */
+  /** The peaks of open calls since the last call of this, by agent and provider. */
   takeOpenCounts(): OpenCount[];
 }
 
@@ -70,14 +67,14 @@ export interface ProxyOptions {
   readonly access: Access;
   readonly limiter: Limiter;
   readonly vault: Vault;
-  /** With it: TLS, and nothing else. */
+  /** With it, the listener speaks TLS only. */
   readonly certificate?: Certificate | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Of this process, with which exchanges' ids begin. */
+  /** The ids of exchanges begin with it. */
   readonly processId?: string;
-  /** Is told of each exchange that has ended. */
+  /** Gets the exchanges that have ended. */
   readonly onEnded?: ExchangeSink;
 }
 
@@ -117,7 +114,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   const serve = (request: IncomingMessage, response: Answer, expects?: Expectation): void => {
     const { socket } = response;
     if (socket === null) {
-      // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): few have safe methods.
+      // A pipelined request waits until the one before it is answered (RFC 9112, 9.3.2): most have unsafe methods.
       connections.follow(request.socket);
       pipelining.wait(request.socket, response, () => serve(request, response, expects));
       return;
@@ -149,25 +146,24 @@ export function createProxy(o: ProxyOptions): Proxy {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
-    requestTimeout: 0, // uploads may take as long as they go on; silence within one has a deadline of its own
+    requestTimeout: 0, // an upload may last long; a silent one meets the client's idle timeout
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAlive: true,
     keepAliveInitialDelay: PROBE_AFTER_MS,
     noDelay: true,
     insecureHTTPParser: false,
-    requireHostHeader: false, // asked for on the way down, so that its absence is refused as all else is
+    requireHostHeader: false, // checked on the request's way, so that a missing one is refused like everything else
     shouldUpgradeCallback: (request: IncomingMessage) =>
       request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket",
   };
   const listener = createListener(options, o.certificate);
   const { server } = listener;
   boundConnections(server, { ...o, listener: "proxy", trustedProxies: config.trustedProxies });
-  // Past its bound Node reads no further and refuses, or, in earlier versions, drops in silence: here only of what is refused for the
-  // one field too many.
+  // Some versions of Node drop further fields silently at this limit. It is one above ours, so that such a request is refused anyway.
   server.maxHeadersCount = MAX_FIELDS + 1;
   server.on(o.certificate === undefined ? "connection" : "secureConnection", (socket: Socket) => {
     pipelining.watch(socket);
-    // Node takes its own listener away with an upgrade or a CONNECT, and an error that nobody hears ends the process.
+    // At an upgrade or a CONNECT, Node removes its own listener, and an unhandled error would end the process.
     socket.on("error", () => socket.destroy());
   });
   server.on("request", (request, response) => serve(request, response));
@@ -185,7 +181,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   });
   server.on("clientError", (error: ParseError, socket) => {
     if (pipelining.hasStopped(error, socket)) return;
-    if (socket.writableEnded) return; // what is left to do ends by itself
+    if (socket.writableEnded) return; // it is ending already
     if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
     else if (connections.isFree(socket)) handler.refuseRaw(socket, "", reasonOf(error));
   });
@@ -205,7 +201,7 @@ export function createProxy(o: ProxyOptions): Proxy {
   };
 }
 
-/** Today's date for answers that came without; made once a second. */
+/** The Date field for answers that came without one; made once a second. */
 function createHttpDate(clock: Clock): () => string {
   let second = -1;
   let text = "";
@@ -223,7 +219,7 @@ function hasTooManyFields({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > 2 * MAX_FIELDS;
 }
 
-/** Why bytes are no request. */
+/** Why bytes could not be read as a request. */
 function reasonOf({ code }: NodeJS.ErrnoException): RefusalReason {
   switch (code ?? "") {
     case "HPE_HEADER_OVERFLOW":
