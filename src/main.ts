@@ -1,19 +1,9 @@
 // The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  createAccess,
-  createAgents,
-  createCustomProviders,
-  createEnvironments,
-  createExpiredTokens,
-  createLeases,
-  createNewAgents,
-  createLimiter,
-  createRegistrations,
-  createScopeTrials,
-  createUnusedTokens,
-} from "./access/index.ts";
+import { createAgents, createCustomProviders, createEnvironments, createExpiredTokens, createLeases, createNewAgents, createRegistrations, createScopeTrials, createUnusedTokens } from "./agents/index.ts";
+import { createAccess } from "./grants/index.ts";
+import { createLimiter } from "./limits/index.ts";
 import {
   createActivityViews,
   createCallViews,

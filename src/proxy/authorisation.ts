@@ -1,6 +1,6 @@
 // Whether a grant allows a request, and the request that goes upstream for it. Judges the request as it was rewritten. Must never open a key
 // for a refused call.
-import type { Access, Grant } from "../access/index.ts";
+import type { Access, Grant } from "../grants/index.ts";
 import { SealError, type RefusalReason } from "../errors.ts";
 import { mayCarryKey, sensitiveEndpoint } from "../providers/index.ts";
 import type { HeldSecret, ReleasedSecret, Vault } from "../vault/index.ts";

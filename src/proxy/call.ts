@@ -1,7 +1,7 @@
 // What is known of one request while it is under way. The steps of its way fill it in, and a refusal's message reads it. Must never hold a
 // key.
 import type { IncomingMessage } from "node:http";
-import type { Access, CustomProvider, Grant } from "../access/index.ts";
+import type { Access, CustomProvider, Grant } from "../grants/index.ts";
 import { sourceAddress } from "../addresses.ts";
 import type { Cidr } from "../config.ts";
 import { builtInProviders, type CredentialScheme, type ErrorShape } from "../providers/index.ts";

@@ -1,7 +1,7 @@
 // How the data plane ends: it takes no new connections, gives open calls time, and then cuts them. Must never end an answer so that it
 // looks complete.
 import { setTimeout as delay } from "node:timers/promises";
-import type { Access, OpenCall } from "../access/index.ts";
+import type { Access, OpenCall } from "../grants/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Answer } from "./answer.ts";

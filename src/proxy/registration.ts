@@ -1,7 +1,7 @@
 // POST /_x3sproxy/register: trades a registration token for a proxy token. It takes the registration token in Authorization only, and no
 // proxy token. Counts failures by the client's network; only failures are ever told to wait, so nobody can lock a good token out.
 import { LRUCache } from "lru-cache";
-import type { Access, Traded } from "../access/index.ts";
+import type { Access, Traded } from "../grants/index.ts";
 import { clientNetwork } from "../addresses.ts";
 import type { Clock } from "../clock.ts";
 import { builtInProviders } from "../providers/index.ts";

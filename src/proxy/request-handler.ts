@@ -6,7 +6,8 @@
 // branches of it. Nothing goes up that did not come this way, and nothing that a change has overtaken since it was decided.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Access, Grant, Limiter } from "../access/index.ts";
+import type { Access, Grant } from "../grants/index.ts";
+import type { Limiter } from "../limits/index.ts";
 import type { RefusalReason } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Vault } from "../vault/index.ts";

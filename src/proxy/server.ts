@@ -1,7 +1,8 @@
 // The data plane's listener: wires Node's server to the way of a request, and says how it ends.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Access, Limiter, OpenCall } from "../access/index.ts";
+import type { Access, OpenCall } from "../grants/index.ts";
+import type { Limiter } from "../limits/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
 import { boundConnections } from "../connection-bounds.ts";

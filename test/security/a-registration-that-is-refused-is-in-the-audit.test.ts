@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
 import { newBearer, REGISTRATION_PREFIX } from "../../src/ids.ts";
-import { createHouse } from "../access/house.ts";
+import { createHouse } from "../grants/house.ts";
 import { actorIn } from "../support/actor.ts";
 
 const HERE = "192.0.2.1";

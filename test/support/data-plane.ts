@@ -1,15 +1,9 @@
 // The data plane for tests: the real proxy, access, vault and notifications on a database of their own, in this process.
 import type { TestContext } from "node:test";
 import { PassThrough } from "node:stream";
-import {
-  createAccess,
-  createAgents,
-  createCustomProviders,
-  createLimiter,
-  createLeases,
-  createRegistrations,
-  type Deployment,
-} from "../../src/access/index.ts";
+import { createAgents, createCustomProviders, createLeases, createRegistrations, type Deployment } from "../../src/agents/index.ts";
+import { createAccess } from "../../src/grants/index.ts";
+import { createLimiter } from "../../src/limits/index.ts";
 import { openCertificate } from "../../src/certificate.ts";
 import { createRecorder } from "../../src/activity/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
