@@ -3,7 +3,15 @@ import { fastify, type FastifyInstance } from "fastify";
 import { lookup } from "node:dns/promises";
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { Agents, CustomProviders, Environments, Leases, NewAgents, Registrations, ScopeTrials } from "../agents/index.ts";
+import type {
+  Agents,
+  CustomProviders,
+  Environments,
+  Leases,
+  NewAgents,
+  Registrations,
+  ScopeTrials,
+} from "../agents/index.ts";
 import type { Audit, AuditProofs, Erasures } from "../audit/index.ts";
 import type { Backups } from "../backup/index.ts";
 import type { Certificate } from "../certificate.ts";

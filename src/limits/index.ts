@@ -1,3 +1,4 @@
 // Limits of agents and workspaces: requests, bytes and open calls.
-export { createLimiter, type Admission, type LimitedCall, type Limiter } from "./limits.ts";
-export type { Limits, WorkspaceLimits } from "./limits-use.ts";
+export { createFailures, type Failures } from "./failures.ts";
+export { createLimiter, type Admission, type LimitedCall, type Limiter } from "./limiter.ts";
+export type { Limits, WorkspaceLimits } from "./memory-store.ts";

@@ -1,7 +1,6 @@
 // Rules on method and path: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` takes away.
 // Compared on the canonical path (proxy/path.ts), so no spelling of a path gets past one.
 import { isAmbivalent, pathReadings } from "../path-readings.ts";
-import { matchesGlob, matchesSegments } from "./glob.ts";
 
 interface Rule {
   readonly denies: boolean;
@@ -89,4 +88,45 @@ function parseRule(text: string): Rule | undefined {
   if (segments.some((segment) => segment.includes("**") && segment !== "**")) return undefined;
   if (segments.some((segment) => /^\.{1,2}$/.test(segment))) return undefined;
   return { denies: denies === "!", method, provider: provider.slice(1), segments };
+}
+
+// Patterns with stars. A match costs at most pattern × text, whatever both are: no regular expression that could run for ever.
+
+/** Whether `text` matches `pattern` as a whole; `*` stands for any characters, also none. */
+export function matchesGlob(pattern: string, text: string): boolean {
+  return walk(pattern, text, "*", (a, b) => a === b);
+}
+
+/** Whether the segments of a path match; `**` stands for any number of segments, also none, `*` within one as in `matchesGlob`. */
+export function matchesSegments(pattern: readonly string[], segments: readonly string[]): boolean {
+  return walk(pattern, segments, "**", (part, segment) =>
+    part.includes("*") ? matchesGlob(part, segment) : part === segment,
+  );
+}
+
+/** Goes along both; when they differ it lets the latest star take one more. Earlier stars need never be tried again. */
+function walk(
+  pattern: ArrayLike<string>,
+  text: ArrayLike<string>,
+  star: string,
+  same: (part: string, item: string) => boolean,
+): boolean {
+  let p = 0;
+  let starAt = -1;
+  let resumeAt = 0;
+  for (let t = 0; t < text.length;) {
+    const part = pattern[p];
+    if (part === star) {
+      starAt = p++;
+      resumeAt = t;
+    } else if (part !== undefined && same(part, text[t] ?? "")) {
+      p++;
+      t++;
+    } else if (starAt >= 0) {
+      p = starAt + 1;
+      t = ++resumeAt;
+    } else return false;
+  }
+  while (pattern[p] === star) p++;
+  return p === pattern.length;
 }

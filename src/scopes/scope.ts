@@ -2,10 +2,9 @@
 // is set is a complete list. Pure; the dry run asks the same code as the data plane.
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-import { lies, parseAddress } from "../addresses.ts";
+import { isWithin, parseAddress } from "../addresses.ts";
 import type { RefusalReason } from "../errors.ts";
-import { matchesGlob } from "./glob.ts";
-import { compileRules, type PathRules } from "./path-rules.ts";
+import { compileRules, matchesGlob, type PathRules } from "./path-rules.ts";
 
 /** A scope as it is stored and shown. Null: not limited in this respect. */
 export interface ScopeFields {
@@ -99,7 +98,7 @@ function compileAddresses(texts: readonly string[]): (address: string | undefine
     if (address === undefined) return false;
     let inside = known.get(address);
     if (inside === undefined) {
-      inside = lies(blocks, parseAddress(address));
+      inside = isWithin(blocks, parseAddress(address));
       if (known.size >= REMEMBERED) known.clear();
       known.set(address, inside);
     }

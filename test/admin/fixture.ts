@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
-import { createAgents, createCustomProviders, createEnvironments, createLeases, createNewAgents, createRegistrations, createScopeTrials } from "../../src/agents/index.ts";
+import {
+  createAgents,
+  createCustomProviders,
+  createEnvironments,
+  createLeases,
+  createNewAgents,
+  createRegistrations,
+  createScopeTrials,
+} from "../../src/agents/index.ts";
 import { createActivityViews, createCallViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
 import {

@@ -24,7 +24,7 @@ async function requests(ownerUrl: string): Promise<Record<string, unknown>[]> {
 }
 
 test("the same key, body and caller get the same answer; the deployment is made once", async (t) => {
-  const { agents, database, workspaceId, openAccess } = await createHouse(t);
+  const { agents, database, workspaceId, openGrants } = await createHouse(t);
   const by = actorIn(workspaceId);
   const wanted: Deployment = { name: "a", providers: ["openai"], ttlMs: HOUR_MS };
   const first = await agents.deploy(by, wanted, ONCE);
@@ -36,8 +36,8 @@ test("the same key, body and caller get the same answer; the deployment is made 
   );
   assert.deepEqual(second, first);
   assert.equal(first.agent.deployment, 1);
-  const { access } = await openAccess();
-  assert.ok(typeof (await access.resolve(first.token)) !== "string");
+  const { grants } = await openGrants();
+  assert.ok(typeof (await grants.resolve(first.token)) !== "string");
 
   const [row, ...more] = await requests(database.ownerUrl);
   assert.equal(more.length, 0);

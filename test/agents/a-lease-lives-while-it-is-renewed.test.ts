@@ -12,27 +12,27 @@ async function leased(t: TestContext, o: { redeployGraceMs?: number } = {}) {
   const by = actorIn(house.workspaceId);
   const { token: deployed } = await house.agents.deploy(by, { name: "a" });
   const { lease, token } = await house.leases.take(by, "a");
-  const opened = await house.openAccess(o);
+  const opened = await house.openGrants(o);
   const rows = (query: string) =>
     withOwner(house.database.ownerUrl, async (sql) => [...(await sql.unsafe(query))]);
   return { ...house, ...opened, clock, by, deployed, lease, token, rows };
 }
 
 test("a lease works beside the deployment's token, for two minutes", async (t) => {
-  const { access, deployed, token, lease, clock } = await leased(t);
+  const { grants, deployed, token, lease, clock } = await leased(t);
   assert.equal(Date.parse(lease.expiresAt) - clock.nowMs(), 120_000);
   for (const each of [deployed, token])
-    assert.notEqual(typeof (await access.resolve(each)), "string");
+    assert.notEqual(typeof (await grants.resolve(each)), "string");
   clock.advance(119_999);
-  assert.notEqual(typeof (await access.resolve(token)), "string");
+  assert.notEqual(typeof (await grants.resolve(token)), "string");
   clock.advance(1);
-  assert.equal(await access.resolve(token), "expired_token");
-  assert.notEqual(typeof (await access.resolve(deployed)), "string");
+  assert.equal(await grants.resolve(token), "expired_token");
+  assert.notEqual(typeof (await grants.resolve(deployed)), "string");
 });
 
 test("renewed in time it goes on, and neither it nor the deployment's token is looked up anew", async (t) => {
-  const { access, pool, leases, by, deployed, token, lease, clock } = await leased(t);
-  for (const each of [deployed, token]) await access.resolve(each);
+  const { grants, pool, leases, by, deployed, token, lease, clock } = await leased(t);
+  for (const each of [deployed, token]) await grants.resolve(each);
   const asked = pool.count();
   clock.advance(30_000);
   const renewed = await leases.renew(by, "a", lease.id);
@@ -40,21 +40,21 @@ test("renewed in time it goes on, and neither it nor the deployment's token is l
   const other = await leases.take(by, "a");
   // What is announced after them has been heard when this one has.
   await leases.end(by, "a", other.lease.id);
-  await eventually(() => access.resolve(token) instanceof Promise);
-  await access.resolve(token);
-  await access.resolve(deployed);
+  await eventually(() => grants.resolve(token) instanceof Promise);
+  await grants.resolve(token);
+  await grants.resolve(deployed);
   assert.equal(pool.count(), asked + 2, "for the lease that ended, and for nothing before it");
   clock.advance(100_000);
-  assert.notEqual(typeof (await access.resolve(token)), "string");
+  assert.notEqual(typeof (await grants.resolve(token)), "string");
 });
 
 test("an open call lives on with its renewed lease, and ends with it", async (t) => {
-  const { access, leases, by, token, lease, clock } = await leased(t, { redeployGraceMs: 0 });
-  const grant = await access.resolve(token);
+  const { grants, leases, by, token, lease, clock } = await leased(t, { redeployGraceMs: 0 });
+  const grant = await grants.resolve(token);
   assert.ok(typeof grant !== "string");
   let looks = 0;
   const cuts: string[] = [];
-  access.watchOpen((visit) => {
+  grants.watchOpen((visit) => {
     looks++;
     if (cuts.length === 0) visit({ grant, cut: (reason) => cuts.push(reason) > 0 });
   });
@@ -64,7 +64,7 @@ test("an open call lives on with its renewed lease, and ends with it", async (t)
     // It is confirmed, and looked at once more after that.
     const before = clock.monotonicMs();
     await eventually(async () => {
-      const now = await access.resolve(token);
+      const now = await grants.resolve(token);
       return typeof now !== "string" && before - now.loadedAtMs < 30_000;
     });
     const seen = looks;
@@ -89,14 +89,14 @@ test("a lapsed lease is not renewed; its row goes when the next one is taken, an
 });
 
 test("a redeployment and the agent's end take its leases along", async (t) => {
-  const { access, agents, leases, by, token, lease } = await leased(t);
+  const { grants, agents, leases, by, token, lease } = await leased(t);
   await agents.deploy(by, { name: "a" });
-  await eventually(async () => (await access.resolve(token)) === "unknown_token", 1_000);
+  await eventually(async () => (await grants.resolve(token)) === "unknown_token", 1_000);
   await assert.rejects(leases.renew(by, "a", lease.id), { code: "lease_not_found" });
   const second = await leases.take(by, "a");
-  await access.resolve(second.token);
+  await grants.resolve(second.token);
   await agents.destroy(by, "a");
-  await eventually(async () => (await access.resolve(second.token)) === "unknown_token", 1_000);
+  await eventually(async () => (await grants.resolve(second.token)) === "unknown_token", 1_000);
 });
 
 test("what is shown of an agent is its deployment, whatever leases there are", async (t) => {

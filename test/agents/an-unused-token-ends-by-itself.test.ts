@@ -30,18 +30,18 @@ async function aged(
 }
 
 test("those that nobody has used for as long as the workspace says end; others stay", async (t) => {
-  const { unusedTokens, openAccess, tokens, limit, sql, agents, workspaceId } = await aged(t, {
+  const { unusedTokens, openGrants, tokens, limit, sql, agents, workspaceId } = await aged(t, {
     never: { made: 31 },
     "long-ago": { made: 300, used: 31 },
     lately: { made: 300, used: 29 },
     fresh: { made: 29 },
     redeployed: { made: 1, used: 31 },
   });
-  const { access } = await openAccess();
+  const { grants } = await openGrants();
   const answers = async () => {
     const found = await Promise.all(
       Object.entries(tokens).map(
-        async ([name, token]) => [name, await access.resolve(token)] as const,
+        async ([name, token]) => [name, await grants.resolve(token)] as const,
       ),
     );
     return Object.fromEntries(

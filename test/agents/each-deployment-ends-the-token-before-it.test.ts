@@ -18,7 +18,7 @@ async function hashes(ownerUrl: string): Promise<string[]> {
 }
 
 test("the new token's hash takes the place of the old one's", async (t) => {
-  const { agents, database, workspaceId, openAccess } = await createHouse(t);
+  const { agents, database, workspaceId, openGrants } = await createHouse(t);
   const first = await agents.deploy(actorIn(workspaceId), { name: "a" });
   const second = await agents.deploy(actorIn(workspaceId), { name: "a" });
   assert.ok(isProxyToken(first.token) && isProxyToken(second.token));
@@ -26,13 +26,13 @@ test("the new token's hash takes the place of the old one's", async (t) => {
   assert.equal(second.agent.id, first.agent.id);
   assert.equal(second.agent.deployment, 2);
   assert.deepEqual(await hashes(database.ownerUrl), [hashBearer(second.token)]);
-  const { access } = await openAccess();
-  assert.equal(await access.resolve(first.token), "unknown_token");
-  assert.ok(typeof (await access.resolve(second.token)) !== "string");
+  const { grants } = await openGrants();
+  assert.equal(await grants.resolve(first.token), "unknown_token");
+  assert.ok(typeof (await grants.resolve(second.token)) !== "string");
 });
 
 test("of twenty deployments at once, from two processes, exactly one token works", async (t) => {
-  const { agents, clock, vault, database, workspaceId, openAccess } = await createHouse(t);
+  const { agents, clock, vault, database, workspaceId, openGrants } = await createHouse(t);
   const pool = createPool(database.controlUrl);
   t.after(() => pool.close());
   const others = createAgents({ pool, clock, vault });
@@ -45,8 +45,8 @@ test("of twenty deployments at once, from two processes, exactly one token works
     deployed.map(({ agent }) => agent.deployment).sort((a, b) => a - b),
     Array.from({ length: 20 }, (_, i) => i + 1),
   );
-  const { access } = await openAccess();
-  const found = await Promise.all(deployed.map(async ({ token }) => access.resolve(token)));
+  const { grants } = await openGrants();
+  const found = await Promise.all(deployed.map(async ({ token }) => grants.resolve(token)));
   const working = deployed.filter((_, i) => typeof found[i] !== "string");
   assert.deepEqual(
     working.map(({ agent }) => agent.deployment),
@@ -56,7 +56,7 @@ test("of twenty deployments at once, from two processes, exactly one token works
 });
 
 test("deployments and destructions at once end in a whole state", async (t) => {
-  const { agents, database, workspaceId, openAccess } = await createHouse(t);
+  const { agents, database, workspaceId, openGrants } = await createHouse(t);
   const tokens: string[] = [];
   await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
@@ -70,8 +70,8 @@ test("deployments and destructions at once end in a whole state", async (t) => {
     }),
   );
   const left = await agents.list(workspaceId);
-  const { access } = await openAccess();
-  const found = await Promise.all(tokens.map(async (token) => access.resolve(token)));
+  const { grants } = await openGrants();
+  const found = await Promise.all(tokens.map(async (token) => grants.resolve(token)));
   assert.equal(found.filter((each) => typeof each !== "string").length, left.length);
   assert.equal((await hashes(database.ownerUrl)).length, left.length);
 });

@@ -5,24 +5,24 @@ import { createHouse, FAKE_KEY } from "./house.ts";
 import { actorIn } from "../support/actor.ts";
 
 test("scope first, then sensitive endpoints, then whether there is a secret", async (t) => {
-  const { agents, secrets, openAccess, workspaceId } = await createHouse(t);
+  const { agents, secrets, openGrants, workspaceId } = await createHouse(t);
   await secrets.set(actorIn(workspaceId), {
     provider: "openai",
     environment: "production",
     value: FAKE_KEY,
   });
-  const { access } = await openAccess();
+  const { grants } = await openGrants();
   const grantOf = async (o: {
     providers?: string[] | null;
     allowedEndpoints?: string[];
   }): Promise<Grant> => {
     const { token } = await agents.deploy(actorIn(workspaceId), { name: "a", ...o });
-    const grant = await access.resolve(token);
+    const grant = await grants.resolve(token);
     assert.ok(typeof grant !== "string");
     return grant;
   };
   const decide = (grant: Grant, provider: string, sensitiveEndpoint: string | undefined) =>
-    access.decide(grant, { provider, method: "POST", path: "/v1/x", sensitiveEndpoint });
+    grants.decide(grant, { provider, method: "POST", path: "/v1/x", sensitiveEndpoint });
   const minting = "openai:realtime-client-secrets";
 
   const narrow = await grantOf({ providers: ["openai", "groq"] });

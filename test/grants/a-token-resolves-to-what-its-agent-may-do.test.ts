@@ -5,7 +5,7 @@ import { createHouse, FAKE_KEY } from "./house.ts";
 import { actorIn } from "../support/actor.ts";
 
 test("a grant holds the agent's scope and the secrets of its environment", async (t) => {
-  const { agents, secrets, customProviders, openAccess, workspaceId, vault } = await createHouse(t);
+  const { agents, secrets, customProviders, openGrants, workspaceId, vault } = await createHouse(t);
   await customProviders.put(actorIn(workspaceId), {
     name: "in-house",
     origin: "https://LLM.example.com:443",
@@ -29,8 +29,8 @@ test("a grant holds the agent's scope and the secrets of its environment", async
     allowedEndpoints: ["openai:realtime-client-secrets"],
     ttlMs: 3_600_000,
   });
-  const { access } = await openAccess();
-  const grant = await access.resolve(token);
+  const { grants } = await openGrants();
+  const grant = await grants.resolve(token);
   assert.ok(typeof grant !== "string");
   assert.equal(grant.tokenHash, hashBearer(token));
   assert.equal(grant.workspaceId, workspaceId);
@@ -59,7 +59,7 @@ test("a grant holds the agent's scope and the secrets of its environment", async
 });
 
 test("a secret of a provider outside the scope never reaches the data plane", async (t) => {
-  const { agents, secrets, openAccess, workspaceId } = await createHouse(t);
+  const { agents, secrets, openGrants, workspaceId } = await createHouse(t);
   for (const provider of ["openai", "groq"]) {
     await secrets.set(actorIn(workspaceId), {
       provider,
@@ -67,10 +67,10 @@ test("a secret of a provider outside the scope never reaches the data plane", as
       value: FAKE_KEY,
     });
   }
-  const { access } = await openAccess();
+  const { grants } = await openGrants();
   const names = async (providers: string[] | null) => {
     const { token } = await agents.deploy(actorIn(workspaceId), { name: "a", providers });
-    const grant = await access.resolve(token);
+    const grant = await grants.resolve(token);
     assert.ok(typeof grant !== "string");
     return [...grant.secrets.keys()].sort();
   };

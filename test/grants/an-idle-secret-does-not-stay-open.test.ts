@@ -8,12 +8,12 @@ import { actorIn } from "../support/actor.ts";
 
 test("a key that was opened is zeroed when its grant's time is over, though nobody asks again", async (t) => {
   const clock = createManualClock();
-  const { agents, secrets, openAccess, vault, workspaceId } = await createHouse(t, { clock });
+  const { agents, secrets, openGrants, vault, workspaceId } = await createHouse(t, { clock });
   const key = { provider: "openai", environment: "production", value: FAKE_KEY };
   const { origin } = await secrets.set(actorIn(workspaceId), key);
   const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
-  const { access } = await openAccess();
-  const grant = await access.resolve(token);
+  const { grants } = await openGrants();
+  const grant = await grants.resolve(token);
   assert.ok(typeof grant !== "string");
   const held = grant.secrets.get("openai") ?? assert.fail();
   const inject = (): void => {
@@ -36,15 +36,15 @@ test("a key that was opened is zeroed when its grant's time is over, though nobo
 });
 
 test("closing forgets and zeroes every grant", async (t) => {
-  const { agents, secrets, openAccess, vault, workspaceId } = await createHouse(t);
+  const { agents, secrets, openGrants, vault, workspaceId } = await createHouse(t);
   const key = { provider: "openai", environment: "production", value: FAKE_KEY };
   const { origin } = await secrets.set(actorIn(workspaceId), key);
   const { token } = await agents.deploy(actorIn(workspaceId), { name: "a" });
-  const { access } = await openAccess();
-  const grant = await access.resolve(token);
+  const { grants } = await openGrants();
+  const grant = await grants.resolve(token);
   assert.ok(typeof grant !== "string");
   const held = grant.secrets.get("openai") ?? assert.fail();
-  await access.close();
+  await grants.close();
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   assert.throws(() => vault.inject(held.release(), origin), SealError);

@@ -1,7 +1,7 @@
 // Calls that outlive their look-up: streams and WebSockets. How and when they end depends on why their token has.
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
-import type { Access, Grant, OpenCall } from "../../src/grants/index.ts";
+import type { Grants, Grant, OpenCall } from "../../src/grants/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import type { RefusalReason } from "../../src/errors.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -14,11 +14,11 @@ import { actorIn } from "../support/actor.ts";
 const GRACE_MS = 90_000;
 
 /** Stands for the data plane: calls that are open until they are cut. `cuts`: which, why and in which turn. */
-function createCalls(access: Access) {
+function createCalls(grants: Grants) {
   const open = new Set<OpenCall>();
   const cuts: { name: string; reason: RefusalReason; turn: number }[] = [];
   let turn = 0;
-  access.watchOpen((visit) => {
+  grants.watchOpen((visit) => {
     turn += 1;
     for (const call of open) visit(call);
   });
@@ -42,8 +42,8 @@ function createCalls(access: Access) {
   };
 }
 
-async function grantOf(access: Access, token: string): Promise<Grant> {
-  const grant = await access.resolve(token);
+async function grantOf(grants: Grants, token: string): Promise<Grant> {
+  const grant = await grants.resolve(token);
   assert.ok(typeof grant !== "string");
   return grant;
 }
@@ -67,13 +67,13 @@ async function opened(
     name: "a",
     ...(o.ttlMs !== undefined && { ttlMs: o.ttlMs }),
   });
-  const { access, pool } = await house.openAccess({
+  const { grants, pool } = await house.openGrants({
     proxyUrl: gate.url,
     changesUrl,
     redeployGraceMs: o.redeployGraceMs ?? GRACE_MS,
   });
-  const grant = await grantOf(access, token);
-  const calls = createCalls(access);
+  const grant = await grantOf(grants, token);
+  const calls = createCalls(grants);
   calls.begin("first", grant);
   calls.begin("second", grant);
   calls.begin("left", grant).leave();
@@ -83,7 +83,7 @@ async function opened(
       (sql) => sql`update x3sproxy.workspaces
         set agents_suspended_at = case when ${suspended} then now() end where id = ${house.workspaceId}`,
     );
-  return { ...house, by, clock, gate, access, pool, token, grant, calls, setAllSuspended };
+  return { ...house, by, clock, gate, grants, pool, token, grant, calls, setAllSuspended };
 }
 
 /** Two of the tick's seconds, and then some. */
@@ -105,13 +105,13 @@ suite("an open call", { concurrency: true }, () => {
   });
 
   test("of a suspended agent: within a second; one that begins when it is resumed goes on", async (t) => {
-    const { agents, by, access, token, calls } = await opened(t);
+    const { agents, by, grants, token, calls } = await opened(t);
     await agents.suspend(by, "a");
     await eventually(() => calls.cuts.length === 2, 1_000);
     assert.deepEqual(calls.reasons("first"), ["agent_suspended"]);
     await agents.resume(by, "a");
     const grant = await eventually(async () => {
-      const found = await access.resolve(token);
+      const found = await grants.resolve(token);
       return typeof found !== "string" && !found.suspended && found;
     }, 1_000);
     calls.begin("new", grant);
@@ -282,9 +282,9 @@ suite("an open call", { concurrency: true }, () => {
   });
 
   test("ended between its look-up and its beginning, it ends all the same", async (t) => {
-    const { agents, by, access, token, grant, calls } = await opened(t);
+    const { agents, by, grants, token, grant, calls } = await opened(t);
     await agents.destroy(by, "a");
-    await eventually(async () => (await access.resolve(token)) === "unknown_token");
+    await eventually(async () => (await grants.resolve(token)) === "unknown_token");
     await eventually(() => calls.cuts.length === 2, 1_000);
     calls.begin("late", grant);
     await eventually(() => calls.reasons("late").length === 1, 2_000);
@@ -306,7 +306,7 @@ suite("an open call", { concurrency: true }, () => {
 
   test("after a gap in the notifications all are confirmed at once, each token by one query", async (t) => {
     const clock = createManualClock();
-    const { agents, workspaceId, openAccess, database } = await createHouse(t, { clock });
+    const { agents, workspaceId, openGrants, database } = await createHouse(t, { clock });
     const by = actorIn(workspaceId);
     const gate = await createTcpGate(database.proxyUrl);
     t.after(() => gate.close());
@@ -314,10 +314,10 @@ suite("an open call", { concurrency: true }, () => {
     for (let i = 0; i < 40; i += 1) {
       tokens.push((await agents.deploy(by, { name: `a${i}` })).token);
     }
-    const { access, pool } = await openAccess({ changesUrl: gate.url });
-    const calls = createCalls(access);
+    const { grants, pool } = await openGrants({ changesUrl: gate.url });
+    const calls = createCalls(grants);
     for (const [i, token] of tokens.entries()) {
-      const grant = await grantOf(access, token);
+      const grant = await grantOf(grants, token);
       const { leave } = calls.begin(`a${i}`, grant);
       calls.begin(`a${i}`, grant);
       if (i === 12) leave();

@@ -1,7 +1,14 @@
 // The rooms below the proxy, on a database of their own: what the tests of agents and access share.
 import type { TestContext } from "node:test";
-import { createAgents, createCustomProviders, createExpiredTokens, createLeases, createRegistrations, createUnusedTokens } from "../../src/agents/index.ts";
-import { createAccess } from "../../src/grants/index.ts";
+import {
+  createAgents,
+  createCustomProviders,
+  createExpiredTokens,
+  createLeases,
+  createRegistrations,
+  createUnusedTokens,
+} from "../../src/agents/index.ts";
+import { createGrants } from "../../src/grants/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { createChanges, createPool, type Pool } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
@@ -89,7 +96,7 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */
-    openAccess: async (
+    openGrants: async (
       a: {
         proxyUrl?: string;
         changesUrl?: string;
@@ -104,17 +111,17 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
       const changes = createChanges(a.changesUrl ?? url, { clock: systemClock, log, metrics });
       const { redeployGraceMs = 60_000, releaseEveryMs = 3_600_000 } = a;
       const processId = newProcessId();
-      const access = createAccess({
+      const grants = createGrants({
         ...{ pool, changes, vault, redeployGraceMs, releaseEveryMs, processId },
         ...{ clock, log, metrics },
       });
       t.after(async () => {
-        await access.close();
+        await grants.close();
         await changes.close();
         await pool.close();
       });
       await new Promise<void>((resolve) => changes.onGap(resolve));
-      return { access, pool };
+      return { grants, pool };
     },
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLimiter } from "../../src/limits/index.ts";
-import { keysOf, LEASE_MS } from "../../src/limits/limits-script.ts";
+import { keysOf, LEASE_MS } from "../../src/limits/redis-script.ts";
 import { createLog } from "../../src/log.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import { eventually } from "../support/eventually.ts";

@@ -10,7 +10,7 @@ import {
   limitArguments,
   REASONS,
   SETTLE,
-} from "../../src/limits/limits-script.ts";
+} from "../../src/limits/redis-script.ts";
 import { startRedis } from "../support/redis.ts";
 import { createCounter, limitedGrant, type LimitedGrant } from "./limited.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { matchesGlob, matchesSegments } from "../../src/scopes/glob.ts";
+import { matchesGlob, matchesSegments } from "../../src/scopes/path-rules.ts";
 
 /** The meaning of a pattern, by trying everything. */
 function means(pattern: readonly string[], text: readonly string[], star: string): boolean {

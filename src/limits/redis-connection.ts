@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { ENTER, keysOf, LEASE_MS, NO_LIMITS, SETTLE } from "./limits-script.ts";
+import { ENTER, keysOf, LEASE_MS, NO_LIMITS, SETTLE } from "./redis-script.ts";
 
 const DEADLINE_MS = 250;
 const CONNECT_DEADLINE_MS = 2000;

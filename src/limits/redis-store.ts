@@ -3,10 +3,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { refusal, type LimitRefusal } from "./limits-meter.ts";
-import { createSharedCounts } from "./limits-redis.ts";
-import type { Account } from "./limits-use.ts";
-import { ENTER, keysOf, LEASE_MS, limitArguments, REASONS, SETTLE } from "./limits-script.ts";
+import { refusal, type LimitRefusal } from "./gcra.ts";
+import { createSharedCounts } from "./redis-connection.ts";
+import type { Account } from "./memory-store.ts";
+import { ENTER, keysOf, LEASE_MS, limitArguments, REASONS, SETTLE } from "./redis-script.ts";
 
 const CLOSE_POLL_MS = 5;
 const MAX_SENDING = 32;

@@ -1,5 +1,5 @@
 // How far the use of one limit is ahead of it: the generic cell rate algorithm, one timestamp a meter. Smooth: there is no window
-// at whose edge twice as much would pass. limits-script.ts says the same to Redis. Knows no clock.
+// at whose edge twice as much would pass. redis-script.ts says the same to Redis. Knows no clock.
 import type { RefusalReason } from "../errors.ts";
 
 const MINUTE_MS = 60_000;

@@ -4,10 +4,10 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { LimitRefusal } from "./limits-meter.ts";
-import { LEASE_MS } from "./limits-script.ts";
-import { createSharedLimits, type Lease } from "./limits-shared.ts";
-import { checkUses, Uses, type Account, type Use } from "./limits-use.ts";
+import type { LimitRefusal } from "./gcra.ts";
+import { LEASE_MS } from "./redis-script.ts";
+import { createSharedLimits, type Lease } from "./redis-store.ts";
+import { checkUses, Uses, type Account, type Use } from "./memory-store.ts";
 
 const TICK_MS = 1000;
 const RENEW_EVERY_MS = LEASE_MS / 3;

@@ -21,7 +21,7 @@ const TICK_MS = 1_000;
 // With a tick and the pool's deadline of 4 s: a call waits no longer than 11 s for its grant and the release of its secret.
 const RELEASE_WITHIN_MS = 6_000;
 
-export interface Access {
+export interface Grants {
   /**
    * The grant of a live token, or why there is none; synchronously when it is remembered. A grant's secrets may be
    * wiped in a later turn of the event loop: inject in the turn in which the grant came. `address`: the caller's (undefined: unknown),
@@ -71,7 +71,7 @@ export interface Access {
  * replaced or has expired. `releaseEveryMs`: how long a release's event counts; longer than a grant lives. `processId`: of this
  * process, for events.
  */
-export function createAccess(o: {
+export function createGrants(o: {
   pool: Pool;
   changes: Changes;
   vault: Pick<Vault, "hold">;
@@ -81,7 +81,7 @@ export function createAccess(o: {
   clock: Clock;
   log: Log;
   metrics: Metrics;
-}): Access {
+}): Grants {
   const { pool, changes, vault, clock } = o;
   const cache = createTokenCache();
   const releases = createReleases({ ...o, everyMs: o.releaseEveryMs });

@@ -6,7 +6,7 @@ import {
   requestWaitMs,
   type LimitReason,
   type LimitRefusal,
-} from "./limits-meter.ts";
+} from "./gcra.ts";
 
 const MAX_USES = 20_000;
 /** How soon another try is worth it where nobody knows when a stream ends. */

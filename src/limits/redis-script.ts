@@ -1,7 +1,7 @@
-// What Redis does for limits, in one step and by its own clock: the arithmetic of limits-meter.ts in Lua. A limit of 0 is none. All
+// What Redis does for limits, in one step and by its own clock: the arithmetic of gcra.ts in Lua. A limit of 0 is none. All
 // keys of a workspace share one hash tag.
-import type { LimitReason } from "./limits-meter.ts";
-import type { Account } from "./limits-use.ts";
+import type { LimitReason } from "./gcra.ts";
+import type { Account } from "./memory-store.ts";
 
 /** A process renews its leases in time; those of one that was killed lapse after this. */
 export const LEASE_MS = 60_000;
