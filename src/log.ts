@@ -68,6 +68,7 @@ export type LogFields = {
   [Name in keyof typeof FIELDS]?: Types[(typeof FIELDS)[Name]] | undefined;
 };
 
+const NESTED = ',"fields":{';
 const TYPES: Readonly<Record<string, string>> = FIELDS;
 
 /** `atMs`: when it happened, wall clock, where that was not just now. */
@@ -107,6 +108,8 @@ export function createLog(o: {
       level: o.level,
       base: o.worker === undefined ? null : { worker: o.worker },
       timestamp: () => stamp,
+      serializers: { fields: listed },
+      hooks: { streamWrite: flat },
     },
     destination,
   );
@@ -117,8 +120,7 @@ export function createLog(o: {
         stampedMs = atMs;
         stamp = `,"time":"${new Date(atMs).toISOString()}"`;
       }
-      // pino takes a call's first object for a request or an error when it looks like one, so the list comes first.
-      to[level](listed({ msg: message, ...fields }));
+      to[level]({ msg: message, fields });
     };
   const at = (level: Level): Write =>
     logger.isLevelEnabled(level) ? writeTo(logger, level) : drop;
@@ -135,20 +137,28 @@ export function createLog(o: {
   };
 }
 
-/** `line` without what isn't in FIELDS; mostly `line` itself, since a copy costs as much as the rest. */
-function listed(line: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  for (const name in line) {
-    if (!isListed(name, line[name])) {
-      return Object.fromEntries(
-        Object.entries(line).filter(([field, value]) => isListed(field, value)),
-      );
-    }
+/** `fields` without what isn't in FIELDS; mostly `fields` itself, since a copy would cost as much as the rest. */
+function listed(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  for (const name in fields) {
+    if (isListed(name, fields[name])) continue;
+    return Object.fromEntries(Object.entries(fields).filter(([it, value]) => isListed(it, value)));
   }
-  return line;
+  return fields;
+}
+
+/**
+ * The line with its fields beside the message instead of within `fields`. They go to pino as one value, since it takes three
+ * times as long for twenty single ones. No text within a line has a bare quotation mark, so the first match is the place.
+ */
+function flat(line: string): string {
+  const at = line.indexOf(NESTED);
+  if (at < 0) return line;
+  const fields = line.slice(at + NESTED.length, -"}}\n".length);
+  return `${line.slice(0, at)}${fields === "" ? "" : ","}${fields}}\n`;
 }
 
 function isListed(name: string, value: unknown): boolean {
-  return value === undefined || name === "msg" || typeof value === TYPES[name];
+  return value === undefined || typeof value === TYPES[name];
 }
 
 /**
