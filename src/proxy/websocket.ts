@@ -1,4 +1,4 @@
-// A WebSocket through the proxy: the same request as any other up to the upstream's answer, then two sockets joined.
+// A WebSocket through the proxy: the same request as any other until the upstream's answer, then two joined sockets.
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -9,23 +9,23 @@ import type { Call } from "./call.ts";
 import type { Outcome } from "./exchange.ts";
 import { linger } from "./endings.ts";
 import { closeFrame, FrameTracker, GOING_AWAY, POLICY_VIOLATION } from "./frames.ts";
-import { Forwarding, type Ending, type ForwardContext } from "./forward.ts";
 import { hasHeader, responseSection } from "./headers.ts";
+import { Relay, type RelayContext } from "./relay.ts";
 import { rawHead } from "./upstream-answer.ts";
 
-// A client has nothing to say before the handshake is done; what it says nevertheless is kept up to about here.
+// A client should send nothing before the handshake is done. What it sends is kept, up to about this much.
 const EARLY_BYTES = 64 * 1024;
-// How long a frame that is under way may take to its end, before which no other may begin.
+// How long the present frame may take to end, before our last frame can be sent.
 const FRAME_MS = 1000;
 
-/** The client's side of an upgrade until it is granted: a plain HTTP answer, and what the client has sent early. */
+/** The client's side of an upgrade before 101: a plain HTTP answer, and what the client has sent early. */
 export interface Handshake {
-  /** For a refusal, or for whatever an upstream says instead of 101. */
+  /** For a refusal, or for an upstream's answer other than 101. */
   readonly response: Answer;
   readonly early: Buffer[];
 }
 
-/** Takes over a socket that asks for an upgrade. Reads on, since only a socket that is read tells of its end. */
+/** Takes over a socket that asks for an upgrade. Keeps reading it, since only a socket that is read shows its end. */
 export function beginHandshake(request: IncomingMessage, socket: Socket, head: Buffer): Handshake {
   const response = new Answer(request);
   response.shouldKeepAlive = false;
@@ -43,7 +43,7 @@ export function beginHandshake(request: IncomingMessage, socket: Socket, head: B
   return { response, early };
 }
 
-export class Tunnel extends Forwarding {
+export class WebSocketRelay extends Relay {
   protected override readonly upgrade = "websocket";
   readonly #early: readonly Buffer[];
   readonly #client: Socket;
@@ -51,14 +51,15 @@ export class Tunnel extends Forwarding {
   #outcome: Outcome = "completed";
   #takesLeave = false;
 
-  constructor(context: ForwardContext, call: Call, handshake: Handshake, ending: Ending) {
-    super(context, call, handshake.response, ending);
+  constructor(context: RelayContext, call: Call, handshake: Handshake) {
+    super(context, call);
     this.#client = call.request.socket;
     this.#early = handshake.early;
   }
 
-  override start(): void {
-    this.send();
+  /** It has none: what a client sends are messages. */
+  override takeBody(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   onRequestUpgrade(
@@ -73,7 +74,8 @@ export class Tunnel extends Forwarding {
       return;
     }
     this.over = true;
-    const { context, exchange, response } = this;
+    const { context } = this;
+    const { exchange, response } = this.call;
     const client = this.#client;
     exchange.status = status;
     context.exchanges.firstByte(exchange);
@@ -107,7 +109,7 @@ export class Tunnel extends Forwarding {
   override cut(reason: RefusalReason): boolean {
     if (this.#directions.length === 0) return super.cut(reason);
     if (this.#outcome !== "completed") return false;
-    this.exchange.cutBy = reason;
+    this.call.exchange.cutBy = reason;
     if (reason === "stopping") this.#takeLeave(closeFrame(GOING_AWAY));
     else this.#close("cut");
     return true;
@@ -117,26 +119,26 @@ export class Tunnel extends Forwarding {
     const { headers, requestId } = responseSection(raw, 101);
     this.noteAnswerId(requestId);
     headers.push("Connection", "Upgrade", "Upgrade", "websocket");
-    // The client's credential stood among its subprotocols: of them it has to be told one.
-    const subprotocolScheme = this.plan?.subprotocolScheme;
+    // The client's credential was among its subprotocols. The answer must select one that it offered.
+    const subprotocolScheme = this.sent?.subprotocolScheme;
     if (subprotocolScheme !== undefined && !hasHeader(headers, "sec-websocket-protocol")) {
       headers.push("Sec-WebSocket-Protocol", subprotocolScheme);
     }
     return rawHead(101, headers);
   }
 
-  /** Whether what the client sends names no model that it may not use. What does is not sent, and ends the WebSocket. */
+  /** Whether the client's bytes name only allowed models. Others are not sent, and end the WebSocket. */
   #mayPass(chunk: Buffer): boolean {
-    const refusal = this.plan?.bodyReader?.take(chunk);
+    const refusal = this.sent?.bodyReader?.take(chunk);
     if (refusal === undefined) return true;
     if (this.#outcome === "completed") {
-      this.exchange.cutBy = refusal;
+      this.call.exchange.cutBy = refusal;
       this.#takeLeave(closeFrame(POLICY_VIOLATION, refusal));
     }
     return false;
   }
 
-  /** Takes leave of the client as WebSockets do. */
+  /** Ends the WebSocket with a close frame to the client. */
   #takeLeave(frame: Buffer): void {
     this.#outcome = "cut";
     this.#takesLeave = true;
@@ -156,16 +158,15 @@ export class Tunnel extends Forwarding {
 
   #closed(): void {
     if (this.#takesLeave && !this.#client.closed) return;
-    this.context.deadlineClock.delete(this);
     for (const { to } of this.#directions) to.destroySoon();
-    this.context.exchanges.end(this.exchange, this.#outcome);
+    this.end(this.#outcome);
   }
 }
 
-/** One direction of a tunnel: passes bytes on no faster than they are taken. */
+/** One direction of the tunnel: passes bytes on with backpressure. */
 class Direction {
   readonly to: Socket;
-  /** Since when the receiver has not taken what waits for it. */
+  /** Since when the receiver hasn't taken the bytes that wait for it. */
   stuckMs: number | undefined;
   readonly #from: Socket;
   readonly #nowMs: () => number;
@@ -174,7 +175,7 @@ class Direction {
   readonly #mayPass: ((chunk: Buffer) => boolean) | undefined;
   #last: { readonly frame: Buffer; readonly then: () => void } | undefined;
 
-  /** `isFramed`: it can be ended by a frame. `mayPass` is asked of all that comes, in order. */
+  /** `isFramed`: it can be ended with a frame. `mayPass` sees all bytes in order. */
   constructor(
     from: Socket,
     to: Socket,
@@ -189,7 +190,7 @@ class Direction {
     this.#nowMs = nowMs;
     this.#count = count;
     from.on("data", (chunk: Buffer) => this.pass(chunk));
-    // Neither side has use for half a WebSocket: what is on its way is still delivered, then both end.
+    // Half a WebSocket is of no use: what is on its way is still delivered, then both sides end.
     from.on("end", () => {
       this.stuckMs = nowMs();
       to.destroySoon();
@@ -201,7 +202,7 @@ class Direction {
     from.resume();
   }
 
-  /** Passes nothing more but the rest of the frame that is under way, and then `frame`. */
+  /** Passes on only the rest of the present frame, and then `frame`. */
   endWith(frame: Buffer, then: () => void): void {
     this.#last = { frame, then };
     this.#endBetweenFrames();
