@@ -22,6 +22,7 @@ const FLOORS = [
     "config",
     "config-values",
     "setting-doubts",
+    "settings",
     "clock",
     "listen",
     "admin-socket",

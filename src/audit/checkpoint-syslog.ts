@@ -21,8 +21,14 @@ export function syslogDestination(address: SyslogAddress): Destination {
     async send(notes, ending) {
       const signal = AbortSignal.any([ending, AbortSignal.timeout(WITHIN_MS)]);
       const messages = notes.map(messageOf);
-      if (address.protocol === "udp") await sendDatagrams(address, messages);
-      else await sendStream(address, messages, signal);
+      signal.throwIfAborted();
+      // A look-up of a name can't be stopped, and its own deadline may be a minute.
+      const stopped = once(signal, "abort").then(() => signal.throwIfAborted());
+      const sending =
+        address.protocol === "udp"
+          ? sendDatagrams(address, messages)
+          : sendStream(address, messages, signal);
+      await Promise.race([sending, stopped]);
     },
   };
 }
