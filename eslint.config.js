@@ -116,6 +116,7 @@ export default tseslint.config(
     files: ["src/**/*.{ts,tsx}"],
     plugins: { house: { rules: { floors, ...houseRules } } },
     rules: {
+      "house/no-circle": "error",
       "house/floors": "error",
       "house/one-transaction": "error",
       "house/no-hash-in-transaction": "error",

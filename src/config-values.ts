@@ -1,5 +1,6 @@
 // The forms that a setting's text may have: each a zod schema that makes a value of it, or says what to give. What it says never quotes
 // what it read.
+import type { Cidr } from "./addresses.ts";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import ipaddr from "ipaddr.js";
@@ -9,9 +10,6 @@ export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
-
-/** An address block, as parsed by ipaddr.js: the address and the prefix length in bits. */
-export type Cidr = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 export interface SyslogAddress extends ListenAddress {
   readonly protocol: "udp" | "tcp" | "tls";

@@ -2,12 +2,13 @@
 // since some are secrets.
 import type { z } from "zod";
 import { readSmallFileSync } from "./bounded-file.ts";
-import { httpUrl, type Cidr, type ListenAddress, type SyslogAddress } from "./config-values.ts";
+import type { Cidr } from "./addresses.ts";
+import { httpUrl, type ListenAddress, type SyslogAddress } from "./config-values.ts";
 import { ConfigError } from "./errors.ts";
 import { settingDoubts, type Doubt } from "./setting-doubts.ts";
 import { settings, type Environment, type SettingName } from "./settings.ts";
 
-export type { Cidr, ListenAddress, SyslogAddress } from "./config-values.ts";
+export type { ListenAddress, SyslogAddress } from "./config-values.ts";
 
 /** PEM: the certificate with the chain above it, and its private key. */
 export interface TlsFiles {

@@ -6,7 +6,7 @@ import { open } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { devNull } from "node:os";
 import { clientNetwork, isWithin, parseAddress } from "./addresses.ts";
-import type { Cidr } from "./config.ts";
+import type { Cidr } from "./addresses.ts";
 import { errorFields, type Log } from "./log.ts";
 import type { ConnectionMetrics, ListenerName } from "./metric-labels.ts";
 

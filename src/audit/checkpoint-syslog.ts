@@ -8,7 +8,7 @@ import { hostname } from "node:os";
 import { connect as connectTls } from "node:tls";
 import { systemClock } from "../clock.ts";
 import type { SyslogAddress } from "../config.ts";
-import type { Destination } from "./checkpoint-sending.ts";
+import type { Destination } from "./checkpoint-destinations.ts";
 
 // Facility 13, log audit; severity 6, informational.
 const PRIORITY = 13 * 8 + 6;

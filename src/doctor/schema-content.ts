@@ -1,7 +1,8 @@
 // Whether the schema is the one that the migrations make: tables, functions, triggers, policies and the rest of sql/expected.json. Reads
 // only, in a transaction of the caller's. The server reads an expression under its table's lock: whoever holds one is not waited for long.
 import type { TransactionSql } from "../db/index.ts";
-import { CONTENT_KINDS, readContentFacts } from "./catalog.ts";
+import { readContentFacts } from "./catalog.ts";
+import { CONTENT_KINDS } from "./facts.ts";
 import { differences } from "./comparison.ts";
 import { codeOf, type Findings } from "./finding.ts";
 import { readNames } from "./rights.ts";
