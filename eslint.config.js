@@ -32,6 +32,7 @@ const FLOORS = [
     "connection-bounds",
     "fair-queue",
     "no-proxy",
+    "unknown-values",
     "visible-text",
     "spelling",
     "bounded-file",

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { FoundPage, Page } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
+import { parseJson } from "../unknown-values.ts";
 import { text } from "./names.ts";
 
 const MAX_LIMIT = 200;
@@ -113,12 +114,4 @@ const latestFirst = z.tuple([z.string().regex(/^\d{1,16}$/), z.guid()]);
 /** Pages of a list whose rows say their place themselves, the latest first. */
 export function createLatestFirstPaging<View>(list: string): Paging<LatestFirst, Placed<View>> {
   return createPaging(list, latestFirst, ({ place }: Placed<View>) => place);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

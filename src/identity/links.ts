@@ -2,7 +2,7 @@
 // is refused leaves it good. Passwords are hashed before, and for one holder of a link at a time. Must answer unknown, used and expired
 // links alike.
 import { record, type Actor } from "../audit/index.ts";
-import type { Pool, TransactionSql } from "../db/index.ts";
+import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError, StoreUnavailableError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { setPassword } from "./account.ts";
@@ -15,7 +15,6 @@ import type { Proofs } from "./proofs.ts";
 import type { Role } from "./roles.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, startSession } from "./sessions.ts";
-import { isUniqueViolation } from "./sql-errors.ts";
 import { codeNeeded } from "./sign-in.ts";
 import type { Verifications } from "./verifications.ts";
 
