@@ -6,7 +6,7 @@ import { API_KEY_PREFIX, newBearer, newId } from "../ids.ts";
 import { parseBlock } from "../addresses.ts";
 import { digest } from "./bearers.ts";
 import { KEY_NAME } from "./bootstrap.ts";
-import { checkLimit, type Role } from "./roles.ts";
+import { checkLimit, type Role } from "./caller.ts";
 
 export interface ApiKeyView {
   id: string;

@@ -5,8 +5,7 @@ import { RequestError } from "../errors.ts";
 import { API_KEY_PREFIX } from "../ids.ts";
 import { holds } from "../addresses.ts";
 import { digest, digestSession, isBearer, isSession } from "./bearers.ts";
-import type { Caller, Client, Person, SessionCredential } from "./caller.ts";
-import type { Role } from "./roles.ts";
+import type { Caller, Client, Person, SessionCredential, Role } from "./caller.ts";
 import type { Verifications } from "./verifications.ts";
 
 export interface Callers {

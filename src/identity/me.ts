@@ -1,7 +1,6 @@
 // What a caller is told of itself.
 import type { Pool } from "../db/index.ts";
-import type { Caller } from "./caller.ts";
-import type { Role } from "./roles.ts";
+import type { Caller, Role } from "./caller.ts";
 
 export interface MeView {
   kind: "user" | "api_key";

@@ -4,8 +4,7 @@ import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer } from "../ids.ts";
 import { digest } from "./bearers.ts";
-import { userTarget } from "./caller.ts";
-import { checkLimit, type Role } from "./roles.ts";
+import { userTarget, checkLimit, type Role } from "./caller.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface UserView {
