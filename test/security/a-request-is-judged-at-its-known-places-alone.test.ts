@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { builtInProviders } from "../../src/providers/index.ts";
-import { custom } from "../../src/providers/model-places.ts";
+import { custom } from "../../src/providers/custom-models.ts";
 import { JsonReader } from "../../src/proxy/json-reader.ts";
 import { placeOf, soughtAt } from "../support/sought.ts";
 import { inputs } from "../support/generated.ts";
