@@ -8,7 +8,7 @@ export {
   type CustomProviderView,
 } from "./custom-providers.ts";
 export type { CustomProvider, Grant, Limits, WorkspaceLimits } from "./grant.ts";
-export { WIDENING, type Rights } from "./demands.ts";
+export type { Rights } from "./demands.ts";
 export { createNewAgents, type NewAgents, type NewAgentScope } from "./new-agents.ts";
 export type { EachOpenCall, OpenCall } from "./open-calls.ts";
 export { createLimiter, type Admission, type Limiter } from "./limits.ts";

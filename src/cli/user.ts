@@ -2,7 +2,7 @@
 // who is locked out.
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
-import type { Role } from "../identity/index.ts";
+import type { Role } from "../contract/index.ts";
 import { answers, type UserView } from "./answers.ts";
 import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";

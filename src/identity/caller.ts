@@ -1,6 +1,6 @@
 // Who is asking the control plane, once that is known, and from where.
 import type { Actor } from "../audit/index.ts";
-import type { Role } from "./roles.ts";
+import type { Role } from "../contract/index.ts";
 
 export interface Caller {
   readonly kind: "user" | "api_key";

@@ -2,6 +2,7 @@
 // is refused leaves it good. Passwords are hashed before, and for one holder of a link at a time. Must answer unknown, used and expired
 // links alike.
 import { record, type Actor } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError, StoreUnavailableError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
@@ -12,7 +13,6 @@ import { normalizeEmail } from "./emails.ts";
 import { checkPassword } from "./password-rules.ts";
 import { lineOf, type Line, type PasswordHasher } from "./passwords.ts";
 import type { Proofs } from "./proofs.ts";
-import type { Role } from "./roles.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, startSession } from "./sessions.ts";
 import { isUniqueViolation } from "./sql-errors.ts";

@@ -1,7 +1,7 @@
 // What a caller is told of itself.
+import type { Role } from "../contract/index.ts";
 import type { Pool } from "../db/index.ts";
 import type { Caller } from "./caller.ts";
-import type { Role } from "./roles.ts";
 
 export interface MeView {
   kind: "user" | "api_key";
