@@ -63,16 +63,22 @@ export type RequestOf<R extends Route> = Params<R> & Query<R> & Body<R>;
 export type AnswerOf<R extends Route> =
   Of<R, "answer"> extends z.ZodType ? z.output<Of<R, "answer">> : undefined;
 
+/** The arguments of a function that calls a route, after the route: one, which may be left out where nothing in it has to be there. */
+export type CallArguments<R extends Route, Options> =
+  Record<string, never> extends RequestOf<R>
+    ? [request?: RequestOf<R> & Options]
+    : [request: RequestOf<R> & Options];
+
+/** What stands in the path of a request. */
+export interface RequestParts {
+  readonly params?: Readonly<Record<string, string>> | undefined;
+  readonly query?: Readonly<Record<string, string | number | undefined>> | undefined;
+}
+
 /** The method and the path, below the API's, of a request. */
 export function requestLine(
   route: Route,
-  {
-    params = {},
-    query = {},
-  }: {
-    readonly params?: Readonly<Record<string, string>> | undefined;
-    readonly query?: Readonly<Record<string, string | number | undefined>> | undefined;
-  },
+  { params = {}, query = {} }: RequestParts,
 ): { readonly method: Method; readonly path: string } {
   const [method = "", template = ""] = route.split(" ");
   const path = template.replace(/:(\w+)/g, (_all, name: string) =>
