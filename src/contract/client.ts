@@ -16,6 +16,7 @@ export type * from "./providers.ts";
 export type * from "./secrets.ts";
 export type * from "./users.ts";
 export type * from "./workspace.ts";
+export type { Method } from "./declaration.ts";
 export * from "./permissions.ts";
 
 /** Below it are the paths of all routes. */
@@ -49,11 +50,18 @@ type Query<R extends Route> =
       }
     : { readonly query?: undefined };
 
+/** The same, of which nothing has to be changeable. */
+type Sent<Value> = Value extends readonly (infer Each)[]
+  ? readonly Sent<Each>[]
+  : Value extends object
+    ? { readonly [Name in keyof Value]: Sent<Value[Name]> }
+    : Value;
+
 type Body<R extends Route> =
   Of<R, "body"> extends z.ZodType
     ? Record<string, never> extends z.input<Of<R, "body">>
-      ? { readonly body?: z.input<Of<R, "body">> }
-      : { readonly body: z.input<Of<R, "body">> }
+      ? { readonly body?: Sent<z.input<Of<R, "body">>> }
+      : { readonly body: Sent<z.input<Of<R, "body">>> }
     : { readonly body?: undefined };
 
 /** What a request for a route holds. */
