@@ -31,7 +31,7 @@ import { listWorkloads } from "./workloads.ts";
 
 const RESULTS = fileURLToPath(new URL("results/", import.meta.url));
 // What stands below the product, and beside it: a run with these peers writes the documentation's table of layers.
-const LAYERS = "nginx,dispatch,x3sproxy,engine";
+const LAYERS = "nginx,dispatch,x3sproxy";
 const SCOPED: ReadonlySet<string> = new Set(["post-32", "prompt-8"]);
 const SCOPED_ROUNDS = 7;
 const QUICK_STREAMS = 2000;
@@ -60,7 +60,6 @@ const starters: Readonly<Record<PeerName, (site: Site) => Peer | Promise<Peer>>>
   "http-proxy-3": startHttpProxy3,
   portkey: startPortkey,
   dispatch: (site) => startPrototype(site, "dispatch"),
-  engine: (site) => startPrototype(site, "engine"),
 };
 
 async function startPeers(site: Site): Promise<Map<PeerName, Peer>> {

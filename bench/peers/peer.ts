@@ -13,16 +13,11 @@ export const PEER_NAMES = [
   "http-proxy-3",
   "portkey",
   "dispatch",
-  "engine",
 ] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
 
-/** Those that run only when they are asked for: prototypes, which nobody would use instead, and x3sproxy of another checkout. */
-export const ONLY_WHEN_ASKED: ReadonlySet<PeerName> = new Set<PeerName>([
-  "before",
-  "dispatch",
-  "engine",
-]);
+/** Those that run only when they are asked for: a prototype, which nobody would use instead, and x3sproxy of another checkout. */
+export const ONLY_WHEN_ASKED: ReadonlySet<PeerName> = new Set<PeerName>(["before", "dispatch"]);
 
 export interface Site {
   /** Temporary: configurations, logs, data. */

@@ -1,6 +1,5 @@
-// The prototypes of prototype/: what raw sockets would give in place of node:http and undici, and what those two cost with next to
-// nothing on top. They run only when asked for (--peers …,dispatch,engine), and know neither WebSockets nor TLS. Their log goes
-// where the product's goes.
+// The prototype of prototype/: what node:http and undici cost with next to nothing on top. It runs only when asked for
+// (--peers …,dispatch), and knows neither WebSockets nor TLS. Its log goes where the product's goes.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { freePorts } from "../../test/support/service.ts";
@@ -9,7 +8,7 @@ import { end, PROXY_CORE, start, untilListening } from "../processes.ts";
 import type { Peer, Site } from "./peer.ts";
 import { logFile, openLog } from "./x3sproxy.ts";
 
-export async function startPrototype(site: Site, name: "dispatch" | "engine"): Promise<Peer> {
+export async function startPrototype(site: Site, name: "dispatch"): Promise<Peer> {
   const [port = 0] = await freePorts(1);
   const program = fileURLToPath(new URL(`../prototype/${name}.ts`, import.meta.url));
   const started = start([process.execPath, program], {

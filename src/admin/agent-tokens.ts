@@ -1,6 +1,6 @@
 // What an agent gets its token by, over REST: registrations, which its container trades, and leases, which somebody renews. Each token is
 // in the answer that makes it and in no other.
-import type { AgentView, CustomProviders, Leases, Registrations } from "../access/index.ts";
+import type { AgentView, CustomProviders, Leases, Registrations } from "../agents/index.ts";
 import type { AgentTokenRoutes } from "../contract/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";

@@ -1,6 +1,6 @@
 // Agents over REST. A deployment's answer is the only one that ever holds a proxy token.
 import { z } from "zod";
-import type { Agents, AgentView, CustomProviders, Rights, ScopeTrials } from "../access/index.ts";
+import type { Agents, AgentView, CustomProviders, Rights, ScopeTrials } from "../agents/index.ts";
 import type { ActivityViews, AgentUse, CallViews } from "../activity/index.ts";
 import {
   agentName,

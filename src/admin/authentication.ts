@@ -10,7 +10,7 @@ import {
 } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Caller, Client, Identity } from "../identity/index.ts";
-import type { Failures } from "./failures.ts";
+import type { Failures } from "../limits/index.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
 
@@ -44,9 +44,17 @@ export function createAuthentication(o: {
       caller = await identity.authenticateApiKey(key, client, { emergency });
     }
     if (caller !== undefined) return caller;
-    failures.count(client.network);
-    throw unauthenticated();
+    throw failures.count(client.network) > 0 ? tooManyFailures() : unauthenticated();
   };
+}
+
+/** For a network that has failed too often within a minute. */
+export function tooManyFailures(): RequestError {
+  return new RequestError(
+    429,
+    "too_many_attempts",
+    "Too many failed attempts from this address. Try again in a minute.",
+  );
 }
 
 /** Throws RequestError when `caller` may not use a route: 403, or 404 for an agent that it does not see. */

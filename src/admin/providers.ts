@@ -1,8 +1,9 @@
 // The providers that a workspace can use: the built-in table and its own additions, and where keys are configured; and the templates of
 // scopes, the same for every workspace.
-import { scopeTemplates, type CustomProviders, type CustomProviderView } from "../access/index.ts";
+import type { CustomProviders, CustomProviderView } from "../agents/index.ts";
 import { providerName, type Provider, type ProviderRoutes } from "../contract/index.ts";
 import { builtInProviders } from "../providers/index.ts";
+import { scopeTemplates } from "../scopes/index.ts";
 import type { Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import type { HandlersOf } from "./route.ts";

@@ -1,6 +1,6 @@
 // The caller's workspace over REST: its name, its rules, its limits and the switch for all of its agents; its environments, and what it gives
 // new agents at most.
-import type { Environments, NewAgents } from "../access/index.ts";
+import type { Environments, NewAgents } from "../agents/index.ts";
 import type { WorkspaceRoutes } from "../contract/index.ts";
 import type { Identity } from "../identity/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";

@@ -1,14 +1,14 @@
-// Which upstream addresses may be connected to: public ones, and those that the operator has allowed. Judged on the
-// address that is connected to, at the moment of connecting, so that a name can't change its mind in between.
+// Which upstream addresses we may connect to: public ones, and those that the operator has allowed. The rule judges the address itself,
+// at the moment of connecting, so that DNS can't answer differently in between (DNS rebinding).
 import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Cidr } from "../config.ts";
 
-// RFC 4291, 2.4: all else of IPv6 is special, also where ipaddr.js knows no name for it (::127.0.0.1).
+// Every other IPv6 range is special (RFC 4291, 2.4), even those that ipaddr.js has no name for (::127.0.0.1).
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
-/** An upstream address outside the rule. Carries no address in its message, since it can reach an agent. */
+/** The rule refuses an upstream's address. The message holds no address, since agents may see it. */
 export class AddressRefusedError extends Error {
   override name = "AddressRefusedError";
   readonly code = "X3SPROXY_ADDRESS_REFUSED";
@@ -21,7 +21,7 @@ export class AddressRefusedError extends Error {
 export interface AddressRule {
   /** Whether `address` (literal IPv4 or IPv6) may be connected to over https, or over plain http. */
   allows(address: string, protocol: "https:" | "http:"): boolean;
-  /** What is wrong with an origin as far as can be told without resolving its name; undefined when nothing is. */
+  /** What is wrong with an origin, judged without resolving its name; undefined: nothing. */
   originProblem(origin: string): string | undefined;
   /** A lookup for `net.connect` that yields allowed addresses only, or fails with AddressRefusedError. */
   lookup(protocol: "https:" | "http:"): LookupFunction;

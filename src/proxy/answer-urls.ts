@@ -12,7 +12,7 @@ export interface Places {
   /** The origin's URL for the client, without a slash at its end. */
   readonly base: string;
   /** Whether a URL shows the credential that was sent. */
-  readonly isTelling: (url: string) => boolean;
+  readonly reflectsKey: (url: string) => boolean;
 }
 
 // An answer has one or a few. Each costs a microsecond or two.
@@ -89,5 +89,5 @@ function clientUrl(text: string, prefix: string, places: Places): string | undef
   // Where the client has no prefix, a path that begins with two slashes would be another host.
   const isAbsolute = ABSOLUTE.test(ascii) || (prefix + rest).startsWith("//");
   const found = (isAbsolute ? base : prefix) + rest;
-  return places.isTelling(found) ? undefined : found;
+  return places.reflectsKey(found) ? undefined : found;
 }

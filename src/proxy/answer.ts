@@ -1,44 +1,43 @@
-// The answer on its way to the client. Node's response object keeps its place in line on the connection; what an upstream
-// answers is written to the socket by us, all that comes in one turn of the event loop by one system call. Never holds a byte
-// for longer than that turn.
+// An answer on its way to the client. Node's response object keeps the order of answers on a connection. We write a relayed answer to
+// the socket ourselves, with one system call for all that comes in one turn of the event loop. Never holds a byte longer than that turn.
 //
-// Node's own write() and end() cost a third more: a header section checked value by value, four writes a chunk, and streams
-// around them. That "finish" tells the server that an answer is out, whoever wrote it, is how its end() does it, too.
+// Node's own write() and end() would cost a third more: they check each header value, write four times a chunk, and add streams. Like
+// Node's end(), we emit "finish" to tell the server that the answer is out.
 import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-// Up to here, copying a chunk is cheaper than a system call or a gathered write of its own.
+// Up to this size, copying a chunk is cheaper than a system call or a gathered write for it.
 const SMALL_BYTES = 8 * 1024;
-/** How long a client's connection may have nothing to do: longer than at common load balancers in front, so that it is they who close. */
+/** How long a client's connection may be idle. Longer than at common load balancers, so that they close it and not we. */
 export const KEEP_ALIVE_MS = 75_000;
 const KEEP_ALIVE = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_MS / 1000}\r\n\r\n`;
-// RFC 9110, 5.5. The upstream's parser let nothing else through; this is the last look.
+// RFC 9110, 5.5. The upstream's parser lets nothing else through; we check once more.
 const NOT_A_FIELD_LINE = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** What is known of an answer when its header section has come. */
+/** An answer as its header section describes it. */
 export interface AnswerHead {
   readonly status: number;
   readonly phrase: string;
-  /** Without any field about the connection or the transfer coding. */
+  /** Without the fields about the connection and the transfer coding. */
   readonly headers: readonly string[];
   /** Whether Content-Length is among them. */
   readonly hasLength: boolean;
   /** Whether a body follows (RFC 9112, 6.3). */
   readonly hasBody: boolean;
-  /** Whether only the end of the connection tells the end of the body. */
+  /** Whether only the connection's end shows where the body ends. */
   readonly isCloseDelimited: boolean;
-  /** For an answer that came without Date (RFC 9110, 6.6.1). */
+  /** A Date for an answer that came without one (RFC 9110, 6.6.1). */
   readonly date: string | undefined;
 }
 
-/** Is told once when the beginning of a relayed answer has been handed to the socket. */
+/** Learns once that the beginning of a relayed answer was handed to the socket. */
 export interface AnswerWatcher {
   answerBegan(): void;
 }
 
 export class Answer extends ServerResponse {
   watcher: AnswerWatcher | undefined;
-  /** What goes with a relayed answer besides its own: name, value, name, value, … */
+  /** Fields of ours that are added to a relayed answer: name, value, name, value, … */
   added: readonly string[] = [];
   #begun = false;
   #ended = false;
@@ -46,27 +45,27 @@ export class Answer extends ServerResponse {
   #hasBody = false;
   #chunked = false;
   #closes = false;
-  /** What goes out at the end of this turn: latin1, a character a byte. */
+  /** What is written at the end of this turn: latin1, a character a byte. */
   #waiting = "";
   #sendsSoon = false;
   #awaitsDrain = false;
 
-  /** Whether anything of a final answer is on its way, whoever writes it. */
+  /** Whether a final answer has begun, by us or by Node. */
   get begun(): boolean {
     return this.#begun || this.headersSent;
   }
 
-  /** Whether nothing more is to come. */
+  /** Whether all of the answer has been handed over. */
   get ended(): boolean {
     return this.#ended || this.writableEnded;
   }
 
-  /** Whether all of a relayed answer has been taken by the system. */
+  /** Whether the system has taken all of a relayed answer. */
   get delivered(): boolean {
     return this.#delivered;
   }
 
-  /** Passes an interim answer on. False: as with `relay`. */
+  /** Passes an interim answer on. False means the same as with `relay`. */
   relayInterim(head: string): boolean {
     const { socket } = this;
     if (socket === null || socket.destroyed || socket.write(head, "latin1")) return true;
@@ -98,7 +97,7 @@ export class Answer extends ServerResponse {
     this.#sendSoon(text);
   }
 
-  /** Passes a part of the body on. False: the client is slow; `drain` says when to go on. */
+  /** Passes a part of the body on. False: the client is slow; go on after the event `drain`. */
   relay(chunk: Buffer): boolean {
     const { socket } = this;
     if (socket === null || chunk.length === 0 || !this.#hasBody) return true;
@@ -120,7 +119,7 @@ export class Answer extends ServerResponse {
     return false;
   }
 
-  /** Ends a relayed answer. `trailers`: name, value, name, value, …; sent where the client knows them. */
+  /** Ends a relayed answer. `trailers`: name, value, name, value, …; sent if the body is chunked. */
   relayEnd(trailers: readonly string[]): void {
     let end = "";
     if (this.#chunked) {
@@ -135,7 +134,7 @@ export class Answer extends ServerResponse {
     this.#sendSoon(end);
   }
 
-  /** Hands what waits to the socket. */
+  /** Writes what waits to the socket. */
   flush(): void {
     const text = this.#waiting;
     this.#waiting = "";

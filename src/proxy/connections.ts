@@ -1,5 +1,5 @@
-// Which answer is under way on each connection, and which is its last: what the listener has to know to answer a pipelined or
-// raw request in its turn, and to end connections when it drains. Must never let two answers be taken for each other.
+// Which answer each connection is sending, and whether it is the last one there. The listener needs it for pipelined and raw requests, and
+// to end connections when it drains. Must never mix two answers on one connection.
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Answer } from "./answer.ts";
@@ -7,22 +7,22 @@ import { reset } from "./endings.ts";
 
 export class Connections {
   readonly #current = new WeakMap<Duplex, Answer>();
-  /** The answers that another one is to follow. */
+  /** Answers after which another one must be sent on the same connection. */
   readonly #followed = new WeakSet<Answer>();
   #draining = false;
 
-  /** Whether each connection ends with its answer. */
+  /** Whether the service drains: each connection ends with its present answer. */
   get draining(): boolean {
     return this.#draining;
   }
 
-  /** Notes that `response` has its turn on its connection. */
+  /** Notes that `response` is now the answer of its connection. */
   begin(socket: Socket, response: Answer): void {
     this.#current.set(socket, response);
     if (this.#draining) this.#endWith(response);
   }
 
-  /** Notes that a request has come behind the one that has its turn. */
+  /** Notes that another request has come while an answer is under way. */
   follow(socket: Socket): void {
     const before = this.#current.get(socket);
     if (before === undefined) return;
@@ -30,7 +30,7 @@ export class Connections {
     if (this.#draining && !before.begun) this.#endWith(before);
   }
 
-  /** Whether a socket is free for an answer. If another is under way on it, ends it: the two would be taken for each other. */
+  /** Whether a socket has no answer under way. If it has one, ends the socket: a client would mix the two up. */
   isFree(socket: Duplex): socket is Socket {
     if (!(socket instanceof Socket)) {
       socket.destroy();
@@ -43,7 +43,7 @@ export class Connections {
     return false;
   }
 
-  /** Has each of the open connections end with its answer; gives those of the answers for which it is too late, since they have begun. */
+  /** Makes each open connection end with its answer. Returns the answers that have begun, and so have already promised keep-alive. */
   drain(each: (visit: (socket: Socket) => void) => void): Answer[] {
     this.#draining = true;
     const begun: Answer[] = [];
@@ -56,7 +56,7 @@ export class Connections {
     return begun;
   }
 
-  /** Its connection ends with it, unless it is to carry another answer that is already asked for. */
+  /** Ends the connection after this answer, unless another request already waits there. */
   #endWith(response: Answer): void {
     response.shouldKeepAlive = this.#followed.has(response);
   }

@@ -1,5 +1,5 @@
-// On whose behalf an agent makes a call: what it says in x3sproxy-context-* headers, checked and bounded. They never go upstream. A
-// credential that somebody has put into one is refused, and must not reach the record.
+// The context of a call: on whose behalf the agent makes it, as it says in x3sproxy-context-* headers. Checks and bounds them. They never
+// go upstream. A value that looks like a credential is refused, and must not reach the record.
 import { mightBeBearer } from "../ids.ts";
 import { looksLikeKey } from "../providers/index.ts";
 import { fieldName } from "./field-names.ts";
@@ -9,10 +9,10 @@ export type CallContextFields = Readonly<Record<string, string>>;
 
 const MOST = 8;
 const VALUE = /^[\x20-\x7e]{1,200}$/;
-// What stands around a key in a sentence, a header or a URL.
+// Characters that separate a key from the text around it in a sentence, a header or a URL.
 const AROUND_A_KEY = /[\s"'`()<>[\]{},.;:=&?/@|]+/;
 
-/** The context in raw header pairs; undefined when it is not as it has to be. */
+/** Reads the context from raw header pairs; undefined when it is malformed. */
 export function readContext(rawHeaders: readonly string[]): CallContextFields | undefined {
   const context: Record<string, string> = {};
   let count = 0;
@@ -27,10 +27,10 @@ export function readContext(rawHeaders: readonly string[]): CallContextFields | 
   return context;
 }
 
-/** Whether a credential might be in it, of ours or of a provider's. */
+/** Whether the text may hold a credential of ours or of a provider. */
 export function holdsCredential(text: string): boolean {
   if (mightBeBearer(text)) return true;
   const parts = text.split(AROUND_A_KEY);
-  // A key may hold what stands around others.
+  // Some keys contain such characters themselves.
   return parts.some(looksLikeKey) || (parts.length > 1 && text.split(/\s+/).some(looksLikeKey));
 }

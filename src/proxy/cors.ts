@@ -1,11 +1,11 @@
-// Which pages a browser lets call the proxy and read its answers (the Fetch standard's CORS protocol): those of the configured
-// origins, by name. Has no say in who may call: a token is asked for as ever, and no cookie counts for anything.
+// CORS (the Fetch standard): only pages of the configured origins may call the proxy from a browser and read its answers. It doesn't
+// authenticate: every call needs its token, and cookies are ignored.
 import type { IncomingMessage } from "node:http";
 import type { Answer } from "./answer.ts";
 import { REQUEST_IDS } from "./field-names.ts";
 import { fieldValue, isWellFramed } from "./headers.ts";
 
-/** For how long a browser may remember a preflight's answer, in seconds: Chromium does for no longer. */
+/** How long a browser may cache a preflight's answer, in seconds. Chromium's maximum. */
 const MAX_AGE_S = 7200;
 const FIELD_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/;
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -13,7 +13,7 @@ const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const LIMITED = ["limit", "remaining", "reset"];
 const OPENAI_LIMITS = ["requests", "tokens"];
 const ANTHROPIC_LIMITS = ["requests", "tokens", "input-tokens", "output-tokens"];
-/** What SDKs read of an answer besides what browsers show anyway. */
+/** Response fields that SDKs read, beside those that browsers always show. */
 const EXPOSED = [
   "x3sproxy-refusal",
   "retry-after",
@@ -45,14 +45,14 @@ export function createCors(origins: ReadonlySet<string>) {
     return origin !== undefined && origins.has(origin) ? origin : undefined;
   };
   return {
-    /** Whether a request asks on a page's behalf whether it may call: it is never forwarded. */
+    /** Whether a request is a preflight. Preflights are never forwarded. */
     isPreflight: (request: IncomingMessage): boolean =>
       request.method === "OPTIONS" &&
       isWellFramed(request.rawHeaders, request.httpVersion) &&
       fieldValue(request.rawHeaders, "origin") !== undefined &&
       fieldValue(request.rawHeaders, "access-control-request-method") !== undefined,
 
-    /** Answers a preflight; false, and nothing is sent, when its origin isn't listed. */
+    /** Answers a preflight. False: its origin isn't listed, and nothing was sent. */
     answerPreflight(request: IncomingMessage, response: Answer): boolean {
       if (listed(request) === undefined) return false;
       const asked = request.headersDistinct["access-control-request-headers"]?.join(", ") ?? "";
@@ -64,7 +64,7 @@ export function createCors(origins: ReadonlySet<string>) {
       return true;
     },
 
-    /** What goes with any answer to a request, ours or an upstream's, so that a listed origin's page may read it. */
+    /** The fields that let a page of a listed origin read an answer, ours or an upstream's. */
     fields(request: IncomingMessage): readonly string[] {
       const origin = listed(request);
       return origin === undefined

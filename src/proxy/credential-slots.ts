@@ -1,5 +1,5 @@
-// Every place where a client may carry a credential: find the one proxy token in them, strip them all.
-// A credential that is not ours is refused in any slot: an agent that brings its own key could carry data out with it.
+// Credential slots: every place where a client may carry a credential. Finds the one proxy token in them, and strips them all. Another
+// credential is refused in any slot, since an agent with its own key could carry data out.
 import type { RefusalReason } from "../errors.ts";
 import { holdsAgentToken, isProxyToken, PROXY_TOKEN_PREFIX } from "../ids.ts";
 import { fieldName, type FieldName } from "./field-names.ts";

@@ -1,30 +1,30 @@
-// One shared clock hand for every deadline of every exchange, in place of timers per request. Precise to its tick. So it knows all
-// that is open, and shows it to whoever has to end some of it.
+// One timer for the deadlines of all exchanges, instead of timers a request; precise to its tick. It therefore has the list of all open
+// calls, and shows it to whoever must end some of them.
 import type { Clock } from "../clock.ts";
 
 const TICK_MS = 200;
 
-/** Something that waits. `overdue` is called at each tick and acts by itself when its time has come. */
+/** Something with deadlines. `overdue` is called at each tick; it checks its own deadlines and acts on them. */
 export interface Waiting {
-  /** Kept by the clock: where it stands in its list; -1 when it is in none. */
+  /** Its index in the clock's list, set by the clock; -1: it isn't in it. */
   waitingAt: number;
   overdue(nowMs: number): void;
 }
 
 export interface DeadlineClock<One extends Waiting = Waiting> {
-  /** Monotonic milliseconds as of the last tick: cheap enough to stamp each chunk with. */
+  /** Monotonic milliseconds as of the last tick: cheap enough to read for each chunk. */
   nowMs(): number;
   add(waiting: One): void;
   delete(waiting: One): void;
-  /** Shows each that waits to `visit`, which may end it. */
+  /** Calls `visit` with each one; it may end it. */
   each(visit: (waiting: One) => void): void;
   close(): void;
 }
 
-/** Makes the clock hand; it ticks only while something waits and never keeps the process alive. */
+/** Makes the clock. It ticks only while something waits, and never keeps the process alive. */
 export function createDeadlineClock<One extends Waiting>(clock: Clock): DeadlineClock<One> {
-  // Not a Set: one that is added to and deleted from all the time leaves dead tables behind that hold each other, and every
-  // request in them, until a full collection. That made half of a request's cost.
+  // An array and not a Set: a Set that changes all the time leaves old tables behind, which keep dead requests alive until a full
+  // garbage collection. That was half of a request's cost.
   const waiting: One[] = [];
   let nowMs = clock.monotonicMs();
   let timer: NodeJS.Timeout | undefined;
@@ -51,7 +51,7 @@ export function createDeadlineClock<One extends Waiting>(clock: Clock): Deadline
       const last = waiting.length - 1;
       const moved = waiting[last];
       if (one.waitingAt < 0 || moved === undefined) return;
-      // The last takes its place. All loops go backwards, past what has moved.
+      // The last one takes its place. All loops run backwards, so none of them misses it.
       waiting[one.waitingAt] = moved;
       moved.waitingAt = one.waitingAt;
       one.waitingAt = -1;

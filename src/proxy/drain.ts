@@ -1,7 +1,7 @@
-// How the data plane ends: no new connections, time for what is open, then an honest cut. Must never end an answer so that it
-// looks whole.
+// How the data plane ends: it takes no new connections, gives open calls time, and then cuts them. Must never end an answer so that it
+// looks complete.
 import { setTimeout as delay } from "node:timers/promises";
-import type { Access, OpenCall } from "../access/index.ts";
+import type { Grants, OpenCall } from "../grants/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Answer } from "./answer.ts";
@@ -11,9 +11,9 @@ import type { Exchanges } from "./exchange.ts";
 import type { Listener } from "./listener.ts";
 
 const POLL_MS = 50;
-// A connection that was told, before the drain, that it is kept: for so long after its answer the next request may come on it.
+// Before the drain, some connections were told keep-alive. For this long after its answer, such a connection may bring another request.
 const KEPT_MS = 1000;
-// How long what was cut may take to say goodbye.
+// How long a cut call may take to tell its client.
 const CUT_WITHIN_MS = 2000;
 
 export interface Draining {
@@ -22,13 +22,13 @@ export interface Draining {
   readonly exchanges: Exchanges;
   readonly deadlineClock: DeadlineClock<Waiting & OpenCall>;
   readonly deadlines: Pick<Config["deadlines"], "drainMs" | "drainDelayMs">;
-  readonly access: Access;
+  readonly grants: Grants;
   readonly clock: Clock;
 }
 
 /**
- * Ends each connection with its next answer, after the drain delay takes no new ones, lets what is open end within the drain
- * deadline, then cuts it. Resolves when no connection is left.
+ * Ends each connection after its next answer. After the drain delay, takes no new connections. At the drain deadline, cuts the calls that
+ * are still open. Resolves when no connection is left.
  */
 export async function drain(o: Draining): Promise<void> {
   const { listener, connections, exchanges, clock } = o;
@@ -47,13 +47,13 @@ export async function drain(o: Draining): Promise<void> {
 }
 
 interface Waited extends Draining {
-  /** Answers whose connections were already told that they are kept. */
+  /** Answers that have already promised keep-alive. */
   readonly begun: readonly Answer[];
   readonly untilMs: number;
   readonly keptMs: number;
 }
 
-/** Until nothing is under way, and no connection that was told so may still bring a request; at the latest until `untilMs`. */
+/** Waits until no call is open and no kept connection may bring another one, but no longer than `untilMs`. */
 async function untilIdle({ listener, exchanges, clock, ...o }: Waited): Promise<void> {
   let kept = o.begun;
   let keptUntilMs = 0;
@@ -68,8 +68,8 @@ async function untilIdle({ listener, exchanges, clock, ...o }: Waited): Promise<
   }
 }
 
-function cutAll({ access, deadlineClock }: Draining): void {
-  const sweep = access.beginCutting();
+function cutAll({ grants, deadlineClock }: Draining): void {
+  const sweep = grants.beginCutting();
   deadlineClock.each((open) => {
     if (open.cut("stopping")) sweep.add(open.grant, "stopping");
   });

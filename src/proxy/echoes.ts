@@ -1,16 +1,15 @@
-// Whether a text that an upstream chose has a part of the key in it that it was called with: as it is, in another case, backwards, in
-// hex or in base64. Must cost next to nothing, since it runs once a call; keeps nothing.
+// Whether an upstream's text holds a part of the key that it was called with: as it is, in another case, backwards, in hex or in base64.
+// Runs once a call, so it must be cheap. Keeps nothing.
 
-// What shows less of a key than this shows no more than the dashboard does.
+// The dashboard shows as much of a key as is shorter than this.
 const SHORTEST_PART = 5;
 const GRAM = 8;
 
-// Eight bytes of ASCII in hex, and twelve of them in base64: in three of four characters a bit is zero. Few ids have either, and only
-// those are worth decoding.
+// The look of eight bytes of ASCII in hex, and of twelve in base64. Few ids match, and only those are worth decoding.
 const ASCII_IN_HEX = /(?:[2-7][0-9a-f]){8}/i;
 const ASCII_IN_BASE64 = /(?:[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][\w+/-]){4}/;
 
-/** Finds the whole of a key of any length, and of a longer one each part of fifteen characters, and many a shorter one. */
+/** Finds a whole key of any length; of longer keys also each part of fifteen characters, and many shorter parts. */
 export function echoes(text: string, key: string): boolean {
   if (text.length < SHORTEST_PART || key === "") return false;
   const folded = key.toLowerCase();
@@ -34,7 +33,7 @@ function encodes(text: string, key: string): boolean {
   );
 }
 
-/** Where in the text it begins isn't known, so each place of a unit is tried. */
+/** The encoded text may begin anywhere, so each offset within a unit is tried. */
 function decodedOverlaps(
   text: string,
   encoding: "hex" | "base64",

@@ -1,19 +1,19 @@
-// How an answer ends before its time at the client's socket: broken so that it can't be taken for a whole one, or whole while
-// the client is still sending what nobody wants.
+// How an answer ends early at the client's socket: broken off, so that it never looks complete; or complete, while the client still sends
+// a body that nobody wants.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 
-// How long the rest of a body that nobody wants may still come in, before the client's connection is closed.
+// How long we still read a body that nobody wants, before the connection is closed.
 const UNREAD_BODY_MS = 30_000;
-// The same after an answer that ends the connection: time for the client to read it before bytes in flight meet a closed port.
+// The same after an answer that ends the connection: a client whose bytes meet a closed port may lose the answer.
 const LINGER_MS = 3_000;
-// How long a client may take to read what had come before its answer broke.
+// How long a client may take to read the part that came before its answer broke off.
 const FLUSH_MS = 10_000;
 
 /**
- * Ends a client's answer so that it can't be taken for a whole one. With `flush`, what has come is still sent; its end never is.
- * Where only the connection's end tells the end of the body (`byReset`), that has to be a reset.
+ * Breaks a client's answer off, so that it never looks complete. `flush`: still sends what has come. `byReset`: only the connection's end
+ * shows where the body ends, so it must end by a reset.
  */
 export function breakOff(response: ServerResponse, o: { flush: boolean; byReset: boolean }): void {
   const { socket } = response;
@@ -36,19 +36,19 @@ export function breakOff(response: ServerResponse, o: { flush: boolean; byReset:
 
 const carrier = Symbol("connection");
 
-/** Notes which connection carries a TLS socket: only that one can be reset. */
+/** Notes the TCP connection below a TLS socket: only that can be reset. */
 export function carriedBy(socket: TLSSocket & { [carrier]?: Socket }, connection: Socket): void {
   socket[carrier] = connection;
 }
 
-/** Resets a connection, the one below where it is a TLS socket. One whose end is already on its way can't be: it is closed, since Node would leave it open for ever. */
+/** Resets a connection; for a TLS socket, the TCP connection below. If its end was already sent, closes it: Node would leave it open for ever. */
 export function reset(socket: Socket & { [carrier]?: Socket; encrypted?: boolean }): void {
   const connection = socket.encrypted === true ? socket[carrier] : socket;
   if (connection === undefined || socket.writableEnded) socket.destroy();
   else connection.resetAndDestroy();
 }
 
-/** Reads what is left of a body that nobody wants, so that the client gets to see its answer; not for ever. */
+/** Reads the rest of a body that nobody wants, for a bounded time, so that the client sees its answer. */
 export function discardRest(request: IncomingMessage): void {
   const { socket } = request;
   request.removeAllListeners("data");
@@ -57,7 +57,7 @@ export function discardRest(request: IncomingMessage): void {
     if (!request.complete) request.destroy();
   }, UNREAD_BODY_MS);
   timer.unref();
-  // Node tells a request that has been answered nothing of its connection's end.
+  // Node doesn't tell an answered request when its connection ends.
   const stop = (): void => {
     clearTimeout(timer);
     request.off("close", stop);
@@ -67,12 +67,12 @@ export function discardRest(request: IncomingMessage): void {
   socket.once("close", stop);
 }
 
-/** Has `linger` end a connection whenever it would be ended: its client is still sending, and unread bytes would cost it the answer. */
+/** Makes a connection end by `linger`: its client is still sending, and unread bytes would cost it the answer. */
 export function endByLinger(socket: Socket): void {
   socket.destroySoon = () => linger(socket);
 }
 
-/** Ends a connection whose last bytes are written: waits a moment for the client's end, and takes nothing more from it. */
+/** Ends a connection after its last bytes: waits a moment for the client to end it, and ignores what still comes. */
 export function linger(socket: Socket): void {
   socket.end();
   socket.on("error", () => socket.destroy());

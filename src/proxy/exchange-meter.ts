@@ -1,5 +1,5 @@
-// What becomes of exchanges in the metrics. Counted in plain numbers, and given to the registry when somebody reads it: its own
-// counters put a key together from their labels each time. Labels are names of ours, whatever clients and upstreams send.
+// The metrics of exchanges. Counts in plain numbers and passes them to prom-client when somebody reads the metrics, since its counters build
+// a key from the labels at each call. Labels have only names of ours, whatever clients and upstreams send.
 import type { RefusalReason } from "../errors.ts";
 import type { Metrics } from "../metrics.ts";
 import { REFUSAL_KINDS } from "../refusal-kinds.ts";

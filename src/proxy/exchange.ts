@@ -1,10 +1,9 @@
-// The record of one request and its answer: allow-listed fields, emitted once after it ends. Log line, metrics and roll-ups
-// all read it here and nowhere else. Never holds a header but the context's and those that name the request, a query, a body
-// or an error's message.
+// The record of one request and its answer, emitted once after it ends. The log line, metrics and activity all read it, and nothing
+// else. Its fields are an allow-list: no query, body or error message, and of the headers only the context and ids of the request.
 //
-// Records are emitted in batches: what runs once a request finds the processor's caches cold, which makes it cost several
-// times what it costs in a loop. Emitted one by one, they were a quarter of a request's CPU.
-import type { Admission } from "../access/index.ts";
+// Records are emitted in batches. Code that runs once a request finds cold CPU caches and costs several times what it costs in a loop:
+// one by one, the records were a quarter of a request's CPU.
+import type { Admission } from "../limits/index.ts";
 import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import { newProcessId } from "../ids.ts";
@@ -28,11 +27,11 @@ export type Outcome =
   | "client_left"
   /** The upstream broke off within its answer. */
   | "upstream_broke"
-  /** The upstream fell silent within its answer for longer than the deadline. */
+  /** The upstream sent nothing for longer than the deadline, in the middle of its answer. */
   | "upstream_silent"
   /** The client stopped reading, or stopped sending its body, for longer than the deadline. */
   | "client_stalled"
-  /** Cut by us: the token was revoked, or the service stopped. */
+  /** We cut it: the token was revoked, or the service stopped. */
   | "cut";
 
 export class Exchange {
@@ -40,18 +39,18 @@ export class Exchange {
   readonly method: string;
   readonly startMs: number;
   websocket = false;
-  /** Where it came from. */
+  /** The client's IP address. */
   address: string | undefined;
   provider: string | undefined;
   /** Whether `provider` is one of the built-in names, and so may be a label. */
   providerIsBuiltIn = false;
-  /** Raw, and only of a path that has a canonical form. */
+  /** The raw path, if it has a canonical form. */
   path: string | undefined;
-  /** The form of it that rules compare. */
+  /** Its canonical form, which rules compare. */
   canonicalPath: string | undefined;
-  /** On whose behalf, as the agent says; undefined: it says nothing. */
+  /** On whose behalf the agent calls, as it says. */
   context: CallContextFields | undefined;
-  /** As the client sent it: not checked, as the next two. */
+  /** As the client sent it, unchecked; so are the next two. */
   traceparent: string | undefined;
   clientRequestId: string | undefined;
   upstreamRequestId: string | undefined;
@@ -65,20 +64,20 @@ export class Exchange {
   firstByteMs: number | undefined;
   /** The system's or the library's code for what went wrong with the upstream. */
   errorCode: string | undefined;
-  /** Where it is counted as under way, from the decision to forward it until its end. */
+  /** The count of open calls that it is part of, while it is forwarded. */
   openCount: OpenCount | undefined;
-  /** Where its agent or workspace has limits: that it was let in. */
+  /** Set if its agent or workspace has limits, once they have admitted it. */
   admission: Admission | undefined;
   requestBytes = 0;
   responseBytes = 0;
-  /** How much of its time so far was spent by us, and not waiting for others. */
+  /** Our own part of its time so far, without waiting for others, in ms. */
   ownMs = 0;
-  /** Since when it is we who spend it; below 0: it isn't. */
+  /** Since when our own time runs; below 0: it is paused. */
   #ownSinceMs: number;
-  /** Set at its end, as the next four. */
+  /** Set when it ends; so are the next four. */
   outcome: Outcome | undefined;
   reason: RefusalReason | undefined;
-  /** Of one that was cut: by what. */
+  /** Why it was cut. */
   cutBy: RefusalReason | undefined;
   endedAtMs = 0;
   totalMs = 0;
@@ -90,12 +89,12 @@ export class Exchange {
     this.#ownSinceMs = startMs;
   }
 
-  /** Whether we are at it now. */
+  /** Whether our own time runs. */
   get isOwnTime(): boolean {
     return this.#ownSinceMs >= 0;
   }
 
-  /** From now on others spend its time: the client, the upstream, the network between. */
+  /** From now on it waits for the client, the upstream or the network. */
   pauseOwnTime(nowMs: number): void {
     if (this.#ownSinceMs < 0) return;
     this.ownMs += nowMs - this.#ownSinceMs;
@@ -106,17 +105,17 @@ export class Exchange {
     if (this.#ownSinceMs < 0) this.#ownSinceMs = nowMs;
   }
 
-  /** Whether the upstream had the call: it was forwarded, and its answer or its breaking off is no refusal of ours. */
+  /** Whether the call reached the upstream: it was forwarded, and not refused by us. */
   get wentUp(): boolean {
     return this.openCount !== undefined && this.outcome !== "refused";
   }
 
-  /** Whether a good answer of the upstream says nothing of the key. */
+  /** Whether the upstream answers this without looking at the key. */
   get isForEverybody(): boolean {
     return isForEverybody(this.provider ?? "", this.method, this.canonicalPath ?? "");
   }
 
-  /** The path that rules compare, as far as it may be recorded; empty: not. */
+  /** The canonical path as far as it may be recorded; empty: not at all. */
   get recordedPath(): string {
     const { path, canonicalPath } = this;
     return path === undefined || canonicalPath === undefined
@@ -125,36 +124,33 @@ export class Exchange {
   }
 }
 
-/**
- * Takes those that have ended, some time after their end and off the way of any request. Must be quick, must not throw, and
- * must not keep them.
- */
+/** Takes exchanges that have ended, in batches and a little later. Must be quick, must not throw and must not keep them. */
 export type ExchangeSink = (ended: readonly Exchange[]) => void;
 
 export interface Exchanges {
   begin(method: string): Exchange;
-  /** Counts it as under way with its agent's provider until it ends. */
+  /** Counts it as an open call of its agent and provider until it ends. */
   countOpen(exchange: Exchange): void;
-  /** Notes the time to the first byte of the answer. From then on it is we who spend the exchange's time. */
+  /** Notes the time to the answer's first byte. From then on our own time runs. */
   firstByte(exchange: Exchange): void;
-  /** From now on somebody else spends its time. */
+  /** Pauses our own time. */
   pauseOwnTime(exchange: Exchange): void;
-  /** From now on we do. */
+  /** Lets our own time run on. */
   resumeOwnTime(exchange: Exchange): void;
-  /** Ends it: its record is emitted soon. Later calls for the same exchange do nothing. */
+  /** Ends it; its record is emitted soon. A second call for the same exchange does nothing. */
   end(exchange: Exchange, outcome: Outcome, reason?: RefusalReason): void;
-  /** Emits what waits. */
+  /** Emits the records that wait. */
   flush(): void;
-  /** The most that were under way at once since this was last asked, by agent and provider. */
+  /** The peaks of open calls since the last call of this, by agent and provider. */
   takeOpenCounts(): OpenCount[];
-  /** How many have begun and not ended. */
+  /** How many are open. */
   readonly open: number;
 }
 
 const BATCH_MS = 50;
 const BATCH_RECORDS = 256;
 
-/** Makes the recorder of exchanges; their ids begin with the process's, so that they are unique to it and those before it. */
+/** Makes the recorder of exchanges. Their ids begin with the process's id, so that they are unique. */
 export function createExchanges(o: {
   clock: Clock;
   log: Log;
@@ -186,7 +182,7 @@ export function createExchanges(o: {
     metrics.openExchanges.set(open);
     metrics.openWebsockets.set(openWebsockets);
   });
-  // Behind the flush, so that what that has counted is read with it.
+  // After the flush, so that this reading includes what the flush has counted.
   const measure = createExchangeMeter(metrics);
   return {
     get open() {

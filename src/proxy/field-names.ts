@@ -1,7 +1,6 @@
-// What there is to know of a header field by its name alone: the one table that findings, stripping and rewriting all read.
-// Never looks at a value.
+// What a header field's name tells about it: the one table for finding, stripping and rewriting fields. Never looks at a value.
 
-/** Never forwarded in either direction (RFC 9110, 7.6.1, with the fields that proxies have learned to distrust). */
+/** Never forwarded in either direction: hop-by-hop (RFC 9110, 7.6.1), and fields that attackers use against proxies. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -14,7 +13,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "http2-settings",
 ]);
 
-/** Set anew for the upstream connection, or meant for us alone. Request trailers are not forwarded, so neither is their list. */
+/** Set anew for the upstream connection, or meant for us. We forward no request trailers, so their list goes, too. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   "host",
   "content-length",
@@ -22,14 +21,14 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   "trailer",
   "forwarded",
   "x-real-ip",
-  // Rules judge the host, method and path that stand in the request's head, so none of these may say otherwise, and none of REWRITES.
+  // Rules judge the request line and Host. These fields, and those of REWRITES, would make a server read another method, host or path.
   "x-host",
   "x-host-override",
   "x-matched-path", // Vercel
   "x-method-override",
   "x-ms-original-url", // Azure
   "x-fal-target-url",
-  // Whom a gateway says that it has let in, or from where.
+  // Gateways write into these whom they have authenticated, or where a call came from.
   "client-cert", // RFC 9440, as the next one
   "client-cert-chain",
   "x-client-ip",
@@ -41,18 +40,18 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Families of the same: gateways write them for what stands behind, which believes them, and take new ones without a word. Envoy's
+ * Families of such fields. Gateways write them for the servers behind, which trust them, and vendors add new ones unannounced. Envoy's
  * internal headers, IIS and Azure App Service (`arr`, `waws`, `ms-…`), Next.js, App Engine, API Gateway's adapters, load balancers' logins,
  * and what Google's upload server hands on as a header of its own.
  */
 const REWRITES =
   /^x-(?:forwarded|envoy-|original-|rewrite-|http-|arr-|waws-|middleware-|invoke-|appengine-|apigateway-|accel-|ms-(?:client-principal|token-)|amzn-oidc-|goog-(?:iap-|authenticated-user-|upload-header-(?!content-)))/;
 
-/** State and routing of the upstream's own host, which would be wrong or harmful at ours. */
+/** State and routing for the upstream's host: wrong or harmful for ours. */
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2", "alt-svc"]);
 
-/** About a response's framing, or what it lacks. */
-const TELLING: ReadonlySet<string> = new Set([
+/** How a response is framed, and whether it has a date: read, and written anew. */
+const FRAMING_AND_DATE: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
   "date",
@@ -60,13 +59,13 @@ const TELLING: ReadonlySet<string> = new Set([
   "transfer-encoding",
 ]);
 
-/** Whose pages may read an answer is said by this proxy (cors.ts), for its own origin. */
+/** The proxy itself says which pages may read an answer (cors.ts). */
 const CORS_PREFIX = "access-control-";
 
-/** How a field of an answer holds URLs: one, several in angle brackets (RFC 8288), or one behind a delay. */
+/** How a response field holds URLs: one, several in angle brackets (RFC 8288), or one after a delay. */
 export type UrlForm = "url" | "link" | "refresh";
 
-/** With URLs that clients follow, and that are the upstream's own. */
+/** Response fields with URLs that clients follow. */
 const URL_FORMS: ReadonlyMap<string, UrlForm> = new Map([
   ["location", "url"],
   ["content-location", "url"],
@@ -78,7 +77,7 @@ const URL_FORMS: ReadonlyMap<string, UrlForm> = new Map([
   ["refresh", "refresh"],
 ]);
 
-/** By what a call is found in the log of whoever made or answered it; of several, the last of these counts. */
+/** Ids by which clients and providers find a request in their logs. If a request has several, the last in this list counts. */
 export const REQUEST_IDS: readonly string[] = [
   "cf-ray", // of Cloudflare, before many providers
   "x-correlation-id",
@@ -97,7 +96,7 @@ export const REQUEST_IDS: readonly string[] = [
   "request-id", // Anthropic
 ];
 
-/** A credential whatever they hold. */
+/** Fields that are a credential, whatever they hold. */
 const SLOTS: ReadonlySet<string> = new Set([
   "authorization",
   "x-api-key",
@@ -108,10 +107,10 @@ const SLOTS: ReadonlySet<string> = new Set([
   "x-firerouter-fireworks-key", // Fireworks, beside Authorization
 ]);
 
-/** So do these: x-fireworks-api-key and x-anthropic-api-key at Fireworks, x-serverless-authorization at Google, x-ms-authorization… */
+/** The same by how they end: x-fireworks-api-key and x-anthropic-api-key at Fireworks, x-serverless-authorization at Google, x-ms-authorization… */
 const SLOT_ENDING = /(?:^|-)(?:api-?key|authorization)$/;
 
-/** Can carry a credential past us, and no provider's API wants them from an agent: dropped unread. */
+/** Could carry a credential past us, and no provider's API needs them from an agent: dropped unread. */
 const UNREAD: ReadonlySet<string> = new Set([
   "cookie",
   "cookie2",
@@ -123,7 +122,7 @@ const UNREAD: ReadonlySet<string> = new Set([
   "x-goog-iam-authority-selector",
 ]);
 
-/** No spelling of ours goes up, whatever stands around it or between its parts. */
+/** Fields with our name in any spelling never go up. */
 const OWN_NAME = "x3sproxy";
 const OWN_PREFIX = "x3sproxy-";
 const CONTEXT_PREFIX = "x3sproxy-context-";
@@ -132,29 +131,29 @@ const CONTEXT_NAME = /^[a-z0-9-]{1,32}$/;
 export interface FieldName {
   /** Lower-case, as HTTP compares it (RFC 9110, 5.1). */
   readonly lower: string;
-  /** The same with `-` for all but letters and digits, since behind a CGI-like interface they are the same: what our lists compare. */
+  /** The same with `-` for everything but letters and digits: CGI-like servers see no difference. Our lists compare this form. */
   readonly comparable: string;
   readonly isHopByHop: boolean;
-  /** Of a request: never goes upstream, whatever it holds. Slots aside. */
+  /** A request's field of this name never goes upstream. Slots are dropped apart from this. */
   readonly isRequestDropped: boolean;
-  /** Of a response: never goes to the client. */
+  /** A response's field of this name never goes to the client. */
   readonly isResponseDropped: boolean;
-  /** Whether a response's field tells more than what is passed on. */
-  readonly isTelling: boolean;
-  /** Of a response: how it holds URLs; undefined: it holds none. */
+  /** Whether a response's field frames it, or is its date. */
+  readonly isFramingOrDate: boolean;
+  /** How a response's field holds URLs; undefined: it has none. */
   readonly urlForm: UrlForm | undefined;
-  /** How much a request's id counts that stands in it; 0: there is none in it. */
+  /** Its rank among fields with a request's id; 0: it has none. */
   readonly requestIdRank: number;
-  /** Whether a request's field names it: by an id or a trace. */
+  /** Whether it identifies a request: an id or a trace. */
   readonly isIdentifying: boolean;
   readonly isSlot: boolean;
   readonly isUnread: boolean;
-  /** Of a context header: what stands behind the prefix; empty when that can't be a name. Undefined for any other header. */
+  /** The name after the prefix of a context header; empty: it isn't a valid name. Undefined: no context header. */
   readonly contextName: string | undefined;
 }
 
-// The same few names come with every request. Names that nobody sends twice must not fill the memory; that somebody sends many of
-// them must not make the names of our lists cost anybody more.
+// Every request has the same few names, so they are remembered. Names that come once must not fill the memory, and a client that sends many
+// of them must not make the known names slower for others.
 const MAX_REMEMBERED = 1000;
 const LONGEST_REMEMBERED = 64;
 const remembered = new Map<string, FieldName>();
@@ -162,7 +161,7 @@ const kept: readonly (readonly [string, FieldName])[] = [
   ...HOP_BY_HOP,
   ...REQUEST_DROPPED,
   ...RESPONSE_DROPPED,
-  ...TELLING,
+  ...FRAMING_AND_DATE,
   ...URL_FORMS.keys(),
   ...REQUEST_IDS,
   ...SLOTS,
@@ -174,12 +173,12 @@ const kept: readonly (readonly [string, FieldName])[] = [
 });
 forgetOthers();
 
-/** What there is to know of a field named `name`, in any case. */
+/** Looks up a field by its name, in any case. */
 export function fieldName(name: string): FieldName {
   const known = remembered.get(name);
   if (known !== undefined) return known;
   if (name.length > LONGEST_REMEMBERED) return classify(name);
-  // A copy: the name may be a slice that would keep a whole header section in memory.
+  // A copy: a slice would keep the whole header section in memory.
   const own = Buffer.from(name, "latin1").toString("latin1");
   const found = classify(own);
   if (remembered.size >= MAX_REMEMBERED) forgetOthers();
@@ -210,11 +209,11 @@ function classify(name: string): FieldName {
     isResponseDropped:
       isHopByHop ||
       RESPONSE_DROPPED.has(comparable) ||
-      // The parser has framed the answer by no other spelling, so nobody behind us may.
+      // Our parser frames an answer by the exact name alone, so clients must not see another spelling.
       (comparable === "content-length" && lower !== comparable) ||
       comparable.startsWith(OWN_PREFIX) ||
       comparable.startsWith(CORS_PREFIX),
-    isTelling: TELLING.has(lower),
+    isFramingOrDate: FRAMING_AND_DATE.has(lower),
     urlForm: URL_FORMS.get(comparable),
     requestIdRank: REQUEST_IDS.indexOf(comparable) + 1,
     isIdentifying: comparable === "traceparent" || REQUEST_IDS.includes(comparable),

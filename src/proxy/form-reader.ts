@@ -1,6 +1,6 @@
-// Reads a multipart/form-data body (RFC 7578, RFC 2046) for the one model that it names, at any split, while it streams by. Takes the
-// form that clients send and no other: what parsers are known to differ in is unclear. Keeps part headers, the model's value and the
-// end of a piece in which a delimiter may have begun.
+// Finds the one model that a multipart/form-data body (RFC 7578, RFC 2046) names, while it streams by in pieces of any size. Accepts only
+// the form that clients send; where parsers are known to differ, the model is unclear. Keeps part headers, the model's value, and the end of
+// a piece where a delimiter may have begun.
 import type { RefusalReason } from "../errors.ts";
 import { foldName } from "../providers/index.ts";
 import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";
@@ -10,8 +10,8 @@ const CRLF = "\r\n";
 const EPILOGUE = CRLF + CRLF;
 const HEADERS_END = Buffer.from("\r\n\r\n");
 
-// As browsers, SDKs and HTTP libraries write it: in quotes without a backslash, which some read as an escape and some don't, or a plain
-// word, which .NET doesn't quote. No extended name.
+// As browsers, SDKs and HTTP libraries write it: in quotes without a backslash, since parsers differ about escapes; or as a plain word, as
+// .NET does. No extended name (RFC 5987).
 const PARAMETER =
   /^; ?(name|filename|filename\*)=(?:"([^"\\]*)"|([\w.%~!$&+^`|#-]+'[\w-]*'[\w.%~!$&+^`|#-]+|[\w.~+-]+))/i;
 const LENGTH = /^\d{1,15}$/;
@@ -26,17 +26,17 @@ export class FormReader implements BodyReader {
   readonly #sought: Sought;
   readonly #delimiter: Buffer;
   #state: State = "begin";
-  /** What has come and can't be read before more has. */
+  /** Bytes that can't be read before more have come. */
   #rest: Buffer = Buffer.alloc(0);
-  /** Of the part that is the model; undefined within any other. */
+  /** The value of the model's part; undefined within any other part. */
   #model: string | undefined;
   #found = false;
-  /** Of the part's data that is read and was announced; undefined: nothing was. */
+  /** Bytes of the part's data that its Content-Length announced and that are still to come; undefined: it has none. */
   #partBytes = 0;
   #announced: number | undefined;
   #refusal: RefusalReason | undefined;
 
-  /** `boundary`: as the Content-Type has it, plain ASCII. */
+  /** `boundary`: of the Content-Type, plain ASCII. */
   constructor(sought: Sought, boundary: string) {
     this.#sought = sought;
     this.#delimiter = Buffer.from(`--${boundary}`, "latin1");
@@ -61,7 +61,7 @@ export class FormReader implements BodyReader {
     return this.#refusal;
   }
 
-  /** Reads on; returns how many bytes are done with, 0 when there have to be more. */
+  /** Reads on; returns how many bytes it has used, 0: it needs more. */
   #step(bytes: Buffer): number | RefusalReason {
     switch (this.#state) {
       case "begin": {
@@ -84,7 +84,7 @@ export class FormReader implements BodyReader {
       case "data":
         return this.#data(bytes);
       case "end":
-        // Nothing may follow but the line's end, or two of them as Ruby writes.
+        // Only the end of the line may follow, or two of them, as Ruby writes.
         return EPILOGUE.startsWith(bytes.toString("latin1")) ? 0 : "model_unclear";
     }
   }
@@ -104,7 +104,7 @@ export class FormReader implements BodyReader {
     this.#announced = length;
     this.#partBytes = 0;
     const folded = foldName(name.replace(/\[.*/s, ""));
-    // It would set how the others are read (RFC 7578, 4.6).
+    // It would change how the other parts are read (RFC 7578, 4.6).
     if (folded === "charset") return "model_unclear";
     const member = this.#sought.body.members.get(folded);
     if (member === undefined) return undefined;
@@ -118,12 +118,12 @@ export class FormReader implements BodyReader {
   #data(bytes: Buffer): number | RefusalReason {
     const at = bytes.indexOf(this.#delimiter);
     if (at < 0) {
-      // A delimiter may begin in what is left, with the line's end before it.
+      // A delimiter, with the line end before it, may begin in the rest.
       const done = bytes.length - this.#delimiter.length - CRLF.length + 1;
       if (done <= 0) return 0;
       return this.#keep(bytes, done) ?? done;
     }
-    // Some take it for a delimiter without the line's end before it, too.
+    // Some parsers accept a delimiter without the line end before it.
     if (at < 2 || bytes.toString("latin1", at - 2, at) !== CRLF) return "model_unclear";
     const refusal = this.#keep(bytes, at - 2) ?? this.#partEnded();
     if (refusal !== undefined) return refusal;
@@ -140,7 +140,7 @@ export class FormReader implements BodyReader {
   }
 
   #partEnded(): RefusalReason | undefined {
-    // Who goes by it instead of the delimiter would read other parts.
+    // A parser that goes by the length instead of the delimiter would see other parts.
     if (this.#announced !== undefined && this.#announced !== this.#partBytes) {
       return "model_unclear";
     }
@@ -150,7 +150,7 @@ export class FormReader implements BodyReader {
   }
 }
 
-/** The fields of a part by lower-case name; undefined when they are not as clients write them. */
+/** The fields of a part by lower-case name; undefined when they are in a form that clients don't write. */
 function readFields(text: string): ReadonlyMap<string, string> | undefined {
   const fields = new Map<string, string>();
   for (const line of text.split(CRLF)) {
@@ -172,7 +172,7 @@ interface Part {
   readonly length: number | undefined;
 }
 
-/** What its headers say of a part; undefined when that may be read in different ways. */
+/** Reads the headers of a part; undefined when parsers may read them differently. */
 function partOf(fields: ReadonlyMap<string, string>): Part | undefined {
   let type = "text/plain";
   let length: number | undefined;
@@ -193,7 +193,7 @@ function partOf(fields: ReadonlyMap<string, string>): Part | undefined {
   return { name, isFile: disposition.size > 1, type, length };
 }
 
-/** The parameters of a part's disposition by lower-case name; undefined when it is not as clients write it. */
+/** The parameters of a part's Content-Disposition by lower-case name; undefined when it is in a form that clients don't write. */
 function readDisposition(text: string): ReadonlyMap<string, string> | undefined {
   const parameters = new Map<string, string>();
   if (!/^form-data;/i.test(text)) return undefined;

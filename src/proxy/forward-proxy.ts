@@ -1,5 +1,5 @@
-// The operator's forward proxy (HTTPS_PROXY, NO_PROXY): which upstreams are reached through it, and the CONNECT tunnel to one
-// (RFC 9110, 9.3.6). Sees nothing of a request: TLS to the upstream is spoken inside the tunnel.
+// The operator's forward proxy (HTTPS_PROXY, NO_PROXY): which upstreams it covers, and the CONNECT tunnel to one of them (RFC 9110, 9.3.6).
+// Never sees a request: we speak TLS to the upstream inside the tunnel.
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Socket } from "node:net";
@@ -9,7 +9,7 @@ import { ConfigError } from "../errors.ts";
 import { readNoProxy } from "../no-proxy.ts";
 
 export interface ForwardProxy {
-  /** Whether an upstream is reached through it. `host` without brackets. */
+  /** Whether it covers an upstream. `host` without brackets. */
   covers(host: string, port: number): boolean;
   /** Opens a tunnel. The error of a proxy that does not answer in time is undici's ConnectTimeoutError. */
   tunnel(host: string, port: number, done: (error: Error | null, socket?: Socket) => void): void;

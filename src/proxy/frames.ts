@@ -1,4 +1,4 @@
-// Where the frames of a WebSocket begin and end in the bytes of one direction (RFC 6455, 5.2). Looks at their heads alone.
+// Follows the frames of a WebSocket in one direction (RFC 6455, 5.2): where each begins and ends. Reads only their headers.
 
 /** Close codes (RFC 6455, 7.4.1). */
 export const GOING_AWAY = 1001;
@@ -11,25 +11,25 @@ export function closeFrame(code: number, reason = ""): Buffer {
 }
 
 export class FrameTracker {
-  /** Bytes of the frame's payload that are yet to come. */
+  /** Bytes of the payload that are still to come. */
   #payloadLeft = 0;
-  /** Bytes of its head that have come. */
+  /** Bytes of the header so far. */
   #headRead = 0;
   #lengthBytes = 0;
   #headLength = 2;
   #length = 0;
 
-  /** Whether the last frame is whole, so that another may begin. */
+  /** Whether the last frame is complete, so that another may begin. */
   get isBetweenFrames(): boolean {
     return this.#payloadLeft === 0 && this.#headRead === 0;
   }
 
-  /** Takes the next bytes. */
+  /** Follows the next bytes. */
   follow(chunk: Buffer): void {
     for (let at = 0; at < chunk.length;) at = this.#step(chunk, at);
   }
 
-  /** Takes the next bytes up to the end of the frame under way; returns how many these are. */
+  /** Follows the next bytes up to the end of the present frame; returns how many these are. */
   followToEnd(chunk: Buffer): number {
     let at = 0;
     while (at < chunk.length && !this.isBetweenFrames) at = this.#step(chunk, at);

@@ -12,8 +12,8 @@ export interface RewrittenRequest {
 }
 
 /**
- * The header section that goes upstream (RFC 9110, 7.6), all but the credential, which is pushed to its end. `slot`: the header that
- * it will stand in. `contentLength`: the one that our parser has checked, or undefined. Host is left to the upstream connection.
+ * Makes the header section that goes upstream (RFC 9110, 7.6), without the credential, which is appended later. `slot`: the header for the
+ * credential. `contentLength`: as our parser has checked it; undefined: none. The upstream connection sets Host.
  */
 export function rewriteRequest(
   raw: readonly string[],
@@ -52,27 +52,27 @@ export function rewriteRequest(
   return { headers, subprotocolScheme: scheme };
 }
 
-/** What an upstream's header section comes to. */
+/** An upstream's header section, read for the client. */
 export interface ResponseSection {
   /** What goes to the client. */
   readonly headers: string[];
   /** Whether the body comes in chunks. */
   readonly isChunked: boolean;
-  /** Whether it comes in a transfer coding that nobody here takes off again (RFC 9112, 7). */
+  /** Whether it has a transfer coding that we don't decode (RFC 9112, 7). */
   readonly isCoded: boolean;
   /** Whether Content-Length is among the headers. */
   readonly hasLength: boolean;
   readonly hasDate: boolean;
   readonly hasTrailer: boolean;
-  /** Whether a field among the headers may hold a URL of the upstream's. */
+  /** Whether a field may hold a URL of the upstream. */
   readonly hasUrls: boolean;
-  /** The upstream's own id of the request, whatever it holds. */
+  /** The upstream's id of the request, unchecked. */
   readonly requestId: string | undefined;
 }
 
 /**
- * Reads a header (or trailer) section, as bytes (RFC 9110, 5.5), for the client. `status`: of the answer, where it has to do without
- * some field.
+ * Reads a header or trailer section for the client; the fields are bytes (RFC 9110, 5.5). `status`: of the answer; some must not have a
+ * Content-Length.
  */
 export function responseSection(raw: readonly Buffer[], status?: number): ResponseSection {
   const text = textOf(raw);
@@ -90,7 +90,7 @@ export function responseSection(raw: readonly Buffer[], status?: number): Respon
     const name = text[i] ?? "";
     const value = text[i + 1] ?? "";
     const field = fieldName(name);
-    if (field.isTelling) {
+    if (field.isFramingOrDate) {
       const { lower } = field;
       if (lower === "transfer-encoding") {
         isChunked = true;
@@ -114,16 +114,16 @@ export function responseSection(raw: readonly Buffer[], status?: number): Respon
   }
   const hasNoBody = status !== undefined && (status < 200 || status === 204);
   if (hasLength && (isChunked || hasNoBody)) {
-    // The length is not to be trusted (RFC 9112, 6.3); our own parser has read the chunks. Or there is none (RFC 9110, 8.6).
+    // With chunks, the length must not be trusted (RFC 9112, 6.3). Without a body, there must be none (RFC 9110, 8.6).
     headers = withoutField(headers, "content-length");
     hasLength = false;
   }
-  // A copy: a part of the text would keep all of it for as long as the answer lasts.
+  // A copy: a slice would keep the whole section in memory while the answer lasts.
   const requestId = idAt === 0 ? undefined : raw[idAt]?.toString("latin1");
   return { headers, isChunked, isCoded, hasLength, hasDate, hasTrailer, hasUrls, requestId };
 }
 
-/** Names and values as text, a character a byte. Mostly they are parts of one read, which is then decoded once and cut. */
+/** Names and values as latin1 text. Mostly they are slices of one read, which is then decoded once and cut. */
 function textOf(raw: readonly Buffer[]): string[] {
   const [first] = raw;
   const last = raw[raw.length - 1];
@@ -142,8 +142,8 @@ function textOf(raw: readonly Buffer[]): string[] {
 }
 
 /**
- * Whether a request keeps to what Node's parser does not ask of it (RFC 9112, 2.6, 3.2, 6.1): version 1.0 or 1.1, one Host, and of
- * the transfer codings only chunked, which is all that the parser undoes.
+ * Checks what Node's parser doesn't (RFC 9112, 2.6, 3.2, 6.1): version 1.0 or 1.1, one Host, and no transfer coding but chunked, the only
+ * one that the parser decodes.
  */
 export function isWellFramed(raw: readonly string[], httpVersion: string): boolean {
   let hosts = 0;
@@ -156,7 +156,7 @@ export function isWellFramed(raw: readonly string[], httpVersion: string): boole
   return httpVersion === "1.1" ? hosts === 1 : httpVersion === "1.0" && hosts <= 1;
 }
 
-/** The section without the fields of a comparable name. */
+/** The section without the fields of this comparable name. */
 export function withoutField(raw: readonly string[], name: string): string[] {
   return withoutFields(raw, new Set([name]));
 }
@@ -178,7 +178,7 @@ export function fieldValue(raw: readonly string[], name: string): string | undef
   return undefined;
 }
 
-/** The comparable names of the fields that Connection lists; undefined when it lists none but `close`, `keep-alive` and `upgrade`. */
+/** The comparable names that Connection lists; undefined when it lists only `close`, `keep-alive` and `upgrade`. */
 function connectionOptions(raw: readonly string[], before?: Set<string>): Set<string> | undefined {
   let options = before;
   for (let i = 0; i + 1 < raw.length; i += 2) {

@@ -1,18 +1,18 @@
-// The connections of one origin that have nothing to do, and for how long they may stay so: an upstream that closes one just as a
-// request goes up costs that request. Learns from when the upstream closed others. Never ends one that is in use.
+// The idle connections to one origin, and how long they may stay idle. When an upstream closes one just as a request goes up, that request
+// is lost; so this learns the upstream's idle timeout from when it closed others. Never ends a connection in use.
 import type { Clock } from "../clock.ts";
 
-/** For less than the 60 s after which common load balancers drop theirs. */
+/** Less than the 60 s after which common load balancers drop idle connections. */
 export const KEEP_ALIVE_MS = 50_000;
-// What is closed sooner was not closed for being idle: a restart, or a limit of the requests on a connection.
+// A connection that is closed sooner was closed for another reason: a restart, or a limit of requests a connection.
 const LEAST_LEARNT_MS = 1000;
-// The rest is for what is on its way, in both directions.
+// The rest is a margin for bytes on their way, in both directions.
 const SHARE = 0.75;
-// Afterwards an upstream may show another limit. What it showed by a restart is forgotten by then, too.
+// After this time a learnt timeout is forgotten: it may have changed, or a restart was taken for one.
 const LEARNT_FOR_MS = 10 * 60_000;
 
 export interface Idle {
-  /** When it became idle, and for how long it was idle when it was last taken; monotonic, and kept here. */
+  /** When it became idle, and how long it was idle when it was last taken; monotonic ms, set here. */
   idleSinceMs: number;
   idleMs: number;
   end(): void;
@@ -20,7 +20,7 @@ export interface Idle {
 
 export class IdleConnections<One extends Idle> {
   readonly #clock: Clock;
-  /** The last used one at the end. */
+  /** In the order of their last use. */
   readonly #all: One[] = [];
   #limitMs = KEEP_ALIVE_MS;
   #learntUntilMs = 0;
@@ -34,19 +34,19 @@ export class IdleConnections<One extends Idle> {
     this.#all.push(one);
   }
 
-  /** The last used one; undefined when there is none, or the upstream might be closing it now. */
+  /** Takes the last used one; undefined when there is none, or the upstream may be closing it now. */
   pop(): One | undefined {
     const one = this.#all.pop();
     if (one === undefined) return undefined;
     const nowMs = this.#clock.monotonicMs();
     one.idleMs = nowMs - one.idleSinceMs;
     if (one.idleMs <= this.#limit(nowMs)) return one;
-    // All others have been idle for longer.
+    // All others have been idle even longer.
     for (const each of [one, ...this.#all.splice(0)]) each.end();
     return undefined;
   }
 
-  /** Ends the one that has been idle for longest; false: there is none. */
+  /** Ends the one that has been idle longest; false: there is none. */
   endOldest(): boolean {
     const oldest = this.#all.shift();
     oldest?.end();
@@ -60,7 +60,7 @@ export class IdleConnections<One extends Idle> {
     if (!byUs) this.closedAfter(this.#clock.monotonicMs() - one.idleSinceMs);
   }
 
-  /** Learns that the upstream has closed a connection after it was idle for so long. */
+  /** Learns that the upstream closed a connection after this idle time. */
   closedAfter(idleMs: number): void {
     if (idleMs < LEAST_LEARNT_MS) return;
     const nowMs = this.#clock.monotonicMs();

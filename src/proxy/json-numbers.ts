@@ -1,6 +1,6 @@
-// The grammar of JSON's numbers (RFC 8259, 6), a state for each place within one. Pure.
+// The grammar of JSON numbers (RFC 8259, 6) as a state machine. Pure.
 
-/** States within a number; above those of everything else. */
+/** States within a number; larger than all other states of the reader. */
 export const MINUS = 12;
 export const ZERO = 13;
 export const INTEGER = 14;
@@ -19,7 +19,7 @@ export function isWholeNumber(state: number): boolean {
   return state === ZERO || state === INTEGER || state === FRACTION || state === EXPONENT_DIGITS;
 }
 
-/** The state after a byte within a number; -1: it is none of it. */
+/** The next state for a byte; -1: it can't be part of the number. */
 export function nextInNumber(state: number, byte: number): number {
   const isExponent = (byte | 0x20) === 0x65;
   switch (state) {

@@ -1,5 +1,5 @@
-// Reads a JSON body for the models that it names in known places, byte by byte and at any split, while it streams by. Takes RFC 8259 to
-// the letter: what one parser reads and another does not is unclear. Keeps no more than the name or the value that it is within.
+// Finds the models that a JSON body names in known places, byte by byte, while it streams by in pieces of any size. Strict RFC 8259: what
+// some parsers accept and others don't is unclear. Keeps no more than the present name or value.
 import type { RefusalReason } from "../errors.ts";
 import { foldedHash, foldName, type Member } from "../providers/index.ts";
 import { INTEGER, isDigit, isWholeNumber, MINUS, nextInNumber, ZERO } from "./json-numbers.ts";
@@ -7,7 +7,7 @@ import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";
 import { Utf8Check } from "./utf8-check.ts";
 
 const MAX_DEPTH = 512;
-// In bytes: every name that is looked for is shorter, even with each letter of it escaped. What is longer is another one.
+// In bytes. Every name that we look for is shorter, even if each of its letters is escaped.
 const LONGEST_NAME = 256;
 const BYTES_OF_ESCAPE = 6;
 
@@ -20,7 +20,7 @@ const NAME_OR_END = 4;
 const COLON = 5;
 const COMMA_OR_END = 6;
 const DONE = 7;
-// Within a string or a literal; numbers have states of their own (json-numbers.ts).
+// Within a string or a literal; numbers have their own states (json-numbers.ts).
 const STRING = 8;
 const ESCAPE = 9;
 const HEX = 10;
@@ -31,40 +31,40 @@ const BACKSLASH = 0x5c;
 const OBJECT = 0x7d; // containers are known by how they end
 const ARRAY = 0x5d;
 
-/** Bytes that end the plain run of a string: its end, an escape, a control. */
+/** Bytes that end a run of plain characters in a string: its end, an escape, a control character. */
 const ENDS_RUN = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
 );
 
-/** Bytes that may follow a backslash by themselves. */
+/** Bytes that make an escape with the backslash alone. */
 const SIMPLE_ESCAPES: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
 
-/** What a string is: all but the last two are kept. */
+/** The role of a string. All but the last two are kept. */
 const IS_NAME = 1;
 const IS_MODEL = 2;
 const IS_TYPE = 3;
 const IS_OTHER = 0;
-/** A name within data, where none is looked for. */
+/** A name inside data that we don't look at. */
 const IS_DATA_NAME = -1;
 
 export class JsonReader implements BodyReader {
   readonly #sought: Sought;
   #state = START;
-  /** Of the containers that are open, outermost first: how they end. */
+  /** The closing bytes of the open containers, outermost first. */
   readonly #ends: number[] = [];
-  /** Of all but the innermost, what their members mean, outermost first; undefined: they are data. */
+  /** What the members of the outer containers mean, outermost first; undefined: they are data. */
   readonly #members: (Member | undefined)[] = [];
-  /** Of the innermost. */
+  /** The same for the innermost container. */
   #within: Member | undefined;
-  /** What the value that comes next means. */
+  /** What the next value means. */
   #next: Member | undefined;
   #string = IS_OTHER;
-  /** What is kept of a string so far, latin1; undefined: too long. */
+  /** The present string so far, latin1; undefined: too long. */
   #kept: string | undefined = "";
   #isEscaped = false;
   #hexLeft = 0;
   #literal = "";
-  /** Whether the one place that there has to be was there. */
+  /** Whether the required place has come. */
   #found = false;
   #refusal: RefusalReason | undefined;
   readonly #utf8 = new Utf8Check();
@@ -76,7 +76,7 @@ export class JsonReader implements BodyReader {
 
   take(piece: Buffer): RefusalReason | undefined {
     this.#refusal ??= this.#read(piece);
-    // Told at the end, so that the reason does not depend on where the pieces were cut.
+    // Reported at the end of the body, so that the reason doesn't depend on how it was split.
     if (this.#refusal === undefined) this.#utf8.take(piece);
     return this.#refusal;
   }
@@ -159,7 +159,7 @@ export class JsonReader implements BodyReader {
     return undefined;
   }
 
-  /** The state after a byte outside of strings, literals and numbers; -1: it does not belong there. */
+  /** The next state for a byte outside strings, literals and numbers; -1: it isn't allowed there. */
   #structure(state: number, byte: number): number {
     switch (state) {
       case START:
@@ -190,7 +190,7 @@ export class JsonReader implements BodyReader {
       if (kind === undefined) return this.#beginString(IS_OTHER);
       return this.#beginString(kind === "tool" ? IS_TYPE : IS_MODEL);
     }
-    // A list of further models is one; anything else in the place of a name is none.
+    // In the place of a name, a list is a list of further models; nothing else is allowed.
     if (kind === "only" || (kind === "model" && byte !== 0x5b)) return -1;
     if (byte === 0x7b) return this.#open(OBJECT);
     if (byte === 0x5b) return this.#open(ARRAY);
@@ -219,7 +219,7 @@ export class JsonReader implements BodyReader {
   }
 
   #afterValue(): number {
-    // In a list, what comes next means what the list means; in an object, its name will tell.
+    // In a list, each value means what the list means; in an object, the member's name tells.
     this.#next = this.#within;
     return this.#ends.length === 0 ? DONE : COMMA_OR_END;
   }
@@ -242,7 +242,7 @@ export class JsonReader implements BodyReader {
     else this.#kept += piece.toString("latin1", from, to);
   }
 
-  /** Whether a name is none of those that are looked for in its place, which most are; told without making a string of it. */
+  /** Whether we look for no name like this here. True for most; tells it without making a string. */
   #isForeign(piece: Buffer, from: number, to: number): boolean {
     if (this.#string !== IS_NAME || this.#isEscaped || this.#kept !== "") return false;
     const within = this.#within;
@@ -268,7 +268,7 @@ export class JsonReader implements BodyReader {
         : (within?.members.get(text) ?? within?.members.get(foldName(text)));
     this.#next = member ?? within?.any;
     if (member?.kind === undefined) return undefined;
-    // A type may be read in other letters; whether a model is, nobody can tell.
+    // A type may be read case-insensitively; for a model, nobody can tell.
     if (member.kind === "rival") return "model_unclear";
     if (member.kind !== "tool" && this.#kept !== member.name) return "model_unclear";
     if (member.kind !== "only") return undefined;
@@ -278,7 +278,7 @@ export class JsonReader implements BodyReader {
   }
 }
 
-/** A string whose bytes (latin1) stand in the body as `raw`, well-formed but for its UTF-8. */
+/** Decodes a string from its bytes in the body (latin1), which are well-formed but for their UTF-8. */
 function unescaped(raw: string): string {
   const text = Buffer.from(raw, "latin1").toString();
   return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;

@@ -1,4 +1,4 @@
-// The data plane's server, plain or over TLS, and the connections that it holds. What is above it need not know which.
+// The data plane's server, plain or over TLS, and its connections. Callers need not know which of the two it is.
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
@@ -14,15 +14,15 @@ type Server = http.Server<typeof IncomingMessage, typeof Answer>;
 
 export interface Listener {
   readonly server: Server;
-  /** Shows each connection that requests may come on to `visit`. */
+  /** Calls `visit` with each connection on which requests may come. */
   each(visit: (socket: Socket) => void): void;
-  /** Ends every connection when what was written to it is out, and resolves when there is none. */
+  /** Ends every connection after its last written bytes, and resolves when none is left. */
   endConnections(): Promise<void>;
 }
 
-/** With a certificate it speaks TLS, and HTTP/1.1 within it, to everybody. */
+/** Makes the server. With a certificate it speaks TLS only, and HTTP/1.1 inside. */
 export function createListener(options: Options, certificate: Certificate | undefined): Listener {
-  /** As the network sees them; over TLS each carries a TLS socket, once its handshake is done. */
+  /** TCP connections. Over TLS, each carries a TLS socket once its handshake is done. */
   const connections = new Set<Socket>();
   const secured = new Set<Socket>();
   let server: Server;
@@ -54,7 +54,7 @@ export function createListener(options: Options, certificate: Certificate | unde
     each: (visit) => (certificate === undefined ? connections : secured).forEach(visit),
     async endConnections() {
       await endAll(secured);
-      // Those of a TLS socket are gone; what is left over TLS is in its handshake, and has nothing written to it.
+      // Connections with a TLS socket have ended by now. What is left is still in its handshake, and nothing was written to it.
       await endAll(connections);
     },
   };
@@ -77,7 +77,7 @@ async function endAll(sockets: ReadonlySet<Socket>): Promise<void> {
   );
 }
 
-/** The addresses and ports of both ends: of all connections that a listener has at a time, no two share them. */
+/** The addresses and ports of both ends: unique among the open connections of a listener. */
 function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
   return [localAddress, localPort, remoteAddress, remotePort].join(" ");
 }

@@ -1,5 +1,5 @@
-// Reads what a client sends over a WebSocket (RFC 6455, 5) for the models that its messages name, at any split, while it streams by.
-// Each message is a JSON document of its own. Keeps the head of a frame and what the reader of a message keeps.
+// Finds the models that a client's WebSocket messages name (RFC 6455, 5), while they stream by in pieces of any size. Each message is a JSON
+// document. Keeps the header of a frame and what the JSON reader keeps.
 import type { RefusalReason } from "../errors.ts";
 import { JsonReader } from "./json-reader.ts";
 import type { BodyReader, Sought } from "./model-judge.ts";
@@ -15,9 +15,9 @@ const MASK_BYTES = 4;
 
 export class MessageReader implements BodyReader {
   readonly #sought: Sought;
-  /** Of a frame, until it is whole. */
+  /** The header of a frame until it is complete. */
   readonly #head: number[] = [];
-  /** Of the message under way, whose frames may have frames of control between them. */
+  /** The reader of the present message. Control frames may come between its frames. */
   #message: JsonReader | undefined;
   #isControl = false;
   #isFinal = false;
@@ -34,7 +34,7 @@ export class MessageReader implements BodyReader {
     return this.#refusal;
   }
 
-  /** A connection may end anywhere: what isn't whole is no message. */
+  /** A connection may end anywhere; an incomplete message is no message. */
   end(): RefusalReason | undefined {
     return this.#refusal;
   }
@@ -62,7 +62,7 @@ export class MessageReader implements BodyReader {
     const [first = 0, second = 0] = this.#head;
     const opcode = first & OPCODE;
     this.#isControl = (opcode & CONTROL) !== 0;
-    // Compressed messages can't be read: none are agreed on, for the client's offer doesn't go up.
+    // Compressed messages can't be read. None is agreed on, since the client's offer doesn't go up.
     const isOdd = (first & RESERVED) !== 0 || (second & MASKED) === 0;
     if (isOdd) return "model_unclear";
     const extended = this.#head.slice(2, 2 + lengthBytes(second));
@@ -100,7 +100,7 @@ export class MessageReader implements BodyReader {
   }
 }
 
-/** Of the length that a frame's second byte has behind it. */
+/** How many bytes of length follow the second byte of a frame. */
 function lengthBytes(second: number): number {
   const short = second & ~MASKED;
   if (short < 126) return 0;

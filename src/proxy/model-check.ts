@@ -1,5 +1,5 @@
-// Of a call by an agent with a list of models: where it names its model, and whether it may. What stands in its head is judged at once,
-// for what stands in its body it makes a reader. What can't be told for certain is refused.
+// Checks the model of a call by an agent with a list of models. A model in the path or query is judged at once; for one in the body it makes
+// a reader. Refuses what it can't tell for certain.
 import type { RefusalReason } from "../errors.ts";
 import { foldName, modelPlace, type FoundPlace } from "../providers/index.ts";
 import { fieldName } from "./field-names.ts";
@@ -17,7 +17,7 @@ const UNTYPED = /^(?:application\/octet-stream)?$/i;
 const FORM_TYPE =
   /^multipart\/form-data *; *boundary=(?:"([\w'()+,./:=?-]{1,70})"|([\w'+.-]{1,70}))$/i;
 
-/** What is looked at of a call: the request as it was rewritten, nothing that does not go up. */
+/** The parts of a call that are checked: the request as it goes up. */
 export interface CheckedCall {
   readonly provider: string;
   readonly method: string;
@@ -29,13 +29,13 @@ export interface CheckedCall {
   /** Raw pairs. */
   readonly headers: readonly string[];
   readonly hasBody: boolean;
-  /** Of the agent's scope. */
+  /** From the agent's scope. */
   readonly allows: (model: string) => boolean;
 }
 
 /**
- * Why the call is refused; or a reader that its body has to pass, the whole of it, before the last of it goes on, or of a WebSocket what
- * the client sends; or undefined.
+ * Checks a call. Returns a reason to refuse it; or a reader for its body (for a WebSocket: for all that the client sends), the last part of
+ * which must not go on before the reader has passed it; or undefined: it is allowed.
  */
 export function checkModel(call: CheckedCall): RefusalReason | BodyReader | undefined {
   const { provider, isWebSocket, path, canonicalPath, headers, hasBody } = call;
@@ -44,7 +44,7 @@ export function checkModel(call: CheckedCall): RefusalReason | BodyReader | unde
   if (place === "unclear") return "model_unclear";
   if (place === undefined) {
     if (hasBody || !BODILESS.has(method)) return "model_unclear";
-    // Lists are asked for by model, too; and who knows what a custom provider makes of it.
+    // Lists may be filtered by model; and a custom provider may read the parameter anywhere.
     return judgeQuery(
       queryModel(call.query, "model", NO_RIVALS),
       createJudge(call.allows, undefined),
@@ -96,7 +96,7 @@ function withoutPrefix(model: string, prefix: string): string {
   return model.startsWith(prefix) ? model.slice(prefix.length) : model;
 }
 
-/** What of the head bears on how the body is read; undefined when the head itself makes the model unclear. */
+/** What the header section says about reading the body; undefined when it makes the model unclear. */
 function headsOf(
   raw: readonly string[],
   place: FoundPlace,
@@ -112,7 +112,7 @@ function headsOf(
     if (contentType !== undefined || lower !== comparable) return undefined;
     contentType = value;
   }
-  // Without one, servers take a body for what they like: the same bytes can be JSON and a form.
+  // Without a type, servers guess: the same bytes can be JSON and a form.
   return { contentType: contentType ?? "", isEncoded };
 }
 
@@ -121,7 +121,7 @@ function judgeQuery(values: readonly string[], judge: Sought["judge"]): RefusalR
   return values[0] === undefined ? undefined : judge(values[0]);
 }
 
-/** The values of the parameters that might be the model; more than one, or "" in its place, when they are not as they have to be. */
+/** The values of the query parameters that may be the model. More than one, or an empty one, means that the model is unclear. */
 function queryModel(
   query: string | undefined,
   sought: string,

@@ -1,21 +1,21 @@
-// What the readers of bodies share: what they look for, and how a model's name is judged once it is read. Never keeps a name.
+// What the readers of bodies share: the places of models, and how a model's name is judged. Never keeps a name.
 import type { RefusalReason } from "../errors.ts";
 import type { Member } from "../providers/index.ts";
 
-/** Reads a body on its way up, in pieces of any size. What a piece is refused for, it is refused for before it goes on. */
+/** Reads a body on its way up, in pieces of any size. Each piece is read before it goes on. */
 export interface BodyReader {
-  /** Why the call is refused as of this piece, or undefined. */
+  /** Reads a piece; a reason: the call is refused. */
   take(piece: Buffer): RefusalReason | undefined;
-  /** The same, once the body has ended: undefined means that its model is allowed. */
+  /** The body has ended; undefined: its model is allowed. */
   end(): RefusalReason | undefined;
 }
 
 export interface Sought {
-  /** Where a body names models, and what in it makes them unclear. */
+  /** Where a body names models, and what makes them unclear. */
   readonly body: Member;
-  /** Whether a body without its model's own place is unclear. */
+  /** Whether a body that doesn't name its model is unclear. */
   readonly isRequired: boolean;
-  /** Types of tools that make it unclear. */
+  /** Types of tools that make the model unclear. */
   readonly modelTools: RegExp | undefined;
   /** Why a model may not be used, or undefined. */
   readonly judge: (model: string) => RefusalReason | undefined;
@@ -26,7 +26,7 @@ export const LONGEST_MODEL = 256;
 
 const PLAIN = /^[\x21-\x7e]+$/;
 
-/** Judges by a scope's list. Only plain names are compared: another reader might trim, decode or fold any other. */
+/** Judges by a scope's list. Compares plain names only: a server may trim, decode or fold any other. */
 export function createJudge(
   allows: (model: string) => boolean,
   indirect: RegExp | undefined,

@@ -1,5 +1,5 @@
-// How many calls are under way for each agent and provider, and the most that there were at once. Counted as they begin and
-// end, at the cost of two look-ups a call: a sample now and then would miss a rush.
+// How many calls each agent has open at each provider, and the peak. Counts each call as it begins and ends (two look-ups), since samples
+// would miss a rush.
 import type { Exchange } from "./exchange.ts";
 
 export interface OpenCount {
@@ -7,11 +7,11 @@ export interface OpenCount {
   readonly agentId: string;
   readonly agent: string;
   readonly provider: string;
-  /** Of the latest call. */
+  /** From the latest call. */
   readonly deployment: number;
   /** Open now. */
   readonly now: number;
-  /** The most open at once since the counts were last taken. */
+  /** The peak since the counts were last taken. */
   readonly most: number;
 }
 
@@ -20,7 +20,7 @@ type Count = { -readonly [Field in keyof OpenCount]: OpenCount[Field] };
 export class OpenCounts {
   readonly #byAgent = new Map<string, Map<string, Count>>();
 
-  /** Counts an exchange whose agent and provider are known; the answer is to be given to `leave` at its end. */
+  /** Counts an exchange whose agent and provider are known. Pass the result to `leave` when it ends. */
   enter({
     workspaceId = "",
     agentId = "",
@@ -44,7 +44,7 @@ export class OpenCounts {
     (count as Count).now--;
   }
 
-  /** The counts since the last call of this. Those of which nothing is open are forgotten with it. */
+  /** The counts since the last call of this. Forgets those with nothing open. */
   take(): OpenCount[] {
     const taken: OpenCount[] = [];
     for (const [agentId, ofAgent] of this.#byAgent) {

@@ -1,9 +1,9 @@
-// The data plane's own endpoints under /_x3sproxy/: what a token may do, told to whoever holds it.
+// The data plane's own endpoint /_x3sproxy/token: tells an agent what its token may do.
 import type { ServerResponse } from "node:http";
-import type { Grant } from "../access/index.ts";
+import type { Grant } from "../grants/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 
-/** Answers an own endpoint; false when there is none at this path and method. */
+/** Answers; false when there is no endpoint of ours at this path and method. */
 export function answerOwn(
   response: ServerResponse,
   method: string,
@@ -15,7 +15,7 @@ export function answerOwn(
   return true;
 }
 
-/** Answers with JSON that nobody may keep. */
+/** Answers with JSON that must not be cached. */
 export function sendJson(response: ServerResponse, status: number, document: object): void {
   const body = JSON.stringify(document);
   response.writeHead(status, [
@@ -40,9 +40,9 @@ function describeGrant(grant: Grant): object {
     environment: grant.environment,
     deployment: grant.deployment,
     expiresAt: timeOf(grant.expiresAtMs),
-    /** Here and below null: not limited. */
+    /** null, here and below: no limit. */
     providers: fields.providers && [...fields.providers].sort(),
-    /** Those of them that can be called now, since a key is there. */
+    /** The providers that can be called now, since a key is configured. */
     configuredProviders: [...grant.secrets.keys()].filter(callable).sort(),
     rules: fields.rules,
     allowedEndpoints: [...fields.allowedEndpoints].sort(),

@@ -1,5 +1,5 @@
 // The path of a request, in two forms: raw, as it goes upstream byte for byte, and canonical, as rules compare it.
-// A path whose two forms could mean different places to different servers is refused, never repaired.
+// A path that different servers may read differently is refused, never repaired.
 import { holdsAgentToken, mightBeBearer } from "../ids.ts";
 import { looksLikeKey, mayHoldSlashes } from "../providers/index.ts";
 
@@ -8,13 +8,13 @@ const LONGEST_RECORDED = 200;
 // Only a long segment can be a key.
 const LONG_SEGMENT = 20;
 
-// Canonical already, as nearly all are. Without dots there are no dot segments.
+// Already canonical, as nearly all paths are. Without dots there are no dot segments.
 const PLAIN = /^(?:\/[a-z0-9_~!$&'()*+,=:@-]+)+$/;
 const NOT_A_PATH = /[^\x21-\x7e]|\\|%(?![0-9a-f]{2})/i;
-// Decoded: controls, a backslash, which some servers read as a slash, and what a second decoder would decode again.
+// In the decoded path: control characters, a backslash (a slash to some servers), and escapes for a second decoder.
 const AMBIGUOUS = /[\p{Cc}\\]|%[0-9a-f]{2}/iu;
 const ENCODED_SLASH = /%2f/i;
-// Between them stands what might be a credential, whatever a server takes for a segment.
+// A credential may stand between any two of these, whatever a server takes for a segment.
 const BETWEEN_NAMES = /(\/|%2f|%3f|%23)/i;
 
 /**
@@ -39,7 +39,7 @@ export function canonicalPath(raw: string, provider: string): string | undefined
   return canonical === "" ? "/" : canonical;
 }
 
-/** A raw path as the log may have it: not endless, and without a key that somebody has put into it. It must have a canonical form. */
+/** A raw path for the log: of bounded length, and without a key that somebody has put into it. It must have a canonical form. */
 export function loggedPath(raw: string): string {
   if (!hasLongSegment(raw)) return raw.slice(0, LONGEST_LOGGED);
   const parts = raw
@@ -48,10 +48,10 @@ export function loggedPath(raw: string): string {
   return parts.join("").slice(0, LONGEST_LOGGED);
 }
 
-/** The canonical path when all of it may be recorded: not a long one, nor one with a credential in it; else empty. */
+/** The canonical path if all of it may be recorded: it isn't long, and holds no credential. Else empty. */
 export function recordedPath(raw: string, canonical: string): string {
   if (canonical.length > LONGEST_RECORDED) return "";
-  // Keys have capitals, which only the raw form keeps; what is written in another alphabet shows only in the canonical one.
+  // Only the raw form keeps a key's capitals; only the canonical one shows a key in another alphabet's letters.
   if (
     hasLongSegment(raw) &&
     raw.split(BETWEEN_NAMES).some((each) => isCredential(decodeURIComponent(each)))
@@ -79,7 +79,7 @@ function canonicalSegment(segment: string): string | undefined {
   const names: string[] = [];
   for (const part of segment.split(ENCODED_SLASH)) {
     const name = canonicalName(part);
-    // Of parameters and of nothing between two slashes, servers leave different things.
+    // Servers differ about path parameters and about empty segments.
     if (name === undefined || name === "" || decode(part)?.includes(";") === true) return undefined;
     names.push(name);
   }
@@ -97,7 +97,7 @@ function canonicalName(part: string): string | undefined {
   return withoutDrops(name)?.toLowerCase();
 }
 
-/** Of a name with what would end a path in it: both what stands before that and the whole have to be names. */
+/** Checks a name that holds a character which would end a path: the part before it and the whole must both be names. */
 function withEnd(name: string): string | undefined {
   const end = name.search(/[?#]/);
   const before = withoutDrops(name.slice(0, end));
@@ -106,7 +106,7 @@ function withEnd(name: string): string | undefined {
   return (before + rest.replaceAll("?", "%3f").replaceAll("#", "%23")).toLowerCase();
 }
 
-/** Without what Windows drops at a name's end; undefined when that is all of it. */
+/** A name without the characters that Windows drops at its end; undefined when nothing is left. */
 function withoutDrops(name: string): string | undefined {
   let end = name.length;
   while (end > 0 && (name[end - 1] === "." || name[end - 1] === " ")) end--;

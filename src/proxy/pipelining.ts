@@ -1,18 +1,18 @@
-// Pipelined requests (RFC 9112, 9.3.2): one of a connection waits for the answer before it, and what comes behind that one is neither
-// parsed nor read further. So a client that asks without waiting for answers costs no more than one that waits. Must never lose a
-// byte, nor hand over a request before its turn.
+// Pipelined requests (RFC 9112, 9.3.2): one request a connection waits for the answer before it, and nothing behind it is parsed or read
+// (backpressure). So a client that pipelines costs no more than one that waits. Must never lose a byte, nor hand over a request before its
+// turn.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Answer } from "./answer.ts";
 
-/** llhttp's HPE_PAUSED: what its on_headers_complete returns to stop behind a header section. Node passes it on unread. */
+/** llhttp's HPE_PAUSED: returned from on_headers_complete, it pauses the parser after a header section. Node passes it on. */
 const PAUSED = 21;
-// How much may have come behind the request that waits before the socket is no longer read. Reading on tells of a client that leaves;
-// that one which has sent more has left is noticed when an answer is written to it.
+// How much may come behind a waiting request before we stop reading the socket. Reading shows when a client leaves; a client that has sent
+// more than this is only noticed when an answer is written to it.
 const HELD_BYTES = 16 * 1024;
 
-/** Of Node's parser, the part that stops and goes on. */
+/** The parts of Node's parser that pause and resume it. */
 interface Parser {
   onIncoming: (request: IncomingMessage, keepAlive: boolean) => number;
   resume(): void;
@@ -20,7 +20,7 @@ interface Parser {
 
 type Parsed = Duplex & { readonly parser?: Parser | null };
 
-/** What Node gives `clientError`. */
+/** The error of a `clientError` event. */
 export interface ParseError extends NodeJS.ErrnoException {
   readonly bytesParsed?: number;
   readonly rawPacket?: Buffer;
@@ -29,38 +29,38 @@ export interface ParseError extends NodeJS.ErrnoException {
 export class Pipelining {
   readonly #readings = new WeakMap<Duplex, Reading>();
 
-  /** Takes a connection on, once Node parses it and before anything has come. */
+  /** Takes a new connection, before any of its bytes came. */
   watch(socket: Duplex): void {
     this.#readings.set(socket, new Reading(socket));
   }
 
-  /** Calls `serve` when the answer to a request has its turn; until then its connection is not read further. */
+  /** Calls `serve` when it is the request's turn to be answered; until then its connection is not read. */
   wait(socket: Socket, response: Answer, serve: () => void): void {
     const reading = this.#readings.get(socket);
     reading?.stop();
     response.once("socket", () => {
       serve();
-      // Not at once: others have their turn between two requests of one connection.
+      // Later, so that other connections have their turn in between.
       if (reading !== undefined) setImmediate(() => reading.goOn());
     });
   }
 
-  /** Whether an error of the parser only says that it has stopped; then what it has not read is kept. */
+  /** Whether a parser error only says that it was paused; then keeps the bytes that it has not read. */
   hasStopped(error: ParseError, socket: Duplex): boolean {
     return error.code === "HPE_PAUSED" && this.#readings.get(socket)?.keepRest(error) === true;
   }
 
-  /** Leaves the bytes of a connection that has become a tunnel to others. */
+  /** Lets go of a connection that has become a tunnel. */
   leave(socket: Duplex): void {
     this.#readings.get(socket)?.leave();
   }
 }
 
-/** How one connection is read. Node's parser takes the bytes from the system by itself until a request has had to wait. */
+/** How one connection is read. Node's parser reads the socket directly until a request has to wait. */
 class Reading {
   readonly #socket: Parsed;
   #mustStop = false;
-  /** While a request waits: what came behind its header section. */
+  /** The bytes behind the header section of a waiting request. */
   #held: Buffer | undefined;
   /** Node's own listener, which feeds the parser. */
   #feed: ((bytes: Buffer) => void) | undefined;
@@ -78,7 +78,7 @@ class Reading {
     };
   }
 
-  /** Stops the parser behind the header section that it is handing over. */
+  /** Pauses the parser after the header section that it is handing over. */
   stop(): void {
     this.#mustStop = true;
   }
@@ -100,13 +100,13 @@ class Reading {
     const held = this.#held;
     if (held === undefined || parser == null || socket.destroyed) return;
     if (socket.writableNeedDrain) {
-      // Node has paused it, too, and takes nothing before the client has read.
+      // Node has paused it, too, until the client reads.
       socket.once("drain", () => this.goOn());
       return;
     }
     this.#held = undefined;
     parser.resume();
-    // Though nothing is held: the parser then finds that the request without a body is over.
+    // Even if it is empty: the parser then sees that a request without a body is over.
     this.#feed?.(held);
     if (!this.#isHolding && this.#feed !== undefined) socket.resume();
   }
@@ -116,14 +116,14 @@ class Reading {
     this.#feed = undefined;
   }
 
-  /** From now on the bytes come by us. That there is another listener makes Node's parser leave the system's socket. */
+  /** From now on the bytes come through us. Our listener makes Node's parser stop reading the socket directly. */
   #takeOver(): void {
     const [feed] = this.#socket.listeners("data") as ((bytes: Buffer) => void)[];
     if (feed === undefined) return;
     this.#feed = feed;
     this.#socket.removeListener("data", feed);
     this.#socket.on("data", this.#onData);
-    // Node's parser may have stopped the system's socket for a body that was read slowly, and starts it no more.
+    // Node's parser may have paused the socket for a slow body, and won't resume it.
     this.#socket._read(0);
   }
 

@@ -1,5 +1,5 @@
-// One call of our own to an upstream, to learn whether a key works there. By the same connector, address rule, TLS policy and
-// forward proxy as the calls of agents; on connections of its own. Reads no body, and keeps nothing but the status.
+// A call of our own to an upstream, which tests whether a key works there. It uses the same connector, address rule, TLS policy and forward
+// proxy as agents' calls, on its own connections. Reads no body, and keeps only the status.
 import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
@@ -10,19 +10,19 @@ import { createUpstreams, type Connection, type UpstreamHandler } from "./upstre
 const DEADLINE_MS = 10_000;
 
 export interface ProbeCall {
-  /** Normalised; the one that the key is sealed for. */
+  /** Normalised; the key is sealed for it. */
   readonly origin: string;
   /** Path and query. */
   readonly path: string;
-  /** Raw pairs that go with it. */
+  /** Raw pairs. */
   readonly headers: readonly string[];
   readonly injection: Injection;
 }
 
 export interface Probe {
-  /** The status of the answer to a GET; undefined when there is none within 10 s, or the address is not allowed. */
+  /** Sends a GET; resolves to the answer's status; undefined when none comes within 10 s, or the address is refused. */
   call(call: ProbeCall): Promise<number | undefined>;
-  /** Cuts what is under way. */
+  /** Cuts open calls. */
   destroy(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export function createProbe(
   };
 }
 
-/** Takes the status and lets go of the rest. */
+/** Takes the status and ends the call. */
 class StatusOnly implements UpstreamHandler {
   connection: Connection | undefined;
   readonly #resolve: (status: number | undefined) => void;

@@ -1,11 +1,39 @@
-// The answers that the proxy gives itself: one table from the reason to status and words, in the provider's own error shape,
-// so that its SDK raises its own typed error with our message. Says what to do next, and nothing that helps an attacker.
+// Refusals: the answers that the proxy gives itself. One table from the reason to status and message, in the provider's error shape, so that
+// its SDK raises its own typed error with our message. A message says what to do next, and nothing that helps an attacker.
 import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { RefusalReason } from "../errors.ts";
 import { errorBody, type ErrorShape } from "../providers/index.ts";
+import { REFUSAL_KINDS } from "../refusal-kinds.ts";
 import { providerHint } from "./provider-hint.ts";
 
-/** What a refusal's words are made of. What they name comes from our own tables or from the agent's own grant. */
+/** Thrown by the steps of a request's way: we answer it ourselves. */
+export class Refusal extends Error {
+  override name = "Refusal";
+  readonly reason: RefusalReason;
+
+  constructor(reason: RefusalReason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+// One a reason, made here: a stack costs more than most refusals do, and keeps what is on it.
+const REFUSALS = new Map(
+  (Object.keys(REFUSAL_KINDS) as RefusalReason[]).map((reason) => [reason, new Refusal(reason)]),
+);
+
+/** The refusal for `reason`, to be thrown. */
+export function refusalFor(reason: RefusalReason): Refusal {
+  return REFUSALS.get(reason) ?? new Refusal(reason);
+}
+
+/** What was found. Throws the Refusal where there is a reason in its place. */
+export function unlessRefused<T>(found: T | RefusalReason): Exclude<T, RefusalReason> {
+  if (typeof found === "string") throw refusalFor(found as RefusalReason);
+  return found as Exclude<T, RefusalReason>;
+}
+
+/** What a refusal's message may name. It comes from our own tables or from the agent's grant, never from the request. */
 export interface RefusalContext {
   readonly exchangeId: string;
   readonly errorShape: ErrorShape;
@@ -14,7 +42,7 @@ export interface RefusalContext {
   readonly agent: string | undefined;
   readonly environment: string | undefined;
   readonly sensitiveEndpoint: string | undefined;
-  /** What stands where a provider's name belongs, when it is none: to tell which is meant, never to be shown. */
+  /** The text in the place of a provider's name, if there is no such provider: for guessing which is meant, never to be shown. */
   readonly namedProvider: string | undefined;
   readonly dashboardUrl: string;
   /** Of a limit: in how many seconds it is worth another try. */

@@ -1,81 +1,64 @@
-// POST /_x3sproxy/register: a registration's token is traded for a proxy token. The one endpoint whose credential is no proxy token, so
-// it takes none, and its own nowhere but in Authorization. Failures are counted by where they come from, and tell only the next one that
-// fails to wait.
-import { LRUCache } from "lru-cache";
-import type { Access, Traded } from "../access/index.ts";
+// POST /_x3sproxy/register: trades a registration token for a proxy token. It takes the registration token in Authorization only, and no
+// proxy token. Counts failures by the client's network; only failures are ever told to wait, so nobody can lock a good token out.
+import type { Grants, Traded } from "../grants/index.ts";
 import { clientNetwork } from "../addresses.ts";
 import type { Clock } from "../clock.ts";
-import type { RefusalReason } from "../errors.ts";
+import { createFailures } from "../limits/index.ts";
 import { builtInProviders } from "../providers/index.ts";
-import type { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { discardRest } from "./endings.ts";
 import { hasHeader } from "./headers.ts";
 import { sendJson, timeOf } from "./own-endpoints.ts";
+import { refusalFor, unlessRefused } from "./refusal.ts";
 
 export const REGISTER_PATH = "/_x3sproxy/register";
 
 const MAX_FAILURES = 30;
-const WINDOW_MS = 60_000;
-const MAX_NETWORKS = 10_000;
 
 const CREDENTIAL = /^Bearer +(x3sreg_[A-Za-z0-9]{32})$/i;
 
 export interface Registering {
-  /** Trades and answers; resolves to a reason when it is to be refused. Rejects when it fails. */
-  answer(call: Call, response: Answer): Promise<RefusalReason | undefined>;
+  /** Trades and answers. Rejects with Refusal, or with what is nobody's refusal. */
+  answer(call: Call): Promise<void>;
 }
 
 export function createRegistering(o: {
-  access: Pick<Access, "trade">;
+  grants: Pick<Grants, "trade">;
   clock: Clock;
   publicUrl: string;
 }): Registering {
-  const { access, clock, publicUrl } = o;
-  const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_NETWORKS });
+  const { grants, clock, publicUrl } = o;
+  const failures = createFailures({ perMinute: MAX_FAILURES, clock });
 
-  const windowOf = (network: string): { count: number; endsMs: number } => {
-    const nowMs = clock.monotonicMs();
-    let window = windows.get(network);
-    if (window === undefined || window.endsMs <= nowMs) {
-      window = { count: 0, endsMs: nowMs + WINDOW_MS };
-      windows.set(network, window);
-    }
-    return window;
-  };
-
-  async function trade(call: Call): Promise<Traded | RefusalReason> {
+  async function trade(call: Call): Promise<Traded> {
     const { exchange, request } = call;
-    // What has not the form of one is looked up, too: it takes as long.
-    const result = await access.trade(credentialOf(request.rawHeaders), exchange.address);
-    if (result !== "registration_invalid") return result;
-    const window = windowOf(clientNetwork(exchange.address ?? ""));
-    window.count += 1;
-    if (window.count <= MAX_FAILURES) return result;
-    call.retryAfterS = Math.ceil((window.endsMs - clock.monotonicMs()) / 1000);
-    return "rate_limited";
+    // A malformed token is looked up, too, so that it takes as long.
+    const result = await grants.trade(credentialOf(request.rawHeaders), exchange.address);
+    if (result !== "registration_invalid") return unlessRefused(result);
+    const waitS = failures.count(clientNetwork(exchange.address ?? ""));
+    if (waitS === 0) throw refusalFor(result);
+    call.retryAfterS = waitS;
+    throw refusalFor("rate_limited");
   }
 
   return {
-    async answer(call, response) {
+    async answer(call) {
       const result = await trade(call);
-      if (typeof result === "string") return result;
-      const { exchange, request } = call;
+      const { exchange, request, response } = call;
       exchange.workspaceId = result.workspaceId;
       exchange.agentId = result.agentId;
       exchange.agent = result.agentName;
       exchange.deployment = result.deployment;
       exchange.status = 201;
-      // Whether the body comes that it waits to send, can't be known.
+      // The client may or may not send its body now, so the connection can't be reused.
       if (hasHeader(request.rawHeaders, "expect")) response.shouldKeepAlive = false;
       sendJson(response, 201, describe(result, publicUrl));
       if (!request.complete) discardRest(request);
-      return undefined;
     },
   };
 }
 
-/** Of the one Authorization field; empty when there is none, or more than one, or it holds something else. */
+/** The registration token of the one Authorization field; empty when there is none or more than one, or it holds something else. */
 function credentialOf(rawHeaders: readonly string[]): string {
   let found: string | undefined;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

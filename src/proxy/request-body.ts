@@ -1,5 +1,5 @@
-// The body of a request on its way up: a small one is gathered into one Buffer, which is cheaper and can be sent again; all
-// others stream with backpressure, past the reader of an agent's models if there is one. Never keeps it.
+// The body of a request on its way up. A small one is gathered into one Buffer, which is cheaper and can be sent again. Others stream with
+// backpressure, through the model reader if the agent has a list of models. Never keeps a body.
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { RefusalReason } from "../errors.ts";
@@ -7,16 +7,16 @@ import type { BodyReader } from "./model-judge.ts";
 
 /** Bodies of a declared length up to this many bytes are gathered, while there is room. */
 export const GATHERED_BYTES = 256 * 1024;
-// What all of a process's calls may keep, and each agent of that: as much again as a few hundred long prompts.
+// The most that all calls of a process, and those of one agent, may gather at once: a few hundred long prompts.
 const PROCESS_BYTES = 128 * 1024 * 1024;
 const AGENT_BYTES = PROCESS_BYTES / 8;
 
-/** Room for bodies that are gathered. What finds none streams. */
+/** Room for gathered bodies. A body that finds no room streams. */
 export class Gathered {
   readonly #byAgent = new Map<string, number>();
   #bytes = 0;
 
-  /** Takes room for a body of a call of this agent; false: it is too long, or there is none. */
+  /** Takes room for a body of this agent's call; false: the body is too long, or there is no room. */
   take(agentId: string, bytes: number): boolean {
     if (bytes > GATHERED_BYTES || this.#bytes + bytes > PROCESS_BYTES) return false;
     const own = (this.#byAgent.get(agentId) ?? 0) + bytes;
@@ -26,7 +26,7 @@ export class Gathered {
     return true;
   }
 
-  /** Gives it back, when the call has ended. */
+  /** Gives the room back when the call has ended. */
   give(agentId: string, bytes: number): void {
     if (bytes === 0) return;
     const own = (this.#byAgent.get(agentId) ?? 0) - bytes;
@@ -37,8 +37,8 @@ export class Gathered {
 }
 
 /**
- * Gathers a body of a declared, small length: the parser lets no more of it through. `done` is not called when the client leaves
- * before its end.
+ * Gathers a body of a small declared length; the parser lets no more through. `done` isn't called when the client leaves before the body's
+ * end.
  */
 export function gatherBody(
   request: IncomingMessage,
@@ -57,7 +57,7 @@ export function gatherBody(
   });
 }
 
-/** What a streamed body has to pass before the last of it goes on. */
+/** The check that a streamed body must pass before its last part goes on. */
 export interface BodyCheck {
   readonly reader: BodyReader;
   /** Content-Length, in bytes; undefined when there is none. */
@@ -66,20 +66,20 @@ export interface BodyCheck {
   readonly onPassed: () => void;
 }
 
-/** A request's body as a stream of its own, so that an upstream which stops reading it does not tear down the client's socket. */
+/** A request's body as a separate stream: an upstream that stops reading it doesn't destroy the client's socket. */
 export class StreamedBody extends Readable {
   readonly #request: IncomingMessage;
   readonly #onProgress: (bytes: number) => void;
-  /** Undefined: nothing is to be checked, or no more. */
+  /** Undefined: there is no check, or it is done. */
   #check: BodyCheck | undefined;
   #missing: number;
   #readsOn = false;
-  /** Whether the upstream has not taken what was read on: from then on it gets nothing more. */
+  /** Whether the upstream stopped taking the body while we read on: it gets no more of it. */
   #isGivenUp = false;
-  /** Whether more is wanted and the client has not sent it. */
+  /** Whether we wait for the client to send more. */
   waitingForClient = false;
 
-  /** `onProgress` is called for each chunk, and with 0 at the body's end. */
+  /** Calls `onProgress` for each chunk, and with 0 at the body's end. */
   constructor(
     request: IncomingMessage,
     onProgress: (bytes: number) => void,
@@ -96,7 +96,7 @@ export class StreamedBody extends Readable {
     request.pause();
   }
 
-  /** Leaves the request's body to another one. Only before any of it was taken. */
+  /** Lets another stream take over the request's body. Only before any of it was taken. */
   leave(): void {
     this.#request.pause();
     this.#request.off("data", this.#take);
@@ -105,7 +105,7 @@ export class StreamedBody extends Readable {
     this.destroy();
   }
 
-  /** Goes on reading until the check is done, whether the upstream takes it or not. */
+  /** Reads on until the check is done, even if the upstream takes no more. */
   readOn(): void {
     this.#readsOn = true;
     this.waitingForClient = true;

@@ -1,13 +1,13 @@
-// The names that both sides give a request, for whoever has to find it in their logs: the client's own, its trace, and the
-// upstream's. Both sides write what they like into them, so the log gets none that might be a credential.
+// The ids of a request, for finding it in the logs of both sides: the client's id, its trace, and the upstream's id. Both sides can write
+// anything into them, so an id that may be a credential is not logged.
 import { holdsCredential } from "./context.ts";
 import { echoes } from "./echoes.ts";
 import type { Exchange } from "./exchange.ts";
 import { fieldName } from "./field-names.ts";
 
-// What ids look like: a UUID (RFC 9562) or 32 hex digits, both of which keys look like, too; those behind a word, as in req_…, or
-// after a word and a time; AWS's traces; and short names, as clients choose them. Recoded or reversed keys are longer, or of other signs.
-/** In characters; longer ones are not looked at. */
+// The forms of ids: a UUID (RFC 9562) or 32 hex digits, though keys may look like that; the same after a word (req_…), or after a word and a
+// time; AWS's traces; and short names that clients choose. Recoded or reversed keys are longer, or have other characters.
+/** In characters; a longer id is ignored. */
 export const LONGEST_ID = 64;
 const HEX_ID = /^(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 const OTHER_IDS: readonly RegExp[] = [
@@ -17,7 +17,7 @@ const OTHER_IDS: readonly RegExp[] = [
   /^[A-Za-z0-9_.:/-]{1,32}$/,
 ];
 
-/** Notes what a request's headers say, unread: it is looked at when the record is made. */
+/** Notes the ids in a request's headers, unchecked: `loggedId` checks them when the record is made. */
 export function noteRequestIds(exchange: Exchange, rawHeaders: readonly string[]): void {
   exchange.traceparent = undefined;
   exchange.clientRequestId = undefined;
@@ -28,7 +28,7 @@ export function noteRequestIds(exchange: Exchange, rawHeaders: readonly string[]
     if (!field.isIdentifying) continue;
     const value = rawHeaders[i + 1] ?? "";
     if (field.lower === "traceparent") {
-      // Of two, nobody can tell which is meant.
+      // With two, nobody can tell which one is meant.
       exchange.traceparent = ++traces === 1 ? value : undefined;
     } else if (field.requestIdRank > rank) {
       rank = field.requestIdRank;
@@ -37,14 +37,14 @@ export function noteRequestIds(exchange: Exchange, rawHeaders: readonly string[]
   }
 }
 
-/** The id as the log may have it; undefined when it may not. */
+/** The id if the log may have it, else undefined. */
 export function loggedId(id: string | undefined): string | undefined {
   if (id === undefined) return undefined;
   if (HEX_ID.test(id)) return id;
   return OTHER_IDS.some((shape) => shape.test(id)) && !holdsCredential(id) ? id : undefined;
 }
 
-/** Whether a text of the upstream's has a part of what was injected in it. `from`: where the injected pairs begin. */
+/** Whether a text of the upstream holds a part of the injected credential. `from`: where the injected pairs begin. */
 export function reflectsCredential(
   text: string,
   headers: readonly string[],
@@ -52,7 +52,7 @@ export function reflectsCredential(
 ): boolean {
   for (let i = from + 1; i < headers.length; i += 2) {
     const value = headers[i] ?? "";
-    // Past the scheme.
+    // After the scheme.
     if (echoes(text, value.slice(value.lastIndexOf(" ") + 1))) return true;
   }
   return false;

@@ -3,25 +3,28 @@ import type { RefusalReason } from "../errors.ts";
 import { canonicalPath } from "./path.ts";
 
 export interface Route {
-  /** The provider's name as the client wrote it: not yet known to exist. Empty for our own endpoints. */
+  /** The provider's name as the client wrote it; it may not exist. Empty for our own endpoints. */
   readonly provider: string;
-  /** What goes upstream, byte for byte, without the query. */
+  /** The path that goes upstream, byte for byte, without the query. */
   readonly path: string;
-  /** The form that rules compare. Undefined: the path is ambiguous and must be neither forwarded nor logged. */
+  /** The form that rules compare. Undefined: the path is ambiguous; it must not be forwarded or logged. */
   readonly canonicalPath: string | undefined;
-  /** Raw query without its question mark, or undefined. May hold the token: never log it. */
+  /** The raw query without its question mark, or undefined. May hold the token: never log it. */
   readonly query: string | undefined;
 }
 
+/** A route whose path every server reads alike. */
+export type JudgedRoute = Route & { readonly canonicalPath: string };
+
 const OWN_PREFIX = "/_x3sproxy/";
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)/i;
-// RFC 9110, 4.2.4 and 7.2: a host, perhaps a port, never a user.
+// RFC 9110, 4.2.4 and 7.2: a host and an optional port, never a user.
 const AUTHORITY = /^(?:[\w.-]*|\[[\da-f:.]+\])(?::\d*)?$/i;
 const PROVIDER_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /**
- * The lower-case suffix, with its leading dot, behind which the host of `publicUrl` carries a provider's name; undefined when it is an
- * address and so can't have names below it.
+ * The suffix of host names that begin with a provider's name: a dot and the host of `publicUrl`, in lower case. Undefined when that is an IP
+ * address.
  */
 export function providerHostSuffix(publicUrl: string): string | undefined {
   const host = new URL(publicUrl).hostname;
@@ -29,8 +32,8 @@ export function providerHostSuffix(publicUrl: string): string | undefined {
 }
 
 /**
- * Finds the route of a request target in origin or absolute form (RFC 9112, 3.2), whose authority then replaces the Host. By
- * host name when the host lies below the public one, otherwise by the first path segment.
+ * Finds the route of a request target in origin or absolute form (RFC 9112, 3.2); the authority of an absolute form replaces Host. The
+ * provider is named by the host if that is below the public host, else by the first path segment.
  */
 export function findRoute(
   target: string,
@@ -50,7 +53,7 @@ export function findRoute(
   const question = rest.indexOf("?");
   const asked = question < 0 ? rest : rest.slice(0, question);
   const query = question < 0 ? undefined : rest.slice(question + 1);
-  // A fragment has no place in a target: what stands behind it, one server reads and another does not.
+  // A target must not have a fragment: some servers read what follows it, and others don't.
   const isPlain = !target.includes("#");
   const named = hostSuffix === undefined ? undefined : providerInHost(authority, hostSuffix);
   const path = named === undefined ? withOneSlash(asked) : asked;
@@ -64,9 +67,13 @@ export function findRoute(
   return routeTo(provider, path.slice(provider.length + 1) || "/", query, isPlain);
 }
 
+/** Whether it leads to an endpoint of our own. */
+export function isOwn(route: Route): boolean {
+  return route.provider === "";
+}
+
 /**
- * What stands in a request target where a provider's name belongs, as the client wrote it: for telling which one is meant. Never show
- * or log it.
+ * The text in the place of the provider's name, as the client wrote it, for guessing which provider is meant. Must never be shown or logged.
  */
 export function namedProvider(
   target: string,
@@ -94,12 +101,12 @@ function routeTo(
   };
 }
 
-/** Clients join a base URL that ends in a slash and a path that begins with one. What goes upstream begins behind both. */
+/** Some clients join a base URL that ends in a slash with a path that begins with one: takes only one of the slashes. */
 function withOneSlash(path: string): string {
   return path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
 }
 
-/** Of a path without its query. */
+/** `path`: without its query. */
 function firstSegment(path: string): string {
   const end = path.indexOf("/", 1);
   return end < 0 ? path.slice(1) : path.slice(1, end);

@@ -1,8 +1,8 @@
-// What there is to tell of an upstream's answer, and of there being none: pure functions. Never quotes what an error says.
+// Pure functions about an upstream's answer, or about a failure to get one. Never quotes an error's message.
 import { STATUS_CODES } from "node:http";
 import type { RefusalReason } from "../errors.ts";
 
-/** An interim answer's header section, or that of any other answer without a body. */
+/** The header section of an interim response, or of another answer without a body. */
 export function rawHead(status: number, headers: readonly string[]): string {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
   for (let i = 0; i + 1 < headers.length; i += 2) {

@@ -1,9 +1,9 @@
-// The socket to an upstream, where undici can't be told what we need of it: interim answers are handed over one at a time, held
-// back on demand, bounded, and without those of status 100; what an upstream has said before it closed is read although it takes
-// no more. Looks at nothing of an answer but the status of interim ones and where their header sections end.
+// The socket to an upstream, for what undici can't do: it hands interim responses over one at a time, bounded, with backpressure and
+// without status 100; and it reads what an upstream sent before it closed, even after a write failed. Of an answer, it reads only the status
+// of interim responses and the end of their header sections.
 import type { Socket } from "node:net";
 
-// No upstream that we know of sends more than a few, or one each few seconds for as long as it works.
+// The upstreams that we know send a few, or one every few seconds while they work.
 const MAX_INTERIM = 256;
 const MAX_INTERIM_BYTES = 256 * 1024;
 const INTERIM = Buffer.from("HTTP/1.1 1");
@@ -11,25 +11,25 @@ const INTERIM = Buffer.from("HTTP/1.1 1");
 const STATUS_END = 12;
 const BLANK_LINE = Buffer.from("\r\n\r\n");
 const [ZERO, ONE] = Buffer.from("01");
-// Up to here, copying a body is cheaper than a gathered write.
+// Up to this size, copying a body is cheaper than a gathered write.
 const SMALL_BYTES = 8 * 1024;
 
 type Written = (error?: Error | null) => void;
 
-/** Takes the place of a socket's own reading and writing; made before anybody reads it. */
+/** Replaces a socket's reading and writing. Make it before anybody reads the socket. */
 export class UpstreamSocket {
   readonly socket: Socket;
-  /** Whether any byte of the answer that is expected has come, an interim one's included. */
+  /** Whether any byte of the expected answer has come, including interim responses. */
   heard = false;
   /** Whether the final answer has yet to begin. */
   awaitsFinal = true;
   #wasReset = false;
   #isHeld = false;
-  /** The beginning of a status line that is too short to be told from another. */
+  /** The beginning of a status line that is still too short to read. */
   #begun: Buffer | undefined;
   #isInHead = false;
   #isDropped = false;
-  /** How much of the blank line that ends a header section has just passed. */
+  /** How many bytes of the blank line after a header section have passed. */
   #blankRead = 0;
   #interim = 0;
   #interimBytes = 0;
@@ -55,12 +55,12 @@ export class UpstreamSocket {
     };
   }
 
-  /** Whether the connection broke instead of ending: what the upstream said last may be missing. */
+  /** Whether the connection broke instead of ending, so that the end of the answer may be missing. */
   get isBroken(): boolean {
     return this.#wasReset || this.socket.errored != null;
   }
 
-  /** To be called before each request on it. */
+  /** Call this before each request. */
   expectAnswer(): void {
     this.socket.read = this.#readSifted;
     this.heard = false;
@@ -69,7 +69,7 @@ export class UpstreamSocket {
     this.#interimBytes = 0;
   }
 
-  /** Hands over nothing more until `release`: what is sent meanwhile stays in the network. */
+  /** Hands nothing over until `release` (backpressure). */
   hold(): void {
     this.#isHeld = true;
   }
@@ -81,8 +81,8 @@ export class UpstreamSocket {
   }
 
   /**
-   * A write that fails tells only that the upstream has closed. Node would drop the socket with all that has come; so it learns of the
-   * failure when that is read. Until then nothing more is written.
+   * A failed write means that the upstream has closed. Node would drop the socket with everything that has come. So it learns of the failure
+   * only after that was read; until then nothing more is written.
    */
   readonly #written = (error?: Error | null): void => {
     if (error == null) {
@@ -94,7 +94,7 @@ export class UpstreamSocket {
       this.#afterWrite?.(error);
       return;
     }
-    // After the upstream's FIN a reset is an EPIPE: all that it said has come.
+    // EPIPE: the upstream sent FIN before its reset, so all of its answer has come.
     this.#wasReset = code === "ECONNRESET";
     this.socket.once("end", () => this.#afterWrite?.(error));
   };
@@ -105,12 +105,12 @@ export class UpstreamSocket {
       const chunk = this.#readOwn(size) as Buffer | null;
       if (chunk === null) return null;
       const passed = this.#sift(chunk);
-      if (!this.awaitsFinal) this.socket.read = this.#readOwn; // each chunk of a long answer costs no more than before
+      if (!this.awaitsFinal) this.socket.read = this.#readOwn; // the chunks of a long answer cost nothing extra
       if (passed !== undefined) return passed;
     }
   };
 
-  /** What of a chunk goes on: all of a final answer's, or the next part of an interim one. Undefined: nothing. */
+  /** The part of a chunk that goes on: all of a final answer, or the next part of an interim response. Undefined: none. */
   #sift(read: Buffer): Buffer | undefined {
     this.heard = true;
     let chunk = read;
@@ -127,7 +127,7 @@ export class UpstreamSocket {
       }
       const [second, third] = chunk.subarray(INTERIM.length);
       if (second === ZERO && third === ONE) {
-        this.awaitsFinal = false; // what an upgrade asks for ends HTTP
+        this.awaitsFinal = false; // 101 ends HTTP on this connection
         return chunk;
       }
       this.#isInHead = true;
@@ -146,7 +146,7 @@ export class UpstreamSocket {
     return this.#isDropped ? undefined : chunk.subarray(0, end);
   }
 
-  /** Where in a chunk the header section that is under way ends; the chunk's length when it goes on. */
+  /** Where the present header section ends in a chunk; the chunk's length if it goes on. */
   #endOfHead(chunk: Buffer): number {
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at];
@@ -162,7 +162,7 @@ export class UpstreamSocket {
   }
 }
 
-/** A small request, a character a byte; undefined for a longer one. */
+/** A small request as latin1 text; undefined for a longer one. */
 function asOneText(chunks: readonly { chunk: string | Buffer; encoding: BufferEncoding }[]) {
   let text = "";
   for (const { chunk, encoding } of chunks) {
@@ -174,7 +174,7 @@ function asOneText(chunks: readonly { chunk: string | Buffer; encoding: BufferEn
   return text;
 }
 
-/** Whether it begins as an interim answer does, as far as it goes. */
+/** Whether a chunk may be the beginning of an interim response. */
 function mayBeInterim(chunk: Buffer): boolean {
   const at = INTERIM.length - 1;
   if (chunk.length > at && chunk[at] !== ONE) return false; // most answers

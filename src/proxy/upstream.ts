@@ -1,5 +1,5 @@
-// Connections to the upstreams: pools of keep-alive sockets, TLS that is always verified, the address rule at the moment of
-// connecting, and the operator's forward proxy. Follows no redirect and decodes nothing.
+// Connections to the upstreams: pools of keep-alive sockets, TLS that is always verified, the address rule, and the operator's forward
+// proxy. Follows no redirects and decodes nothing.
 import { isIP } from "node:net";
 import { LRUCache } from "lru-cache";
 import { buildConnector, Client, type Dispatcher } from "undici";
@@ -13,10 +13,10 @@ import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";
 import { UpstreamSocket } from "./upstream-socket.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
-// Of what is not called again, the connections end by themselves.
+// The connections to a forgotten origin end by their idle timeout.
 const MAX_ORIGINS = 1000;
 
-/** A dispatch handler that learns which connection it is on. */
+/** A dispatch handler that knows its connection. */
 export type UpstreamHandler = Dispatcher.DispatchHandler & { connection: Connection | undefined };
 
 export interface Upstreams {
@@ -26,7 +26,7 @@ export interface Upstreams {
     options: Omit<Dispatcher.DispatchOptions, "origin">,
     handler: UpstreamHandler,
   ): void;
-  /** Cuts every connection. */
+  /** Ends every connection at once. */
   destroy(): Promise<void>;
 }
 
@@ -36,16 +36,16 @@ type Options = Pick<Config, "deadlines" | "upstreamProxy"> & {
 };
 
 /**
- * Makes the pools: for each origin a stack of connections that have nothing to do, the last used on top. undici's own Agent and
- * Pool do the same for more. Throws ConfigError when the forward proxy's URL can't be used.
+ * Makes the pools: for each origin, a stack of idle connections with the last used on top. undici's Agent and Pool cost more. Throws
+ * ConfigError when the forward proxy's URL can't be used.
  */
 export function createUpstreams(o: Options): Upstreams {
   const options: Client.Options = {
     pipelining: 1,
     allowH2: false,
-    headersTimeout: 0, // ours cover what undici's miss: an upload that has just ended, a paused answer
+    headersTimeout: 0, // our deadlines also cover an upload that has just ended, and a paused answer
     bodyTimeout: 0,
-    // Less than that when an upstream's Keep-Alive says so: undici reads it, and leaves 2 s for what is on its way.
+    // Less when an upstream's Keep-Alive says so: undici reads it, with a margin of 2 s.
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -53,7 +53,7 @@ export function createUpstreams(o: Options): Upstreams {
   const connect = createConnector(o);
   const all = new Set<Connection>();
   const idleOf = new LRUCache<string, IdleConnections<Connection>>({ max: MAX_ORIGINS });
-  // As many as clients may have, each with one call: past that, some have nothing to do.
+  // At most as many as clients may have. Each client has one call, so above that some are idle.
   const { proxy: most } = connectionBounds();
   return {
     dispatch(origin, request, handler) {
@@ -73,18 +73,18 @@ export function createUpstreams(o: Options): Upstreams {
   };
 }
 
-/** Of the origin that was called longest ago and has one. */
+/** Ends the oldest idle connection of the origin that was called longest ago. */
 function endOldestIdle(idleOf: LRUCache<string, IdleConnections<Connection>>): void {
   for (const idle of idleOf.rvalues()) if (idle?.endOldest() === true) return;
 }
 
-/** One connection, with one request at a time on it. */
+/** One connection, with one request at a time. */
 export class Connection extends Client {
-  /** Undefined while there is no connection. */
+  /** Undefined while it isn't connected. */
   socket: UpstreamSocket | undefined;
-  /** Answers that have begun on this socket; more than none means that it is being reused. */
+  /** Answers that have begun on this socket; more than 0: it is reused. */
   answers = 0;
-  /** Kept by the idle ones: when it became idle, and for how long it was idle last. */
+  /** Set by IdleConnections: when it became idle, and how long it was idle last. */
   idleSinceMs = 0;
   idleMs = 0;
   readonly #idle: IdleConnections<Connection>;
@@ -126,7 +126,7 @@ export class Connection extends Client {
     if (this.stats.size === 0) this.#release(); // undici refused to send it
   }
 
-  /** Ends it while it is idle. */
+  /** Ends it; it must be idle. */
   end(): void {
     this.#isIdle = false;
     this.#all.delete(this);
@@ -151,12 +151,12 @@ export class Connection extends Client {
       this.#idle.remove(this, byUs);
       this.#all.delete(this);
     } else if (!byUs && this.answers > 0 && socket?.heard === false) {
-      this.#idle.closedAfter(this.idleMs); // a request was on its way by then
+      this.#idle.closedAfter(this.idleMs); // the upstream closed it as a request went up
     }
   }
 }
 
-/** Connects to where the rule allows; `deadlines.connectMs` covers name resolution, TCP and TLS, and once more a tunnel. */
+/** Connects where the address rule allows it. `deadlines.connectMs` covers DNS, TCP and TLS; a tunnel has the same time again. */
 function createConnector({ rule, deadlines, upstreamProxy }: Options): buildConnector.connector {
   const timeout = deadlines.connectMs;
   const base = { timeout, allowH2: false };
@@ -179,7 +179,7 @@ function createConnector({ rule, deadlines, upstreamProxy }: Options): buildConn
     if (protocol === "http:") plain(to, callback);
     else if (proxy?.covers(host, port) !== true) overTls(to, callback);
     else {
-      // The name is resolved behind the forward proxy, so only a literal address could be judged here.
+      // The forward proxy resolves the name, so only a literal address can be judged here.
       proxy.tunnel(host, port, (error, httpSocket) => {
         if (httpSocket === undefined) callback(error ?? new Error("no tunnel"), null);
         else overTls({ ...to, httpSocket }, callback);

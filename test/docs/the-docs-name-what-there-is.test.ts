@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { scopeTemplates } from "../../src/access/index.ts";
+import { scopeTemplates } from "../../src/scopes/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { custom } from "../../src/providers/custom-models.ts";
 

@@ -90,7 +90,7 @@ describe("the upstream's own URLs lead through the proxy", () => {
     origin: "https://api.example.test",
     target: "/v1/a/b?c",
     base: `${PUBLIC}/openai`,
-    isTelling: () => false,
+    reflectsKey: () => false,
   };
   test("whatever a URL looks like: it leads to the same place through the proxy, or stays what it was", () => {
     const piece = fc.constantFrom(

@@ -101,6 +101,6 @@ test("and no file of the service is left out but for those named here", async ()
     ];
   };
   assert.deepEqual(await offIn("src/main.ts"), []);
-  assert.deepEqual(await offIn("src/proxy/line.ts"), []);
+  assert.deepEqual(await offIn("src/proxy/request-handler.ts"), []);
   assert.deepEqual(await offIn("src/db/transactions.ts"), ["house/one-transaction"]);
 });
