@@ -86,7 +86,7 @@ export interface RequestParts {
 /** The method and the path, below the API's, of a request. */
 export function requestLine(
   route: Route,
-  { params = {}, query = {} }: RequestParts,
+  { params = {}, query = {} }: RequestParts = {},
 ): { readonly method: Method; readonly path: string } {
   const [method = "", template = ""] = route.split(" ");
   const path = template.replace(/:(\w+)/g, (_all, name: string) =>

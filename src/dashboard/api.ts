@@ -7,6 +7,7 @@ import {
   type CallArguments,
   type Candidate,
   type Method,
+  type ProblemCode,
   type RequestOf,
   type RequestParts,
   type Route,
@@ -63,7 +64,7 @@ export interface SessionEvents {
 }
 
 // Of these the page that called makes something; any other 401 means that the session is over.
-const NOT_ABOUT_THE_SESSION = new Set([
+const NOT_ABOUT_THE_SESSION: ReadonlySet<string> = new Set<ProblemCode>([
   "sign_in_refused",
   "second_factor_needed",
   "proof_refused",

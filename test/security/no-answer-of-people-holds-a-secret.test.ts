@@ -86,7 +86,7 @@ it("no GET answer, header or log line has any of it", async (t) => {
     "/secrets/:id": secret?.id ?? "",
     "/agents/:name": "coder",
   };
-  const paths = (READ_PATHS).map((path) =>
+  const paths = READ_PATHS.map((path) =>
     path.replace(/^(\/\w+\/:\w+)/, (start) => start.replace(/:\w+$/, names[start] ?? ownerId)),
   );
   assert.ok(paths.includes("/me/sessions") && paths.includes(`/secrets/${secret?.id}/versions`));
