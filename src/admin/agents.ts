@@ -18,6 +18,9 @@ import type { HandlersOf } from "./route.ts";
 
 const MAX_EXAMPLES = 20;
 
+// One that can't be given is a mistake of the caller's, not something that isn't there.
+const newName = z.object({ name: agentName });
+
 const pages = createPaging("agents", z.tuple([agentName]), ({ name }: AgentView) => [name]);
 
 // Of an agent that was made between the two questions.
@@ -69,7 +72,7 @@ export function agentHandlers(options: {
     },
 
     "POST /agents/:name/deployments": async ({ params, headers, body, request, reply }) => {
-      const name = agentName.parse(params.name);
+      const { name } = newName.parse(params);
       const { ttlSeconds, ...wanted } = body;
       const by = actorOf(request);
       const { agent, token } = await agents.deploy(

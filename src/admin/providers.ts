@@ -1,5 +1,6 @@
 // The providers that a workspace can use: the built-in table and its own additions, and where keys are configured; and the templates of
 // scopes, the same for every workspace.
+import { z } from "zod";
 import type { CustomProviders, CustomProviderView } from "../agents/index.ts";
 import { providerName, type Provider, type ProviderRoutes } from "../contract/index.ts";
 import { builtInProviders } from "../providers/index.ts";
@@ -7,6 +8,9 @@ import { scopeTemplates } from "../scopes/index.ts";
 import type { Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import type { HandlersOf } from "./route.ts";
+
+// One that can't be given is a mistake of the caller's, not something that isn't there.
+const newName = z.object({ name: providerName });
 
 export function providerHandlers(options: {
   customProviders: CustomProviders;
@@ -27,7 +31,7 @@ export function providerHandlers(options: {
     },
 
     "PUT /providers/:name": async ({ params, body, request }) => {
-      const name = providerName.parse(params.name);
+      const { name } = newName.parse(params);
       return { provider: await customProviders.put(actorOf(request), { name, ...body }) };
     },
 
