@@ -3,6 +3,7 @@ import type { FastifyRequest } from "fastify";
 import { clientNetwork } from "../addresses.ts";
 import {
   roleAllows,
+  SESSION_HEADER,
   type Permission,
   type ProblemCode,
   type RoutePermission,
@@ -13,9 +14,6 @@ import type { Caller, Client, Identity } from "../identity/index.ts";
 import type { Failures } from "../limits/index.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
-
-/** Carries the secret of the session whose cookie comes with it. */
-export const SESSION_HEADER = "x3sproxy-session";
 
 /** Finds out who a request is from. Throws RequestError: 401 `unauthenticated`, 403, 429, 503. */
 export function createAuthentication(o: {

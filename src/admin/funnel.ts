@@ -5,7 +5,7 @@ import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Cidr, ListenAddress } from "../config.ts";
 import { clientNetwork, sourceAddress } from "../addresses.ts";
-import type { RoutePermission } from "../contract/index.ts";
+import { SESSION_HEADER, type RoutePermission } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person, SessionCredential } from "../identity/index.ts";
@@ -15,13 +15,7 @@ import type { Metrics } from "../metrics.ts";
 import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { isForPerson, securityHeaders, sendProblem } from "./answers.ts";
-import {
-  checkRule,
-  clientOf,
-  createAuthentication,
-  SESSION_HEADER,
-  tooManyFailures,
-} from "./authentication.ts";
+import { checkRule, clientOf, createAuthentication, tooManyFailures } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
 import { HTML_TYPE } from "./html.ts";

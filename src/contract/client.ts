@@ -22,6 +22,9 @@ export * from "./permissions.ts";
 /** Below it are the paths of all routes. */
 export const API = "/api/v1";
 
+/** The header that carries the secret of the session whose cookie comes with it. */
+export const SESSION_HEADER = "x3sproxy-session";
+
 /** A route by its method and path, as `GET /agents/:name`. */
 export type Route = keyof typeof ROUTES;
 

@@ -3,6 +3,7 @@
 import {
   API,
   requestLine,
+  SESSION_HEADER,
   type AnswerOf,
   type CallArguments,
   type Candidate,
@@ -184,7 +185,7 @@ async function reach(
       headers: {
         accept: takesLong ? "*/*" : "application/json",
         ...(body !== undefined && { "content-type": "application/json" }),
-        ...(secret !== undefined && { "x3sproxy-session": secret }),
+        ...(secret !== undefined && { [SESSION_HEADER]: secret }),
         ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
