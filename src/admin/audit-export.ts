@@ -1,12 +1,12 @@
 // The audit's export over REST: streamed, as fast as whoever asked for it reads, and cut off where it can't be whole.
 import type { FastifyInstance } from "fastify";
 import { Readable } from "node:stream";
-import { z } from "zod";
 import type { AuditProofs } from "../audit/index.ts";
-import { auditFilters } from "./audit-filters.ts";
+import type { AuditRoutes } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
+import { refuseUnknownAction } from "./audit.ts";
 import { actorOf } from "./funnel.ts";
-import { addRoute } from "./route.ts";
+import type { HandlersOf } from "./route.ts";
 
 const TYPES = {
   jsonl: "application/jsonl; charset=utf-8",
@@ -17,10 +17,11 @@ const MAX_OF_WORKSPACE = 4;
 const MAX_OPEN = 16;
 const STALLED_MS = 300_000;
 
-export function addAuditExport(
+/** Its streams end with `app`. */
+export function auditExportHandlers(
   app: FastifyInstance,
   { auditProofs }: { auditProofs: AuditProofs },
-): void {
+): Pick<HandlersOf<AuditRoutes>, "GET /audit/export"> {
   const open = new Set<Readable>();
   // The workspaces of those that are open, and of those that are about to be.
   const places: string[] = [];
@@ -35,23 +36,11 @@ export function addAuditExport(
     for (const stream of open) stream.destroy();
   });
 
-  addRoute(app, {
-    method: "GET",
-    path: "/audit/export",
-    summary: "Export events, oldest first, as JSON Lines or CSV",
-    description:
-      "All events, or those for which all filters that are given hold. JSON Lines is what `x3sproxy audit verify` verifies; docs/audit.md has its form. " +
-      "An answer that breaks off is not whole. The export itself is recorded, before its first byte. At most 4 of a workspace at a time: else 503 `busy`.",
-    permission: "audit",
-    query: z.strictObject({
-      ...auditFilters,
-      format: z.enum(["jsonl", "csv"]).default("jsonl"),
-    }),
-    streams: Object.values(TYPES).map((type) => type.replace(/;.*/, "")),
-    success: [200],
-    async handle({ query, request, reply }) {
+  return {
+    "GET /audit/export": async ({ query, request, reply }) => {
       const actor = actorOf(request);
       const { workspaceId } = actor;
+      refuseUnknownAction(query.action);
       const own = places.filter((each) => each === workspaceId).length;
       if (own >= MAX_OF_WORKSPACE || places.length >= MAX_OPEN) {
         throw new RequestError(
@@ -77,7 +66,7 @@ export function addAuditExport(
       reply.type(TYPES[format]).header("content-disposition", `attachment; filename="${name}"`);
       return reply.send(stream);
     },
-  });
+  };
 }
 
 // The heading, with filters the checkpoint, and the first that is read only now.

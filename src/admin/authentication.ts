@@ -1,39 +1,19 @@
 // Who sent a request to the admin side, and whether that may use the route. Credentials are asked of the database each time.
 import type { FastifyRequest } from "fastify";
 import { clientNetwork } from "../addresses.ts";
-import { RequestError, type ProblemCode } from "../errors.ts";
 import {
   roleAllows,
-  type Caller,
-  type Client,
-  type Identity,
+  SESSION_HEADER,
   type Permission,
-} from "../identity/index.ts";
+  type ProblemCode,
+  type RoutePermission,
+  type RouteRule,
+} from "../contract/index.ts";
+import { RequestError } from "../errors.ts";
+import type { Caller, Client, Identity } from "../identity/index.ts";
 import type { Failures } from "../limits/index.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
-
-/**
- * Who may use a route: a role and above, whoever is signed in (`person`), whoever holds the one-time link in the body, or
- * anybody.
- */
-export type RoutePermission = Permission | "person" | "link" | "public";
-
-/** What a route asks of its caller. */
-export interface RouteRule {
-  readonly permission: RoutePermission;
-  /** Whether a session's last proof must be younger than five minutes. */
-  readonly fresh?: boolean | undefined;
-  /** Whether its `:name` names an agent, which a caller limited to agents needs to be limited to. */
-  readonly forAgent?: boolean | undefined;
-  /** Whether it makes a session, or leads to one: then a browser has to come by https, or from this machine. */
-  readonly forSession?: boolean | undefined;
-  /** Whether it has to work whatever limits its caller has used up. */
-  readonly emergency?: boolean | undefined;
-}
-
-/** Carries the secret of the session whose cookie comes with it. */
-export const SESSION_HEADER = "x3sproxy-session";
 
 /** Finds out who a request is from. Throws RequestError: 401 `unauthenticated`, 403, 429, 503. */
 export function createAuthentication(o: {

@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { Cidr } from "../addresses.ts";
 import type { ListenAddress } from "../config.ts";
 import { clientNetwork, sourceAddress } from "../addresses.ts";
+import { SESSION_HEADER, type RoutePermission } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person, SessionCredential } from "../identity/index.ts";
@@ -15,14 +16,7 @@ import type { Metrics } from "../metrics.ts";
 import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { isForPerson, securityHeaders, sendProblem } from "./answers.ts";
-import {
-  checkRule,
-  clientOf,
-  createAuthentication,
-  SESSION_HEADER,
-  type RoutePermission,
-  tooManyFailures,
-} from "./authentication.ts";
+import { checkRule, clientOf, createAuthentication, tooManyFailures } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
 import { HTML_TYPE } from "./html.ts";
@@ -60,9 +54,9 @@ const SINGLETONS: ReadonlySet<string> = new Set([
   SESSION_HEADER,
 ]);
 
-/** A one-time link that is none: it counts as a failed authentication does. */
 /** Failed authentications of one network in a minute. */
 const MAX_FAILURES = 20;
+/** A one-time link that is none: it counts as a failed authentication does. */
 const BAD_LINK: ReadonlySet<string> = new Set(["link_invalid", "setup_link_invalid"]);
 
 interface FunnelOptions {

@@ -1,9 +1,7 @@
 // The OpenAPI 3.1 document, made of the declared routes and their schemas: what is served is what is checked, so it can't be outdated.
-import type { FastifyInstance } from "fastify";
 import { STATUS_CODES } from "node:http";
 import { z } from "zod";
-import { PROBLEMS } from "../errors.ts";
-import { addRoute, API, type RouteDeclaration } from "./route.ts";
+import { API, problem, ROUTES, type RouteDeclaration } from "../contract/index.ts";
 
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -85,26 +83,6 @@ const TAGS: Readonly<Record<string, string>> = {
   "openapi.json": "This document",
 };
 
-const problemView = z
-  .object({
-    type: z.literal("about:blank"),
-    title: z.string().describe("The status in words."),
-    status: z.int(),
-    detail: z.string().describe("What went wrong and what to do, for people."),
-    code: z
-      .union([z.enum(Object.keys(PROBLEMS)), z.string()])
-      .describe("What went wrong, for programs: stable. More may be added."),
-    instance: z
-      .string()
-      .optional()
-      .describe("`urn:uuid:…` of the log line, for an `internal_error`."),
-    candidate: z
-      .object({ secret: z.string(), version: z.int() })
-      .optional()
-      .describe("Of `key_refused` and `key_unproved`: the version that the new key was kept as."),
-  })
-  .meta({ id: "Problem" });
-
 const PROBLEM_MEANINGS: Readonly<Record<number, string>> = {
   400: "The request can't be read.",
   401: "Nobody that is known, or a proof that does not hold.",
@@ -123,40 +101,22 @@ const INTRODUCTION =
   "The one way to manage x3sproxy: the command line and the dashboard use nothing else. Bodies and answers are JSON. " +
   "Times are ISO 8601 in UTC. No answer holds a real key, a password or a hash; a token or an API key is shown once, when it is made.";
 
-/**
- * Adds `GET /openapi.json`. Comes after all other routes: those that are added later are not in it. `cookieName`: the session's.
- */
-export function addOpenApi(app: FastifyInstance, cookieName: string): OpenApiDocument {
-  const document: Partial<OpenApiDocument> = {};
-  addRoute(app, {
-    method: "GET",
-    path: "/openapi.json",
-    summary: "This API as an OpenAPI 3.1 document",
-    permission: "public",
-    answer: z.looseObject({ openapi: z.string() }),
-    handle: () => ({ openapi: "3.1.1", ...document }),
-  });
-  return Object.assign(document, documentOf(app.declaredRoutes, cookieName));
-}
-
-/** The document of these routes. Throws for a schema that JSON Schema can't express. */
-export function documentOf(
-  routes: readonly RouteDeclaration[],
-  cookieName: string,
-): OpenApiDocument {
+/** The document of all routes. `cookieName`: the session's. Throws for a schema that JSON Schema can't express. */
+export function openApiDocument(cookieName: string): OpenApiDocument {
   const schemas = createSchemas();
   const paths: OpenApiDocument["paths"] = {};
   const tags = new Set(Object.values(TAGS));
   const used = new Set<string>();
-  for (const route of routes) {
-    const operation = operationOf(route, schemas);
+  for (const [name, route] of Object.entries(ROUTES)) {
+    const [method = "", path = ""] = name.split(" ");
+    const operation = operationOf(method, path, route, schemas);
     for (const tag of operation.tags) {
       tags.add(tag);
       used.add(tag);
     }
-    (paths[templateOf(route.path)] ??= {})[route.method.toLowerCase()] = operation;
+    (paths[templateOf(path)] ??= {})[method.toLowerCase()] = operation;
   }
-  const problem = schemas.of(z.object({ problem: problemView }), "output").properties?.["problem"];
+  const problemSchema = schemas.of(z.object({ problem }), "output").properties?.["problem"];
   return {
     openapi: "3.1.1",
     info: { title: "x3sproxy", version: "1", description: INTRODUCTION },
@@ -169,10 +129,10 @@ export function documentOf(
         ...Object.fromEntries(
           Object.entries(PROBLEM_MEANINGS).map(([status, meaning]) => [
             responseName(Number(status)),
-            problemResponse(meaning, problem, status === "429" || status === "503"),
+            problemResponse(meaning, problemSchema, status === "429" || status === "503"),
           ]),
         ),
-        Problem: problemResponse("Any other problem.", problem, false),
+        Problem: problemResponse("Any other problem.", problemSchema, false),
       },
       securitySchemes: {
         apiKey: { type: "http", scheme: "bearer", description: "An API key, `x3skey_…`." },
@@ -200,8 +160,13 @@ export function permissionInWords({ permission, fresh }: RouteDeclaration): stri
   return PERMISSIONS[permission] + proof;
 }
 
-function operationOf(route: RouteDeclaration, schemas: Schemas): Operation {
-  const { method, path, summary, description, body, answer, example, streams } = route;
+function operationOf(
+  method: string,
+  path: string,
+  route: RouteDeclaration,
+  schemas: Schemas,
+): Operation {
+  const { summary, description, body, answer, example, streams } = route;
   const success = route.success ?? [(answer ?? streams) === undefined ? 204 : 200];
   const parameters = [
     ...parametersOf(route.params, "path", schemas),
@@ -210,7 +175,7 @@ function operationOf(route: RouteDeclaration, schemas: Schemas): Operation {
   ];
   const bodySchema = body && schemas.of(body, "input");
   return {
-    operationId: operationId(route),
+    operationId: operationId(method, path),
     tags: [tagOf(path)],
     summary,
     description: `${description === undefined ? "" : `${description}\n\n`}For ${permissionInWords(route)}.`,
@@ -350,7 +315,7 @@ export function templateOf(path: string): string {
 }
 
 /** `POST /agents/:name/deployments` as `postAgentsNameDeployments`. */
-function operationId({ method, path }: RouteDeclaration): string {
+function operationId(method: string, path: string): string {
   const words = path.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
   return [
     method.toLowerCase(),

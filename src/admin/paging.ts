@@ -1,47 +1,14 @@
 // Lists in pages. A page goes on after the sort key of the last row of the one before, so that rows that come or go meanwhile neither
 // repeat nor hide others. A cursor is opaque to clients and holds nothing but that key: it gives no right to any row.
 import { z } from "zod";
+import { MAX_CURSOR_LENGTH, text } from "../contract/index.ts";
 import type { FoundPage, Page } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
 import { parseJson } from "../unknown-values.ts";
-import { text } from "./names.ts";
 
-const MAX_LIMIT = 200;
-const DEFAULT_LIMIT = 100;
-const MAX_CURSOR_LENGTH = 1000;
 // Of a sort key: whatever it is in its list, Postgres has to be able to read it.
 const part = text(MAX_CURSOR_LENGTH);
-
-/** The query parameters that every list takes; a list with filters puts its own beside them. */
-export const pageParameters = {
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(MAX_LIMIT)
-    .default(DEFAULT_LIMIT)
-    .describe("How many at most."),
-  cursor: z
-    .string()
-    .max(MAX_CURSOR_LENGTH)
-    .optional()
-    .describe("`nextCursor` of the page before; absent: the first page."),
-};
-
-export const pageQuery = z.strictObject(pageParameters);
-
-/** Stands beside the rows in every list's answer. */
-export const nextCursor = z
-  .string()
-  .nullable()
-  .describe("Give it as `cursor` for the next page; null: this is the last.");
-
-/** Stands beside the rows of a list that is counted. */
-export const total = z
-  .int()
-  .nullable()
-  .describe("How many rows fit, over all pages. Null: it was told with the first page.");
 
 /** The `total` of a page: counted for the first one alone, or a list that is read to its end would cost the square of its length. */
 export async function totalOf(
@@ -52,13 +19,6 @@ export async function totalOf(
   if (cursor !== undefined) return null;
   return page.nextCursor === null ? page.rows.length : count();
 }
-
-/** What a list that can be searched takes beside its page. */
-export const searchParameter = {
-  query: text(200)
-    .optional()
-    .describe("Only what has each of these words in it, upper and lower case alike."),
-};
 
 export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
   /**

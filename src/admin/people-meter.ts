@@ -1,7 +1,7 @@
 // What comes of signing in, of proving it again and of API keys, in the metrics. Sees only which route it was, the status and the
 // problem's code: never who or from where.
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { ProblemCode } from "../errors.ts";
+import { API, type ProblemCode, type Route } from "../contract/index.ts";
 import type { ApiKeyRefusal, SignInResult } from "../metric-labels.ts";
 import type { Metrics } from "../metrics.ts";
 
@@ -14,12 +14,13 @@ declare module "fastify" {
 
 type Results<Result> = Partial<Record<ProblemCode, Result>>;
 
-const PREFIX = "/api/v1";
-const PASSWORD = `POST ${PREFIX}/sign-in`;
-const LINKS: ReadonlySet<string> = new Set(
-  ["setup", "invitations/accept", "resets/accept"].map((path) => `POST ${PREFIX}/${path}`),
-);
-const PROOF = `POST ${PREFIX}/me/proof`;
+const PASSWORD: Route = "POST /sign-in";
+const LINKS: ReadonlySet<string> = new Set<Route>([
+  "POST /setup",
+  "POST /invitations/accept",
+  "POST /resets/accept",
+]);
+const PROOF: Route = "POST /me/proof";
 
 // Any other code is not about who it is.
 const SIGN_IN_RESULTS: Results<SignInResult> = {
@@ -43,7 +44,7 @@ export function countPeople(app: FastifyInstance, metrics: Metrics): void {
   app.addHook("onResponse", async (request, reply) => {
     const { statusCode } = reply;
     metrics.adminRequests.inc({ status_class: `${Math.floor(statusCode / 100)}xx` });
-    const route = `${request.method} ${request.routeOptions.url ?? ""}`;
+    const route = `${request.method} ${request.routeOptions.url?.replace(API, "") ?? ""}`;
     const succeeded = statusCode < 400;
     if (route === PASSWORD || LINKS.has(route)) {
       const result = succeeded

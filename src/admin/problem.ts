@@ -2,12 +2,8 @@
 // else happened becomes an opaque id.
 import { STATUS_CODES } from "node:http";
 import { ZodError } from "zod";
-import {
-  RequestError,
-  StoreUnavailableError,
-  type Candidate,
-  type ProblemCode,
-} from "../errors.ts";
+import type { Candidate, ProblemCode } from "../contract/index.ts";
+import { RequestError, StoreUnavailableError } from "../errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 

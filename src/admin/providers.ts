@@ -1,79 +1,27 @@
-// The providers that a workspace can use: the built-in table and its own additions, and where keys are configured.
-import type { FastifyInstance } from "fastify";
+// The providers that a workspace can use: the built-in table and its own additions, and where keys are configured; and the templates of
+// scopes, the same for every workspace.
 import { z } from "zod";
 import type { CustomProviders, CustomProviderView } from "../agents/index.ts";
+import { providerName, type Provider, type ProviderRoutes } from "../contract/index.ts";
 import { builtInProviders } from "../providers/index.ts";
+import { scopeTemplates } from "../scopes/index.ts";
 import type { Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
-import { line, providerName, time } from "./names.ts";
-import { addRoute } from "./route.ts";
+import type { HandlersOf } from "./route.ts";
 
-const putBody = z.strictObject({
-  origin: line(300).describe("Scheme, host and port of its API."),
-  header: line(100)
-    .default("authorization")
-    .describe(
-      "The header that takes its key. Keys are sealed for origin, header and scheme: save them again when one changes.",
-    ),
-  scheme: line(100).default("Bearer").describe("The word before the key; may be empty."),
-});
+// One that can't be given is a mistake of the caller's, not something that isn't there.
+const newName = z.object({ name: providerName });
 
-const byName = z.object({ name: providerName });
-
-const providerView = z
-  .object({
-    name: z.string(),
-    title: z.string(),
-    kind: z.enum(["built-in", "custom"]),
-    origin: z.string().nullable().describe("Where its calls go; null: each secret names its own."),
-    header: z.string().describe("The header that takes its key."),
-    scheme: z.string().describe("The word before the key."),
-    baseUrl: z.string().describe("Where an agent finds the provider's own paths."),
-    environments: z.array(z.string()).describe("Those that have a key."),
-    sensitiveEndpoints: z
-      .array(z.string())
-      .describe("Endpoints that an agent reaches only when it is allowed them by these names."),
-    client: z
-      .object({
-        baseUrlVariable: z.string().optional(),
-        keyVariable: z.string(),
-        basePath: z.string(),
-        httpsOnly: z.boolean().optional().describe("They send their key over https alone."),
-      })
-      .nullable()
-      .describe("The environment variables that its own clients read."),
-  })
-  .meta({ id: "Provider" });
-type ProviderView = z.input<typeof providerView>;
-
-const customView = z
-  .object({
-    name: z.string(),
-    origin: z.string(),
-    header: z.string(),
-    scheme: z.string(),
-    createdAt: time,
-  })
-  .meta({ id: "CustomProvider" });
-
-export function addProviderRoutes(
-  app: FastifyInstance,
-  options: {
-    customProviders: CustomProviders;
-    secrets: Secrets;
-    publicUrl: string;
-    originOverrides: ReadonlyMap<string, string>;
-  },
-): void {
+export function providerHandlers(options: {
+  customProviders: CustomProviders;
+  secrets: Secrets;
+  publicUrl: string;
+  originOverrides: ReadonlyMap<string, string>;
+}): HandlersOf<ProviderRoutes> {
   const { customProviders, secrets } = options;
 
-  addRoute(app, {
-    method: "GET",
-    path: "/providers",
-    summary: "List the providers, built-in and added, and where keys are saved",
-    permission: "viewer",
-    answer: z.object({ providers: z.array(providerView) }),
-    async handle({ request }) {
+  return {
+    "GET /providers": async ({ request }) => {
       const { workspaceId } = callerOf(request);
       const [keys, custom] = await Promise.all([
         secrets.list(workspaceId),
@@ -81,34 +29,20 @@ export function addProviderRoutes(
       ]);
       return { providers: [...builtIn(options, keys), ...added(options, keys, custom)] };
     },
-  });
 
-  addRoute(app, {
-    method: "PUT",
-    path: "/providers/:name",
-    summary: "Add a provider of your own, or replace it",
-    permission: "admin",
-    fresh: true,
-    params: z.object({ name: z.string() }),
-    body: putBody,
-    example: { origin: "https://llm.example.com", header: "x-gateway-key", scheme: "" },
-    answer: z.object({ provider: customView }),
-    async handle({ params, body, request }) {
-      const { name } = byName.parse(params);
+    "PUT /providers/:name": async ({ params, body, request }) => {
+      const { name } = newName.parse(params);
       return { provider: await customProviders.put(actorOf(request), { name, ...body }) };
     },
-  });
 
-  addRoute(app, {
-    method: "DELETE",
-    path: "/providers/:name",
-    summary: "Delete a provider of your own",
-    permission: "admin",
-    fresh: true,
-    params: byName,
-    unknown: "provider_not_found",
-    handle: ({ params, request }) => customProviders.delete(actorOf(request), params.name),
-  });
+    "DELETE /providers/:name": ({ params, request }) =>
+      customProviders.delete(actorOf(request), params.name),
+
+    "GET /scope-templates": () =>
+      Promise.resolve({
+        templates: scopeTemplates.map((template) => ({ ...template, rules: [...template.rules] })),
+      }),
+  };
 }
 
 interface Places {
@@ -116,7 +50,7 @@ interface Places {
   readonly originOverrides: ReadonlyMap<string, string>;
 }
 
-function builtIn(places: Places, keys: readonly SecretView[]): ProviderView[] {
+function builtIn(places: Places, keys: readonly SecretView[]): Provider[] {
   return [...builtInProviders.values()].map((provider) => ({
     ...shared(places, keys, provider.name),
     title: provider.title,
@@ -133,7 +67,7 @@ function added(
   places: Places,
   keys: readonly SecretView[],
   custom: readonly CustomProviderView[],
-): ProviderView[] {
+): Provider[] {
   return custom.map(({ name, origin, header, scheme }) => ({
     ...shared(places, keys, name),
     title: name,

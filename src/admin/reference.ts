@@ -2,11 +2,10 @@
 import type { FastifyInstance } from "fastify";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PROBLEMS } from "../errors.ts";
+import { API, PROBLEMS } from "../contract/index.ts";
 import { html, prose, type Html } from "./html.ts";
 import type { JsonSchema, OpenApiDocument, Operation } from "./openapi.ts";
 import { fieldsTable, limits, objectId, table, typeOf } from "./reference-fields.ts";
-import { API } from "./route.ts";
 
 const STYLE_FILE = join(import.meta.dirname, "pages", "reference.css");
 const JSON_TYPE = "application/json";
@@ -153,14 +152,16 @@ function errors(): Html {
             <tr>
               <th scope="col">code</th>
               <th scope="col">status</th>
+              <th scope="col">meaning</th>
             </tr>
           </thead>
           <tbody>
             ${Object.entries(PROBLEMS).map(
-              ([code, statuses]) =>
+              ([code, { statuses, meaning }]) =>
                 html` <tr>
                   <td><code>${code}</code></td>
                   <td>${statuses.join(", ")}</td>
+                  <td>${prose(meaning)}</td>
                 </tr>`,
             )}
           </tbody>

@@ -25,28 +25,26 @@ import { SHARING } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { KeyTests, MasterKeys, Secrets } from "../vault/index.ts";
-import { addActivityRoutes } from "./activity.ts";
-import { addAgentTokenRoutes } from "./agent-tokens.ts";
-import { addAgentRoutes } from "./agents.ts";
+import { accountHandlers } from "./account.ts";
+import { activityHandlers } from "./activity.ts";
+import { agentTokenHandlers } from "./agent-tokens.ts";
+import { agentHandlers } from "./agents.ts";
 import { createEarlyAnswers } from "./answers.ts";
-import { addAuditRoutes } from "./audit.ts";
-import { addBackupRoutes } from "./backups.ts";
+import { apiKeyHandlers } from "./api-keys.ts";
+import { auditExportHandlers } from "./audit-export.ts";
+import { auditHandlers } from "./audit.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { addDashboard } from "./dashboard.ts";
-import { addDryRunRoute } from "./dry-run.ts";
-import { addEnvironmentRoutes } from "./environments.ts";
 import { installFunnel } from "./funnel.ts";
-import { addIdentityRoutes } from "./identity.ts";
+import { installationHandlers } from "./installation.ts";
 import { createLocalListener } from "./local-listener.ts";
-import { addMasterKeyRoutes } from "./master-keys.ts";
-import { addNewAgentRoutes } from "./new-agents.ts";
-import { addOpenApi } from "./openapi.ts";
-import { addOverviewRoute } from "./overview.ts";
-import { addProviderRoutes } from "./providers.ts";
-import { addScopeTemplateRoutes } from "./scope-templates.ts";
+import { openApiDocument } from "./openapi.ts";
+import { providerHandlers } from "./providers.ts";
 import { addReference } from "./reference.ts";
-import type { RouteDeclaration } from "./route.ts";
-import { addSecretRoutes } from "./secrets.ts";
+import { addRoutes } from "./route.ts";
+import { secretHandlers } from "./secrets.ts";
+import { userHandlers } from "./users.ts";
+import { workspaceHandlers } from "./workspace.ts";
 
 const BODY_LIMIT_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -95,7 +93,6 @@ export interface Admin {
   listen(address: ListenAddress, socketPath?: string): Promise<ListenAddress>;
   /** Stops accepting, lets open requests end for 10 s, closes. */
   close(): Promise<void>;
-  readonly routes: readonly RouteDeclaration[];
 }
 
 /** Builds the admin side. Throws when a route declares no permission. */
@@ -136,23 +133,23 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     if (isClosing) reply.header("connection", "close");
   });
   installFunnel(app, { ...options, listening: () => listening });
-  addIdentityRoutes(app, options);
-  addSecretRoutes(app, options);
-  addAgentRoutes(app, options);
-  addAgentTokenRoutes(app, options);
-  addProviderRoutes(app, options);
-  addEnvironmentRoutes(app, options);
-  addNewAgentRoutes(app, options);
-  addScopeTemplateRoutes(app);
-  addAuditRoutes(app, options);
-  addBackupRoutes(app, options);
-  addOverviewRoute(app, options);
-  addActivityRoutes(app, options);
-  addDryRunRoute(app, options);
-  addMasterKeyRoutes(app, options);
+  const document = openApiDocument(createSessionCookie(options.dashboardUrl).name);
+  addRoutes(app, {
+    ...accountHandlers(options),
+    ...userHandlers(options),
+    ...apiKeyHandlers(options),
+    ...workspaceHandlers(options),
+    ...installationHandlers({ ...options, document }),
+    ...secretHandlers(options),
+    ...agentHandlers(options),
+    ...agentTokenHandlers(options),
+    ...providerHandlers(options),
+    ...auditHandlers(options),
+    ...auditExportHandlers(app, options),
+    ...activityHandlers(options),
+  });
   await addDashboard(app);
-  const { name } = createSessionCookie(options.dashboardUrl);
-  await addReference(app, addOpenApi(app, name), options);
+  await addReference(app, document, options);
   await app.ready();
   const local = createLocalListener(app, { port: () => listening?.port, log: options.log });
   return {
@@ -177,6 +174,5 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
       clearInterval(idle);
       clearTimeout(late);
     },
-    routes: app.declaredRoutes,
   };
 }

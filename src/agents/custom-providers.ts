@@ -3,7 +3,8 @@
 import { record, type Actor } from "../audit/index.ts";
 import { parseOrigin } from "../config-values.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError, type ProblemCode } from "../errors.ts";
+import type { ProblemCode } from "../contract/index.ts";
+import { RequestError } from "../errors.ts";
 import { builtInProviders, mayCarryKey } from "../providers/index.ts";
 
 export interface CustomProviderView {

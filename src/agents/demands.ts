@@ -2,13 +2,11 @@
 // and say nothing of it themselves. A scope is everything that an agent may do, its environment too. Pure.
 import ipaddr from "ipaddr.js";
 import type { Cidr } from "../addresses.ts";
+import { WIDENING } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Limits } from "../limits/index.ts";
 import { compileRules, matchesGlob, rulePartsOf } from "../scopes/index.ts";
 import { changedScope, sameScope, type AgentScope, type ScopeChange } from "./scope-change.ts";
-
-/** What it takes to give an agent more than it has, or than every new one gets. */
-export const WIDENING = { role: "admin", proof: true } as const;
 
 /** What of that somebody has. */
 export interface Rights {

@@ -7,7 +7,7 @@ export {
   type CustomProviders,
   type CustomProviderView,
 } from "./custom-providers.ts";
-export { WIDENING, type Rights } from "./demands.ts";
+export type { Rights } from "./demands.ts";
 export { createNewAgents, type NewAgents, type NewAgentScope } from "./new-agents.ts";
 export type { ScopeChange } from "./scope-change.ts";
 export { createEnvironments, type Environments } from "./environments.ts";

@@ -1,5 +1,5 @@
 // The settings that point an agent's clients at the proxy, in the forms that people paste them into.
-import type { AgentView, ProviderView } from "./answers.ts";
+import type { DeployedAgent, Provider } from "../contract/index.ts";
 
 export const FORMATS = ["shell", "docker", "compose", "k8s"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -9,8 +9,8 @@ const PLACEHOLDER = "<token from x3sproxy agent deploy>";
 /** Base URLs and keys of `providers` for the agent. Without a token: a placeholder where it goes. */
 export function formatEnvironment(
   format: Format,
-  agent: Pick<AgentView, "name" | "environment">,
-  providers: readonly ProviderView[],
+  agent: Pick<DeployedAgent, "name" | "environment">,
+  providers: readonly Provider[],
   token?: string,
 ): string {
   const reached = providers.map((it) => ({ ...it, baseUrl: reachedFrom(format, it.baseUrl) }));
@@ -75,11 +75,11 @@ function reachedFrom(format: Format, url: string): string {
   return at.href;
 }
 
-function isRefusedOverHttp({ client, baseUrl }: ProviderView): boolean {
+function isRefusedOverHttp({ client, baseUrl }: Provider): boolean {
   return client?.httpsOnly === true && baseUrl.startsWith("http:");
 }
 
-function httpsComment({ name }: ProviderView): string {
+function httpsComment({ name }: Provider): string {
   return (
     `${name}: its official SDKs send their key over https alone. Give x3sproxy a certificate ` +
     "(X3SPROXY_TLS_CERT_FILE) or a TLS proxy, and set X3SPROXY_PUBLIC_URL to its https URL."
@@ -87,7 +87,7 @@ function httpsComment({ name }: ProviderView): string {
 }
 
 /** The providers that the agent may use and that have a key in its environment. */
-export function usable(providers: readonly ProviderView[], agent: AgentView): ProviderView[] {
+export function usable(providers: readonly Provider[], agent: DeployedAgent): Provider[] {
   return providers.filter(
     ({ name, environments }) =>
       environments.includes(agent.environment) && (agent.providers?.includes(name) ?? true),
@@ -99,7 +99,7 @@ const GATEWAY = "host.docker.internal:host-gateway";
 
 function render(
   format: Format,
-  agent: Pick<AgentView, "name" | "environment">,
+  agent: Pick<DeployedAgent, "name" | "environment">,
   variables: [string, string][],
   moved: boolean,
 ): string[] {
@@ -136,10 +136,7 @@ function render(
 }
 
 /** By name. Two providers can share a variable; the first one keeps it. */
-export function environmentOf(
-  providers: readonly ProviderView[],
-  token: string,
-): Map<string, string> {
+export function environmentOf(providers: readonly Provider[], token: string): Map<string, string> {
   const variables = new Map<string, string>();
   for (const { client, baseUrl } of providers) {
     if (client === null || variables.has(client.keyVariable)) continue;
@@ -151,6 +148,6 @@ export function environmentOf(
   return variables;
 }
 
-function baseUrlComment({ name, baseUrl, client }: ProviderView): string {
+function baseUrlComment({ name, baseUrl, client }: Provider): string {
   return `${name}: give the client the base URL ${baseUrl}${client?.basePath ?? ""}`;
 }

@@ -2,7 +2,6 @@
 import { InvalidArgumentError, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { parseDuration } from "../config-values.ts";
-import { answers } from "./answers.ts";
 import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { relative, table } from "./text.ts";
@@ -27,8 +26,9 @@ export function addRegistrationCommands(agent: Command, clock: Clock): void {
       ),
     async ([name = ""], command) => {
       const { expires: expiresInSeconds } = command.opts<{ expires: number }>();
-      const { registration, token } = await call(answers.newRegistration, "POST", pathOf(name), {
-        expiresInSeconds,
+      const { registration, token } = await call("POST /agents/:name/registrations", {
+        params: { name },
+        body: { expiresInSeconds },
       });
       const text =
         `# For agent ${registration.agent}: good once, until ${registration.expiresAt}, and shown only now. In its container:\n` +
@@ -47,11 +47,12 @@ export function addRegistrationCommands(agent: Command, clock: Clock): void {
     async ([name = ""], command) => {
       const { revoke } = command.opts<{ revoke?: string }>();
       if (revoke !== undefined) {
-        const path = `${pathOf(name)}/${encodeURIComponent(revoke)}`;
-        const { registration } = await call(answers.registration, "DELETE", path);
+        const { registration } = await call("DELETE /agents/:name/registrations/:id", {
+          params: { name, id: revoke },
+        });
         return { json: registration, text: `Revoked registration ${registration.id}.` };
       }
-      const { registrations } = await call(answers.registrations, "GET", pathOf(name));
+      const { registrations } = await call("GET /agents/:name/registrations", { params: { name } });
       const rows = registrations.map((it) => [
         it.id,
         it.createdBy,
@@ -65,10 +66,6 @@ export function addRegistrationCommands(agent: Command, clock: Clock): void {
       return { json: registrations, text };
     },
   );
-}
-
-function pathOf(name: string): string {
-  return `/agents/${encodeURIComponent(name)}/registrations`;
 }
 
 function lifeSeconds(text: string): number {

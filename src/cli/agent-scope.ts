@@ -1,8 +1,8 @@
 // x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
+import type { DeployedAgent } from "../contract/index.ts";
 import { describeDryRun } from "./dry-run.ts";
-import { answers, type AgentView } from "./answers.ts";
 import { call, list } from "./api.ts";
 import { bytes, collect, moment, orNone, positiveInteger, providerList } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -82,7 +82,7 @@ export function addLimitingOptions(command: Command): Command {
  * The part of a request body that the options say; undefined stands for what they leave out. Throws Failure when there is no such
  * template.
  */
-export async function scopeOf(options: ScopeOptions): Promise<object> {
+export async function scopeOf(options: ScopeOptions) {
   const { environment, providers, rule, template, allowEndpoint, address, model, scopeExpires } =
     options;
   const { requestsPerMinute, openStreams, bytesPerMinute } = options;
@@ -125,26 +125,26 @@ export function addScopeCommand(agent: Command, clock: Clock): void {
   reports(addScopeOptions(command, clock), async ([name = ""]) => {
     const { dryRun, ...options } = command.opts<ScopeOptions & { dryRun?: true }>();
     if (dryRun === true) {
-      const path = `/agents/${encodeURIComponent(name)}/scope/dry-run`;
-      const answer = await call(answers.dryRun, "POST", path, await scopeOf(options));
-      return { json: answer.dryRun, text: describeDryRun(answer.dryRun) };
+      const { dryRun: found } = await call("POST /agents/:name/scope/dry-run", {
+        params: { name },
+        body: await scopeOf(options),
+      });
+      return { json: found, text: describeDryRun(found) };
     }
     const agent = Object.keys(options).every((option) => option === "json")
       ? await find(name)
       : (
-          await call(
-            answers.agent,
-            "PATCH",
-            `/agents/${encodeURIComponent(name)}/scope`,
-            await scopeOf(options),
-          )
+          await call("PATCH /agents/:name/scope", {
+            params: { name },
+            body: await scopeOf(options),
+          })
         ).agent;
     return { json: agent, text: describe(agent) };
   });
 }
 
 async function rulesOf(template: string): Promise<string[]> {
-  const { templates } = await call(answers.templates, "GET", "/scope-templates");
+  const { templates } = await call("GET /scope-templates");
   const found = templates.find(({ name }) => name === template);
   if (found !== undefined) return found.rules;
   throw new Failure(
@@ -153,8 +153,10 @@ async function rulesOf(template: string): Promise<string[]> {
   );
 }
 
-async function find(name: string): Promise<AgentView> {
-  const found = (await list("agents")).find((agent) => agent.name === name);
+async function find(name: string): Promise<DeployedAgent> {
+  const found = (await list("GET /agents", (page) => page.agents)).find(
+    (agent) => agent.name === name,
+  );
   if (found !== undefined) return found;
   throw new Failure(
     "agent_not_found",
@@ -164,7 +166,7 @@ async function find(name: string): Promise<AgentView> {
 
 type Line = readonly [label: string, values: readonly string[] | null];
 
-function describe(agent: AgentView): string {
+function describe(agent: DeployedAgent): string {
   const text = inLines([
     ["Environment", [agent.environment]],
     ...listLines(agent),
@@ -175,7 +177,7 @@ function describe(agent: AgentView): string {
   return `Agent ${agent.name}\n${text}`;
 }
 
-type Limiting = Pick<AgentView, "providers" | "rules" | "models" | "addresses" | "limits">;
+type Limiting = Pick<DeployedAgent, "providers" | "rules" | "models" | "addresses" | "limits">;
 
 export function listLines({ providers, rules, models, addresses }: Limiting): Line[] {
   return [

@@ -1,6 +1,5 @@
 // x3sproxy agent suspend and resume: the switch for one agent, or for all of a workspace.
 import type { Command } from "commander";
-import { answers } from "./answers.ts";
 import { call, list } from "./api.ts";
 import { examples, reports, type Outcome } from "./command.ts";
 import { confirm } from "./prompt.ts";
@@ -26,12 +25,12 @@ export function addSuspensionCommands(agent: Command): void {
       const { yes } = oneOrAll(name, command);
       if (name !== undefined) return suspendOne(name);
       // The service stops them whatever limits are used up, so not knowing how many there are must not be in the way.
-      const agents = await call(answers.agentCount, "GET", "/agents?limit=1").then(
+      const agents = await call("GET /agents", { query: { limit: 1 } }).then(
         ({ total }) => ` (${total})`,
         () => "",
       );
       await confirm(`Suspend all agents of this workspace${agents}? Open calls are cut.`, yes);
-      const { workspace } = await call(answers.workspace, "POST", "/workspace/suspend");
+      const { workspace } = await call("POST /workspace/suspend");
       return {
         json: workspace,
         text: `All agents of workspace ${workspace.name}${agents} are suspended, and those to come.`,
@@ -48,8 +47,10 @@ export function addSuspensionCommands(agent: Command): void {
     async ([name], command) => {
       oneOrAll(name, command);
       if (name !== undefined) return resumeOne(name);
-      const { workspace } = await call(answers.workspace, "POST", "/workspace/resume");
-      const still = (await list("agents")).filter((it) => it.suspendedAt !== null).length;
+      const { workspace } = await call("POST /workspace/resume");
+      const still = (await list("GET /agents", (page) => page.agents)).filter(
+        (it) => it.suspendedAt !== null,
+      ).length;
       const rest =
         still === 0
           ? ""
@@ -63,16 +64,14 @@ export function addSuspensionCommands(agent: Command): void {
 }
 
 async function suspendOne(name: string): Promise<Outcome> {
-  const path = `/agents/${encodeURIComponent(name)}/suspend`;
-  const { agent } = await call(answers.agent, "POST", path);
+  const { agent } = await call("POST /agents/:name/suspend", { params: { name } });
   const text = `Agent ${agent.name} is suspended. Resume it with: x3sproxy agent resume ${agent.name}`;
   return { json: agent, text };
 }
 
 async function resumeOne(name: string): Promise<Outcome> {
-  const path = `/agents/${encodeURIComponent(name)}/resume`;
-  const { agent } = await call(answers.agent, "POST", path);
-  const { workspace } = await call(answers.workspace, "GET", "/workspace");
+  const { agent } = await call("POST /agents/:name/resume", { params: { name } });
+  const { workspace } = await call("GET /workspace");
   const rest =
     workspace.agentsSuspendedAt === null
       ? ""

@@ -6,7 +6,6 @@ import { formatEnvironment, FORMATS, usable, type Format } from "./agent-environ
 import { addRegistrationCommands } from "./agent-registrations.ts";
 import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";
 import { addSuspensionCommands } from "./agent-suspension.ts";
-import { answers } from "./answers.ts";
 import { call, list } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -54,17 +53,12 @@ export function addAgentCommands(program: Command, clock: Clock): void {
     async ([name = ""], command) => {
       const { ttl, ...scope } = command.opts<DeployOptions>();
       // Before the deployment: after it nothing may fail, or the token would be lost.
-      const { providers: all } = await call(answers.providers, "GET", "/providers");
-      const deployment = await call(
-        answers.deployment,
-        "POST",
-        `/agents/${encodeURIComponent(name)}/deployments`,
-        {
-          ttlSeconds: ttl === "none" ? null : ttl,
-          ...(await scopeOf(scope)),
-        },
-        { idempotencyKey: newId() },
-      );
+      const { providers: all } = await call("GET /providers");
+      const deployment = await call("POST /agents/:name/deployments", {
+        params: { name },
+        body: { ttlSeconds: ttl === "none" ? null : ttl, ...(await scopeOf(scope)) },
+        idempotencyKey: newId(),
+      });
       const { agent, token, expiresAt, baseUrls } = deployment;
       const text = [
         `# Agent ${agent.name} (${agent.environment}), deployment ${agent.deployment}. ` +
@@ -102,8 +96,8 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       .description("what agents there are")
       .addHelpText("after", examples("x3sproxy agent list")),
     async () => {
-      const agents = await list("agents");
-      const { workspace } = await call(answers.workspace, "GET", "/workspace");
+      const agents = await list("GET /agents", (page) => page.agents);
+      const { workspace } = await call("GET /workspace");
       const { agentsSuspendedAt: allSuspendedAt } = workspace;
       const nowMs = clock.nowMs();
       const rows = agents.map((it) => [
@@ -145,7 +139,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
     async ([name = ""], command) => {
       const { yes } = command.opts<{ yes?: true }>();
       await confirm(`Destroy agent ${name}? Its token stops working at once.`, yes);
-      const { agent } = await call(answers.agent, "DELETE", `/agents/${encodeURIComponent(name)}`);
+      const { agent } = await call("DELETE /agents/:name", { params: { name } });
       return { json: agent, text: `Destroyed agent ${agent.name}. Its token no longer works.` };
     },
   );
@@ -164,7 +158,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       ),
     )
     .action(async (name: string, { format }: { format: Format }) => {
-      const agents = await list("agents");
+      const agents = await list("GET /agents", (page) => page.agents);
       const found = agents.find((it) => it.name === name);
       if (found === undefined) {
         throw new Failure(
@@ -172,7 +166,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
           `There is no agent ${quoted(name)}. See: x3sproxy agent list`,
         );
       }
-      const { providers } = await call(answers.providers, "GET", "/providers");
+      const { providers } = await call("GET /providers");
       await print(`${formatEnvironment(format, found, usable(providers, found))}\n`);
     });
 }

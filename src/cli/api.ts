@@ -2,7 +2,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { readClientConfig, type ClientConfig } from "../config.ts";
-import { agentView, secretView } from "./answers.ts";
+import {
+  API,
+  problem,
+  requestLine,
+  ROUTES,
+  type AnswerOf,
+  type CallArguments,
+  type RequestOf,
+  type RequestParts,
+  type Route,
+  type RouteDeclaration,
+} from "../contract/index.ts";
 import { Failure } from "./failure.ts";
 import { ownService, whereKeysComeFrom, type Service } from "./own-service.ts";
 
@@ -12,68 +23,81 @@ const FIRST_BYTE_MS = 60_000;
 const RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 5_000;
 
-const lists = { secrets: z.array(secretView), agents: z.array(agentView) };
-type Lists = { [Name in keyof typeof lists]: z.infer<(typeof lists)[Name]> };
+const problemBody = problem.pick({ detail: true, code: true, candidate: true });
 
-const problemBody = z.object({
-  detail: z.string(),
-  code: z.string(),
-  candidate: z.object({ secret: z.string(), version: z.number() }).optional(),
-});
+/** The lists that are read whole. */
+type ListRoute = "GET /agents" | "GET /secrets" | "GET /users";
 
 /** All rows of a list, page after page. */
-export async function list<Name extends keyof Lists>(name: Name): Promise<Lists[Name]> {
-  const page = z.object({ [name]: lists[name], nextCursor: z.string().nullable() });
-  const rows: unknown[] = [];
-  for (let query = ""; ;) {
-    const answer: Record<string, unknown> = await call(page, "GET", `/${name}${query}`);
-    rows.push(...(answer[name] as unknown[]));
-    const cursor = answer["nextCursor"];
-    if (typeof cursor !== "string") return rows as Lists[Name];
-    query = `?cursor=${encodeURIComponent(cursor)}`;
+export async function list<R extends ListRoute, Row>(
+  route: R,
+  rowsOf: (page: AnswerOf<R>) => readonly Row[],
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let cursor: string | undefined; ;) {
+    const page = await send<AnswerOf<R> & { nextCursor: string | null }>(route, {
+      query: { cursor },
+    });
+    rows.push(...rowsOf(page));
+    if (page.nextCursor === null) return rows;
+    cursor = page.nextCursor;
   }
 }
 
+interface CallOptions {
+  readonly idempotencyKey?: string;
+  readonly deadlineMs?: number;
+}
+
 /**
- * One call of the admin API, where the settings say that it is; the answer is checked against `schema`. With an `idempotencyKey`, it
- * is made once more when there was no answer, or a 503. Throws Failure with a sentence that says what to do.
+ * One call of the admin API, where the settings say that it is; the answer is checked against the contract, and what more there is in it
+ * left alone. With an `idempotencyKey`, it is made once more when there was no answer, or a 503. Throws Failure with a sentence that says
+ * what to do.
  */
-export async function call<T>(
-  schema: z.ZodType<T>,
-  method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE",
-  path: string,
-  body?: unknown,
+export async function call<R extends Route>(
+  route: R,
+  ...[request]: CallArguments<R, CallOptions>
+): Promise<AnswerOf<R>> {
+  return send(route, request ?? {});
+}
+
+async function send<Answer>(
+  route: Route,
   {
     idempotencyKey,
     deadlineMs = TIMEOUT_MS,
-  }: { idempotencyKey?: string; deadlineMs?: number } = {},
-): Promise<T> {
+    body,
+    ...parts
+  }: CallOptions & RequestParts & { readonly body?: unknown },
+): Promise<Answer> {
   const service = await findService();
-  const request: ApiRequest = { method, path, body, idempotencyKey, deadlineMs };
-  const response = await (idempotencyKey === undefined ? send : sendTwice)(service, request);
+  const request: ApiRequest = {
+    ...requestLine(route, parts),
+    ...{ body, idempotencyKey, deadlineMs },
+  };
+  const response = await (idempotencyKey === undefined ? sendOnce : sendTwice)(service, request);
   const answer = parseJson(response.text);
-  if (response.ok) {
-    const parsed = schema.safeParse(answer);
-    if (parsed.success) return parsed.data;
-  }
+  const { answer: schema = z.undefined() }: RouteDeclaration = ROUTES[route];
+  if (response.ok && schema.safeParse(answer).success) return answer as Answer;
   throw failureOf(service, response, answer);
 }
 
 /**
- * What a GET, or with a `body` a POST, answers, as it comes. Throws Failure, also while it comes: what breaks off is not whole. `type`:
- * the media type that it has to have.
+ * What a route that streams answers, as it comes. Throws Failure, also while it comes: what breaks off is not whole. `type`: the media type
+ * that it has to have.
  */
-export async function* download(
-  path: string,
+export async function* download<R extends "GET /audit/export" | "POST /backups">(
+  route: R,
+  { body, ...parts }: RequestOf<R>,
   type: string,
-  body?: object,
 ): AsyncGenerator<Uint8Array> {
+  const { method, path } = requestLine(route, parts);
   const service = await findService();
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), FIRST_BYTE_MS);
   const response = await service
-    .fetch(`/api/v1${path}`, {
-      method: body === undefined ? "GET" : "POST",
+    .fetch(API + path, {
+      method,
       headers: {
         authorization: `Bearer ${service.apiKey}`,
         ...(body !== undefined && { "content-type": "application/json" }),
@@ -131,9 +155,9 @@ function failureOf(
   { ok, status }: { readonly ok: boolean; readonly status: number },
   answer: unknown,
 ): Failure {
-  const problem = problemBody.safeParse(answer);
-  if (!ok && problem.success) {
-    const { code, detail, candidate } = problem.data;
+  const parsed = problemBody.safeParse(answer);
+  if (!ok && parsed.success) {
+    const { code, detail, candidate } = parsed.data;
     return new Failure(
       code,
       status === 401 ? `The API key was refused. ${whereKeysComeFrom(dataDir)}` : detail,
@@ -165,20 +189,20 @@ interface ApiAnswer {
 
 /** Sends it, and once more when there is no answer or the service is busy. */
 async function sendTwice(service: Reached, request: ApiRequest): Promise<ApiAnswer> {
-  const first = await send(service, request).catch((error: unknown) => {
+  const first = await sendOnce(service, request).catch((error: unknown) => {
     if (error instanceof Failure && error.code === "unreachable") return undefined;
     throw error;
   });
   if (first !== undefined && first.status !== 503) return first;
   const askedMs = Number(first?.retryAfter ?? Number.NaN) * 1000;
   await sleep(Number.isFinite(askedMs) ? Math.min(askedMs, MAX_RETRY_AFTER_MS) : RETRY_AFTER_MS);
-  return send(service, request);
+  return sendOnce(service, request);
 }
 
-async function send(service: Reached, request: ApiRequest): Promise<ApiAnswer> {
+async function sendOnce(service: Reached, request: ApiRequest): Promise<ApiAnswer> {
   const { method, path, body, idempotencyKey, deadlineMs } = request;
   try {
-    const response = await service.fetch(`/api/v1${path}`, {
+    const response = await service.fetch(API + path, {
       method,
       headers: {
         authorization: `Bearer ${service.apiKey}`,

@@ -1,6 +1,5 @@
 // x3sproxy audit erase: takes a person out of the audit, on that person's request. For owners.
 import type { Command } from "commander";
-import { answers } from "./answers.ts";
 import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { printable } from "./failure.ts";
@@ -21,7 +20,7 @@ export function addAuditErasure(program: Command): void {
       const { yes } = command.opts<{ yes?: true }>();
       const name = printable(user);
       await confirm(`Erase ${name} from the audit? This can't be undone.`, yes);
-      const { erasure } = await call(answers.erasure, "POST", "/audit/erasures", { user });
+      const { erasure } = await call("POST /audit/erasures", { body: { user } });
       return { json: erasure, text: describe(name, erasure) };
     },
   );

@@ -11,7 +11,7 @@ interface Options {
 
 /** All of the log, from the service. */
 export function wholeExport(): AsyncIterable<Uint8Array> {
-  return download("/audit/export", "application/jsonl");
+  return download("GET /audit/export", {}, "application/jsonl");
 }
 
 /** `fetchExport`: where an export comes from when no file is named. */

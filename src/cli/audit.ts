@@ -1,6 +1,5 @@
 // x3sproxy audit …: takes the audit out of the service, and its checkpoints.
 import { Option, type Command } from "commander";
-import { answers } from "./answers.ts";
 import { call, download } from "./api.ts";
 import { addVerifyCommand, wholeExport } from "./audit-verify.ts";
 import { examples, reports } from "./command.ts";
@@ -53,13 +52,10 @@ export function addAuditCommands(program: Command): void {
         exitCode: 2,
       });
     }
-    const query = new URLSearchParams({ format });
-    for (const name of FILTERS) {
-      const value = options[name];
-      if (value !== undefined) query.set(name, value);
-    }
+    const filters = Object.fromEntries(FILTERS.map((name) => [name, options[name]]));
+    const query = { format, ...filters };
     const type = format === "jsonl" ? "application/jsonl" : "text/csv";
-    const chunks = counted(download(`/audit/export?${query.toString()}`, type));
+    const chunks = counted(download("GET /audit/export", { query }, type));
     if (output === undefined) {
       for await (const chunk of chunks) await print(chunk);
       return;
@@ -83,7 +79,7 @@ export function addAuditCommands(program: Command): void {
         ),
       ),
     async () => {
-      const found = await call(answers.checkpoint, "GET", "/audit/checkpoint");
+      const found = await call("GET /audit/checkpoint");
       if (found.checkpoint === null) {
         throw new Failure(
           "not_sealed",

@@ -71,7 +71,11 @@ async function* sealedBackup(
   let bytes = 0;
   try {
     const { identity, recipient } = await newIdentity();
-    const answer = download("/backups", "application/octet-stream", { recipients: [recipient] });
+    const answer = download(
+      "POST /backups",
+      { body: { recipients: [recipient] } },
+      "application/octet-stream",
+    );
     const plain = openStream(answer, { identities: [identity] });
     // Two readers of one stream: one looks that all of it is there, one seals it again, each as fast as the slower.
     const toSeal = new TransformStream<Uint8Array, Uint8Array>();

@@ -1,7 +1,6 @@
 // x3sproxy agent contexts: on whose behalf agents made calls, as they said it. For auditors and owners.
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
-import { answers } from "./answers.ts";
 import { call } from "./api.ts";
 import { lifeSeconds } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -25,12 +24,14 @@ export function addContextsCommand(agent: Command, clock: Clock): void {
   reports(command, async ([name]) => {
     const { since } = command.opts<{ since?: number | "none" }>();
     const nowMs = clock.nowMs();
-    const query = new URLSearchParams({ limit: String(MOST) });
-    if (name !== undefined) query.set("agent", name);
-    if (since !== "none") {
-      query.set("from", new Date(nowMs - (since ?? DAY_S) * 1000).toISOString());
-    }
-    const { contexts } = await call(answers.contexts, "GET", `/contexts?${query.toString()}`);
+    const fromMs = since === "none" ? undefined : nowMs - (since ?? DAY_S) * 1000;
+    const { contexts } = await call("GET /contexts", {
+      query: {
+        limit: MOST,
+        agent: name,
+        from: fromMs === undefined ? undefined : new Date(fromMs).toISOString(),
+      },
+    });
     const rows = contexts.map(({ minute, agent: who, provider, context, requests }) => [
       relative(minute, nowMs),
       who,

@@ -1,5 +1,5 @@
 // What a dry run of a scope found, for people.
-import type { DryRun } from "./answers.ts";
+import type { DryRun } from "../contract/index.ts";
 import { table } from "./text.ts";
 
 const number = new Intl.NumberFormat("en");

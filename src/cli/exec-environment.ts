@@ -1,8 +1,8 @@
 // The environment of a command that runs with a lease: its own as it was, the agent's settings in it, and no credential that is not the
 // agent's, by its name or by its looks. Pure.
+import type { Provider } from "../contract/index.ts";
 import { environmentOf } from "./agent-environment.ts";
 import { holdsProvidersKey, isKeyVariable } from "../providers/index.ts";
-import type { ProviderView } from "./answers.ts";
 
 export interface ExecEnvironment {
   readonly variables: NodeJS.ProcessEnv;
@@ -21,8 +21,8 @@ const STORES: ReadonlySet<string> = new Set([
 export function execEnvironment(
   inherited: NodeJS.ProcessEnv,
   o: {
-    usable: readonly ProviderView[];
-    all: readonly ProviderView[];
+    usable: readonly Provider[];
+    all: readonly Provider[];
     token: string;
     url: string;
   },

@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { environment, readClientConfig } from "../config.ts";
+import type { Provider } from "../contract/index.ts";
 import { usable } from "./agent-environment.ts";
-import { answers, type ProviderView } from "./answers.ts";
 import { call } from "./api.ts";
 import { providerList } from "./arguments.ts";
 import { runChild } from "./child.ts";
@@ -41,7 +41,7 @@ export function addExecCommand(program: Command, clock: Clock): void {
         options: { providers?: string[] | "all" },
       ) => {
         // Before the lease: what fails after it would leave one behind.
-        const { providers: all } = await call(answers.providers, "GET", "/providers");
+        const { providers: all } = await call("GET /providers");
         const lease = await takeLease(name, { clock, warn: say });
         process.exitCode = await run(lease, all, options.providers, [command, ...args]).finally(
           () => lease.end(),
@@ -52,7 +52,7 @@ export function addExecCommand(program: Command, clock: Clock): void {
 
 async function run(
   lease: Lease,
-  all: readonly ProviderView[],
+  all: readonly Provider[],
   wanted: string[] | "all" | undefined,
   [command = "", ...args]: readonly string[],
 ): Promise<number> {
@@ -70,9 +70,9 @@ async function run(
 
 function choose(
   { agent }: Lease,
-  can: readonly ProviderView[],
+  can: readonly Provider[],
   wanted: string[] | "all" | undefined,
-): readonly ProviderView[] {
+): readonly Provider[] {
   const chosen = Array.isArray(wanted) ? can.filter(({ name }) => wanted.includes(name)) : can;
   const missing = Array.isArray(wanted)
     ? wanted.find((name) => !chosen.some((provider) => provider.name === name))

@@ -1,5 +1,6 @@
 // How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
-import { ConfigError, StoreUnavailableError, WorkerFailure, type Candidate } from "../errors.ts";
+import type { Candidate } from "../contract/index.ts";
+import { ConfigError, StoreUnavailableError, WorkerFailure } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
 import { escapeHidden } from "../visible-text.ts";
 import { looksLikeKey } from "../providers/index.ts";

@@ -1,7 +1,7 @@
 // A lease of an agent's, taken by the command line: kept by a renewal each 30 s, ended when its user has ended. Its token is in memory
 // and nowhere else.
 import type { Clock } from "../clock.ts";
-import { answers, type AgentView } from "./answers.ts";
+import type { DeployedAgent } from "../contract/index.ts";
 import { call } from "./api.ts";
 import { Failure, quoted } from "./failure.ts";
 
@@ -11,7 +11,7 @@ const RETRY_EVERY_MS = 5_000;
 const DEADLINE_MS = 5_000;
 
 export interface Lease {
-  readonly agent: AgentView;
+  readonly agent: DeployedAgent;
   readonly token: string;
   /** By provider. */
   readonly baseUrls: Readonly<Record<string, string>>;
@@ -24,16 +24,17 @@ export async function takeLease(
   name: string,
   { clock, warn }: { clock: Clock; warn: (sentence: string) => void },
 ): Promise<Lease> {
-  const path = `/agents/${encodeURIComponent(name)}/leases`;
   let sentAtMs = clock.monotonicMs();
-  const taken = await call(answers.lease, "POST", path, {}).catch((error: unknown) => {
-    if (!(error instanceof Failure) || error.code !== "agent_not_found") throw error;
-    throw new Failure(
-      "agent_not_found",
-      `There is no agent ${quoted(name)}. Make it first: x3sproxy agent deploy ${quoted(name)}`,
-    );
-  });
-  const own = `${path}/${encodeURIComponent(taken.lease.id)}`;
+  const taken = await call("POST /agents/:name/leases", { params: { name }, body: {} }).catch(
+    (error: unknown) => {
+      if (!(error instanceof Failure) || error.code !== "agent_not_found") throw error;
+      throw new Failure(
+        "agent_not_found",
+        `There is no agent ${quoted(name)}. Make it first: x3sproxy agent deploy ${quoted(name)}`,
+      );
+    },
+  );
+  const own = { params: { name, id: taken.lease.id }, deadlineMs: DEADLINE_MS };
   let timer: NodeJS.Timeout | undefined;
   let renewing: Promise<void> | undefined;
   let warned = false;
@@ -53,7 +54,7 @@ export async function takeLease(
   async function renew(): Promise<void> {
     const nowMs = clock.monotonicMs();
     try {
-      await call(answers.renewedLease, "PUT", own, {}, { deadlineMs: DEADLINE_MS });
+      await call("PUT /agents/:name/leases/:id", own);
       sentAtMs = nowMs;
       renewIn(RENEW_EVERY_MS);
     } catch (error) {
@@ -83,12 +84,10 @@ export async function takeLease(
       clearTimeout(timer);
       await renewing;
       if (!wasLive) return;
-      await call(answers.nothing, "DELETE", own, undefined, { deadlineMs: DEADLINE_MS }).catch(
-        (error: unknown) => {
-          if (error instanceof Failure && error.code.endsWith("_not_found")) return;
-          warn("The lease could not be ended; it lapses by itself within two minutes.");
-        },
-      );
+      await call("DELETE /agents/:name/leases/:id", own).catch((error: unknown) => {
+        if (error instanceof Failure && error.code.endsWith("_not_found")) return;
+        warn("The lease could not be ended; it lapses by itself within two minutes.");
+      });
     },
   };
 }

@@ -2,7 +2,7 @@
 // is no terminal; nothing else here ever holds one.
 import type { Command } from "commander";
 import { setTimeout as delay } from "node:timers/promises";
-import { answers, type MasterKeysView } from "./answers.ts";
+import type { MasterKeys } from "../contract/index.ts";
 import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure } from "./failure.ts";
@@ -91,7 +91,7 @@ function addList(masterKey: Command): void {
       .description("the master keys by id, and how much is sealed under each")
       .addHelpText("after", examples("x3sproxy master-key list")),
     async () => {
-      const view = await call(answers.masterKeys, "GET", "/master-keys");
+      const view = await call("GET /master-keys");
       return { json: view, text: describe(view) };
     },
   );
@@ -111,7 +111,7 @@ function addRotate(masterKey: Command): void {
       ),
     async (_, command) => {
       const { to, wait } = command.opts<{ to?: string; wait: boolean }>();
-      let view = await call(answers.masterKeys, "POST", "/master-keys/rotation", { to });
+      let view = await call("POST /master-keys/rotation", { body: { to } });
       const active = view.rotation.to;
       let shown = "";
       while (wait && view.rotation.state === "running") {
@@ -126,7 +126,7 @@ function addRotate(masterKey: Command): void {
         if (progress !== shown) process.stderr.write(progress);
         shown = progress;
         await delay(POLL_MS);
-        view = await call(answers.masterKeys, "GET", "/master-keys");
+        view = await call("GET /master-keys");
         if (view.rotation.to !== active) {
           throw new Failure(
             "superseded",
@@ -139,7 +139,7 @@ function addRotate(masterKey: Command): void {
   );
 }
 
-function describe({ masterKeys, processes, rotation }: MasterKeysView): string {
+function describe({ masterKeys, processes, rotation }: MasterKeys): string {
   const rows = masterKeys.map((key) => [
     key.id,
     stateOf(key, rotation.state === "done"),
@@ -154,7 +154,7 @@ function describe({ masterKeys, processes, rotation }: MasterKeysView): string {
   return `${table(["ID", "STATE", "SEALED", "HELD BY PROCESSES", "ACTIVE SINCE"], rows)}\n${state}`;
 }
 
-function stateOf(key: MasterKeysView["masterKeys"][number], done: boolean): string {
+function stateOf(key: MasterKeys["masterKeys"][number], done: boolean): string {
   if (key.active) return "active";
   if (key.sealed > 0 || !done) return "in use";
   return key.activatedAt === null ? "not used yet" : "no longer needed";

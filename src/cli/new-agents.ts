@@ -9,7 +9,6 @@ import {
   unlessOnly,
   type LimitingOptions,
 } from "./agent-scope.ts";
-import { answers } from "./answers.ts";
 import { call } from "./api.ts";
 import { collect } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -37,10 +36,9 @@ export function addNewAgentsCommand(workspace: Command): void {
     const options = command.opts<LimitingOptions & { environment?: string[] }>();
     const { environment, ...limiting } = options;
     const { newAgents } = Object.keys(options).every((option) => option === "json")
-      ? await call(answers.newAgents, "GET", "/workspace/new-agents")
-      : await call(answers.newAgents, "PATCH", "/workspace/new-agents", {
-          ...(await scopeOf(limiting)),
-          environments: unlessOnly("any", environment),
+      ? await call("GET /workspace/new-agents")
+      : await call("PATCH /workspace/new-agents", {
+          body: { ...(await scopeOf(limiting)), environments: unlessOnly("any", environment) },
         });
     const text = inLines([
       ["Environments", newAgents.environments],

@@ -1,6 +1,5 @@
 // x3sproxy provider …: the providers that a workspace adds beside the built-in ones.
 import type { Command } from "commander";
-import { answers } from "./answers.ts";
 import { call } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { confirm } from "./prompt.ts";
@@ -55,10 +54,12 @@ export function addProviderCommands(program: Command): void {
     async ([name = ""], command) => {
       const { origin, header, scheme } =
         command.opts<Record<"origin" | "header" | "scheme", string>>();
-      const path = `/providers/${encodeURIComponent(name)}`;
-      const { providers } = await call(answers.providers, "GET", "/providers");
+      const { providers } = await call("GET /providers");
       const before = providers.find((it) => it.name === name && it.kind === "custom");
-      const { provider } = await call(answers.provider, "PUT", path, { origin, header, scheme });
+      const { provider } = await call("PUT /providers/:name", {
+        params: { name },
+        body: { origin, header, scheme },
+      });
       return { json: provider, text: describePut(provider, before) };
     },
   );
@@ -69,7 +70,7 @@ export function addProviderCommands(program: Command): void {
       .description("what providers there are, and where they have keys")
       .addHelpText("after", examples("x3sproxy provider list")),
     async () => {
-      const { providers } = await call(answers.providers, "GET", "/providers");
+      const { providers } = await call("GET /providers");
       const rows = providers.map((it) => [
         it.name,
         it.kind,
@@ -91,8 +92,8 @@ export function addProviderCommands(program: Command): void {
     async ([name = ""], command) => {
       const { yes } = command.opts<{ yes?: true }>();
       await confirm(`Remove provider ${name}? Agents can't reach it any more.`, yes);
-      const { providers } = await call(answers.providers, "GET", "/providers");
-      await call(answers.nothing, "DELETE", `/providers/${encodeURIComponent(name)}`);
+      const { providers } = await call("GET /providers");
+      await call("DELETE /providers/:name", { params: { name } });
       const keysIn = providers.find((it) => it.name === name)?.environments ?? [];
       const keys = keysIn.map((it) => `\n  x3sproxy secret delete ${name} --environment ${it}`);
       const stay =

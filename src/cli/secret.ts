@@ -1,7 +1,7 @@
 // x3sproxy secret …: real keys, by provider and environment.
 import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
-import { answers, type KeyTest, type SecretView } from "./answers.ts";
+import type { KeyTest, Secret } from "../contract/index.ts";
 import { call, list } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted, type Candidate } from "./failure.ts";
@@ -50,9 +50,8 @@ export function addSecretCommands(program: Command, clock: Clock): void {
       >();
       const value = await readSecret(`Key for ${provider} (${environment}), not shown: `);
       const body = { provider, environment, label, origin, value, skipTest };
-      const options = { deadlineMs: TEST_DEADLINE_MS };
       try {
-        const { secret, test } = await call(answers.saved, "PUT", "/secrets", body, options);
+        const { secret, test } = await call("PUT /secrets", { body, deadlineMs: TEST_DEADLINE_MS });
         return { json: { ...secret, test }, text: describeSaved(secret, test) };
       } catch (error) {
         if (!(error instanceof Failure) || error.candidate === undefined) throw error;
@@ -77,8 +76,9 @@ export function addSecretCommands(program: Command, clock: Clock): void {
         `Make version ${candidate} of ${provider}/${environment} active in place of ${version}? The provider has not taken it.`,
         yes,
       );
-      const { secret } = await call(answers.secret, "POST", `/secrets/${id}/activate`, {
-        version: candidate,
+      const { secret } = await call("POST /secrets/:id/activate", {
+        params: { id },
+        body: { version: candidate },
       });
       return { json: secret, text: describeActive(secret) };
     },
@@ -93,8 +93,9 @@ export function addSecretCommands(program: Command, clock: Clock): void {
     async ([provider = ""], command) => {
       const { environment } = command.opts<Where>();
       const { id, candidate } = await findCandidate(provider, environment);
-      const { secret } = await call(answers.secret, "POST", `/secrets/${id}/discard`, {
-        version: candidate,
+      const { secret } = await call("POST /secrets/:id/discard", {
+        params: { id },
+        body: { version: candidate },
       });
       const text = `Threw version ${candidate} away. Version ${secret.version} is active: ${describe(secret)}.`;
       return { json: secret, text };
@@ -107,7 +108,7 @@ export function addSecretCommands(program: Command, clock: Clock): void {
       .description("what keys there are; values are masked")
       .addHelpText("after", examples("x3sproxy secret list")),
     async () => {
-      const secrets = await list("secrets");
+      const secrets = await list("GET /secrets", ({ secrets }) => secrets);
       const rows = secrets.map((it) => [
         it.provider,
         it.environment,
@@ -142,8 +143,9 @@ export function addSecretCommands(program: Command, clock: Clock): void {
     async ([provider = ""], command) => {
       const { environment, to } = command.opts<Where & { to?: number }>();
       const { id } = await find(provider, environment);
-      const { secret } = await call(answers.secret, "POST", `/secrets/${id}/rollback`, {
-        version: to,
+      const { secret } = await call("POST /secrets/:id/rollback", {
+        params: { id },
+        body: { version: to },
       });
       return {
         json: secret,
@@ -163,14 +165,14 @@ export function addSecretCommands(program: Command, clock: Clock): void {
       const { environment, yes } = command.opts<Where & { yes?: true }>();
       const { id } = await find(provider, environment);
       await confirm(`Delete the key for ${provider} (${environment}) with all its versions?`, yes);
-      const { secret } = await call(answers.secret, "DELETE", `/secrets/${id}`);
+      const { secret } = await call("DELETE /secrets/:id", { params: { id } });
       return { json: secret, text: `Deleted ${describe(secret)}.` };
     },
   );
 }
 
-async function find(provider: string, environment: string): Promise<SecretView> {
-  const secrets = await list("secrets");
+async function find(provider: string, environment: string): Promise<Secret> {
+  const secrets = await list("GET /secrets", ({ secrets }) => secrets);
   const found = secrets.find((it) => it.provider === provider && it.environment === environment);
   if (found === undefined) {
     throw new Failure(
@@ -182,7 +184,7 @@ async function find(provider: string, environment: string): Promise<SecretView> 
 }
 
 /** A line, where calls with it are refused because of what became of its provider. */
-function misplacedText({ provider, environment, misplaced }: SecretView): string[] {
+function misplacedText({ provider, environment, misplaced }: Secret): string[] {
   if (misplaced === null) return [];
   const where = `${provider} --environment ${environment}`;
   return [
@@ -193,7 +195,7 @@ function misplacedText({ provider, environment, misplaced }: SecretView): string
 }
 
 /** A line, where its provider refuses it. */
-function refusedText({ provider, environment, refusals }: SecretView, nowMs: number): string[] {
+function refusedText({ provider, environment, refusals }: Secret, nowMs: number): string[] {
   if (refusals === null) return [];
   const { calls, agents, since } = refusals;
   const whose = agents === 1 ? "1 agent" : `${agents} agents`;
@@ -220,7 +222,7 @@ async function decide(
   failure: Failure,
   candidate: Candidate,
   o: Where & { readonly provider: string; readonly label: string | undefined },
-): Promise<SecretView> {
+): Promise<Secret> {
   const { provider, environment, label } = o;
   const { version } = candidate;
   const where = `${provider}${environment === "production" ? "" : ` --environment ${environment}`}`;
@@ -230,9 +232,9 @@ async function decide(
       ? await typed(`${failure.message}\nType ${name} to make it active all the same: `)
       : await typed(`${failure.message}\nMake it active untested? [y/N] `);
   if (answer === name || (failure.code !== "key_refused" && /^y(es)?$/i.test(answer ?? ""))) {
-    const { secret } = await call(answers.secret, "POST", `/secrets/${candidate.secret}/activate`, {
-      version,
-      label,
+    const { secret } = await call("POST /secrets/:id/activate", {
+      params: { id: candidate.secret },
+      body: { version, label },
     });
     return secret;
   }
@@ -250,20 +252,20 @@ const CAME: Readonly<Record<KeyTest["reason"], string>> = {
   unexpected: "The provider answered neither yes nor no to it.",
 };
 
-function describeSaved(secret: SecretView, test: KeyTest | null): string {
+function describeSaved(secret: Secret, test: KeyTest | null): string {
   return `Saved ${describe(secret)}. ${test === null ? "Not tested." : CAME[test.reason]} ${activeNow(secret)}`;
 }
 
-function describeActive(secret: SecretView): string {
+function describeActive(secret: Secret): string {
   return `Activated ${describe(secret)}, which the provider has not taken. ${activeNow(secret)}`;
 }
 
-function activeNow({ version, provider, environment }: SecretView): string {
+function activeNow({ version, provider, environment }: Secret): string {
   const back = `x3sproxy secret rollback ${provider} --environment ${environment}`;
   const active = `Version ${version} is active; agents use it within a second.`;
   return version === 1 ? active : `${active}\nThe one before comes back with: ${back}`;
 }
 
-function describe(secret: SecretView): string {
+function describe(secret: Secret): string {
   return `the key ${secret.masked} for ${secret.provider} (${secret.environment})`;
 }

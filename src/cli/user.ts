@@ -2,9 +2,9 @@
 // who is locked out.
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
-import type { Role } from "../identity/index.ts";
-import { answers, type UserView } from "./answers.ts";
-import { call } from "./api.ts";
+import type { Role } from "../contract/index.ts";
+import type { User } from "../contract/index.ts";
+import { call, list } from "./api.ts";
 import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
 import { relative, table } from "./text.ts";
@@ -30,7 +30,7 @@ export function addUserCommands(program: Command, clock: Clock): void {
       .description("who there is")
       .addHelpText("after", examples("x3sproxy user list")),
     async () => {
-      const users = await list();
+      const users = await list("GET /users", (page) => page.users);
       const nowMs = clock.nowMs();
       const rows = users.map((it) => [
         it.email,
@@ -59,10 +59,7 @@ export function addUserCommands(program: Command, clock: Clock): void {
       .addHelpText("after", examples("x3sproxy user invite ada@example.com --role operator")),
     async ([email = ""], command) => {
       const { role } = command.opts<{ role: Role }>();
-      const { invitation, url } = await call(answers.invitation, "POST", "/invitations", {
-        email,
-        role,
-      });
+      const { invitation, url } = await call("POST /invitations", { body: { email, role } });
       return {
         json: { ...invitation, url },
         text: `${invitation.email} can become a user (${role}) with this link. It works once, until ${invitation.expiresAt}:\n${url}`,
@@ -85,7 +82,10 @@ export function addUserCommands(program: Command, clock: Clock): void {
     async ([email = ""], command) => {
       const { secondFactor = false } = command.opts<{ secondFactor?: true }>();
       const { id, email: found } = await find(email);
-      const reset = await call(answers.reset, "POST", `/users/${id}/reset`, { secondFactor });
+      const reset = await call("POST /users/:id/reset", {
+        params: { id },
+        body: { secondFactor },
+      });
       return {
         json: { email: found, ...reset },
         text: `${found} can set another password with this link. It works once, until ${reset.expiresAt}:\n${reset.url}`,
@@ -94,21 +94,11 @@ export function addUserCommands(program: Command, clock: Clock): void {
   );
 }
 
-async function list(): Promise<UserView[]> {
-  const users: UserView[] = [];
-  let cursor: string | null = null;
-  do {
-    const path: string = cursor === null ? "/users" : `/users?cursor=${cursor}`;
-    const page = await call(answers.users, "GET", path);
-    users.push(...page.users);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
-  return users;
-}
-
-async function find(email: string): Promise<UserView> {
+async function find(email: string): Promise<User> {
   const wanted = email.trim().toLowerCase();
-  const found = (await list()).find((it) => it.email.toLowerCase() === wanted);
+  const found = (await list("GET /users", ({ users }) => users)).find(
+    (it) => it.email.toLowerCase() === wanted,
+  );
   if (found === undefined) {
     throw new Failure(
       "user_not_found",

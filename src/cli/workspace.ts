@@ -1,6 +1,6 @@
 // x3sproxy workspace …: its rules and limits. For owners to change.
 import { Option, type Command } from "commander";
-import { answers, type WorkspaceView } from "./answers.ts";
+import type { Workspace } from "../contract/index.ts";
 import { call } from "./api.ts";
 import { bytes, orNone, positiveInteger, retentionDays } from "./arguments.ts";
 import { examples, reports } from "./command.ts";
@@ -34,7 +34,7 @@ export function addWorkspaceCommands(program: Command): void {
       .description("its rules and limits")
       .addHelpText("after", examples("x3sproxy workspace show")),
     async () => {
-      const { workspace: it } = await call(answers.workspace, "GET", "/workspace");
+      const { workspace: it } = await call("GET /workspace");
       return { json: it, text: describe(it) };
     },
   );
@@ -97,12 +97,12 @@ export function addWorkspaceCommands(program: Command): void {
         "Name what to change. See: x3sproxy workspace set --help",
       );
     }
-    const { workspace: it } = await call(answers.workspace, "PATCH", "/workspace", body);
+    const { workspace: it } = await call("PATCH /workspace", { body });
     return { json: it, text: describe(it) };
   });
 }
 
-function bodyOf(options: Options): object {
+function bodyOf(options: Options) {
   const { name, rotationDays, idleDays, secondFactor, unusedDays, auditRetention } = options;
   const { requestsPerMinute, openStreams, openWebsockets, bytesPerMinute } = options;
   return {
@@ -121,7 +121,7 @@ function bodyOf(options: Options): object {
   };
 }
 
-function describe(it: WorkspaceView): string {
+function describe(it: Workspace): string {
   const lines: readonly (readonly [string, string])[] = [
     ["Requests a minute", String(it.limits.requestsPerMinute ?? "no limit")],
     ["Open streams", String(it.limits.openStreams ?? "no limit")],
@@ -140,10 +140,7 @@ function describe(it: WorkspaceView): string {
   ].join("\n");
 }
 
-function retentionText({
-  auditRetentionDays: days,
-  auditRetentionFrom: from,
-}: WorkspaceView): string {
+function retentionText({ auditRetentionDays: days, auditRetentionFrom: from }: Workspace): string {
   const text = days === null ? "for ever" : `${days} days`;
   return from === null ? text : `${text}; as long as before until ${from}`;
 }

@@ -1,11 +1,23 @@
 // The way to the REST API: same origin, the session's cookie and its secret, problem documents as errors, proof asked for
 // where it is needed. Must never send anything to another origin, and must never keep an answer or a value that was typed.
-import type { Read } from "./answers.ts";
+import {
+  API,
+  requestLine,
+  SESSION_HEADER,
+  type AnswerOf,
+  type CallArguments,
+  type Candidate,
+  type Method,
+  type ProblemCode,
+  type RequestOf,
+  type RequestParts,
+  type Route,
+} from "../contract/client.ts";
+import { fits, type AnswerShapes } from "./answer-shapes.ts";
 import type { SessionSecret } from "./session-secret.ts";
 import { machineMs, setClockBy } from "./time.ts";
 import { escapeHidden } from "./visible-text.ts";
 
-const BASE = "/api/v1";
 const TIMEOUT_MS = 30_000;
 
 /** What went wrong, in a sentence for the person who sits there. `code` is stable; `status` is 0 when nothing answered. */
@@ -15,7 +27,7 @@ export class ApiProblem extends Error {
   /** Seconds after which a new try makes sense. */
   readonly retryAfterS: number | undefined;
   /** The version that a new key was kept as, where it was not made active. */
-  readonly candidate: { readonly secret: string; readonly version: number } | undefined;
+  readonly candidate: Candidate | undefined;
 
   constructor(
     status: number,
@@ -33,21 +45,16 @@ export class ApiProblem extends Error {
   }
 }
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-export interface CallOptions {
-  readonly body?: unknown;
+interface CallOptions {
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
 }
 
-/** One call of the API: `path` is below /api/v1. Rejects with ApiProblem. */
-export type Call = <T>(
-  read: Read<T>,
-  method: Method,
-  path: string,
-  options?: CallOptions,
-) => Promise<T>;
+/** One call of the API. Rejects with ApiProblem. */
+export type Call = <R extends Route>(
+  route: R,
+  ...request: CallArguments<R, CallOptions>
+) => Promise<AnswerOf<R>>;
 
 /** What the app does about answers that concern the whole session. */
 export interface SessionEvents {
@@ -58,7 +65,7 @@ export interface SessionEvents {
 }
 
 // Of these the page that called makes something; any other 401 means that the session is over.
-const NOT_ABOUT_THE_SESSION = new Set([
+const NOT_ABOUT_THE_SESSION: ReadonlySet<string> = new Set<ProblemCode>([
   "sign_in_refused",
   "second_factor_needed",
   "proof_refused",
@@ -66,34 +73,44 @@ const NOT_ABOUT_THE_SESSION = new Set([
   "setup_link_invalid",
 ]);
 
-/** `secret`: where that of the session is kept. */
-export function createCall(events: SessionEvents, secret: SessionSecret): Call {
+/** `secret`: where that of the session is kept. `shapes`: what answers have to look like. */
+export function createCall(
+  events: SessionEvents,
+  secret: SessionSecret,
+  shapes: AnswerShapes,
+): Call {
   const send = createSend(events, secret);
-  return async (read, method, path, options = {}) => {
-    const response = await send(method, path, options);
+  return async <R extends Route>(
+    route: R,
+    ...[request = {}]: readonly [request?: SendOptions & RequestParts]
+  ) => {
+    const { method, path } = requestLine(route, request);
+    const response = await send(method, path, request);
     const body = await bodyOf(response);
     const { sessionSecret } = (body ?? {}) as { sessionSecret?: unknown };
     if (typeof sessionSecret === "string") secret.set(sessionSecret);
-    if (path === "/sign-out") secret.remove();
-    try {
-      return read(body);
-    } catch {
-      throw new ApiProblem(
-        0,
-        "unexpected_answer",
-        "The service answered in a way that this page does not know. Reload the page: one of them may be older.",
-      );
-    }
+    if (route === "POST /sign-out") secret.remove();
+    const shape = shapes[route];
+    if (shape === undefined || fits(shape, body)) return body as AnswerOf<R>;
+    throw new ApiProblem(
+      0,
+      "unexpected_answer",
+      "The service answered in a way that this page does not know. Reload the page: one of them may be older.",
+    );
   };
 }
 
-/** A file of the API: `path` is below /api/v1. Rejects with ApiProblem, also when it breaks off. */
-export type Download = (path: string) => Promise<{ name: string; content: Blob }>;
+/** A file of the API. Rejects with ApiProblem, also when it breaks off. */
+export type Download = <R extends "GET /audit/export">(
+  route: R,
+  request: RequestOf<R>,
+) => Promise<{ name: string; content: Blob }>;
 
 export function createDownload(events: SessionEvents, secret: SessionSecret): Download {
   const send = createSend(events, secret);
-  return async (path) => {
-    const response = await send("GET", path, { takesLong: true });
+  return async (route, request) => {
+    const { method, path } = requestLine(route, request);
+    const response = await send(method, path, { takesLong: true });
     const disposition = response.headers.get("content-disposition") ?? "";
     try {
       return {
@@ -111,6 +128,7 @@ export function createDownload(events: SessionEvents, secret: SessionSecret): Do
 }
 
 interface SendOptions extends CallOptions {
+  readonly body?: unknown;
   /** Whether there is no telling how long it takes. */
   readonly takesLong?: boolean;
 }
@@ -159,7 +177,7 @@ async function reach(
   ];
   const sentMs = machineMs();
   try {
-    const response = await fetch(BASE + path, {
+    const response = await fetch(API + path, {
       method,
       mode: "same-origin",
       credentials: "same-origin",
@@ -167,7 +185,7 @@ async function reach(
       headers: {
         accept: takesLong ? "*/*" : "application/json",
         ...(body !== undefined && { "content-type": "application/json" }),
-        ...(secret !== undefined && { "x3sproxy-session": secret }),
+        ...(secret !== undefined && { [SESSION_HEADER]: secret }),
         ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),

@@ -4,10 +4,14 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
+import { z } from "zod";
+import { ROUTES, type RouteDeclaration } from "../contract/index.ts";
+import type { AnswerShapes, Shape } from "./answer-shapes.ts";
 import { PATHS } from "./paths.ts";
 
 const SOURCES = import.meta.dirname;
 const ROOT = resolve(SOURCES, "../..");
+const CONTRACT = join(ROOT, "src/contract");
 const TARGET = join(ROOT, "dist/dashboard");
 const STAMP = "sources.sha256";
 const COMPRESSED = /\.(?:js|css|svg)$/;
@@ -50,6 +54,7 @@ async function bundle(target: string): Promise<void> {
     publicDir: false,
     logLevel: "error",
     plugins: [waitForScript],
+    define: { ANSWER_SHAPES: JSON.stringify(answerShapes()) },
     build: {
       outDir: target,
       emptyOutDir: true,
@@ -61,6 +66,24 @@ async function bundle(target: string): Promise<void> {
       chunkSizeWarningLimit: 1000,
     },
   });
+}
+
+/** Of the contract's schemas what they say of an answer's shape, without their words. */
+export function answerShapes(): AnswerShapes {
+  const shapes: Record<string, Shape> = {};
+  for (const [route, { answer }] of Object.entries<RouteDeclaration>(ROUTES)) {
+    if (answer === undefined) continue;
+    const schema = z.toJSONSchema(answer, { io: "output", metadata: z.registry() });
+    shapes[route] = JSON.parse(JSON.stringify(schema, onlyShape)) as Shape;
+  }
+  return shapes;
+}
+
+const NOT_SHAPE = new Set(["$schema", "pattern", "format", "minimum", "maximum", "propertyNames"]);
+
+function onlyShape(key: string, value: unknown): unknown {
+  const isClosed = key === "additionalProperties" && value === false; // it may get more fields
+  return isClosed || (NOT_SHAPE.has(key) && typeof value !== "object") ? undefined : value;
 }
 
 /** No paint before the script has set the theme: a page that was dark is not light for a moment. */
@@ -81,8 +104,11 @@ async function compress(folder: string): Promise<void> {
 }
 
 async function hashSources(): Promise<string> {
-  const entries = await readdir(SOURCES, { recursive: true, withFileTypes: true });
-  const files = entries
+  const folders = [SOURCES, CONTRACT].map((folder) =>
+    readdir(folder, { recursive: true, withFileTypes: true }),
+  );
+  const files = (await Promise.all(folders))
+    .flat()
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();

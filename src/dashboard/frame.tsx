@@ -3,7 +3,6 @@ import { Dialog } from "@base-ui/react/dialog";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
-import { read } from "./answers.ts";
 import { Button, IconButton } from "./parts/button.tsx";
 import { SuspensionBanner } from "./parts/emergency.tsx";
 import { FailureBoundary } from "./parts/failure.tsx";
@@ -99,7 +98,7 @@ function Person() {
   const rememberMe = useRememberMe();
   const say = useSay();
   const signOut = useMutation({
-    mutationFn: () => call(read.nothing, "POST", "/sign-out"),
+    mutationFn: () => call("POST /sign-out"),
     onSuccess: () => rememberMe(null),
     onError: () => say("Not signed out", { text: "The service did not answer.", bad: true }),
   });

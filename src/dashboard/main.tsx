@@ -4,6 +4,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createBrowserRouter, RouterProvider } from "react-router";
+import type { AnswerShapes } from "./answer-shapes.ts";
 import { ApiProblem, createCall, createDownload } from "./api.ts";
 import { App } from "./app.tsx";
 import { BrokenPage } from "./parts/failure.tsx";
@@ -19,6 +20,9 @@ import "./style/layout.css";
 import "./style/tables.css";
 import "./style/dialogs.css";
 import "./style/pages.css";
+
+/** The build puts them in this place. */
+declare const ANSWER_SHAPES: AnswerShapes;
 
 const MAX_TRIES = 2;
 const FINAL: ReadonlySet<string> = new Set(["unexpected_answer", "offline"]);
@@ -46,7 +50,7 @@ const events = {
   secondFactorRequired: () => refreshMe(client),
   prove: () => desk.ask(),
 };
-const call = createCall(events, browserSecret);
+const call = createCall(events, browserSecret, ANSWER_SHAPES);
 const download = createDownload(events, browserSecret);
 // Another tab may have signed in or out.
 addEventListener("storage", () => refreshMe(client));

@@ -1,7 +1,7 @@
 // "Confirm that it is you": the dialog that comes up when the API wants a fresh proof, before it repeats the call.
 import { useMutation } from "@tanstack/react-query";
 import { useState, useSyncExternalStore } from "react";
-import { read, type Me } from "./answers.ts";
+import type { Me } from "../contract/client.ts";
 import { ApiProblem } from "./api.ts";
 import { Button } from "./parts/button.tsx";
 import { Modal } from "./parts/dialog.tsx";
@@ -71,10 +71,10 @@ function ProofForm({ me, desk }: { me: Me; desk: ProofDesk }) {
   const [value, setValue] = useState("");
   const prove = useMutation({
     mutationFn: () =>
-      call(read.me, "POST", "/me/proof", {
+      call("POST /me/proof", {
         body: byCode ? { code: value.trim() } : { password: value },
       }),
-    onSuccess: (proved) => {
+    onSuccess: ({ me: proved }) => {
       rememberMe(proved);
       desk.settle(true);
     },

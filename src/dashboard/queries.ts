@@ -5,8 +5,7 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { read, type Overview, type Page, type Read } from "./answers.ts";
-import { agentPath } from "./paths.ts";
+import type { AnswerOf, Overview, RequestOf, RequestParts, Route } from "../contract/client.ts";
 import { usePresence } from "./presence.ts";
 import { useCall } from "./session.tsx";
 
@@ -14,7 +13,7 @@ const REFRESH_MS = 30_000;
 /** While somebody waits for their first call. */
 const FIRST_STEPS_MS = 2_000;
 /** The longest page that the API gives. */
-const MOST_ROWS = "200";
+const MOST_ROWS = 200;
 
 /** How often to load anew, in ms; not at all while nobody is there. */
 function useRefreshInterval(): number | false {
@@ -39,8 +38,9 @@ export const listOf = <T>(rows: readonly T[]): Rows<T> => ({
   retry: () => undefined,
 });
 
-interface ListOptions {
-  readonly params?: Readonly<Record<string, string>>;
+interface ListOptions<R extends Route> {
+  readonly params?: RequestOf<R>["params"];
+  readonly query?: RequestOf<R>["query"];
   readonly enabled?: boolean;
   readonly refresh?: boolean;
   /** All of it at once, for what has to be right about all. */
@@ -49,41 +49,58 @@ interface ListOptions {
   readonly search?: boolean;
 }
 
-function useRows<T, P extends Page<T> = Page<T>>(
+/** What a list's answer has beside its rows; nothing where it comes whole. */
+interface PageEnd {
+  readonly nextCursor?: string | null;
+  readonly total?: number | null;
+}
+
+type CallPage = <R extends Route>(
+  route: R,
+  request: RequestParts & { readonly signal: AbortSignal },
+) => Promise<AnswerOf<R> & PageEnd>;
+
+function useRows<R extends Route, T>(
   key: string,
-  path: string,
-  answer: Read<P & Page<T>>,
-  o: ListOptions = {},
-): Rows<T> & { readonly first: P | undefined } {
-  const call = useCall();
+  route: R,
+  rowsOf: (page: AnswerOf<R>) => readonly T[],
+  o: ListOptions<R> = {},
+): Rows<T> & { readonly first: AnswerOf<R> | undefined } {
+  const call = useCall() as CallPage;
   const interval = useRefreshInterval();
+  const { params, query: asked = {}, whole = false } = o;
   const query = useInfiniteQuery({
-    queryKey: [key, path, o.params ?? {}, o.whole ?? false],
+    queryKey: [key, route, params, asked, whole],
     enabled: o.enabled ?? true,
     initialPageParam: "",
     queryFn: async ({ pageParam, signal }) => {
       const items: T[] = [];
       let total: number | null = null;
       for (let cursor = pageParam; ;) {
-        const params = new URLSearchParams(o.params);
-        if (o.whole === true) params.set("limit", MOST_ROWS);
-        if (cursor !== "") params.set("cursor", cursor);
-        const query = params.size === 0 ? "" : `?${params.toString()}`;
-        const page = await call(answer, "GET", path + query, { signal });
-        items.push(...page.items);
-        total ??= page.total;
+        const page = await call(route, {
+          params,
+          query: {
+            ...asked,
+            ...(whole && { limit: MOST_ROWS }),
+            ...(cursor !== "" && { cursor }),
+          },
+          signal,
+        });
+        items.push(...rowsOf(page));
+        total ??= page.total ?? null;
+        const next = page.nextCursor ?? null;
         // A search that has found nothing yet goes on.
-        const enough = o.whole !== true && items.length > 0;
-        if (enough || page.nextCursor === null) return { ...page, items, total };
-        cursor = page.nextCursor;
+        const enough = !whole && items.length > 0;
+        if (enough || next === null) return { page, items, total, next };
+        cursor = next;
       }
     },
-    getNextPageParam: ({ nextCursor }) => nextCursor,
+    getNextPageParam: ({ next }) => next,
     refetchInterval: o.refresh === true ? interval : false,
     ...(o.search === true && { placeholderData: keepPreviousData }),
   });
   return {
-    first: query.data?.pages[0],
+    first: query.data?.pages[0]?.page,
     rows: query.data?.pages.flatMap((page) => page.items) ?? [],
     total: query.data?.pages[0]?.total ?? null,
     loading: query.isPending,
@@ -95,18 +112,21 @@ function useRows<T, P extends Page<T> = Page<T>>(
 }
 
 /** `query`: what they have in their name or the like; empty: all. */
-const searchFor = (query: string) => ({ params: query === "" ? {} : { query }, search: true });
+const searchFor = (query: string) => ({ query: query === "" ? {} : { query }, search: true });
 
 export const useSecrets = (query = "") =>
-  useRows("secrets", "/secrets", read.secrets, { refresh: true, ...searchFor(query) });
+  useRows("secrets", "GET /secrets", ({ secrets }) => secrets, {
+    refresh: true,
+    ...searchFor(query),
+  });
 /** The key of a provider in an environment, as a list of one or none; of none where the provider is empty. */
 export const useSecretsAt = (provider: string, environment: string) =>
-  useRows("secrets", "/secrets", read.secrets, {
-    params: { provider, environment },
+  useRows("secrets", "GET /secrets", ({ secrets }) => secrets, {
+    query: { provider, environment },
     enabled: provider !== "",
   });
 export const useAgents = (query = "") =>
-  useRows("agents", "/agents", read.agents, { refresh: true, ...searchFor(query) });
+  useRows("agents", "GET /agents", ({ agents }) => agents, { refresh: true, ...searchFor(query) });
 
 /** Those that all of `which` holds of. */
 interface AgentFilter {
@@ -117,42 +137,56 @@ interface AgentFilter {
 
 /** All of them, however many pages that is. */
 export const useAllAgents = (which: AgentFilter = {}, enabled = true) =>
-  useRows("agents", "/agents", read.agents, { params: { ...which }, whole: true, enabled });
+  useRows("agents", "GET /agents", ({ agents }) => agents, {
+    query: { ...which },
+    whole: true,
+    enabled,
+  });
 /** Of them the first alone, and how many there are. */
 export const useAgentCount = () =>
-  useRows("agents", "/agents", read.agents, { params: { limit: "1" } });
-export const useProviders = () => useRows("providers", "/providers", read.providers);
+  useRows("agents", "GET /agents", ({ agents }) => agents, { query: { limit: 1 } });
+export const useProviders = () =>
+  useRows("providers", "GET /providers", ({ providers }) => providers);
 export const useRegistrations = (agent: string) =>
-  useRows("agents", `${agentPath(agent)}/registrations`, read.registrations, { refresh: true });
+  useRows("agents", "GET /agents/:name/registrations", ({ registrations }) => registrations, {
+    params: { name: agent },
+    refresh: true,
+  });
 export const useScopeTemplates = () =>
-  useRows("scope-templates", "/scope-templates", read.scopeTemplates);
-export const useUsers = () => useRows("users", "/users", read.users);
-export const useInvitations = () => useRows("invitations", "/invitations", read.invitations);
-export const useApiKeys = () => useRows("api-keys", "/api-keys", read.apiKeys);
-export const useWorkspaces = () => useRows("workspaces", "/workspaces", read.workspaces);
-export const useEnvironments = () => useRows("environments", "/environments", read.environments);
-export const useSessions = () => useRows("sessions", "/me/sessions", read.sessions);
+  useRows("scope-templates", "GET /scope-templates", ({ templates }) => templates);
+export const useUsers = () => useRows("users", "GET /users", ({ users }) => users);
+export const useInvitations = () =>
+  useRows("invitations", "GET /invitations", ({ invitations }) => invitations);
+export const useApiKeys = () => useRows("api-keys", "GET /api-keys", ({ apiKeys }) => apiKeys);
+export const useWorkspaces = () =>
+  useRows("workspaces", "GET /workspaces", ({ workspaces }) => workspaces);
+export const useEnvironments = () =>
+  useRows("environments", "GET /environments", ({ environments }) => environments);
+export const useSessions = () =>
+  useRows("sessions", "GET /me/sessions", ({ sessions }) => sessions);
 export const useVersions = (id: string) =>
-  useRows("secrets", `/secrets/${encodeURIComponent(id)}/versions`, read.versions);
+  useRows("secrets", "GET /secrets/:id/versions", ({ versions }) => versions, { params: { id } });
 export const useUse = (id: string) =>
-  useRows("secrets", `/secrets/${encodeURIComponent(id)}/use`, read.use, {
+  useRows("secrets", "GET /secrets/:id/use", ({ use }) => use, {
+    params: { id },
     refresh: true,
     whole: true,
   });
-export const useActivity = (params: Readonly<Record<string, string>>) =>
-  useRows("activity", "/activity", read.activity, { params, refresh: true });
-export const useAudit = (params: Readonly<Record<string, string>>) =>
-  useRows("audit", "/audit", read.events, { params });
+export const useActivity = (query: Readonly<Record<string, string>>) =>
+  useRows("activity", "GET /activity", ({ activity }) => activity, { query, refresh: true });
+export const useAudit = (query: Readonly<Record<string, string>>) =>
+  useRows("audit", "GET /audit", ({ events }) => events, { query });
 
-export const useContexts = (params: Readonly<Record<string, string>>) =>
-  useRows("contexts", "/contexts", read.contexts, { params });
+export const useContexts = (query: Readonly<Record<string, string>>) =>
+  useRows("contexts", "GET /contexts", ({ contexts }) => contexts, { query });
 
 export function useOverview(hours: 24 | 168) {
   const call = useCall();
   const interval = useRefreshInterval();
   return useQuery({
     queryKey: ["overview", hours],
-    queryFn: ({ signal }) => call(read.overview, "GET", `/overview?hours=${hours}`, { signal }),
+    queryFn: async ({ signal }) =>
+      (await call("GET /overview", { query: { hours }, signal })).overview,
     refetchInterval: ({ state: { data } }) =>
       interval !== false && data !== undefined && areOpen(data.firstSteps)
         ? FIRST_STEPS_MS
@@ -166,8 +200,8 @@ export function useSecret(id: string) {
   const refetchInterval = useRefreshInterval();
   return useQuery({
     queryKey: ["secrets", id],
-    queryFn: ({ signal }) =>
-      call(read.wholeSecret, "GET", `/secrets/${encodeURIComponent(id)}`, { signal }),
+    queryFn: async ({ signal }) =>
+      (await call("GET /secrets/:id", { params: { id }, signal })).secret,
     refetchInterval,
   });
 }
@@ -182,8 +216,8 @@ export function useAgent(name: string) {
   const refetchInterval = useRefreshInterval();
   return useQuery({
     queryKey: ["agents", name],
-    queryFn: ({ signal }) =>
-      call(read.agent, "GET", `/agents/${encodeURIComponent(name)}`, { signal }),
+    queryFn: async ({ signal }) =>
+      (await call("GET /agents/:name", { params: { name }, signal })).agent,
     refetchInterval,
   });
 }
@@ -194,7 +228,7 @@ export function useWorkspace(enabled = true) {
   return useQuery({
     queryKey: ["workspace"],
     enabled,
-    queryFn: ({ signal }) => call(read.workspace, "GET", "/workspace", { signal }),
+    queryFn: async ({ signal }) => (await call("GET /workspace", { signal })).workspace,
     refetchInterval,
   });
 }
@@ -204,7 +238,7 @@ export function useNewAgents() {
   const call = useCall();
   return useQuery({
     queryKey: ["workspace", "new-agents"],
-    queryFn: ({ signal }) => call(read.newAgents, "GET", "/workspace/new-agents", { signal }),
+    queryFn: async ({ signal }) => (await call("GET /workspace/new-agents", { signal })).newAgents,
   });
 }
 

@@ -1,31 +1,14 @@
 // Who may do what, for showing only that. The service decides; this keeps people from trying in vain.
-import type { Me, Role } from "./answers.ts";
+import { roleAllows, type Me, type Role, type RoutePermission } from "../contract/client.ts";
 
-/** A role and those above it; `audit` is for the auditor and the owner; `person` for everybody. */
-export type Permission = "viewer" | "operator" | "admin" | "owner" | "audit" | "person";
-
-const RANK: Readonly<Record<Role, number>> = {
-  auditor: 0,
-  viewer: 1,
-  operator: 2,
-  admin: 3,
-  owner: 4,
-};
+/** What a part of a page asks for; `person` is for everybody. */
+export type Permission = Exclude<RoutePermission, "self" | "link" | "public">;
 
 /** Whether `me` may do what asks for `permission`. Whoever is limited to agents changes nothing but those. */
 export function may(me: Me, permission: Permission): boolean {
-  switch (permission) {
-    case "person":
-      return true;
-    case "audit":
-      return me.role === "auditor" || me.role === "owner";
-    case "admin":
-    case "owner":
-      return me.agents === null && RANK[me.role] >= RANK[permission];
-    case "viewer":
-    case "operator":
-      return RANK[me.role] >= RANK[permission];
-  }
+  if (permission === "person") return true;
+  const isAboutAll = permission === "admin" || permission === "owner";
+  return roleAllows(me.role, permission) && !(isAboutAll && me.agents !== null);
 }
 
 /** What each role may, in a sentence. */

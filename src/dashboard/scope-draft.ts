@@ -1,6 +1,9 @@
 // An agent's scope as a form holds it, and what of it is sent. Pure.
-import type { Agent, ScopeFields } from "./answers.ts";
+import type { Agent } from "../contract/client.ts";
 import { counted, isoOfLocal, localOfIso } from "./time.ts";
+
+/** What an agent may do. Null: not limited. */
+export type ScopeFields = Pick<Agent, ListName | "allowedEndpoints" | "scopeExpiresAt" | "limits">;
 
 /** One part of a scope: not limited, or only these. What was typed stays when it is switched off. */
 export interface ListDraft {

@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { createContext, use, type ReactNode } from "react";
 import { Navigate, useLocation } from "react-router";
-import { read, type Me } from "./answers.ts";
+import type { Me } from "../contract/client.ts";
 import { ApiProblem, type Call, type Download } from "./api.ts";
 import { PATHS } from "./paths.ts";
 import { ErrorState } from "./parts/states.tsx";
@@ -57,7 +57,7 @@ export function useSession() {
     queryKey: ME,
     queryFn: async ({ signal, client }): Promise<Me | null> => {
       try {
-        const me = await call(read.me, "GET", "/me", { signal });
+        const { me } = await call("GET /me", { signal });
         forgetOthers(client, me); // another tab may have signed in as somebody else
         return me;
       } catch (error) {

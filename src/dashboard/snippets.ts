@@ -1,6 +1,6 @@
 // What to set where, so that a client goes through the proxy: pure texts, made from the token and the base URLs. A token
 // is put in only by whoever shows it once; everywhere else a placeholder stands in its place.
-import type { Agent, Provider } from "./answers.ts";
+import type { Agent, Provider } from "../contract/client.ts";
 
 export const PLACEHOLDER = "<the token shown at deployment>";
 

@@ -7,6 +7,7 @@ import { connect } from "node:tls";
 import { readSmallFile } from "../bounded-file.ts";
 import { certificateProblem } from "../certificate.ts";
 import type { Config, ListenAddress } from "../config.ts";
+import { API, requestLine } from "../contract/index.ts";
 import type { Findings } from "./finding.ts";
 import { holdsToHttps } from "./front.ts";
 
@@ -134,7 +135,7 @@ function headersOf(
   return new Promise((resolve) => {
     const options = {
       ...reached(address),
-      path: "/api/v1/openapi.json",
+      path: API + requestLine("GET /openapi.json").path,
       method: "HEAD",
       agent: false,
       signal: AbortSignal.timeout(WITHIN_MS),

@@ -1,12 +1,13 @@
 // API keys, for programs. A key leaves here once, when it is made; only its SHA-256 is kept.
 import { record, type Actor } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { API_KEY_PREFIX, newBearer, newId } from "../ids.ts";
 import { parseBlock } from "../addresses.ts";
 import { digest } from "./bearers.ts";
 import { KEY_NAME } from "./bootstrap.ts";
-import { checkLimit, type Role } from "./caller.ts";
+import { checkLimit } from "./caller.ts";
 
 export interface ApiKeyView {
   id: string;

@@ -1,11 +1,12 @@
 // From a credential to whom it belongs: API keys and sessions. Each request asks anew, so that what was ended has ended. Must
 // answer every bad credential alike.
+import type { Role } from "../contract/index.ts";
 import type { Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { API_KEY_PREFIX } from "../ids.ts";
 import { holds } from "../addresses.ts";
 import { digest, digestSession, isBearer, isSession } from "./bearers.ts";
-import type { Caller, Client, Person, SessionCredential, Role } from "./caller.ts";
+import type { Caller, Client, Person, SessionCredential } from "./caller.ts";
 import type { Verifications } from "./verifications.ts";
 
 export interface Callers {

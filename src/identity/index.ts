@@ -10,4 +10,3 @@ export type { LatestFirst, Placed } from "./latest-first.ts";
 export type { MeView } from "./me.ts";
 export type { SessionView } from "./own-sessions.ts";
 export type { UserView } from "./users.ts";
-export { roleAllows, ROLES, type Permission, type Role } from "./caller.ts";

@@ -1,13 +1,14 @@
 // Invitations: how further users come into a workspace. Each is a link, good once and for 72 hours; a later one for the same address
 // takes the place of the one before.
 import { record, type Actor } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer, newId } from "../ids.ts";
 import { digest } from "./bearers.ts";
 import { normalizeEmail } from "./emails.ts";
 import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
-import { checkLimit, type Role } from "./caller.ts";
+import { checkLimit } from "./caller.ts";
 
 export interface InvitationView {
   id: string;

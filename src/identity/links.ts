@@ -2,12 +2,13 @@
 // is refused leaves it good. Passwords are hashed before, and for one holder of a link at a time. Must answer unknown, used and expired
 // links alike.
 import { record, type Actor } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError, StoreUnavailableError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { setPassword } from "./account.ts";
 import { digest, isBearer } from "./bearers.ts";
-import { userTarget, type Client, type SessionCredential, type Role } from "./caller.ts";
+import { userTarget, type Client, type SessionCredential } from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
 import { checkPassword } from "./password-rules.ts";
 import { lineOf, type Line, type PasswordHasher } from "./passwords.ts";

@@ -1,6 +1,7 @@
 // What a caller is told of itself.
+import type { Role } from "../contract/index.ts";
 import type { Pool } from "../db/index.ts";
-import type { Caller, Role } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 
 export interface MeView {
   kind: "user" | "api_key";

@@ -1,10 +1,11 @@
 // The users of a workspace, as its owners manage them. A workspace always keeps an owner, and nobody deletes himself.
 import { record, type Actor } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer } from "../ids.ts";
 import { digest } from "./bearers.ts";
-import { userTarget, checkLimit, type Role } from "./caller.ts";
+import { checkLimit, userTarget } from "./caller.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface UserView {

@@ -1,5 +1,6 @@
 // Obvious mistakes in a key that somebody is about to save, as one table. Messages say what to do and never quote the value.
-import { RequestError, type ProblemCode } from "../errors.ts";
+import type { ProblemCode } from "../contract/index.ts";
+import { RequestError } from "../errors.ts";
 import { keyProblem, type ProviderDefinition } from "../providers/index.ts";
 import { VISIBLE_LINE } from "../visible-text.ts";
 

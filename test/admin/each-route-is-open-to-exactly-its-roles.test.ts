@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { it, type TestContext } from "node:test";
-import type { RouteDeclaration } from "../../src/admin/route.ts";
-import type { Role } from "../../src/identity/index.ts";
+import type { Role } from "../../src/contract/index.ts";
 import {
   FAKE_KEY,
   MASTER_KEY_ID,
@@ -9,6 +8,7 @@ import {
   openAdmin,
   stringAt,
   type Answer,
+  type DeclaredRoute,
 } from "./fixture.ts";
 
 const ROLES: readonly Role[] = ["viewer", "operator", "admin", "owner", "auditor"];
@@ -238,7 +238,7 @@ function endsLate(name: string): number {
 }
 
 /** A route as the table above writes it: each parameter by what it names. */
-function nameOf({ method, path }: RouteDeclaration): string {
+function nameOf({ method, path }: DeclaredRoute): string {
   const named = path.replace(
     /\/([a-z-]+)s\/:(?:id|name)/g,
     (_, kind: string) => `/${kind}s/:${kind}`,

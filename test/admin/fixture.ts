@@ -24,9 +24,10 @@ import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
 import type { Cidr } from "../../src/addresses.ts";
 import { readConfig } from "../../src/config.ts";
+import { ROUTES, type RouteDeclaration, type Role } from "../../src/contract/index.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
 import { API_KEY_PREFIX, hashBearer, newBearer, newId, newProcessId } from "../../src/ids.ts";
-import { bootstrap, createIdentity, type Role } from "../../src/identity/index.ts";
+import { bootstrap, createIdentity } from "../../src/identity/index.ts";
 import { createLog } from "../../src/log.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import { createProbe } from "../../src/proxy/index.ts";
@@ -222,12 +223,21 @@ export async function openAdmin(
     });
   return {
     metrics: settings.metrics,
-    ...{ routes: admin.routes, sequencer, signer },
+    ...{ routes: DECLARED_ROUTES, sequencer, signer },
     ...{ clock, database, owner, url, port, apiKey, setupToken, workspaceId, log: lines },
-    routes: admin.routes,
     ...{ addKey, addWorkspace, send, call, openAnother },
   };
 }
+
+export interface DeclaredRoute extends RouteDeclaration {
+  readonly method: string;
+  readonly path: string;
+}
+
+const DECLARED_ROUTES = Object.entries(ROUTES).map(([name, route]): DeclaredRoute => {
+  const [method = "", path = ""] = name.split(" ");
+  return { ...route, method, path };
+});
 
 /** One request to the service at `url`. */
 export async function sendTo(url: string, path: string, init: RequestInit = {}): Promise<Answer> {

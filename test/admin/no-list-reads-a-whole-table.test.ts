@@ -4,10 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type postgres from "postgres";
 import { z } from "zod";
-import type { RouteDeclaration } from "../../src/admin/route.ts";
 import { API_KEY_PREFIX, hashBearer, newBearer, newId } from "../../src/ids.ts";
 import { idOf, OFTEN, SELDOM } from "../support/history.ts";
-import { FAKE_KEY, stringAt, type Answer } from "./fixture.ts";
+import { FAKE_KEY, stringAt, type Answer, type DeclaredRoute } from "./fixture.ts";
 import { faults, MOST_READ, openGrown } from "./grown.ts";
 
 type Ask = (path: string) => Promise<Answer>;
@@ -89,12 +88,12 @@ test("no list reads a whole table, whatever it is asked for", { timeout: 110_000
 });
 
 /** What asks the database for something. */
-function isAsked({ method, permission }: RouteDeclaration): boolean {
+function isAsked({ method, permission }: DeclaredRoute): boolean {
   return method === "GET" && permission !== "public";
 }
 
 /** Sets of the parameters, with the first value of each, the second of each, and so on. */
-function pathsOf(route: RouteDeclaration, places: Readonly<Record<string, string>>): string[] {
+function pathsOf(route: DeclaredRoute, places: Readonly<Record<string, string>>): string[] {
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => places[name] ?? "");
   const query = route.query;
   if (query === undefined) return [path];

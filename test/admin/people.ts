@@ -6,7 +6,7 @@ import ipaddr from "ipaddr.js";
 import { Secret, TOTP } from "otpauth";
 import { createSessionCookie } from "../../src/admin/cookies.ts";
 import type { Pool } from "../../src/db/index.ts";
-import type { Role } from "../../src/identity/index.ts";
+import type { Role } from "../../src/contract/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { DASHBOARD_URL, openAdmin, sendTo, stringAt, type Answer } from "./fixture.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { html, prose } from "../../src/admin/html.ts";
-import { PROBLEMS } from "../../src/errors.ts";
+import { PROBLEMS } from "../../src/contract/index.ts";
 import { DASHBOARD_URL, openAdmin } from "./fixture.ts";
 
 it("/reference has each route, field and code, and its links lead somewhere", async (t) => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { snippetsFor } from "../../src/dashboard/snippets.ts";
-import type { Provider } from "../../src/dashboard/answers.ts";
+import type { Provider } from "../../src/contract/index.ts";
 import {
   startLookAlikeBehindProxy,
   type LookAlikeBehindProxy,

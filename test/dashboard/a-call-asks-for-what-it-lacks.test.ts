@@ -1,8 +1,10 @@
 // The API's client in the browser, against a scripted fetch: which answers it deals with by itself, and how.
 import assert from "node:assert/strict";
 import { it, type TestContext } from "node:test";
-import { read } from "../../src/dashboard/answers.ts";
 import { ApiProblem, createCall, createDownload } from "../../src/dashboard/api.ts";
+import { answerShapes } from "../../src/dashboard/build.ts";
+
+const SHAPES = answerShapes();
 
 const ME = {
   kind: "user",
@@ -14,6 +16,12 @@ const ME = {
   secondFactor: null,
   mustEnrol: false,
 };
+const SECRET = {
+  ...{ id: "s", provider: "openai", environment: "production", label: "" },
+  ...{ origin: "https://api.openai.com", version: 2, masked: "…", candidate: null },
+  ...{ createdAt: "", updatedAt: "", dueAt: "", refusals: null, misplaced: null },
+};
+const SIGN_IN = { body: { email: "me@example.test", password: "" } };
 const signedIn = (sessionSecret: string) => ({
   me: { ...ME, session: { id: "3", provedAt: "", endsAt: "" } },
   sessionSecret,
@@ -56,7 +64,7 @@ function script(t: TestContext, answers: readonly Scripted[], proof: () => Promi
       return proof();
     },
   };
-  const call = createCall(events, secret);
+  const call = createCall(events, secret, SHAPES);
   return { call, download: createDownload(events, secret), secret, sent, told };
 }
 
@@ -71,13 +79,14 @@ it("every call carries the session's secret, and one that needs proof is made ag
       [200, signedIn("first")],
       [200, signedIn("")],
       [403, problem("proof_needed")],
-      [200, { secret: { id: "s", version: 2, masked: "…" } }],
+      [200, { secret: SECRET, test: null }],
     ],
     () => Promise.resolve(),
   );
-  await call(read.me, "POST", "/sign-in");
-  await call(read.nothing, "GET", "/me");
-  const secret = await call(read.secret, "PUT", "/secrets", { body: { value: "FAKE" } });
+  await call("POST /sign-in", SIGN_IN);
+  await call("GET /me");
+  const body = { provider: "openai", value: "FAKE" };
+  const { secret } = await call("PUT /secrets", { body });
   assert.equal(secret.version, 2);
   assert.deepEqual(told, ["prove"]);
   assert.deepEqual(
@@ -89,14 +98,17 @@ it("every call carries the session's secret, and one that needs proof is made ag
       ["PUT", "/api/v1/secrets", ""],
     ],
   );
-  assert.deepEqual(sent[3]?.body, { value: "FAKE" });
+  assert.deepEqual(sent[3]?.body, body);
 });
 
 it("a proof that is not given ends the call, and nothing is sent again", async (t) => {
   const { call, sent } = script(t, [[403, problem("proof_needed")]], () =>
     Promise.reject(new ApiProblem(0, "not_proved", "Nothing was changed.")),
   );
-  await assert.rejects(call(read.nothing, "DELETE", "/secrets/1"), isProblem("not_proved"));
+  await assert.rejects(
+    call("DELETE /invitations/:id", { params: { id: "1" } }),
+    isProblem("not_proved"),
+  );
   assert.equal(sent.length, 1);
 });
 
@@ -106,8 +118,8 @@ it("a session that another tab has renewed goes on with the secret that all tabs
     [[200, signedIn("old")], [401, problem("unauthenticated")], [204]],
     () => Promise.resolve(),
   );
-  await call(read.me, "POST", "/sign-in");
-  const under = call(read.nothing, "DELETE", "/secrets/1");
+  await call("POST /sign-in", SIGN_IN);
+  const under = call("DELETE /invitations/:id", { params: { id: "1" } });
   secret.set("new");
   await under;
   assert.deepEqual(
@@ -123,11 +135,11 @@ it("signing out, and an end of the session, leave no secret behind", async (t) =
     [[200, signedIn("first")], [204], [200, signedIn("second")], [401, problem("unauthenticated")]],
     () => Promise.resolve(),
   );
-  await call(read.me, "POST", "/sign-in");
-  await call(read.nothing, "POST", "/sign-out");
+  await call("POST /sign-in", SIGN_IN);
+  await call("POST /sign-out");
   assert.equal(secret.get(), undefined);
-  await call(read.me, "POST", "/sign-in");
-  await assert.rejects(call(read.secrets, "GET", "/secrets"), isProblem("unauthenticated"));
+  await call("POST /sign-in", SIGN_IN);
+  await assert.rejects(call("GET /secrets"), isProblem("unauthenticated"));
   assert.equal(secret.get(), undefined);
   assert.equal(sent.length, 4, "it is not tried again");
 });
@@ -142,16 +154,22 @@ it("a file is asked for with the secret, too, and one that breaks off is a probl
     () => Promise.resolve(),
   );
   secret.set("first");
-  const { name, content } = await download("/audit/export?format=jsonl");
+  const { name, content } = await download("GET /audit/export", { query: { format: "jsonl" } });
   assert.deepEqual([name, await content.text()], ["audit.jsonl", '{"an":"event"}']);
   assert.equal(sent[0]?.secret, "first");
-  await assert.rejects(download("/audit/export?format=csv"), isProblem("busy"));
+  await assert.rejects(
+    download("GET /audit/export", { query: { format: "csv" } }),
+    isProblem("busy"),
+  );
   t.mock.restoreAll();
   const broken = new ReadableStream({
     start: (controller) => controller.error(new Error("cut off")),
   });
   t.mock.method(globalThis, "fetch", () => Promise.resolve(new Response(broken)));
-  await assert.rejects(download("/audit/export?format=csv"), isProblem("broken_off"));
+  await assert.rejects(
+    download("GET /audit/export", { query: { format: "csv" } }),
+    isProblem("broken_off"),
+  );
 });
 
 it("401 means signed out, unless it is about a password, a code or a link", async (t) => {
@@ -162,10 +180,10 @@ it("401 means signed out, unless it is about a password, a code or a link", asyn
     () => Promise.resolve(),
   );
   for (const code of about) {
-    await assert.rejects(call(read.me, "POST", "/sign-in", { body: {} }), isProblem(code));
+    await assert.rejects(call("POST /sign-in", SIGN_IN), isProblem(code));
   }
   assert.deepEqual(told, []);
-  await assert.rejects(call(read.secrets, "GET", "/secrets"), isProblem("unauthenticated"));
+  await assert.rejects(call("GET /secrets"), isProblem("unauthenticated"));
   assert.deepEqual(told, ["signed out"]);
 });
 
@@ -179,10 +197,10 @@ it("what can't be understood is a problem, too: another shape, no JSON, no answe
     ],
     () => Promise.resolve(),
   );
-  await assert.rejects(call(read.secrets, "GET", "/secrets"), isProblem("unexpected_answer"));
-  await assert.rejects(call(read.secrets, "GET", "/secrets"), isProblem("unknown"));
+  await assert.rejects(call("GET /secrets"), isProblem("unexpected_answer"));
+  await assert.rejects(call("GET /secrets"), isProblem("unknown"));
   await assert.rejects(
-    call(read.secrets, "GET", "/secrets"),
+    call("GET /secrets"),
     (error: unknown) => error instanceof ApiProblem && error.retryAfterS === 42,
   );
 });
@@ -197,8 +215,8 @@ it("characters that nobody sees are shown by their numbers, in whatever the serv
     ],
     () => Promise.resolve(),
   );
-  const me = await call(read.me, "GET", "/me");
+  const { me } = await call("GET /me");
   assert.equal(me.name, "ci\\u202enimda");
   assert.equal(me.workspace.name, "a\\u200bb");
-  await assert.rejects(call(read.me, "GET", "/me"), { message: "\\u2066no\\u2069" });
+  await assert.rejects(call("GET /me"), { message: "\\u2066no\\u2069" });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
 import { formatEnvironment } from "../../src/cli/agent-environment.ts";
-import type { Provider } from "../../src/dashboard/answers.ts";
+import type { Provider } from "../../src/contract/index.ts";
 import { snippetsFor, usableProviders } from "../../src/dashboard/snippets.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 

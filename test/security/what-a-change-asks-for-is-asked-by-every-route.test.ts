@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { z } from "zod";
-import type { RouteDeclaration } from "../../src/admin/route.ts";
-import { FAKE_KEY, stringAt, type Answer } from "../admin/fixture.ts";
+import { FAKE_KEY, stringAt, type Answer, type DeclaredRoute } from "../admin/fixture.ts";
 import { openPeople } from "../admin/people.ts";
 
 /** Fields by which an agent gets more than it had, with such a value. It takes an admin, and proof. */
@@ -63,7 +62,7 @@ const BESIDE: Readonly<Record<string, object>> = {
   "POST /api-keys": { name: "made", role: "viewer" },
 };
 
-const fieldsOf = ({ body }: RouteDeclaration): string[] => {
+const fieldsOf = ({ body }: DeclaredRoute): string[] => {
   if (body === undefined) return [];
   const { properties, anyOf } = z.toJSONSchema(body, { io: "input" });
   return [properties, ...(anyOf ?? []).map((each) => each.properties)].flatMap((each) =>
@@ -119,7 +118,7 @@ it("of role and proof, wherever it can be made", async (t) => {
         (select jsonb_agg(to_jsonb(s) order by id) from x3sproxy.secrets s))::text as all`;
     return row.all;
   };
-  const pathOf = (route: RouteDeclaration, name: string): string =>
+  const pathOf = (route: DeclaredRoute, name: string): string =>
     route.path
       .replace("/agents/:name", `/agents/${name}`)
       .replace("/environments/:name", "/environments/production")

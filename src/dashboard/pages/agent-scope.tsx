@@ -1,7 +1,7 @@
 // What one agent may do: to read for everybody who sees the agent, to change for admins. Refusals of the proxy point here.
 import { Link, useParams } from "react-router";
 import { ApiProblem } from "../api.ts";
-import type { Agent } from "../answers.ts";
+import type { Agent } from "../../contract/client.ts";
 import { AgentBadges } from "../parts/agent-state.tsx";
 import { ButtonLink } from "../parts/button.tsx";
 import { Page } from "../parts/page.tsx";

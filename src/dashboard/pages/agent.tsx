@@ -2,7 +2,7 @@
 import { useState, type ComponentProps } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { ApiProblem } from "../api.ts";
-import type { Agent } from "../answers.ts";
+import type { Agent } from "../../contract/client.ts";
 import { ActivityTable } from "../parts/activity-table.tsx";
 import { DeployDialog, DestroyAgentDialog } from "../parts/agent-actions.tsx";
 import { AgentBadges } from "../parts/agent-state.tsx";

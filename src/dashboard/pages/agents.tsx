@@ -1,7 +1,7 @@
 // Agents: who has a token, what for, and whether it is used.
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import type { Agent } from "../answers.ts";
+import type { Agent } from "../../contract/client.ts";
 import { DeployDialog, DestroyAgentDialog } from "../parts/agent-actions.tsx";
 import { AgentBadges } from "../parts/agent-state.tsx";
 import { SuspendAgentDialog, SuspensionButton } from "../parts/agent-suspension.tsx";

@@ -1,7 +1,7 @@
 // API keys: for programs that use the REST API. For owners.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type ApiKey } from "../answers.ts";
+import type { ApiKey } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
 import { CopyLine } from "../parts/copy.tsx";
 import { DestructionDialog, useKept } from "../parts/dialog.tsx";
@@ -124,7 +124,7 @@ function ApiKeyForm(props: { onCancel: () => void; onMade: (key: string) => void
   const [perMinute, setPerMinute] = useState("");
   const make = useMutation({
     mutationFn: () =>
-      call(read.key, "POST", "/api-keys", {
+      call("POST /api-keys", {
         body: {
           name: name.trim(),
           ...sent(rights),
@@ -133,7 +133,7 @@ function ApiKeyForm(props: { onCancel: () => void; onMade: (key: string) => void
           ...(perMinute !== "" && { requestsPerMinute: Number(perMinute) }),
         },
       }),
-    onSuccess: (key) => {
+    onSuccess: ({ key }) => {
       props.onMade(key);
       void refresh("api-keys");
     },
@@ -211,7 +211,7 @@ function DeleteKeyDialog(props: { apiKey: ApiKey | undefined; onClose: () => voi
       name={apiKey.name}
       action="Delete the key"
       run={async () => {
-        await call(read.nothing, "DELETE", `/api-keys/${apiKey.id}`);
+        await call("DELETE /api-keys/:id", { params: { id: apiKey.id } });
         await refresh("api-keys");
         say(`Deleted ${apiKey.name}`);
       }}

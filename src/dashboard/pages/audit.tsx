@@ -1,7 +1,7 @@
 // The audit: who changed what, from where, and how it ended. Read only; for the auditor and the owner.
 import { useState } from "react";
 import { useSearchParams } from "react-router";
-import type { AuditEvent } from "../answers.ts";
+import type { AuditEvent } from "../../contract/client.ts";
 import { EventDialog, Party, ResultBadge } from "../parts/audit-event.tsx";
 import { AuditLogActions, PrunedNote } from "../parts/audit-log.tsx";
 import { AuditSubjects } from "../parts/audit-subjects.tsx";
@@ -37,7 +37,7 @@ function columnsOf(onDetails: (event: AuditEvent) => void): readonly Column<Audi
         <>
           <Party event={event} part="actor" />
           <div className="muted">
-            {[event.actor.kind?.replace("_", " "), event.address].filter(Boolean).join(", ")}
+            {[event.actor.kind.replace("_", " "), event.address].filter(Boolean).join(", ")}
           </div>
         </>
       ),
@@ -47,7 +47,7 @@ function columnsOf(onDetails: (event: AuditEvent) => void): readonly Column<Audi
       cell: ({ action, method }) => (
         <>
           <code>{action}</code>
-          {method !== null && <div className="muted">{method.replace("_", " ")}</div>}
+          <div className="muted">{method.replace("_", " ")}</div>
         </>
       ),
     },
@@ -56,9 +56,7 @@ function columnsOf(onDetails: (event: AuditEvent) => void): readonly Column<Audi
       cell: (event) => (
         <>
           <Party event={event} part="target" />
-          {event.target.kind !== null && (
-            <div className="muted">{event.target.kind.replace("_", " ")}</div>
-          )}
+          <div className="muted">{event.target.kind.replace("_", " ")}</div>
         </>
       ),
     },

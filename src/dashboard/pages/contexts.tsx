@@ -1,7 +1,7 @@
 // On whose behalf agents made calls, as they said it. Read only; for the auditor and the owner.
 import { useState } from "react";
 import { useSearchParams } from "react-router";
-import type { CallContext } from "../answers.ts";
+import type { CallContext } from "../../contract/client.ts";
 import { AuditSubjects } from "../parts/audit-subjects.tsx";
 import { Button } from "../parts/button.tsx";
 import { Field } from "../parts/field.tsx";

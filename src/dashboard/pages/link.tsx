@@ -3,7 +3,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { read, type Link } from "../answers.ts";
+import type { Link } from "../../contract/client.ts";
 import { Entry } from "../entry.tsx";
 import { Button, ButtonLink } from "../parts/button.tsx";
 import { Field, FormError } from "../parts/field.tsx";
@@ -15,10 +15,16 @@ import { useCall, useRememberMe } from "../session.tsx";
 
 type Kind = Link["kind"];
 
-const TEXTS: Readonly<Record<Kind, { title: string; path: string; action: string }>> = {
-  setup: { title: "Make the first user", path: "/setup", action: "Make the user" },
-  invitation: { title: "Accept the invitation", path: "/invitations/accept", action: "Join" },
-  reset: { title: "Choose a new password", path: "/resets/accept", action: "Set the password" },
+type Accept = "POST /setup" | "POST /invitations/accept" | "POST /resets/accept";
+
+const TEXTS: Readonly<Record<Kind, { title: string; route: Accept; action: string }>> = {
+  setup: { title: "Make the first user", route: "POST /setup", action: "Make the user" },
+  invitation: { title: "Accept the invitation", route: "POST /invitations/accept", action: "Join" },
+  reset: {
+    title: "Choose a new password",
+    route: "POST /resets/accept",
+    action: "Set the password",
+  },
 };
 
 function takeToken(): string {
@@ -37,7 +43,7 @@ export function LinkPage({ kind }: { kind: Kind }) {
     enabled: token !== "",
     gcTime: 0,
     staleTime: Infinity,
-    queryFn: () => call(read.link, "POST", "/links/look", { body: { token } }),
+    queryFn: () => call("POST /links/look", { body: { token } }),
   });
   if (token === "" || look.data?.kind === undefined) {
     return (
@@ -81,17 +87,17 @@ function LinkForm({ kind, token, link }: { kind: Kind; token: string; link: Link
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
-  const needsCode = link.needsCode === true;
-  const { title, path, action } = TEXTS[kind];
+  const needsCode = link.needsCode;
+  const { title, route, action } = TEXTS[kind];
   const accept = useMutation({
     mutationFn: () =>
-      call(read.me, "POST", path, {
+      call(route, {
         body: {
           ...{ token, password },
           ...(kind === "setup" && { email: email.trim() }),
           ...(needsCode && { code: code.trim() }),
         },
-      }),
+      }).then(({ me }) => me),
     onSuccess: (me) => {
       rememberMe(me);
       const enrolled = me.secondFactor?.enrolled === true;

@@ -1,7 +1,7 @@
 // What the workspace gives new agents, and more than which they get from an admin alone. For admins.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type NewAgents, type Provider } from "../answers.ts";
+import type { NewAgents, Provider } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
 import { FormError } from "../parts/field.tsx";
 import { LimitFields } from "../parts/limit-fields.tsx";
@@ -71,7 +71,7 @@ function NewAgentsForm({ newAgents, providers }: FormProps) {
   const valuesOf = (list: ListDraft) => (list.limited ? filled(list) : null);
   const save = useMutation({
     mutationFn: () =>
-      call(read.newAgents, "PATCH", "/workspace/new-agents", {
+      call("PATCH /workspace/new-agents", {
         body: {
           environments: valuesOf(environments),
           providers: valuesOf(draft.providers),

@@ -1,7 +1,7 @@
 // The overview: what needs attention, what goes through over time, and for whom.
 import { lazy, Suspense, useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import type { Overview } from "../answers.ts";
+import type { Overview } from "../../contract/client.ts";
 import { Attention } from "../parts/attention.tsx";
 import { Button } from "../parts/button.tsx";
 import { FailureBoundary } from "../parts/failure.tsx";

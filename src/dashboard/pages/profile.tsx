@@ -1,7 +1,7 @@
 // One's own account: password, second factor, recovery codes, sessions.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Session } from "../answers.ts";
+import type { Session } from "../../contract/client.ts";
 import { Button, ButtonLink } from "../parts/button.tsx";
 import { DestructionDialog, Modal } from "../parts/dialog.tsx";
 import { describeError, Field, FormError } from "../parts/field.tsx";
@@ -39,7 +39,8 @@ function PasswordSection() {
   const [current, setCurrent] = useState("");
   const [password, setPassword] = useState("");
   const change = useMutation({
-    mutationFn: () => call(read.me, "PUT", "/me/password", { body: { current, password } }),
+    mutationFn: () =>
+      call("PUT /me/password", { body: { current, password } }).then(({ me }) => me),
     onSuccess: async (changed) => {
       rememberMe(changed);
       setCurrent("");
@@ -89,9 +90,9 @@ function SecondFactorSection() {
   const [codes, setCodes] = useState<readonly string[]>([]);
   const [showing, setShowing] = useState(false);
   const renew = useMutation({
-    mutationFn: () => call(read.recoveryCodes, "POST", "/me/recovery-codes"),
-    onSuccess: (renewed) => {
-      setCodes(renewed);
+    mutationFn: () => call("POST /me/recovery-codes"),
+    onSuccess: ({ recoveryCodes }) => {
+      setCodes(recoveryCodes);
       setShowing(true);
     },
   });
@@ -141,7 +142,7 @@ function SecondFactorSection() {
         name={me.name}
         action="Turn it off"
         run={async () => {
-          rememberMe(await call(read.me, "DELETE", "/me/second-factor"));
+          rememberMe((await call("DELETE /me/second-factor")).me);
           say("Second factor turned off");
         }}
       />
@@ -175,7 +176,10 @@ function SessionsSection() {
   const refresh = useRefresh();
   const sessions = useSessions();
   const end = useMutation({
-    mutationFn: (path: string) => call(read.nothing, "DELETE", path),
+    mutationFn: (which: Pick<Session, "id"> | "others") =>
+      which === "others"
+        ? call("DELETE /me/sessions")
+        : call("DELETE /me/sessions/:id", { params: { id: which.id } }),
     onSuccess: async () => {
       await refresh("sessions");
       say("Ended");
@@ -203,7 +207,7 @@ function SessionsSection() {
         !current && (
           <Button
             small
-            onClick={() => end.mutate(`/me/sessions/${id}`)}
+            onClick={() => end.mutate({ id })}
             aria-label={`End the session of ${browserOf(userAgent)}`}
           >
             End
@@ -217,7 +221,7 @@ function SessionsSection() {
       intro="Where you are signed in. A session ends after half an hour without use, and after 12 hours in any case."
       actions={
         sessions.rows.length > 1 && (
-          <Button busy={end.isPending} onClick={() => end.mutate("/me/sessions")}>
+          <Button busy={end.isPending} onClick={() => end.mutate("others")}>
             End all others
           </Button>
         )

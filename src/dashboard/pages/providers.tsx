@@ -1,7 +1,7 @@
 // Providers: the built-in ones, and the workspace's own additions. For admins.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Provider } from "../answers.ts";
+import type { Provider } from "../../contract/client.ts";
 import { AffectedAgents } from "../parts/affected-agents.tsx";
 import { Button } from "../parts/button.tsx";
 import { DestructionDialog, Modal, useKept } from "../parts/dialog.tsx";
@@ -169,7 +169,8 @@ function AddForm({ providers, onClose }: AddProps) {
   const [scheme, setScheme] = useState("Bearer");
   const add = useMutation({
     mutationFn: () =>
-      call(read.nothing, "PUT", `/providers/${encodeURIComponent(name.trim())}`, {
+      call("PUT /providers/:name", {
+        params: { name: name.trim() },
         body: { origin: origin.trim(), header: header.trim(), scheme: scheme.trim() },
       }),
     onSuccess: async () => {
@@ -259,7 +260,7 @@ function RemoveDialog(props: { provider: Provider | undefined; onClose: () => vo
       name={provider.name}
       action="Remove the provider"
       run={async () => {
-        await call(read.nothing, "DELETE", `/providers/${provider.name}`);
+        await call("DELETE /providers/:name", { params: { name: provider.name } });
         await refresh("providers", "secrets");
         say(`Removed ${provider.name}`);
       }}

@@ -3,7 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { ApiProblem } from "../api.ts";
-import { read, type Secret, type SecretUse, type SecretVersion } from "../answers.ts";
+import type { Secret, SecretUse, SecretVersion } from "../../contract/client.ts";
 import { Button, ButtonLink } from "../parts/button.tsx";
 import { Modal, useKept } from "../parts/dialog.tsx";
 import { Facts } from "../parts/facts.tsx";
@@ -231,8 +231,8 @@ function RollbackDialog(props: RollbackProps) {
   const refresh = useRefresh();
   const rollback = useMutation({
     mutationFn: (version: number) =>
-      call(read.secret, "POST", `/secrets/${secret.id}/rollback`, { body: { version } }),
-    onSuccess: async ({ version, masked }) => {
+      call("POST /secrets/:id/rollback", { params: { id: secret.id }, body: { version } }),
+    onSuccess: async ({ secret: { version, masked } }) => {
       await refresh("secrets");
       onClose();
       say(`${secret.provider}/${secret.environment}: version ${version} is active`, {

@@ -1,7 +1,7 @@
 // Secrets: the real keys by provider and environment. A value goes in; from then on only its mask is shown.
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import type { Provider, Secret } from "../answers.ts";
+import type { Provider, Secret } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
 import { useKept } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";

@@ -2,7 +2,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Navigate, useSearchParams } from "react-router";
-import { read } from "../answers.ts";
 import { ApiProblem } from "../api.ts";
 import { Entry } from "../entry.tsx";
 import { Button } from "../parts/button.tsx";
@@ -22,12 +21,12 @@ export function SignInPage() {
   const [codeAsked, setCodeAsked] = useState(false);
   const signIn = useMutation({
     mutationFn: () =>
-      call(read.me, "POST", "/sign-in", {
+      call("POST /sign-in", {
         body: {
           ...{ email: email.trim(), password, device: deviceName() },
           ...(codeAsked && { code: code.trim() }),
         },
-      }),
+      }).then(({ me }) => me),
     onSuccess: rememberMe,
     onError: (error) => {
       setCode("");

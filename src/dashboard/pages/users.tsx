@@ -1,6 +1,6 @@
 // Users and the invitations that are still open. For owners.
 import { useState } from "react";
-import { read, type Invitation, type User } from "../answers.ts";
+import type { Invitation, User } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
 import { DestructionDialog, useKept } from "../parts/dialog.tsx";
 import { DeletedUsers } from "../parts/erasure.tsx";
@@ -114,7 +114,7 @@ function Invitations() {
   const columns: Column<Invitation>[] = [
     { title: "For", kind: "main", cell: ({ email }) => <span className="break">{email}</span> },
     { title: "Role", cell: RoleText },
-    { title: "By", cell: ({ invitedBy }) => <span className="break">{invitedBy ?? "–"}</span> },
+    { title: "By", cell: ({ invitedBy }) => <span className="break">{invitedBy}</span> },
     { title: "Sent", cell: ({ createdAt }) => <When at={createdAt} /> },
     { title: "Ends", cell: ({ expiresAt }) => <When at={expiresAt} /> },
     {
@@ -150,7 +150,7 @@ function Invitations() {
           name={revoked.email}
           action="Take it back"
           run={async () => {
-            await call(read.nothing, "DELETE", `/invitations/${revoked.id}`);
+            await call("DELETE /invitations/:id", { params: { id: revoked.id } });
             await refresh("invitations");
             say("Taken back");
           }}
@@ -192,7 +192,7 @@ function DeleteUserDialog(props: { user: User | undefined; onClose: () => void }
       name={user.email}
       action="Delete the user"
       run={async () => {
-        await call(read.nothing, "DELETE", `/users/${user.id}`);
+        await call("DELETE /users/:id", { params: { id: user.id } });
         await refresh("users");
         say(`Deleted ${user.email}`);
       }}

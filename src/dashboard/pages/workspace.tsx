@@ -1,7 +1,7 @@
 // The workspace's own rules, which owners change, and its environments. For admins.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Workspace } from "../answers.ts";
+import type { Workspace } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
 import { Emergency } from "../parts/emergency.tsx";
 import { Environments } from "../parts/environments.tsx";
@@ -78,7 +78,7 @@ function RulesForm({ workspace }: { workspace: Workspace }) {
   };
   const [saved, setSaved] = useState(JSON.stringify(body));
   const save = useMutation({
-    mutationFn: () => call(read.workspace, "PATCH", "/workspace", { body }),
+    mutationFn: () => call("PATCH /workspace", { body }),
     onSuccess: async () => {
       setSaved(JSON.stringify(body));
       await refresh("workspace", "workspaces", "secrets", "agents");

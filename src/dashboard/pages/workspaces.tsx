@@ -1,6 +1,6 @@
 // The installation's workspaces: all for owners of its home, who make further ones; to other owners their own. For owners.
 import { useState } from "react";
-import type { WorkspaceSummary } from "../answers.ts";
+import type { WorkspaceSummary } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Section } from "../parts/page.tsx";

@@ -1,6 +1,6 @@
 // Exchanges by minute, agent and provider.
 import { Link } from "react-router";
-import type { Activity } from "../answers.ts";
+import type { Activity } from "../../contract/client.ts";
 import { agentPath } from "../paths.ts";
 import type { Rows } from "../queries.ts";
 import { bytes, counted, duration, exactTime, number, shortTime } from "../time.ts";

@@ -2,9 +2,9 @@
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { Link } from "react-router";
-import { read, type Agent, type Deployment, type Provider } from "../answers.ts";
+import type { Agent, AnswerOf, Provider } from "../../contract/client.ts";
 import { ApiProblem } from "../api.ts";
-import { agentPath, scopePath } from "../paths.ts";
+import { scopePath } from "../paths.ts";
 import { useNewAgents, useRefresh, useWorkspace } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { usableProviders } from "../snippets.ts";
@@ -35,7 +35,7 @@ interface DeployDialogProps {
 export function DeployDialog({ open, onClose, providers, agent }: DeployDialogProps) {
   const again = useKept(agent);
   return (
-    <OnceDialog<Deployment>
+    <OnceDialog<AnswerOf<"POST /agents/:name/deployments">>
       open={open}
       onClose={onClose}
       title={again === undefined ? "Deploy an agent" : `Redeploy ${again.name}`}
@@ -86,7 +86,7 @@ interface DeployFormProps {
   readonly agent: Agent | undefined;
   readonly providers: readonly Provider[];
   readonly onCancel: () => void;
-  readonly onDeployed: (deployment: Deployment) => void;
+  readonly onDeployed: (deployment: AnswerOf<"POST /agents/:name/deployments">) => void;
 }
 
 function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps) {
@@ -120,7 +120,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const isTaken = async (): Promise<boolean> => {
     if (agent !== undefined || free.current === name.trim()) return false;
     try {
-      await call(read.agent, "GET", agentPath(name.trim()));
+      await call("GET /agents/:name", { params: { name: name.trim() } });
       return true;
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.status !== 404) throw error;
@@ -131,21 +131,17 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const deploy = useMutation({
     mutationFn: async () => {
       if (await isTaken()) return undefined;
-      return await call(
-        read.deployment,
-        "POST",
-        `/agents/${encodeURIComponent(name.trim())}/deployments`,
-        {
-          idempotencyKey,
-          body: {
-            // What nobody has touched stays as it is, or as new agents get it.
-            ...(typed !== undefined && { environment: environment.trim() }),
-            ...(isProvidersTouched && { providers: some ? chosen : null }),
-            ...(isAdmin && { allowedEndpoints: endpoints }),
-            ...(life !== SAME && { ttlSeconds: life === "" ? null : Number(life) }),
-          },
+      return await call("POST /agents/:name/deployments", {
+        params: { name: name.trim() },
+        idempotencyKey,
+        body: {
+          // What nobody has touched stays as it is, or as new agents get it.
+          ...(typed !== undefined && { environment: environment.trim() }),
+          ...(isProvidersTouched && { providers: some ? chosen : null }),
+          ...(isAdmin && { allowedEndpoints: endpoints }),
+          ...(life !== SAME && { ttlSeconds: life === "" ? null : Number(life) }),
         },
-      );
+      });
     },
     onSuccess: (deployment) => {
       if (deployment === undefined) {
@@ -320,7 +316,7 @@ export function DestroyAgentDialog(props: DestroyProps) {
       name={agent.name}
       action="Destroy the agent"
       run={async () => {
-        await call(read.nothing, "DELETE", `/agents/${encodeURIComponent(agent.name)}`);
+        await call("DELETE /agents/:name", { params: { name: agent.name } });
         onDestroyed?.();
         await refresh("agents");
         say(`Destroyed ${agent.name}`, { text: "Its token no longer works." });

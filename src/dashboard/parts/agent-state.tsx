@@ -1,5 +1,5 @@
 // How an agent stands, in a word.
-import type { Agent } from "../answers.ts";
+import type { Agent } from "../../contract/client.ts";
 import { useNowMs } from "../time.ts";
 import { Badge } from "./states.tsx";
 

@@ -1,7 +1,6 @@
 // The kill switch of one agent: suspend it, let it go on. What it may do and its token stay.
 import { useMutation } from "@tanstack/react-query";
-import { read, type Agent } from "../answers.ts";
-import { agentPath } from "../paths.ts";
+import type { Agent } from "../../contract/client.ts";
 import { useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
 import { counted } from "../time.ts";
@@ -24,8 +23,8 @@ export function SuspendAgentDialog(props: SuspendProps) {
   const say = useSay();
   const refresh = useRefresh();
   const suspend = useMutation({
-    mutationFn: (name: string) => call(read.changedAgent, "POST", `${agentPath(name)}/suspend`),
-    onSuccess: async ({ name }) => {
+    mutationFn: (name: string) => call("POST /agents/:name/suspend", { params: { name } }),
+    onSuccess: async ({ agent: { name } }) => {
       await refresh("agents");
       onClose();
       say(`${name} is suspended`, { text: "Its calls are refused, the open ones were cut." });
@@ -81,7 +80,7 @@ export function SuspensionButton({ agent, onSuspend, named = false }: Suspension
   const say = useSay();
   const refresh = useRefresh();
   const resume = useMutation({
-    mutationFn: () => call(read.changedAgent, "POST", `${agentPath(agent.name)}/resume`),
+    mutationFn: () => call("POST /agents/:name/resume", { params: { name: agent.name } }),
     onSuccess: async () => {
       await refresh("agents");
       say(`${agent.name} goes on`, { text: "With the token that it has." });

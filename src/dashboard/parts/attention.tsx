@@ -1,7 +1,7 @@
 // What needs somebody: one line each, with the way to do something about it.
 import { useState } from "react";
 import { Link } from "react-router";
-import type { Overview } from "../answers.ts";
+import type { Overview } from "../../contract/client.ts";
 import { agentPath, PATHS } from "../paths.ts";
 import { useWorkspace } from "../queries.ts";
 import { number } from "../time.ts";
@@ -58,7 +58,7 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
                   <strong>{TEXTS[item.kind].title}:</strong> {item.subject}
                   <span className="muted">
                     {" · "}
-                    {item.detail ?? <When at={item.since} />}
+                    {item.detail}
                     {item.kind === "key_refused" && (
                       <>
                         , first <When at={item.since} />

@@ -1,7 +1,7 @@
 // One event of the audit with all that it says, and the proof that it is in the signed log.
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { read, type AuditEvent } from "../answers.ts";
+import type { AuditEvent } from "../../contract/client.ts";
 import { useCall } from "../session.tsx";
 import { exactTime } from "../time.ts";
 import { Button } from "./button.tsx";
@@ -58,9 +58,9 @@ function Details({ event, focusProof, onProof }: DetailsProps) {
     ["Who", <Whole key="" event={event} part="actor" />],
     ["Who, by id", actor.id ?? "–"],
     ["From", event.address ?? "–"],
-    ["Proved by", event.method?.replace("_", " ") ?? "–"],
+    ["Proved by", event.method.replace("_", " ")],
     ["On what", <Whole key="" event={event} part="target" />],
-    ["On what, by id", target.id === "" ? "–" : (target.id ?? "–")],
+    ["On what, by id", target.id === "" ? "–" : target.id],
     ["Result", <ResultBadge key="" result={event.result} />],
     ...Object.entries(detailOf(event)).map(([name, value]) => [name, String(value)] as const),
     ...hashesOf(event),
@@ -88,7 +88,8 @@ function Proof({ event, onBack }: { event: AuditEvent; onBack: () => void }) {
   const back = useFocusOnce(true);
   const { data, error, refetch } = useQuery({
     queryKey: ["audit-proof", event.id],
-    queryFn: ({ signal }) => call(read.proof, "GET", `/audit/${event.id}/proof`, { signal }),
+    queryFn: ({ signal }) =>
+      call("GET /audit/:event/proof", { params: { event: event.id }, signal }),
     gcTime: 0,
     retry: false,
   });
@@ -163,7 +164,7 @@ function Whole({ event, part }: { event: AuditEvent; part: "actor" | "target" })
   return (
     <>
       <Party event={event} part={part} />
-      {kind !== null && <span className="muted"> ({kind.replace("_", " ")})</span>}
+      <span className="muted"> ({kind.replace("_", " ")})</span>
     </>
   );
 }

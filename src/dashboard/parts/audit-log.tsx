@@ -1,7 +1,7 @@
 // The signed log as a whole: its last checkpoint, exports, and where it begins.
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type PrunedBefore } from "../answers.ts";
+import type { PrunedBefore } from "../../contract/client.ts";
 import { useCall, useDownload } from "../session.tsx";
 import { counted, exactTime, number } from "../time.ts";
 import { Button } from "./button.tsx";
@@ -18,8 +18,7 @@ export function AuditLogActions({ params }: { params: Readonly<Record<string, st
   const download = useDownload();
   const say = useSay();
   const save = useMutation({
-    mutationFn: (format: string) =>
-      download(`/audit/export?${new URLSearchParams({ format, ...params }).toString()}`),
+    mutationFn: (format: string) => download("GET /audit/export", { query: { format, ...params } }),
     onSuccess: ({ name, content }) => saveFile(name, content),
     onError: (error) => say("Nothing was exported", { text: error.message, bad: true }),
   });
@@ -58,7 +57,7 @@ function Checkpoint() {
   const call = useCall();
   const { data, error, refetch } = useQuery({
     queryKey: ["audit-checkpoint"],
-    queryFn: ({ signal }) => call(read.checkpoint, "GET", "/audit/checkpoint", { signal }),
+    queryFn: ({ signal }) => call("GET /audit/checkpoint", { signal }),
     gcTime: 0,
     retry: false,
   });

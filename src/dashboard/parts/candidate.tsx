@@ -1,7 +1,7 @@
 // A new key that the provider has not taken: it waits, and is made active all the same or thrown away.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Saved, type Secret } from "../answers.ts";
+import type { Secret } from "../../contract/client.ts";
 import type { ApiProblem } from "../api.ts";
 import { useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
@@ -21,7 +21,7 @@ interface CandidateProps {
   readonly refused: boolean;
   readonly why: string;
   readonly label?: string | undefined;
-  readonly onActive: (secret: Saved["secret"]) => void;
+  readonly onActive: (secret: Secret) => void;
   readonly onClose: () => void;
 }
 
@@ -32,14 +32,15 @@ export function CandidateForm(props: CandidateProps) {
   const refresh = useRefresh();
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState(false);
-  const path = `/secrets/${encodeURIComponent(candidate.secret)}`;
+  const params = { id: candidate.secret };
   const { version } = candidate;
   const activate = useMutation({
     mutationFn: () =>
-      call(read.secret, "POST", `${path}/activate`, {
+      call("POST /secrets/:id/activate", {
+        params,
         body: { version, ...(label !== undefined && { label }) },
       }),
-    onSuccess: async (secret) => {
+    onSuccess: async ({ secret }) => {
       await refresh("secrets");
       say(`${name}: version ${version} is active`, {
         text: `${secret.masked}, which the provider has not taken`,
@@ -48,8 +49,8 @@ export function CandidateForm(props: CandidateProps) {
     },
   });
   const discard = useMutation({
-    mutationFn: () => call(read.secret, "POST", `${path}/discard`, { body: { version } }),
-    onSuccess: async (secret) => {
+    mutationFn: () => call("POST /secrets/:id/discard", { params, body: { version } }),
+    onSuccess: async ({ secret }) => {
       await refresh("secrets");
       say(`${name}: the new key is thrown away`, {
         text: `Version ${secret.version} stays active.`,

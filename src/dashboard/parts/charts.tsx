@@ -9,7 +9,7 @@ import {
   XAxis,
   YAxis,
 } from "recharts";
-import type { Overview } from "../answers.ts";
+import type { Overview } from "../../contract/client.ts";
 import {
   counted,
   exactTime,

@@ -1,7 +1,7 @@
 // The kill switch of the whole workspace: suspend all agents, let them go on, and the banner on every page meanwhile.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Workspace } from "../answers.ts";
+import type { Workspace } from "../../contract/client.ts";
 import { useAgentCount, useOverview, useRefresh, useWorkspace } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { counted } from "../time.ts";
@@ -77,7 +77,7 @@ function SuspendAllForm({ onClose }: { onClose: () => void }) {
   const say = useSay();
   const refresh = useRefresh();
   const suspend = useMutation({
-    mutationFn: () => call(read.workspace, "POST", "/workspace/suspend"),
+    mutationFn: () => call("POST /workspace/suspend"),
     onSuccess: async () => {
       await refresh("workspace", "agents");
       onClose();
@@ -121,7 +121,7 @@ function useResumeAll() {
   const say = useSay();
   const refresh = useRefresh();
   return useMutation({
-    mutationFn: () => call(read.workspace, "POST", "/workspace/resume"),
+    mutationFn: () => call("POST /workspace/resume"),
     onSuccess: async () => {
       await refresh("workspace", "agents");
       say("Agents go on", { text: "But for those that are suspended by themselves." });

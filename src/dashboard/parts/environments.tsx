@@ -1,7 +1,7 @@
 // The workspace's environments: what is in each, and another name for one.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Environment } from "../answers.ts";
+import type { Environment } from "../../contract/client.ts";
 import { useEnvironments, useRefresh } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { counted, number } from "../time.ts";
@@ -86,7 +86,8 @@ function RenameForm({ environment, others, onClose }: RenameFormProps) {
   const joined = others.find((other) => other.name === name);
   const rename = useMutation({
     mutationFn: () =>
-      call(read.nothing, "PATCH", `/environments/${encodeURIComponent(environment.name)}`, {
+      call("PATCH /environments/:name", {
+        params: { name: environment.name },
         body: { name },
       }),
     onSuccess: async () => {

@@ -1,7 +1,6 @@
 // Takes a deleted user out of the audit, on that person's request. For owners.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read } from "../answers.ts";
 import { useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
 import { counted } from "../time.ts";
@@ -34,9 +33,8 @@ function ErasureForm({ onClose }: { onClose: () => void }) {
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState(false);
   const erase = useMutation({
-    mutationFn: () =>
-      call(read.erasure, "POST", "/audit/erasures", { body: { user: user.trim() } }),
-    onSuccess: async ({ parts, waiting, others }) => {
+    mutationFn: () => call("POST /audit/erasures", { body: { user: user.trim() } }),
+    onSuccess: async ({ erasure: { parts, waiting, others } }) => {
       await refresh("invitations", "api-keys", "secrets", "audit");
       onClose();
       if (parts + waiting + others === 0) say("There was nothing of them.");

@@ -1,6 +1,6 @@
 // What a new workspace needs until something goes through, each step ticked as soon as it is done.
 import type { ReactNode } from "react";
-import type { Overview } from "../answers.ts";
+import type { Overview } from "../../contract/client.ts";
 import { PATHS } from "../paths.ts";
 import { useMay } from "../session.tsx";
 import { ButtonLink } from "./button.tsx";

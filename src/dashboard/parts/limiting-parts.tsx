@@ -1,5 +1,5 @@
 // The parts of a scope that new agents of a workspace have, too: providers, calls, models and source addresses, each a list or not limited.
-import type { Provider } from "../answers.ts";
+import type { Provider } from "../../contract/client.ts";
 import type { ListName, ScopeDraft } from "../scope-draft.ts";
 import { Choices } from "./field.tsx";
 import { ListPart, ScopePart } from "./scope-part.tsx";

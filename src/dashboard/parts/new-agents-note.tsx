@@ -1,5 +1,5 @@
 // What the workspace gives a new agent, where one is made.
-import type { NewAgents } from "../answers.ts";
+import type { NewAgents } from "../../contract/client.ts";
 import { limitationsOf } from "../scope-draft.ts";
 import { Note } from "./states.tsx";
 

@@ -1,14 +1,7 @@
 // Registration tokens of an agent: made once, traded for its proxy token where it runs, taken back.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import {
-  read,
-  type Agent,
-  type MadeRegistration,
-  type Provider,
-  type Registration,
-} from "../answers.ts";
-import { agentPath } from "../paths.ts";
+import type { Agent, AnswerOf, Provider, Registration } from "../../contract/client.ts";
 import { useRefresh, useRegistrations } from "../queries.ts";
 import { useCall, useMay } from "../session.tsx";
 import { Button } from "./button.tsx";
@@ -20,8 +13,6 @@ import { EmptyState } from "./states.tsx";
 import { DataTable, type Column } from "./table.tsx";
 import { useSay } from "./toasts.tsx";
 import { When } from "./when.tsx";
-
-const pathOf = ({ name }: Agent): string => `${agentPath(name)}/registrations`;
 
 interface RegistrationsProps {
   readonly agent: Agent;
@@ -35,13 +26,12 @@ export function Registrations({ agent, providers }: RegistrationsProps) {
   const [making, setMaking] = useState(false);
   const columns: Column<Registration>[] = [
     { title: "Made", kind: "main", cell: ({ createdAt }) => <When at={createdAt} /> },
-    { title: "By", cell: ({ createdBy }) => <span className="break">{createdBy ?? "–"}</span> },
+    { title: "By", cell: ({ createdBy }) => <span className="break">{createdBy}</span> },
     { title: "Ends", cell: ({ expiresAt }) => <When at={expiresAt} /> },
     {
       title: "Actions",
       kind: "actions",
-      cell: (registration) =>
-        mayMake && <RevokeButton path={pathOf(agent)} registration={registration} />,
+      cell: (registration) => mayMake && <RevokeButton agent={agent} registration={registration} />,
     },
   ];
   return (
@@ -66,7 +56,7 @@ export function Registrations({ agent, providers }: RegistrationsProps) {
           loadingRows={1}
         />
       </div>
-      <OnceDialog<MadeRegistration>
+      <OnceDialog<AnswerOf<"POST /agents/:name/registrations">>
         open={making}
         onClose={() => setMaking(false)}
         title="Make a registration token"
@@ -108,7 +98,7 @@ const LIVES = [
 interface FormProps {
   readonly agent: Agent;
   readonly onCancel: () => void;
-  readonly onMade: (made: MadeRegistration) => void;
+  readonly onMade: (made: AnswerOf<"POST /agents/:name/registrations">) => void;
 }
 
 function RegistrationForm({ agent, onCancel, onMade }: FormProps) {
@@ -117,7 +107,8 @@ function RegistrationForm({ agent, onCancel, onMade }: FormProps) {
   const [life, setLife] = useState("3600");
   const make = useMutation({
     mutationFn: () =>
-      call(read.madeRegistration, "POST", pathOf(agent), {
+      call("POST /agents/:name/registrations", {
+        params: { name: agent.name },
         body: { expiresInSeconds: Number(life) },
       }),
     onSuccess: (made) => {
@@ -151,12 +142,15 @@ function RegistrationForm({ agent, onCancel, onMade }: FormProps) {
   );
 }
 
-function RevokeButton({ path, registration }: { path: string; registration: Registration }) {
+function RevokeButton({ agent, registration }: { agent: Agent; registration: Registration }) {
   const call = useCall();
   const say = useSay();
   const refresh = useRefresh();
   const revoke = useMutation({
-    mutationFn: () => call(read.nothing, "DELETE", `${path}/${registration.id}`),
+    mutationFn: () =>
+      call("DELETE /agents/:name/registrations/:id", {
+        params: { name: agent.name, id: registration.id },
+      }),
     onSuccess: async () => {
       await refresh("agents");
       say("Revoked", { text: "The registration token no longer works." });

@@ -1,5 +1,5 @@
 // How long the audit is kept: by a preset, in days, or for ever.
-import type { Workspace } from "../answers.ts";
+import type { Workspace } from "../../contract/client.ts";
 import { counted, exactTime } from "../time.ts";
 import { Field, SelectField } from "./field.tsx";
 

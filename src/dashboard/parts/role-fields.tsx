@@ -1,6 +1,5 @@
 // A role, and the agents that it is limited to: for users, invitations and API keys.
-import type { Role } from "../answers.ts";
-import { ROLES } from "../answers.ts";
+import { ROLES, type Role } from "../../contract/client.ts";
 import { useAllAgents, type Rows } from "../queries.ts";
 import { LIMITABLE, ROLE_TEXTS } from "../roles.ts";
 import { CheckField, Choices, describeError, SelectField } from "./field.tsx";

@@ -1,7 +1,7 @@
 // What stands in the dialog once a key is rotated: which agents have moved on to it, and the way back.
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "react-router";
-import { read, type Saved, type Secret, type SecretUse } from "../answers.ts";
+import type { Secret, SecretUse } from "../../contract/client.ts";
 import { agentPath, secretPath } from "../paths.ts";
 import { useRefresh, useUse } from "../queries.ts";
 import { useCall } from "../session.tsx";
@@ -12,7 +12,7 @@ import { useSay } from "./toasts.tsx";
 import { When } from "./when.tsx";
 
 interface RotatedProps {
-  readonly secret: Saved["secret"] & Pick<Secret, "provider" | "environment">;
+  readonly secret: Secret;
   /** The version that was active until now. */
   readonly before: number;
   readonly onClose: () => void;
@@ -26,8 +26,8 @@ export function Rotated({ secret, before, onClose }: RotatedProps) {
   const refresh = useRefresh();
   const rollback = useMutation({
     mutationFn: () =>
-      call(read.secret, "POST", `/secrets/${id}/rollback`, { body: { version: before } }),
-    onSuccess: async (old) => {
+      call("POST /secrets/:id/rollback", { params: { id }, body: { version: before } }),
+    onSuccess: async ({ secret: old }) => {
       await refresh("secrets");
       say(`${name}: back on version ${old.version}`, { text: old.masked });
       onClose();

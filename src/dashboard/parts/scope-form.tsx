@@ -2,8 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiProblem } from "../api.ts";
-import { read, type Agent, type DryRun, type Provider } from "../answers.ts";
-import { agentPath } from "../paths.ts";
+import type { Agent, DryRun, Provider } from "../../contract/client.ts";
 import { useRefresh, useWorkspace } from "../queries.ts";
 import {
   changeOf,
@@ -52,7 +51,7 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
   const { data: workspace } = useWorkspace();
   const [asked, setAsked] = useState(false);
   const [trial, setTrial] = useState<DryRun | undefined>();
-  const path = `${agentPath(agent.name)}/scope`;
+  const params = { name: agent.name };
   const tried = changeOf(draft, before);
   const change = {
     ...tried,
@@ -62,8 +61,8 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
   const empty = emptyLists(draft);
 
   const save = useMutation({
-    mutationFn: () => call(read.changedAgent, "PATCH", path, { body: change }),
-    onSuccess: async (changed) => {
+    mutationFn: () => call("PATCH /agents/:name/scope", { params, body: change }),
+    onSuccess: async ({ agent: changed }) => {
       await refresh("agents", "workspace", "environments");
       const after = { ...agent, ...changed };
       begin(after);
@@ -71,8 +70,8 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
     },
   });
   const attempt = useMutation({
-    mutationFn: () => call(read.dryRun, "POST", `${path}/dry-run`, { body: tried }),
-    onSuccess: setTrial,
+    mutationFn: () => call("POST /agents/:name/scope/dry-run", { params, body: tried }),
+    onSuccess: ({ dryRun }) => setTrial(dryRun),
   });
   const begin = (from: Agent) => {
     setBefore(from);

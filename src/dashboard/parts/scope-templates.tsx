@@ -1,6 +1,6 @@
 // Templates that fill in the rules of a scope.
 import { useState } from "react";
-import type { ScopeTemplate } from "../answers.ts";
+import type { ScopeTemplate } from "../../contract/client.ts";
 import { useScopeTemplates } from "../queries.ts";
 import type { ListDraft, ScopeDraft } from "../scope-draft.ts";
 import { counted } from "../time.ts";

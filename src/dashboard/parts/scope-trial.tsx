@@ -1,5 +1,5 @@
 // What a change of a scope would have refused of the last day, before it is saved.
-import type { DryRun } from "../answers.ts";
+import type { DryRun } from "../../contract/client.ts";
 import { listOf } from "../queries.ts";
 import { counted, number } from "../time.ts";
 import { Button } from "./button.tsx";

@@ -1,6 +1,6 @@
 // What an agent may do, to read: every part of its scope, whole.
-import type { Agent, ScopeFields } from "../answers.ts";
-import { limitationsOf } from "../scope-draft.ts";
+import type { Agent } from "../../contract/client.ts";
+import { limitationsOf, type ScopeFields } from "../scope-draft.ts";
 import { exactTime } from "../time.ts";
 import { Facts } from "./facts.tsx";
 import { Limits } from "./limit-fields.tsx";

@@ -1,7 +1,6 @@
 // The two steps of a new second factor: scan, and type the code that the app shows.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read } from "../answers.ts";
 import { useCall, useMe, useRememberMe } from "../session.tsx";
 import { grouped, newSeed, otpauthUrl } from "../totp.ts";
 import { Button } from "./button.tsx";
@@ -16,14 +15,11 @@ export function SecondFactorForm({ onDone }: { onDone: (codes: readonly string[]
   const [code, setCode] = useState("");
   const enrol = useMutation({
     mutationFn: () =>
-      call(
-        (body) => ({ me: read.me(body), codes: read.recoveryCodes(body) }),
-        "PUT",
-        "/me/second-factor",
-        { body: { seed, code: code.replaceAll(" ", "") } },
+      call("PUT /me/second-factor", { body: { seed, code: code.replaceAll(" ", "") } }).then(
+        ({ me: enrolled, recoveryCodes }) => ({ enrolled, recoveryCodes }),
       ),
-    onSuccess: ({ me: enrolled, codes }) => {
-      onDone(codes);
+    onSuccess: ({ enrolled, recoveryCodes }) => {
+      onDone(recoveryCodes);
       rememberMe(enrolled);
     },
     onError: () => setCode(""),

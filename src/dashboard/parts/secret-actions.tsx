@@ -1,6 +1,6 @@
 // What can be done with a key that is there: test it, delete it.
 import { useMutation } from "@tanstack/react-query";
-import { read, type Secret, type SecretTest } from "../answers.ts";
+import type { KeyTest, Secret } from "../../contract/client.ts";
 import { useAllAgents, useRefresh, useUse } from "../queries.ts";
 import { useCall } from "../session.tsx";
 import { AffectedAgents } from "./affected-agents.tsx";
@@ -13,7 +13,7 @@ import { useSay, type Say } from "./toasts.tsx";
 type Place = Pick<Secret, "provider" | "environment">;
 
 /** What came of a test, with the key's name. */
-export function sayTest(say: Say, key: Place, { ok, status, reason }: SecretTest): void {
+export function sayTest(say: Say, key: Place, { ok, status, reason }: KeyTest): void {
   const answer = status === null ? "" : ` (${status})`;
   const came = ok
     ? "the key works"
@@ -39,10 +39,11 @@ export function TestButton({ secret, version }: TestProps) {
   const name = `${secret.provider}/${secret.environment}`;
   const test = useMutation({
     mutationFn: () =>
-      call(read.test, "POST", `/secrets/${secret.id}/test`, {
+      call("POST /secrets/:id/test", {
+        params: { id: secret.id },
         ...(version !== undefined && { body: { version } }),
       }),
-    onSuccess: (came) => sayTest(say, secret, came),
+    onSuccess: ({ test: came }) => sayTest(say, secret, came),
     onError: (error) => say(`${name}: not tested`, { text: describeError(error), bad: true }),
   });
   const of = version === undefined ? "" : ` version ${version} of`;
@@ -81,7 +82,7 @@ export function DeleteSecretDialog(props: DeleteProps) {
       name={name}
       action="Delete the key"
       run={async () => {
-        await call(read.nothing, "DELETE", `/secrets/${secret.id}`);
+        await call("DELETE /secrets/:id", { params: { id: secret.id } });
         onDeleted?.();
         await refresh("secrets", "providers", "workspace");
         say(`Deleted ${name}`);

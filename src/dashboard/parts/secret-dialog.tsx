@@ -2,7 +2,7 @@
 // until it is sent or the dialog closes.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type Provider, type Saved, type Secret } from "../answers.ts";
+import type { Provider, Secret } from "../../contract/client.ts";
 import { ApiProblem } from "../api.ts";
 import { useRefresh, useWorkspace } from "../queries.ts";
 import { useCall } from "../session.tsx";
@@ -57,7 +57,7 @@ interface Waiting {
 function SecretSteps(props: SecretDialogProps) {
   const { existing, onClose } = props;
   const [waiting, setWaiting] = useState<Waiting | undefined>();
-  const [active, setActive] = useState<Saved["secret"] | undefined>();
+  const [active, setActive] = useState<Secret | undefined>();
   const [first, setFirst] = useState<RefusedFirst | undefined>();
   const [again, setAgain] = useState(false);
   // As it was when the dialog opened: the list behind it is loaded anew.
@@ -128,7 +128,7 @@ function FirstRefused({ provider, environment, existing, onAgain, onClose }: Fir
 
 interface SecretFormProps extends SecretDialogProps {
   readonly onWaiting: (waiting: Waiting) => void;
-  readonly onRotated: (secret: Saved["secret"]) => void;
+  readonly onRotated: (secret: Secret) => void;
   readonly onFirstRefused: (first: RefusedFirst) => void;
 }
 
@@ -150,7 +150,7 @@ function SecretForm(props: SecretFormProps) {
   const newLabel = label.trim() === (existing?.label ?? "") ? undefined : label.trim();
   const save = useMutation({
     mutationFn: () =>
-      call(read.saved, "PUT", "/secrets", {
+      call("PUT /secrets", {
         body: {
           ...{ provider, environment: environment.trim(), value: value.trim() },
           ...(newLabel !== undefined && { label: newLabel }),

@@ -1,5 +1,5 @@
 // How a key stands: due for rotation, and what a test of it said.
-import type { Secret, SecretTest } from "../answers.ts";
+import type { KeyTest, Secret } from "../../contract/client.ts";
 import { counted, exactTime, relativeTime, useNowMs } from "../time.ts";
 import { Badge } from "./states.tsx";
 
@@ -66,7 +66,7 @@ export function RefusalFacts({ refusals }: Pick<Secret, "refusals">) {
   );
 }
 
-export const TEST_TEXTS: Readonly<Record<SecretTest["reason"], string>> = {
+export const TEST_TEXTS: Readonly<Record<KeyTest["reason"], string>> = {
   accepted: "The provider accepts the key.",
   refused: "The provider refuses the key. It may be revoked, or of another account.",
   unreachable: "The provider did not answer. This says nothing about the key.",

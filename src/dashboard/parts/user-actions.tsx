@@ -1,7 +1,7 @@
 // What an owner does with users: invite, change rights, make a reset link. Links are shown once, to be passed on.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type User } from "../answers.ts";
+import type { Role, User } from "../../contract/client.ts";
 import { useRefresh } from "../queries.ts";
 import { useCall, useMe } from "../session.tsx";
 import { Button } from "./button.tsx";
@@ -40,9 +40,8 @@ function InviteForm(props: { onCancel: () => void; onMade: (made: Made) => void 
   const [email, setEmail] = useState("");
   const [rights, setRights] = useState<Rights>({ role: "viewer", agents: null });
   const invite = useMutation({
-    mutationFn: () =>
-      call(read.url, "POST", "/invitations", { body: { email: email.trim(), ...sent(rights) } }),
-    onSuccess: (url) => {
+    mutationFn: () => call("POST /invitations", { body: { email: email.trim(), ...sent(rights) } }),
+    onSuccess: ({ url }) => {
       props.onMade({ email: email.trim(), url });
       void refresh("invitations");
     },
@@ -77,7 +76,7 @@ function InviteForm(props: { onCancel: () => void; onMade: (made: Made) => void 
 }
 
 /** As the API takes it: no `agents` is every agent. */
-export function sent({ role, agents }: Rights): { role: string; agents?: readonly string[] } {
+export function sent({ role, agents }: Rights): { role: Role; agents?: readonly string[] } {
   return { role, ...(agents !== null && { agents }) };
 }
 
@@ -109,7 +108,8 @@ function RightsForm({ user, onClose }: { user: User; onClose: () => void }) {
   const [rights, setRights] = useState<Rights>(user);
   const change = useMutation({
     mutationFn: () =>
-      call(read.nothing, "PATCH", `/users/${user.id}`, {
+      call("PATCH /users/:id", {
+        params: { id: user.id },
         body: { role: rights.role, agents: rights.agents },
       }),
     onSuccess: async () => {
@@ -166,8 +166,9 @@ function ResetForm(props: { user: User; onCancel: () => void; onMade: (url: stri
   const refresh = useRefresh();
   const [secondFactor, setSecondFactor] = useState(false);
   const reset = useMutation({
-    mutationFn: () => call(read.url, "POST", `/users/${user.id}/reset`, { body: { secondFactor } }),
-    onSuccess: (url) => {
+    mutationFn: () =>
+      call("POST /users/:id/reset", { params: { id: user.id }, body: { secondFactor } }),
+    onSuccess: ({ url }) => {
       onMade(url);
       void refresh("users");
     },

@@ -2,7 +2,7 @@
 // passed on.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { read, type WorkspaceSummary } from "../answers.ts";
+import type { WorkspaceSummary } from "../../contract/client.ts";
 import { useRefresh } from "../queries.ts";
 import { useCall } from "../session.tsx";
 import { counted } from "../time.ts";
@@ -50,8 +50,8 @@ function NewWorkspaceForm({ onCancel, onMade }: FormProps) {
   const [typed, setTyped] = useState("");
   const name = typed.trim();
   const make = useMutation({
-    mutationFn: () => call(read.url, "POST", "/workspaces", { body: { name } }),
-    onSuccess: (url) => {
+    mutationFn: () => call("POST /workspaces", { body: { name } }),
+    onSuccess: ({ url }) => {
       onMade({ name, url });
       void refresh("workspaces");
     },
@@ -116,8 +116,8 @@ function SetupLinkForm({
   const call = useCall();
   const refresh = useRefresh();
   const renew = useMutation({
-    mutationFn: () => call(read.url, "POST", `/workspaces/${workspace.id}/setup-link`),
-    onSuccess: (url) => {
+    mutationFn: () => call("POST /workspaces/:id/setup-link", { params: { id: workspace.id } }),
+    onSuccess: ({ url }) => {
       onMade({ name: workspace.name, url });
       void refresh("workspaces");
     },
@@ -178,7 +178,7 @@ export function DeleteWorkspaceDialog(props: WorkspaceDialogProps) {
       name={name}
       action="Delete the workspace"
       run={async () => {
-        await call(read.nothing, "DELETE", `/workspaces/${id}`, { body: { name } });
+        await call("DELETE /workspaces/:id", { params: { id }, body: { name } });
         await refresh("workspaces");
         say(`Deleted ${name}`);
       }}

@@ -1,6 +1,7 @@
-// The shapes of names, ids and times as they come from a client and go to one, shared by the resources. Names are as in sql/.
+// The shapes of names, texts, times and people as they come from a client and go to one, shared by the resources. Names are as in sql/.
 import { z } from "zod";
 import { VISIBLE_LINE } from "../visible-text.ts";
+import { ROLES } from "./permissions.ts";
 
 export const providerName = z
   .string()
@@ -36,14 +37,29 @@ const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
 /** A time in a query or a cursor, as text. Postgres has no year 0, and reads no year of five digits. */
 export const instant = z.iso
   .datetime({ offset: true, abort: true, error: "give a time as in 2027-01-31T12:00:00Z" })
-  .refine((text) => isWithin(text, FIRST_MS), "give a time of the years 1 to 9999");
+  .refine((text) => isBetween(text, FIRST_MS), "give a time of the years 1 to 9999");
 
 /** A time that is kept and given back, in UTC. The years before are of no use, and JavaScript reads the first hundred as others. */
 export const keptInstant = z.iso
   .datetime({ abort: true, error: "give a time as in 2027-01-31T12:00:00Z" })
-  .refine((text) => isWithin(text, 0), "give a time of the years 1970 to 9999");
+  .refine((text) => isBetween(text, 0), "give a time of the years 1970 to 9999");
 
-function isWithin(text: string, firstMs: number): boolean {
+function isBetween(text: string, firstMs: number): boolean {
   const ms = Date.parse(text);
   return ms >= firstMs && ms <= LAST_MS;
 }
+
+export const role = z.enum(ROLES);
+
+const MAX_AGENTS = 200;
+
+/** Names of agents that a role is limited to. Null: it is not. */
+export const agentLimit = z.array(agentName).min(1).max(MAX_AGENTS).nullable();
+
+/** An e-mail address, in its one spelling. */
+export const email = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .pipe(z.email().max(254))
+  .meta({ format: "email", maxLength: 254 });

@@ -1,8 +1,6 @@
-// Agents and their scopes as REST takes and gives them.
+// What limits an agent, as it is asked for and as it is told.
 import { z } from "zod";
-import { WIDENING, type Rights } from "../agents/index.ts";
-import { roleAllows, type Caller } from "../identity/index.ts";
-import { environmentName, keptInstant, line, providerName, time } from "./names.ts";
+import { environmentName, keptInstant, line, providerName } from "./fields.ts";
 
 const MAX_NAMES = 200;
 
@@ -68,31 +66,9 @@ export const scopeChange = {
   ...scopeParts,
 };
 
-/** What a caller has of what it takes to widen a scope. */
-export function rightsOf({ role, session }: Caller): Rights {
-  return { hasRole: roleAllows(role, WIDENING.role), hasProof: session?.fresh !== false };
-}
-
-export const agentView = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    environment: z.string().describe("Whose keys it uses."),
-    providers: z.array(z.string()).nullable().describe("Null, here and below: not limited."),
-    rules: z.array(z.string()).nullable().describe("The only calls that it may make."),
-    allowedEndpoints: z.array(z.string()).describe("Sensitive endpoints that it may call."),
-    addresses: z.array(z.string()).nullable().describe("The only ones that it may call from."),
-    models: z.array(z.string()).nullable(),
-    scopeExpiresAt: time.nullable(),
-    limits: z.object({
-      requestsPerMinute: z.number().nullable(),
-      openStreams: z.number().nullable(),
-      bytesPerMinute: z.number().nullable(),
-    }),
-    suspendedAt: time.nullable().describe("Since when it is suspended by itself; null: it is not."),
-    deployment: z.number().int().describe("Counts from 1."),
-    createdAt: time,
-    deployedAt: time,
-    expiresAt: time.nullable().describe("When its token ends; null: never."),
-  })
-  .meta({ id: "Agent" });
+/** Null: no limit. */
+export const limitsView = z.object({
+  requestsPerMinute: z.number().nullable(),
+  openStreams: z.number().nullable(),
+  bytesPerMinute: z.number().nullable(),
+});

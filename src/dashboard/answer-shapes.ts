@@ -1,0 +1,55 @@
+// What each route's answer has to look like, as the build makes it of the contract: so the browser needs no library for schemas. A shape is
+// the part of JSON Schema that says what is there; what more there is in an answer is left alone. Pure.
+
+export interface Shape {
+  readonly type?: string | readonly string[];
+  readonly anyOf?: readonly Shape[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly items?: Shape;
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Shape | boolean;
+}
+
+/** Shapes by route; none where there is no answer. */
+export type AnswerShapes = Readonly<Record<string, Shape>>;
+
+/** Whether `value` has all that `shape` says. */
+export function fits(shape: Shape, value: unknown): boolean {
+  if (shape.anyOf !== undefined) return shape.anyOf.some((each) => fits(each, value));
+  if (shape.enum !== undefined) return shape.enum.includes(value);
+  if (shape.const !== undefined) return value === shape.const;
+  if (shape.type === undefined) return true;
+  return [shape.type].flat().some((type) => isOf(type, shape, value));
+}
+
+function isOf(type: string, shape: Shape, value: unknown): boolean {
+  switch (type) {
+    case "null":
+      return value === null;
+    case "integer":
+      return Number.isInteger(value);
+    case "array":
+      return Array.isArray(value) && value.every((each) => fits(shape.items ?? {}, each));
+    case "object":
+      return isObject(value) && fitsFields(shape, value);
+    default:
+      return typeof value === type;
+  }
+}
+
+function fitsFields(shape: Shape, value: Readonly<Record<string, unknown>>): boolean {
+  const { properties = {}, required = [], additionalProperties: others } = shape;
+  return (
+    required.every((name) => Object.hasOwn(value, name)) &&
+    Object.entries(value).every(([name, field]) => {
+      const own = Object.hasOwn(properties, name) ? properties[name] : others;
+      return typeof own !== "object" || fits(own, field);
+    })
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
