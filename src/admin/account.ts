@@ -2,7 +2,7 @@
 import type { AccountRoutes } from "../contract/index.ts";
 import type { Identity, SessionView } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
-import { createSessionCookie } from "./cookies.ts";
+import { createSessionCookie } from "./browsers.ts";
 import { callerOf, personOf } from "./funnel.ts";
 import { createLatestFirstPaging } from "./paging.ts";
 import type { HandlersOf } from "./route.ts";

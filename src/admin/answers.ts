@@ -2,7 +2,7 @@
 // repeat what was sent.
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Socket } from "node:net";
-import { isSafe } from "./csrf.ts";
+import { isSafe } from "./browsers.ts";
 import { html, HTML_TYPE, type Html } from "./html.ts";
 import { problem, PROBLEM_TYPE, problemOf, type Problem } from "./problem.ts";
 

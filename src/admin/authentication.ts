@@ -12,8 +12,7 @@ import {
 import { RequestError } from "../errors.ts";
 import type { Caller, Client, Identity } from "../identity/index.ts";
 import type { Failures } from "../limits/index.ts";
-import type { SessionCookie } from "./cookies.ts";
-import { isSafe, refuseForeignSite } from "./csrf.ts";
+import { type SessionCookie, isSafe, refuseForeignSite } from "./browsers.ts";
 
 /** Finds out who a request is from. Throws RequestError: 401 `unauthenticated`, 403, 429, 503. */
 export function createAuthentication(o: {

@@ -4,7 +4,7 @@ import type { AnswerOf } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Caller, Identity, SessionCredential } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
-import type { SessionCookie } from "./cookies.ts";
+import type { SessionCookie } from "./browsers.ts";
 
 export interface Selves {
   /** A caller, as it is told of itself. */

@@ -33,7 +33,7 @@ import { createEarlyAnswers } from "./answers.ts";
 import { apiKeyHandlers } from "./api-keys.ts";
 import { auditExportHandlers } from "./audit-export.ts";
 import { auditHandlers } from "./audit.ts";
-import { createSessionCookie } from "./cookies.ts";
+import { createSessionCookie } from "./browsers.ts";
 import { addDashboard } from "./dashboard.ts";
 import { installFunnel } from "./funnel.ts";
 import { installationHandlers } from "./installation.ts";

@@ -3,8 +3,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { parseDuration } from "../config-values.ts";
 import { call } from "./api.ts";
-import { examples, reports } from "./command.ts";
-import { relative, table } from "./text.ts";
+import { examples, reports, relative, table } from "./output.ts";
 
 const MIN_MS = 60_000;
 const MAX_MS = 86_400_000;

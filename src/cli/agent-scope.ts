@@ -1,12 +1,11 @@
 // x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
 import { Option, type Command } from "commander";
 import type { Clock } from "../clock.ts";
-import type { DeployedAgent } from "../contract/index.ts";
-import { describeDryRun } from "./dry-run.ts";
+import type { DeployedAgent, DryRun } from "../contract/index.ts";
 import { call, list } from "./api.ts";
 import { bytes, collect, moment, orNone, positiveInteger, providerList } from "./arguments.ts";
-import { examples, reports } from "./command.ts";
 import { Failure, quoted } from "./failure.ts";
+import { examples, reports, table } from "./output.ts";
 
 /** What limits an agent, or each new one. */
 export interface LimitingOptions {
@@ -209,4 +208,29 @@ export function inLines(lines: readonly Line[]): string {
 /** The list; null, for not limited, when `word` is all that is on it. */
 export function unlessOnly(word: string, list: string[] | undefined): string[] | null | undefined {
   return list?.length === 1 && list[0] === word ? null : list;
+}
+
+// What a dry run of a scope found, for people.
+
+const number = new Intl.NumberFormat("en");
+
+/** A sentence, and the calls that would have been refused as a table. */
+export function describeDryRun({ from, calls, refused, unknown, examples }: DryRun): string {
+  const of = (count: number): string => number.format(count);
+  const verdict =
+    calls === 0
+      ? `There were no calls since ${from} to try it on.`
+      : `This scope would have refused ${of(refused)} of ${of(calls)} calls since ${from}.`;
+  const doubt =
+    unknown === 0 ? [] : [`Of ${of(unknown)} it can't be told: their paths were not kept.`];
+  const lines = [verdict, ...doubt, "Models and limits are not judged. Nothing was changed."];
+  if (examples.length === 0) return lines.join("\n");
+  const rows = examples.map((it) => [
+    of(it.calls),
+    it.method,
+    `/${it.provider}${it.path === "" ? "/…" : it.path}`,
+    it.address === "" ? "?" : it.address,
+    it.reason,
+  ]);
+  return `${lines.join("\n")}\n\n${table(["CALLS", "METHOD", "PATH", "FROM", "REASON"], rows)}`;
 }

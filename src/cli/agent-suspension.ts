@@ -1,7 +1,7 @@
 // x3sproxy agent suspend and resume: the switch for one agent, or for all of a workspace.
 import type { Command } from "commander";
 import { call, list } from "./api.ts";
-import { examples, reports, type Outcome } from "./command.ts";
+import { examples, reports, type Outcome } from "./output.ts";
 import { confirm } from "./prompt.ts";
 
 interface Options {

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { download } from "./api.ts";
 import { collect } from "./arguments.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports } from "./output.ts";
 
 interface Options {
   readonly checkpoint?: readonly string[];

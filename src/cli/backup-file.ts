@@ -14,7 +14,7 @@ import {
   type SealedTo,
 } from "../backup/index.ts";
 import { download } from "./api.ts";
-import type { Outcome } from "./command.ts";
+import type { Outcome } from "./output.ts";
 import { Failure } from "./failure.ts";
 import { writePrivateFile } from "./private-file.ts";
 import { createProgress } from "./progress.ts";

@@ -2,7 +2,7 @@
 import { Option, type Command } from "commander";
 import { collect } from "./arguments.ts";
 import type { BackupOptions } from "./backup-file.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports } from "./output.ts";
 
 export function addBackupCommand(program: Command): void {
   reports(

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { readConfig } from "../config.ts";
 import type { Examination, Finding, Severity, Skipped } from "../doctor/index.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports } from "./output.ts";
 import { printable } from "./failure.ts";
 
 const GROUPS = ["TLS", "Access", "Files", "Database", "Network", "Machine", "Upkeep"] as const;

@@ -3,14 +3,14 @@ import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
 import { environment, readClientConfig } from "../config.ts";
 import type { Provider } from "../contract/index.ts";
-import { usable } from "./agent-environment.ts";
+import { holdsProvidersKey, isKeyVariable } from "../providers/index.ts";
+import { environmentOf, usable } from "./agent-environment.ts";
 import { call } from "./api.ts";
 import { providerList } from "./arguments.ts";
 import { runChild } from "./child.ts";
-import { examples } from "./command.ts";
-import { execEnvironment } from "./exec-environment.ts";
 import { Failure, printable, quoted } from "./failure.ts";
 import { takeLease, type Lease } from "./lease.ts";
+import { examples } from "./output.ts";
 
 export function addExecCommand(program: Command, clock: Clock): void {
   program
@@ -99,4 +99,47 @@ function urlOf({ baseUrls }: Lease): string {
 
 function say(sentence: string): void {
   process.stderr.write(`x3sproxy: ${printable(sentence)}\n`);
+}
+
+// The environment of a command that runs with a lease: its own as it was, the agent's settings in it, and no credential that is not the
+// agent's, by its name or by its looks. Pure.
+
+export interface ExecEnvironment {
+  readonly variables: NodeJS.ProcessEnv;
+  /** The names of those that were set and, perhaps unexpectedly, are not passed on. */
+  readonly removed: readonly string[];
+}
+
+/** What opens the service itself, or leads to what does. That it is left out goes without saying. */
+const OURS = "X3SPROXY_";
+const STORES: ReadonlySet<string> = new Set([
+  ...["DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD"],
+  ...["REDIS_URL", "REDIS_URL_FILE"],
+]);
+
+/** `usable`: the providers whose variables are set. `all`: those whose keys are known by name. */
+export function execEnvironment(
+  inherited: NodeJS.ProcessEnv,
+  o: {
+    usable: readonly Provider[];
+    all: readonly Provider[];
+    token: string;
+    url: string;
+  },
+): ExecEnvironment {
+  const own = environmentOf(o.usable, o.token).set("X3SPROXY_TOKEN", o.token);
+  own.set("X3SPROXY_URL", o.url);
+  const keys = new Set(
+    o.all.flatMap(({ client }) => (client === null ? [] : [client.keyVariable])),
+  );
+  const isForeign = ([name, value = ""]: readonly [string, string | undefined]): boolean =>
+    !own.has(name) &&
+    (keys.has(name) || STORES.has(name) || isKeyVariable(name) || holdsProvidersKey(value));
+  const theirs = Object.entries(inherited).filter(([name]) => !name.startsWith(OURS));
+  const kept = theirs.filter((each) => !isForeign(each));
+  const removed = theirs.filter(isForeign).map(([name]) => name);
+  return {
+    variables: { ...Object.fromEntries(kept), ...Object.fromEntries(own) },
+    removed: removed.sort(),
+  };
 }

@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { readSmallFile } from "../bounded-file.ts";
 import { codeOf } from "../unknown-values.ts";
 import { Failure } from "./failure.ts";
-import { syncFolder } from "./folder-sync.ts";
+import { syncFolder } from "./private-file.ts";
 
 const NEWLINE = 10;
 

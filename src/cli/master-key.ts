@@ -4,10 +4,9 @@ import type { Command } from "commander";
 import { setTimeout as delay } from "node:timers/promises";
 import type { MasterKeys } from "../contract/index.ts";
 import { call } from "./api.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports, table } from "./output.ts";
 import { Failure } from "./failure.ts";
 import { addLine, writeNewFile } from "./key-files.ts";
-import { table } from "./text.ts";
 
 interface GenerateOptions {
   readonly output?: string;

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { createLog, openLog } from "../log.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports } from "./output.ts";
 import { exitOnSignals } from "./interruption.ts";
 
 export function addMigrateCommand(program: Command): void {

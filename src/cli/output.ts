@@ -1,7 +1,9 @@
 // What a command prints as its result, and what becomes of it when nobody takes it: a reader that has gone, a disk that is full. Must never
 // take a part for the whole.
 import { fstatSync, writeFileSync } from "node:fs";
+import type { Command } from "commander";
 import { codeOf } from "../unknown-values.ts";
+import { escapeHidden } from "../visible-text.ts";
 
 /** Standard output didn't take all of a result. */
 export class OutputLost extends Error {
@@ -52,4 +54,57 @@ function written(stdout: NodeJS.WriteStream, what: string | Uint8Array): Promise
       else resolve();
     });
   });
+}
+
+// What all subcommands share: --json, and one place that prints a result.
+
+/** A command's result: one document for programs, a text for people. */
+export interface Outcome {
+  readonly json: unknown;
+  readonly text: string;
+}
+
+/** Adds --json to `command` and lets `run` do its work, with the positional arguments. */
+export function reports(
+  command: Command,
+  run: (args: readonly string[], command: Command) => Promise<Outcome>,
+): void {
+  command.option("--json", "print exactly one JSON document").action(async () => {
+    const { json, text } = await run(command.args, command);
+    const asJson = command.opts<{ json?: true }>().json === true;
+    await print(`${escapeHidden(asJson ? JSON.stringify(json, null, 2) : text)}\n`);
+  });
+}
+
+/** Help text with one example a line. */
+export function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+}
+
+// Text for people: tables and times.
+
+/** Left-aligned columns, two spaces apart, with a heading row. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [headings, ...rows].map((line) => line.map(escapeHidden));
+  const widths = headings.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
+  );
+  const pad = (cell: string, column: number): string => cell.padEnd(widths[column] ?? 0);
+  return lines.map((line) => line.map(pad).join("  ").trimEnd()).join("\n");
+}
+
+const UNITS: readonly (readonly [name: string, ms: number])[] = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+
+/** An ISO time as people say it: "3 hours ago", "in 2 days", "just now". */
+export function relative(iso: string, nowMs: number): string {
+  const differenceMs = Date.parse(iso) - nowMs;
+  const unit = UNITS.find(([, ms]) => Math.abs(differenceMs) >= ms);
+  if (unit === undefined) return differenceMs > 0 ? "in less than a minute" : "just now";
+  const count = Math.round(Math.abs(differenceMs) / unit[1]);
+  const amount = `${count} ${unit[0]}${count === 1 ? "" : "s"}`;
+  return differenceMs > 0 ? `in ${amount}` : `${amount} ago`;
 }

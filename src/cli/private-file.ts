@@ -4,9 +4,8 @@ import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { Failure } from "./failure.ts";
-import { syncFolder } from "./folder-sync.ts";
 import { codeOf } from "../unknown-values.ts";
+import { Failure } from "./failure.ts";
 
 /**
  * Writes `chunks` to `path`, in place of what was there, durably. Resolves to the number of bytes. Throws Failure, which `chunks` may
@@ -64,4 +63,13 @@ function unwritable(path: string, error: unknown): Failure {
   const code = codeOf(error) ?? "unknown error";
   const folder = code === "ENOENT" ? ` Is there a folder ${dirname(path)}?` : "";
   return new Failure("file_unwritable", `${path} can't be written (${code}).${folder}`);
+}
+
+// A file that was just put into its folder, made to stay there.
+
+/** So that the name outlives a crash, too; not every file system can. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r").catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
 }

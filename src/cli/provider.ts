@@ -1,9 +1,8 @@
 // x3sproxy provider …: the providers that a workspace adds beside the built-in ones.
 import type { Command } from "commander";
 import { call } from "./api.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports, table } from "./output.ts";
 import { confirm } from "./prompt.ts";
-import { table } from "./text.ts";
 
 interface Place {
   readonly name: string;

@@ -6,9 +6,8 @@ import { z } from "zod";
 import { readClientConfig } from "../config.ts";
 import { isProxyToken } from "../ids.ts";
 import { parseJson } from "../unknown-values.ts";
-import { examples } from "./command.ts";
+import { examples, print } from "./output.ts";
 import { Failure, printable } from "./failure.ts";
-import { print } from "./output.ts";
 import { readSecret } from "./prompt.ts";
 import { prepareTokenFile } from "./token-file.ts";
 

@@ -12,7 +12,7 @@ import { readSmallFile } from "../bounded-file.ts";
 import { readConfig } from "../config.ts";
 import { createLog, openLog } from "../log.ts";
 import { codeOf } from "../unknown-values.ts";
-import type { Outcome } from "./command.ts";
+import type { Outcome } from "./output.ts";
 import { Failure } from "./failure.ts";
 import { exitOnSignals } from "./interruption.ts";
 import { createProgress } from "./progress.ts";

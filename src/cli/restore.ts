@@ -1,6 +1,6 @@
 // x3sproxy restore: a backup into an empty database, on the service's machine, with the service's settings.
 import type { Command } from "commander";
-import { examples, reports } from "./command.ts";
+import { examples, reports } from "./output.ts";
 import type { RestoreOptions } from "./restore-file.ts";
 
 export function addRestoreCommand(program: Command): void {

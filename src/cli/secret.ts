@@ -3,11 +3,10 @@ import type { Command } from "commander";
 import type { Clock } from "../clock.ts";
 import type { KeyTest, Secret } from "../contract/index.ts";
 import { call, list } from "./api.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports, relative, table } from "./output.ts";
 import { Failure, quoted, type Candidate } from "./failure.ts";
 import { confirm, readSecret, typed } from "./prompt.ts";
 import { positiveInteger } from "./arguments.ts";
-import { relative, table } from "./text.ts";
 
 interface Where {
   readonly environment: string;

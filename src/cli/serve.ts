@@ -10,7 +10,7 @@ import { readConfig, type Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { createLog, openLog, type Log } from "../log.ts";
 import type { Service } from "../main.ts";
-import { examples } from "./command.ts";
+import { examples } from "./output.ts";
 import { crash, explainStart } from "./failure.ts";
 
 const SAME_SIGNAL_MS = 1000;

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
-import { syncFolder } from "./folder-sync.ts";
+import { syncFolder } from "./private-file.ts";
 import { codeOf } from "../unknown-values.ts";
 
 // As long as a token and a line's end, so that a full disk is noticed before there is a token.

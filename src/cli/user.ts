@@ -5,9 +5,8 @@ import type { Clock } from "../clock.ts";
 import type { Role } from "../contract/index.ts";
 import type { User } from "../contract/index.ts";
 import { call, list } from "./api.ts";
-import { examples, reports } from "./command.ts";
+import { examples, reports, relative, table } from "./output.ts";
 import { Failure, quoted } from "./failure.ts";
-import { relative, table } from "./text.ts";
 
 // Not identity's own list: the command line would load all of that room to say it.
 const ROLES = {

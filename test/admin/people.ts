@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import ipaddr from "ipaddr.js";
 import { Secret, TOTP } from "otpauth";
-import { createSessionCookie } from "../../src/admin/cookies.ts";
+import { createSessionCookie } from "../../src/admin/browsers.ts";
 import type { Pool } from "../../src/db/index.ts";
 import type { Role } from "../../src/contract/index.ts";
 import type { TestDatabase } from "../support/database.ts";

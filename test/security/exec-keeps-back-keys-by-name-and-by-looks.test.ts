@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
-import { execEnvironment } from "../../src/cli/exec-environment.ts";
+import { execEnvironment } from "../../src/cli/exec.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { openCli, runCli } from "../cli/fixture.ts";
 import { inputs } from "../support/generated.ts";
