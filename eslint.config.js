@@ -22,6 +22,7 @@ const FLOORS = [
     "config",
     "config-values",
     "setting-doubts",
+    "settings",
     "clock",
     "listen",
     "admin-socket",
@@ -31,6 +32,7 @@ const FLOORS = [
     "connection-bounds",
     "fair-queue",
     "no-proxy",
+    "unknown-values",
     "visible-text",
     "spelling",
     "bounded-file",
@@ -118,6 +120,7 @@ export default tseslint.config(
     files: ["src/**/*.{ts,tsx}"],
     plugins: { house: { rules: { floors, ...houseRules } } },
     rules: {
+      "house/no-circle": "error",
       "house/floors": "error",
       "house/one-transaction": "error",
       "house/no-hash-in-transaction": "error",

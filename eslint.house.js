@@ -1,5 +1,8 @@
 // Rules of the house that need types: how promises end, and how transactions are run. Each finds by form what once ended the service or
 // committed what was said to have failed; none of them knows what a promise does.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
+
 const PACKAGES = ["Sql", "ReservedSql"];
 
 function problem(create) {
@@ -106,8 +109,37 @@ const heardAtOnce = problem((context) => {
   };
 });
 
+/** The files that each file of a folder imports, read once. */
+const importsOf = new Map();
+function importsFrom(file) {
+  let imports = importsOf.get(file);
+  if (imports === undefined) {
+    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+    imports = [...text.matchAll(/\bfrom "(\.[^"]+)"/g)].map(([, to]) => resolve(dirname(file), to));
+    importsOf.set(file, imports);
+  }
+  return imports;
+}
+
+const noCircle = problem((context) => ({
+  Program(node) {
+    const { filename } = context;
+    const cameFrom = new Map(importsFrom(filename).map((to) => [to, filename]));
+    for (const file of cameFrom.keys()) {
+      if (file === filename) break;
+      for (const to of importsFrom(file)) if (!cameFrom.has(to)) cameFrom.set(to, file);
+    }
+    if (!cameFrom.has(filename)) return;
+    const way = [filename];
+    for (let at = cameFrom.get(filename); at !== filename; at = cameFrom.get(at)) way.unshift(at);
+    const names = way.map((file) => relative(context.cwd, file)).join(" → ");
+    context.report({ node, message: `imports go in a circle: ${names}` });
+  },
+}));
+
 export const houseRules = {
   "one-transaction": oneTransaction,
   "no-hash-in-transaction": noHashInTransaction,
   "heard-at-once": heardAtOnce,
+  "no-circle": noCircle,
 };

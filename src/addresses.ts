@@ -1,6 +1,8 @@
 // Network addresses and blocks of them, as text and parsed: whose requests count as whose. Pure.
 import ipaddr from "ipaddr.js";
-import type { Cidr } from "./config.ts";
+
+/** A block of addresses, as ipaddr.js parses it: an address, and the length of the prefix in bits. */
+export type Cidr = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 /** How a socket writes IPv4 that came to a socket for both (RFC 4291, 2.5.5.2). */
 const MAPPED = "::ffff:";

@@ -7,6 +7,7 @@ import type { Clock } from "./clock.ts";
 import type { TlsFiles } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { logEnd, type Log } from "./log.ts";
+import { codeOf } from "./unknown-values.ts";
 
 const LOOK_EVERY_MS = 60_000;
 // A handshake takes two round trips; who needs longer than this has no business here.
@@ -109,7 +110,7 @@ async function readOne(setting: string, path: string): Promise<Buffer | string> 
   try {
     return await readSmallFile(path);
   } catch (error) {
-    return `${setting}: the file can't be read (${codeOf(error)})`;
+    return `${setting}: the file can't be read (${codeOf(error) ?? "unknown error"})`;
   }
 }
 
@@ -135,7 +136,7 @@ function pairProblem(cert: Buffer, key: Buffer): string | undefined {
     createSecureContext(optionsOf({ cert, key }));
     return undefined;
   } catch (error) {
-    return `${CERTIFICATE}: TLS does not accept the certificate and its key (${codeOf(error)})`;
+    return `${CERTIFICATE}: TLS does not accept the certificate and its key (${codeOf(error) ?? "unknown error"})`;
   }
 }
 
@@ -145,9 +146,4 @@ function validityProblem(cert: Buffer, nowMs: number): string | undefined {
   if (nowMs > Date.parse(validTo)) return `${CERTIFICATE}: the certificate has expired`;
   if (nowMs < Date.parse(validFrom)) return `${CERTIFICATE}: the certificate is not yet valid`;
   return undefined;
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code ?? "unknown error";
 }

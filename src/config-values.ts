@@ -1,24 +1,14 @@
-// How a setting's text becomes a value: each reader throws a ConfigError that names the setting and what it wants, and never quotes
-// what it read. Pure, but for the file that a secret may lie in.
+// The forms that a setting's text may have: each a zod schema that makes a value of it, or says what to give. What it says never quotes
+// what it read.
+import type { Cidr } from "./addresses.ts";
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import ipaddr from "ipaddr.js";
-import { readSmallFileSync } from "./bounded-file.ts";
-import { ConfigError } from "./errors.ts";
-
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { z } from "zod";
 
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
-}
-
-/** An address block, as parsed by ipaddr.js: the address and the prefix length in bits. */
-export type Cidr = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
-
-/** PEM: the certificate with the chain above it, and its private key. */
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
 }
 
 export interface SyslogAddress extends ListenAddress {
@@ -32,8 +22,25 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_WORKERS = 128;
+const SYSLOG_PORTS = { udp: 514, tcp: 514, tls: 6514 } as const;
+
+/** `read` makes a value of the text; undefined: it can't, and `wants` says what to give. */
+function form<T>(wants: string, read: (text: string) => T | undefined) {
+  const schema = z.string().transform((text, context): T => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: `give ${wants}` });
+    return z.NEVER;
+  });
+  return schema.meta({ wants });
+}
+
+/** A text that is taken as it is. */
+export function plain(wants: string) {
+  return z.string().meta({ wants });
+}
 
 /** Reads `12h`, `90s`, `250ms`, `7d`, `10m` into milliseconds; undefined when `text` is none of these. */
 export function parseDuration(text: string): number | undefined {
@@ -42,148 +49,94 @@ export function parseDuration(text: string): number | undefined {
   return match?.[1] === undefined || unit === undefined ? undefined : Number(match[1]) * unit;
 }
 
-export function address(name: string, text: string): ListenAddress {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new ConfigError(`${name}: give host:port, as in 127.0.0.1:8787 or [::1]:8787`);
-  }
-  return Object.freeze({ host: match[1] ?? (match[2] || "0.0.0.0"), port });
+/** In milliseconds. */
+export function durationFrom(least: string) {
+  return form(`a duration between ${least} and 24d, as in 90s, 10m or 2h`, (text) => {
+    const ms = parseDuration(text);
+    const isWithin = ms !== undefined && ms >= (parseDuration(least) ?? 0) && ms <= MAX_TIMER_MS;
+    return isWithin ? ms : undefined;
+  });
 }
 
-/** A setting whose value may also stand in a file, named by the setting with `_FILE` behind its name. */
-export function secret(
-  name: string,
-  get: (name: string) => string | undefined,
-): string | undefined {
-  const value = get(name);
-  const file = get(`${name}_FILE`);
-  if (file === undefined) return value;
-  if (value !== undefined) throw new ConfigError(`set ${name} or ${name}_FILE, not both`);
-  let text: string;
-  try {
-    text = readSmallFileSync(file).toString("utf8").trim();
-  } catch (error) {
-    // The path is not quoted: it may be a URL that was put into the wrong variable.
-    const { code = "unknown error" } = error as NodeJS.ErrnoException;
-    throw new ConfigError(`${name}_FILE: can't read the file (${code})`);
-  }
-  if (text === "") throw new ConfigError(`${name}_FILE: the file is empty`);
-  return text;
-}
+export const listenAddress = form(
+  "host:port, as in 127.0.0.1:8787 or [::1]:8787",
+  (text): ListenAddress | undefined => {
+    const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+    const port = Number(match?.[3]);
+    if (match === null || port > 65_535) return undefined;
+    return Object.freeze({ host: match[1] ?? (match[2] || "0.0.0.0"), port });
+  },
+);
 
-export function workerCount(text: string): number {
+export const postgresUrl = form("a URL that begins with postgres://", (text) =>
+  /^postgres(ql)?:\/\//.test(text) ? text : undefined,
+);
+
+export const redisUrl = form(
+  "a URL as in redis://host:6379 or rediss://user:password@host:6379/0",
+  (text) => {
+    const url = URL.parse(text);
+    const isRedis = url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== "";
+    if (!isRedis || !isDecodable(url)) return undefined;
+    const isBare = /^(\/\d*)?$/.test(url.pathname) && url.search === "" && url.hash === "";
+    return isBare ? text : undefined;
+  },
+);
+
+export const workerCount = form(`a number from 1 to ${MAX_WORKERS}, or auto`, (text) => {
   if (text === "auto") return availableParallelism();
   const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > MAX_WORKERS) {
-    throw new ConfigError(`X3SPROXY_WORKERS: give a number from 1 to ${MAX_WORKERS}, or auto`);
-  }
-  return count;
-}
+  return count < 1 || count > MAX_WORKERS ? undefined : count;
+});
 
-export function isRedisUrl(text: string): boolean {
-  const url = URL.parse(text);
-  if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === "") return false;
-  try {
-    decodeURIComponent(url.username + url.password);
-  } catch {
-    return false;
-  }
-  return /^(\/\d*)?$/.test(url.pathname) && url.search === "" && url.hash === "";
-}
+/** https, or http on this machine; may have a user and a password. */
+export const checkpointUrl = form(
+  "an https URL; plain http only reaches this machine",
+  (text): string | undefined => {
+    const url = URL.parse(text);
+    const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? "");
+    const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && isHere);
+    return isSafe ? url.href : undefined;
+  },
+).refine((url) => isDecodable(new URL(url)), {
+  error: "write a % in the user or password as %25",
+});
 
-export function checkpointUrl(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const url = URL.parse(text);
-  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? "");
-  if (url?.protocol !== "https:" && !(url?.protocol === "http:" && isHere)) {
-    throw new ConfigError(
-      "X3SPROXY_CHECKPOINT_URL: give an https URL; plain http only reaches this machine",
-    );
-  }
-  try {
-    decodeURIComponent(url.username + url.password);
-  } catch {
-    throw new ConfigError("X3SPROXY_CHECKPOINT_URL: write a % in the user or password as %25");
-  }
-  return url.href;
-}
+export const syslogAddress = form(
+  "udp://host:514, tcp://host:514 or tls://host:6514",
+  (text): SyslogAddress | undefined => {
+    const [, name, bracketed, bare, digits] =
+      /^(udp|tcp|tls):\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?\/?$/.exec(text) ??
+      [];
+    const protocol = name as SyslogAddress["protocol"] | undefined;
+    const host = bracketed ?? bare;
+    const port = Number(digits ?? (protocol && SYSLOG_PORTS[protocol]));
+    if (protocol === undefined || host === undefined || port < 1 || port > 65_535) return undefined;
+    return Object.freeze({ protocol, host, port });
+  },
+);
 
-const SYSLOG_PORTS = { udp: 514, tcp: 514, tls: 6514 } as const;
-
-export function syslogAddress(text: string | undefined): SyslogAddress | undefined {
-  if (text === undefined) return undefined;
-  const [, name, bracketed, plain, digits] =
-    /^(udp|tcp|tls):\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?\/?$/.exec(text) ?? [];
-  const protocol = name as SyslogAddress["protocol"] | undefined;
-  const host = bracketed ?? plain;
-  const port = Number(digits ?? (protocol && SYSLOG_PORTS[protocol]));
-  if (protocol === undefined || host === undefined || port < 1 || port > 65_535) {
-    throw new ConfigError(
-      "X3SPROXY_CHECKPOINT_SYSLOG: give udp://host:514, tcp://host:514 or tls://host:6514",
-    );
-  }
-  return Object.freeze({ protocol, host, port });
-}
-
-export function tlsFiles(
-  certFile: string | undefined,
-  keyFile: string | undefined,
-): TlsFiles | undefined {
-  if (certFile === undefined && keyFile === undefined) return undefined;
-  if (certFile === undefined || keyFile === undefined) {
-    throw new ConfigError("set both X3SPROXY_TLS_CERT_FILE and X3SPROXY_TLS_KEY_FILE, or neither");
-  }
-  return Object.freeze({ certFile, keyFile });
-}
-
-export function reachable({ host, port }: ListenAddress, tls: TlsFiles | undefined): string {
-  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `${tls === undefined ? "http" : "https"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
-}
-
-export function baseUrl(name: string, text: string): string {
-  const url = URL.parse(text);
-  if (
-    url === null ||
-    !/^https?:$/.test(url.protocol) ||
-    url.search !== "" ||
-    url.hash !== "" ||
-    url.username !== ""
-  ) {
-    throw new ConfigError(`${name}: give an http or https URL, as in https://x3sproxy.example.com`);
-  }
-  return url.href.replace(/\/+$/, "");
-}
+/** Without a slash at its end. */
+export const httpUrl = form(
+  "an http or https URL, as in https://x3sproxy.example.com",
+  (text): string | undefined => {
+    const url = URL.parse(text);
+    const isHttp = url !== null && /^https?:$/.test(url.protocol);
+    if (!isHttp || url.search !== "" || url.hash !== "" || url.username !== "") return undefined;
+    return url.href.replace(/\/+$/, "");
+  },
+);
 
 /** The dashboard's own links and its cookie are those of a whole host. */
-export function dashboardUrl(text: string): string {
-  const url = baseUrl("X3SPROXY_DASHBOARD_URL", text);
-  const { origin, pathname } = new URL(url);
-  if (pathname === "/") return url;
-  throw new ConfigError(
-    `X3SPROXY_DASHBOARD_URL: leave out the path; write ${origin}, and give the dashboard a host name or a port of its own`,
-  );
-}
+export const dashboardUrl = httpUrl.refine((url) => new URL(url).pathname === "/", {
+  error: ({ input }) =>
+    `leave out the path; write ${new URL(String(input)).origin}, and give the dashboard a host name or a port of its own`,
+});
 
-export function originOverrides(env: Environment): ReadonlyMap<string, string> {
-  const overrides = new Map<string, string>();
-  for (const [name, value] of Object.entries(env)) {
-    const provider = /^X3SPROXY_ORIGIN_([A-Z0-9_]+)$/
-      .exec(name)?.[1]
-      ?.toLowerCase()
-      .replaceAll("_", "-");
-    if (provider === undefined || value === undefined || value.trim() === "") continue;
-    const origin = parseOrigin(value.trim());
-    if (origin === undefined) {
-      throw new ConfigError(
-        `${name}: give an origin (scheme, host and port, no path), as in https://llm.example.com`,
-      );
-    }
-    overrides.set(provider, origin);
-  }
-  return overrides;
-}
+export const origin = form(
+  "an origin (scheme, host and port, no path), as in https://llm.example.com",
+  parseOrigin,
+);
 
 /** Normalises `https://Host:443` to `https://host` (RFC 6454); undefined for anything that is not a bare http(s) origin. */
 export function parseOrigin(text: string): string | undefined {
@@ -193,36 +146,53 @@ export function parseOrigin(text: string): string | undefined {
 }
 
 /** Origins as browsers write them: those of web pages, and of apps with a scheme of their own (capacitor://localhost). */
-export function corsOrigins(text: string | undefined): ReadonlySet<string> {
-  const origins = new Set<string>();
-  for (const part of text?.split(",") ?? []) {
-    const origin = part.trim();
-    if (origin === "") continue;
-    const isOfApp = /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+$/.test(origin);
-    if (origin.includes("*") || (!isOfApp && parseOrigin(origin) !== origin)) {
-      throw new ConfigError(
-        "X3SPROXY_CORS_ORIGINS: give origins as browsers write them, as in https://app.example.com,http://localhost:3000: " +
-          "lower-case, without a path, without :443 or :80, and never *",
-      );
-    }
-    origins.add(origin);
-  }
-  return origins;
-}
+export const corsOrigins = form(
+  "origins as browsers write them, as in https://app.example.com,http://localhost:3000: " +
+    "lower-case, without a path, without :443 or :80, and never *",
+  (text): ReadonlySet<string> | undefined => {
+    const origins = listed(text);
+    const isRight = (it: string): boolean => {
+      const isOfApp = /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+$/.test(it);
+      return !it.includes("*") && (isOfApp || parseOrigin(it) === it);
+    };
+    return origins.every(isRight) ? new Set(origins) : undefined;
+  },
+);
 
-export function cidrs(name: string, text: string | undefined): readonly Cidr[] {
-  if (text === undefined) return [];
-  return text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "")
-    .map((part) => {
-      try {
+export const addressBlocks = form(
+  "address blocks, as in 10.0.0.0/8,127.0.0.1,fd00::/8",
+  (text): readonly Cidr[] | undefined => {
+    try {
+      return listed(text).map((part) => {
         if (part.includes("/")) return ipaddr.parseCIDR(part);
         const single = ipaddr.parse(part);
         return [single, single.kind() === "ipv4" ? 32 : 128] as const;
-      } catch {
-        throw new ConfigError(`${name}: give address blocks, as in 10.0.0.0/8,127.0.0.1,fd00::/8`);
-      }
-    });
+      });
+    } catch {
+      return undefined;
+    }
+  },
+);
+
+/** An absolute path. */
+export const path = form("a path", (text) => resolve(text));
+
+/** `stdout`, `stderr`, or the absolute path of a file. */
+export const logTarget = form("stdout, stderr, or the path of a file", (text) =>
+  text === "stdout" || text === "stderr" ? text : resolve(text),
+);
+
+/** The parts of a list with commas. */
+function listed(text: string): string[] {
+  const parts = text.split(",").map((part) => part.trim());
+  return parts.filter((part) => part !== "");
+}
+
+function isDecodable({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,32 +1,20 @@
 // The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
 // since some are secrets.
-import { resolve } from "node:path";
-import {
-  address,
-  baseUrl,
-  checkpointUrl,
-  cidrs,
-  corsOrigins,
-  dashboardUrl,
-  isRedisUrl,
-  MAX_TIMER_MS,
-  originOverrides,
-  parseDuration,
-  reachable,
-  secret,
-  syslogAddress,
-  tlsFiles,
-  workerCount,
-  type Cidr,
-  type Environment,
-  type ListenAddress,
-  type SyslogAddress,
-  type TlsFiles,
-} from "./config-values.ts";
+import type { z } from "zod";
+import { readSmallFileSync } from "./bounded-file.ts";
+import type { Cidr } from "./addresses.ts";
+import { httpUrl, type ListenAddress, type SyslogAddress } from "./config-values.ts";
 import { ConfigError } from "./errors.ts";
 import { settingDoubts, type Doubt } from "./setting-doubts.ts";
+import { settings, type Environment, type SettingName } from "./settings.ts";
 
-export type { Cidr, ListenAddress, SyslogAddress, TlsFiles } from "./config-values.ts";
+export type { ListenAddress, SyslogAddress } from "./config-values.ts";
+
+/** PEM: the certificate with the chain above it, and its private key. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
 
 export interface Config {
   /** Postgres connection URL, or undefined for the embedded server. */
@@ -138,97 +126,73 @@ export interface ClientConfig {
   readonly publicUrl: string;
 }
 
+/** Gives a setting's value: of what is set, else of `fallback`, else its default. */
+type Read = <Name extends SettingName>(
+  name: Name,
+  fallback?: string,
+) => z.output<(typeof settings)[Name]>;
+
+/** Reads single settings. Throws ConfigError naming the setting and what it wants. */
+function reader(env: Environment): Read {
+  return (name, fallback) => {
+    const text = env[name]?.trim() || fallback;
+    const schema: z.ZodType = settings[name];
+    return parse(name, schema, text) as z.output<(typeof settings)[typeof name]>;
+  };
+}
+
+function parse<T>(name: string, schema: z.ZodType<T>, text: string | undefined): T {
+  const { success, data, error } = schema.safeParse(text);
+  if (success) return data;
+  throw new ConfigError(`${name}: ${error.issues[0]?.message ?? "can't be read"}`);
+}
+
 /** Builds the service's Config from the environment. Throws ConfigError naming the setting and what it wants. */
 export function readConfig(env: Environment = process.env): Config {
-  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
-  const proxyAddress = address(
-    "X3SPROXY_PROXY_ADDR",
-    get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
-  );
-  const adminAddress = address(
-    "X3SPROXY_ADMIN_ADDR",
-    get("X3SPROXY_ADMIN_ADDR") ?? "127.0.0.1:8788",
-  );
-  const metricsAddress = address(
-    "X3SPROXY_METRICS_ADDR",
-    get("X3SPROXY_METRICS_ADDR") ?? "127.0.0.1:9464",
-  );
-  const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
-  const databaseUrl = secret("DATABASE_URL", get);
-  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
-    throw new ConfigError("DATABASE_URL: give a URL that begins with postgres://");
-  }
-  const redisUrl = secret("REDIS_URL", get);
-  if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
-    throw new ConfigError(
-      "REDIS_URL: give a URL as in redis://host:6379 or rediss://user:password@host:6379/0",
-    );
-  }
-  const masterKey = masterKeySource(env);
-  const duration = (name: string, fallback: string, least = "1ms"): number => {
-    const ms = parseDuration(get(name) ?? fallback);
-    if (ms === undefined || ms < (parseDuration(least) ?? 0) || ms > MAX_TIMER_MS) {
-      throw new ConfigError(
-        `${name}: give a duration between ${least} and 24d, as in 90s, 10m or 2h`,
-      );
-    }
-    return ms;
-  };
-  const logLevel = get("X3SPROXY_LOG_LEVEL") ?? "info";
-  if (logLevel !== "debug" && logLevel !== "info" && logLevel !== "warn" && logLevel !== "error") {
-    throw new ConfigError("X3SPROXY_LOG_LEVEL: give debug, info, warn or error");
-  }
+  const read = reader(env);
+  const proxyAddress = read("X3SPROXY_PROXY_ADDR");
+  const adminAddress = read("X3SPROXY_ADMIN_ADDR");
+  const tls = tlsFiles(read);
+  const databaseUrl = secret(read, "DATABASE_URL");
   const upstreamProxy = readUpstreamProxy(env);
-  const logFile = get("X3SPROXY_LOG_FILE") ?? "stdout";
-  const logFormat = get("X3SPROXY_LOG_FORMAT");
-  if (logFormat !== undefined && logFormat !== "json" && logFormat !== "text") {
-    throw new ConfigError("X3SPROXY_LOG_FORMAT: give json or text");
-  }
   return Object.freeze({
     databaseUrl,
-    redisUrl,
-    dataDir: resolve(get("X3SPROXY_DATA_DIR") ?? ".x3sproxy"),
-    masterKey,
+    redisUrl: secret(read, "REDIS_URL"),
+    dataDir: read("X3SPROXY_DATA_DIR"),
+    masterKey: masterKeySource(env, read),
     proxyAddress,
     adminAddress,
-    metricsAddress,
+    metricsAddress: read("X3SPROXY_METRICS_ADDR"),
     tls,
-    publicUrl: baseUrl(
-      "X3SPROXY_PUBLIC_URL",
-      get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
-    ),
-    dashboardUrl: dashboardUrl(get("X3SPROXY_DASHBOARD_URL") ?? reachable(adminAddress, tls)),
+    publicUrl: read("X3SPROXY_PUBLIC_URL", reachable(proxyAddress, tls)),
+    dashboardUrl: read("X3SPROXY_DASHBOARD_URL", reachable(adminAddress, tls)),
     originOverrides: originOverrides(env),
-    allowPrivateUpstreams: cidrs(
-      "X3SPROXY_ALLOW_PRIVATE_UPSTREAMS",
-      get("X3SPROXY_ALLOW_PRIVATE_UPSTREAMS"),
-    ),
-    trustedProxies: cidrs("X3SPROXY_TRUSTED_PROXIES", get("X3SPROXY_TRUSTED_PROXIES")),
-    corsOrigins: corsOrigins(get("X3SPROXY_CORS_ORIGINS")),
+    allowPrivateUpstreams: read("X3SPROXY_ALLOW_PRIVATE_UPSTREAMS"),
+    trustedProxies: read("X3SPROXY_TRUSTED_PROXIES"),
+    corsOrigins: read("X3SPROXY_CORS_ORIGINS"),
     upstreamProxy,
     deadlines: Object.freeze({
-      connectMs: duration("X3SPROXY_CONNECT_TIMEOUT", "10s"),
-      firstByteMs: duration("X3SPROXY_FIRST_BYTE_TIMEOUT", "10m"),
-      upstreamIdleMs: duration("X3SPROXY_UPSTREAM_IDLE_TIMEOUT", "10m"),
-      clientStallMs: duration("X3SPROXY_CLIENT_STALL_TIMEOUT", "5m"),
-      clientIdleMs: duration("X3SPROXY_CLIENT_IDLE_TIMEOUT", "5m"),
-      drainMs: duration("X3SPROXY_DRAIN_TIMEOUT", "30s"),
+      connectMs: read("X3SPROXY_CONNECT_TIMEOUT"),
+      firstByteMs: read("X3SPROXY_FIRST_BYTE_TIMEOUT"),
+      upstreamIdleMs: read("X3SPROXY_UPSTREAM_IDLE_TIMEOUT"),
+      clientStallMs: read("X3SPROXY_CLIENT_STALL_TIMEOUT"),
+      clientIdleMs: read("X3SPROXY_CLIENT_IDLE_TIMEOUT"),
+      drainMs: read("X3SPROXY_DRAIN_TIMEOUT"),
       // With a database of its own it is alone.
-      drainDelayMs: duration("X3SPROXY_DRAIN_DELAY", databaseUrl === undefined ? "0s" : "5s", "0s"),
+      drainDelayMs: read("X3SPROXY_DRAIN_DELAY", databaseUrl === undefined ? "0s" : "5s"),
     }),
-    redeployGraceMs: duration("X3SPROXY_REDEPLOY_GRACE", "60s", "0s"),
-    // Longer than a grant lives, so that no grant outlives a release that was written for it.
-    releaseEveryMs: duration("X3SPROXY_RELEASE_EVERY", "1h", "2m"),
+    redeployGraceMs: read("X3SPROXY_REDEPLOY_GRACE"),
+    releaseEveryMs: read("X3SPROXY_RELEASE_EVERY"),
     checkpoints: Object.freeze({
-      file: get("X3SPROXY_CHECKPOINT_FILE"),
-      url: checkpointUrl(get("X3SPROXY_CHECKPOINT_URL")),
-      syslog: syslogAddress(get("X3SPROXY_CHECKPOINT_SYSLOG")),
-      intervalMs: duration("X3SPROXY_CHECKPOINT_INTERVAL", "60s", "1s"),
+      file: read("X3SPROXY_CHECKPOINT_FILE"),
+      url: read("X3SPROXY_CHECKPOINT_URL"),
+      syslog: read("X3SPROXY_CHECKPOINT_SYSLOG"),
+      intervalMs: read("X3SPROXY_CHECKPOINT_INTERVAL"),
     }),
-    logLevel,
-    logFile: logFile === "stdout" || logFile === "stderr" ? logFile : resolve(logFile),
-    logFormat,
-    workers: workerCount(get("X3SPROXY_WORKERS") ?? "1"),
+    logLevel: read("X3SPROXY_LOG_LEVEL"),
+    logFile: read("X3SPROXY_LOG_FILE"),
+    logFormat: read("X3SPROXY_LOG_FORMAT"),
+    workers: read("X3SPROXY_WORKERS"),
     doubts: settingDoubts(
       env,
       upstreamProxy.httpsProxy === undefined ? undefined : upstreamProxy.noProxy,
@@ -238,10 +202,11 @@ export function readConfig(env: Environment = process.env): Config {
 
 /** The operator's forward proxy, by the names that other programs read, too. */
 export function readUpstreamProxy(env: Environment = process.env): Config["upstreamProxy"] {
-  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
+  const read = reader(env);
+  const inSmall = reader({ HTTPS_PROXY: env["https_proxy"], NO_PROXY: env["no_proxy"] });
   return Object.freeze({
-    httpsProxy: get("https_proxy") ?? get("HTTPS_PROXY"),
-    noProxy: get("no_proxy") ?? get("NO_PROXY"),
+    httpsProxy: inSmall("HTTPS_PROXY") ?? read("HTTPS_PROXY"),
+    noProxy: inSmall("NO_PROXY") ?? read("NO_PROXY"),
   });
 }
 
@@ -260,56 +225,91 @@ export function commandEnvironment(env: Environment = process.env): NodeJS.Proce
 
 /** Builds the settings of AWS from the environment. Throws ConfigError naming the setting and what it wants. */
 export function readAwsSettings(env: Environment = process.env): AwsSettings {
-  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
-  const endpoint = (service: string): string | undefined => {
-    const name = `AWS_ENDPOINT_URL_${service}`;
-    const own = get(name);
-    const url = own ?? get("AWS_ENDPOINT_URL");
-    return url === undefined
-      ? undefined
-      : baseUrl(own === undefined ? "AWS_ENDPOINT_URL" : name, url);
-  };
-  const relative = get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-  const metadataOff = get("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true";
+  const read = reader(env);
+  const relative = read("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+  const metadataOff = read("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true";
   return Object.freeze({
-    region: get("AWS_REGION") ?? get("AWS_DEFAULT_REGION"),
-    kmsEndpoint: endpoint("KMS"),
-    stsEndpoint: endpoint("STS"),
-    accessKeyId: get("AWS_ACCESS_KEY_ID"),
-    secretAccessKey: get("AWS_SECRET_ACCESS_KEY"),
-    sessionToken: get("AWS_SESSION_TOKEN"),
-    webIdentityTokenFile: get("AWS_WEB_IDENTITY_TOKEN_FILE"),
-    roleArn: get("AWS_ROLE_ARN"),
+    region: read("AWS_REGION") ?? read("AWS_DEFAULT_REGION"),
+    kmsEndpoint: read("AWS_ENDPOINT_URL_KMS") ?? read("AWS_ENDPOINT_URL"),
+    stsEndpoint: read("AWS_ENDPOINT_URL_STS") ?? read("AWS_ENDPOINT_URL"),
+    accessKeyId: read("AWS_ACCESS_KEY_ID"),
+    secretAccessKey: read("AWS_SECRET_ACCESS_KEY"),
+    sessionToken: read("AWS_SESSION_TOKEN"),
+    webIdentityTokenFile: read("AWS_WEB_IDENTITY_TOKEN_FILE"),
+    roleArn: read("AWS_ROLE_ARN"),
     containerCredentialsUrl:
       relative === undefined
-        ? get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+        ? read("AWS_CONTAINER_CREDENTIALS_FULL_URI")
         : `http://169.254.170.2${relative}`,
-    containerToken: get("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
-    containerTokenFile: get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
-    metadataEndpoint: metadataOff
-      ? undefined
-      : baseUrl(
-          "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-          get("AWS_EC2_METADATA_SERVICE_ENDPOINT") ?? "http://169.254.169.254",
-        ),
+    containerToken: read("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+    containerTokenFile: read("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    metadataEndpoint: metadataOff ? undefined : read("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
   });
 }
 
-function masterKeySource(env: Environment): MasterKeySource | undefined {
-  const sources: Readonly<Record<string, (text: string) => MasterKeySource>> = {
-    X3SPROXY_MASTER_KEY_FILE: (file) => ({ file }),
-    X3SPROXY_MASTER_KEY: (value) => ({ value }),
-    X3SPROXY_MASTER_KEY_COMMAND: (command) => ({ command }),
-    X3SPROXY_MASTER_KEY_KMS: (kmsFile) => ({ kmsFile, aws: readAwsSettings(env) }),
-  };
-  const given = Object.keys(sources).filter((name) => (env[name] ?? "").trim() !== "");
+function masterKeySource(env: Environment, read: Read): MasterKeySource | undefined {
+  const file = read("X3SPROXY_MASTER_KEY_FILE");
+  const value = read("X3SPROXY_MASTER_KEY");
+  const command = read("X3SPROXY_MASTER_KEY_COMMAND");
+  const kmsFile = read("X3SPROXY_MASTER_KEY_KMS");
+  const given = Object.entries({
+    X3SPROXY_MASTER_KEY_FILE: file,
+    X3SPROXY_MASTER_KEY: value,
+    X3SPROXY_MASTER_KEY_COMMAND: command,
+    X3SPROXY_MASTER_KEY_KMS: kmsFile,
+  }).filter(([, text]) => text !== undefined);
   if (given.length > 1) {
-    throw new ConfigError(
-      `set one of ${given.join(" and ")}, not ${given.length > 2 ? "all" : "both"}`,
-    );
+    const names = given.map(([name]) => name).join(" and ");
+    throw new ConfigError(`set one of ${names}, not ${given.length > 2 ? "all" : "both"}`);
   }
-  const [name = ""] = given;
-  return sources[name]?.(env[name]?.trim() ?? "");
+  if (file !== undefined) return { file };
+  if (value !== undefined) return { value };
+  if (command !== undefined) return { command };
+  return kmsFile === undefined ? undefined : { kmsFile, aws: readAwsSettings(env) };
+}
+
+/** A setting whose value may also stand in a file, named by the setting with `_FILE` behind its name. */
+function secret(read: Read, name: "DATABASE_URL" | "REDIS_URL"): string | undefined {
+  const file = read(`${name}_FILE`);
+  if (file === undefined) return read(name);
+  if (read(name) !== undefined) throw new ConfigError(`set ${name} or ${name}_FILE, not both`);
+  let text: string;
+  try {
+    text = readSmallFileSync(file).toString("utf8").trim();
+  } catch (error) {
+    // The path is not quoted: it may be a URL that was put into the wrong variable.
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`${name}_FILE: can't read the file (${code})`);
+  }
+  if (text === "") throw new ConfigError(`${name}_FILE: the file is empty`);
+  return read(name, text);
+}
+
+function tlsFiles(read: Read): TlsFiles | undefined {
+  const certFile = read("X3SPROXY_TLS_CERT_FILE");
+  const keyFile = read("X3SPROXY_TLS_KEY_FILE");
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw new ConfigError("set both X3SPROXY_TLS_CERT_FILE and X3SPROXY_TLS_KEY_FILE, or neither");
+  }
+  return Object.freeze({ certFile, keyFile });
+}
+
+function reachable({ host, port }: ListenAddress, tls: TlsFiles | undefined): string {
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `${tls === undefined ? "http" : "https"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+function originOverrides(env: Environment): ReadonlyMap<string, string> {
+  const overrides = new Map<string, string>();
+  for (const [name, value] of Object.entries(env)) {
+    const provider = /^X3SPROXY_ORIGIN_([A-Z0-9_]+)$/.exec(name)?.[1];
+    if (provider === undefined) continue;
+    const text = value?.trim() || undefined;
+    const origin = parse(name, settings["X3SPROXY_ORIGIN_<PROVIDER>"], text);
+    if (origin !== undefined) overrides.set(provider.toLowerCase().replaceAll("_", "-"), origin);
+  }
+  return overrides;
 }
 
 /** Builds the CLI's settings: where the admin API is, and the key that is given for it. */
@@ -317,35 +317,23 @@ export function readClientConfig(
   { publicUrl }: { publicUrl?: string } = {},
   env: Environment = process.env,
 ): ClientConfig {
-  const get = (name: string): string | undefined => env[name]?.trim() || undefined;
-  const dataDir = resolve(get("X3SPROXY_DATA_DIR") ?? ".x3sproxy");
-  const adminAddress = address(
-    "X3SPROXY_ADMIN_ADDR",
-    get("X3SPROXY_ADMIN_ADDR") ?? "127.0.0.1:8788",
-  );
-  const proxyAddress = address(
-    "X3SPROXY_PROXY_ADDR",
-    get("X3SPROXY_PROXY_ADDR") ?? "127.0.0.1:8787",
-  );
-  const tls = tlsFiles(get("X3SPROXY_TLS_CERT_FILE"), get("X3SPROXY_TLS_KEY_FILE"));
-  const givenUrl = get("X3SPROXY_ADMIN_URL");
+  const read = reader(env);
+  const adminAddress = read("X3SPROXY_ADMIN_ADDR");
+  const proxyAddress = read("X3SPROXY_PROXY_ADDR");
+  const tls = tlsFiles(read);
+  // What the certificate names is a host name rather than the address that is listened on.
+  const dashboardUrl = (tls && env["X3SPROXY_DASHBOARD_URL"]?.trim()) || undefined;
   return {
-    dataDir,
+    dataDir: read("X3SPROXY_DATA_DIR"),
     adminUrl: {
-      url: baseUrl(
-        "X3SPROXY_ADMIN_URL",
-        givenUrl ??
-          // What the certificate names is a host name rather than the address that is listened on.
-          (tls && get("X3SPROXY_DASHBOARD_URL")) ??
-          reachable(adminAddress, tls),
-      ),
-      given: givenUrl !== undefined,
+      url: read("X3SPROXY_ADMIN_URL", dashboardUrl ?? reachable(adminAddress, tls)),
+      given: (env["X3SPROXY_ADMIN_URL"] ?? "").trim() !== "",
     },
-    apiKey: get("X3SPROXY_API_KEY"),
-    registrationToken: get("X3SPROXY_REGISTRATION_TOKEN"),
-    publicUrl: baseUrl(
-      publicUrl === undefined ? "X3SPROXY_PUBLIC_URL" : "--url",
-      publicUrl ?? get("X3SPROXY_PUBLIC_URL") ?? reachable(proxyAddress, tls),
-    ),
+    apiKey: read("X3SPROXY_API_KEY"),
+    registrationToken: read("X3SPROXY_REGISTRATION_TOKEN"),
+    publicUrl:
+      publicUrl === undefined
+        ? read("X3SPROXY_PUBLIC_URL", reachable(proxyAddress, tls))
+        : parse("--url", httpUrl, publicUrl),
   };
 }

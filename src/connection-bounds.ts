@@ -6,9 +6,10 @@ import { open } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { devNull } from "node:os";
 import { clientNetwork, isWithin, parseAddress } from "./addresses.ts";
-import type { Cidr } from "./config.ts";
+import type { Cidr } from "./addresses.ts";
 import { errorFields, type Log } from "./log.ts";
 import type { ConnectionMetrics, ListenerName } from "./metric-labels.ts";
+import { codeOf } from "./unknown-values.ts";
 
 /** For the database, the log, name resolution, files that are read now and then, and what Node itself has open. */
 const RESERVED = 128;
@@ -117,7 +118,7 @@ export function watchOpenFiles({ metrics, log }: Pick<Bounding, "metrics" | "log
       const file = await open(devNull);
       await file.close();
     } catch (error) {
-      if (!NONE_LEFT.has((error as NodeJS.ErrnoException).code)) throw error;
+      if (!NONE_LEFT.has(codeOf(error))) throw error;
       metrics.openFilesExhausted.inc();
       say("no file descriptor is left: connections are turned away; raise ulimit -n");
     }

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { systemClock } from "./clock.ts";
 import { ConfigError } from "./errors.ts";
+import { codeOf } from "./unknown-values.ts";
 
 /** What takes the lines of a log. */
 export interface LogDestination {
@@ -62,7 +63,7 @@ export function openLogOutput(target: LogTarget): LogDestination {
   try {
     return new LogOutput(fs.openSync(target, FLAGS, FILE_MODE), target);
   } catch (error) {
-    const code = codeOf(error);
+    const code = codeOf(error) ?? "unknown";
     throw new ConfigError(`X3SPROXY_LOG_FILE: the file can't be opened for writing (${code})`);
   }
 }
@@ -202,7 +203,7 @@ class LogOutput implements LogDestination {
   }
 
   #failed(error: unknown): void {
-    const code = codeOf(error);
+    const code = codeOf(error) ?? "unknown";
     if (code === "EAGAIN" || code === "EBUSY") {
       this.#tryAgain(this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
@@ -285,9 +286,4 @@ class LogOutput implements LogDestination {
       }
     }
   }
-}
-
-function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : "unknown";
 }

@@ -1,33 +1,34 @@
 // The log for people: what createLog writes for programs, said in words. Must never write to a terminal what could steer it: clients choose
 // some of the values.
+import { styleText } from "node:util";
 import type { LogDestination } from "./log-output.ts";
 
-const LEVELS: Readonly<Record<number, readonly [name: string, colour: string]>> = {
-  20: ["debug", "\u001b[90m"],
-  30: ["info ", "\u001b[32m"],
-  40: ["warn ", "\u001b[33m"],
-  50: ["error", "\u001b[31m"],
+type Style = Parameters<typeof styleText>[0];
+
+const LEVELS: Readonly<Record<number, readonly [name: string, colour: Style]>> = {
+  20: ["debug", "gray"],
+  30: ["info ", "green"],
+  40: ["warn ", "yellow"],
+  50: ["error", "red"],
 };
-const DIM = "\u001b[2m";
-const PLAIN = "\u001b[0m";
 
 /** A destination that takes lines of JSON, of our workers too, and writes them to `destination` as lines of words. */
 export function asText(
   destination: LogDestination,
   { colours }: { colours: boolean },
 ): LogDestination {
-  const coloured = (colour: string, text: string): string =>
-    colours ? `${colour}${text}${PLAIN}` : text;
+  const coloured = (style: Style, text: string): string =>
+    colours ? styleText(style, text, { validateStream: false }) : text;
 
   function words(line: string): string {
     const entry = parse(line);
     if (entry === undefined) return `${harmless(line.trimEnd())}\n`;
     const { level, time, msg, ...fields } = entry;
-    const [name, colour] = LEVELS[Number(level)] ?? [String(level), ""];
+    const [name, colour] = LEVELS[Number(level)] ?? [String(level), "reset"];
     const rest = Object.entries(fields).map(([field, value]) => ` ${field}=${shown(value)}`);
     return (
-      `${coloured(DIM, clock(String(time)))} ${coloured(colour, name)} ${harmless(String(msg))}` +
-      `${rest.length === 0 ? "" : coloured(DIM, rest.join(""))}\n`
+      `${coloured("dim", clock(String(time)))} ${coloured(colour, name)} ${harmless(String(msg))}` +
+      `${rest.length === 0 ? "" : coloured("dim", rest.join(""))}\n`
     );
   }
 

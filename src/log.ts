@@ -1,60 +1,76 @@
-// The log: JSON lines with allow-listed fields. Callers pass only fields of LogFields, so that nothing that nobody
-// thought of (a header, a URL with a query, an error's message from a library) can reach it. Lines go out in batches; a
-// reader that has stopped reading neither blocks the service nor fills its memory.
+// The log: pino writes JSON lines of allow-listed fields. What isn't in FIELDS is not written, so that nothing that nobody thought of (a
+// header, a URL with a query, a library's message) can reach a line. Lines go out in batches; a reader that has stopped
+// reading neither blocks the service nor fills its memory.
+import { createRequire } from "node:module";
+import type { pino as Pino, Logger } from "pino";
 import { systemClock } from "./clock.ts";
 import { openLogOutput, type LogDestination, type LogTarget } from "./log-output.ts";
 import { asText } from "./log-text.ts";
 
-/** Every field that a log line may have. None of them may ever hold a credential, a body or a query string. */
-export interface LogFields {
-  exchangeId?: string | undefined;
-  backupId?: string | undefined;
-  workspaceId?: string | undefined;
-  agentId?: string | undefined;
-  agent?: string | undefined;
-  deployment?: number | undefined;
-  provider?: string | undefined;
-  secretId?: string | undefined;
-  secretVersion?: number | undefined;
-  method?: string | undefined;
-  path?: string | undefined;
-  status?: number | undefined;
-  outcome?: string | undefined;
-  reason?: string | undefined;
+/** Every field that a line may have, and its type. None of them may ever hold a credential, a body or a query string. */
+const FIELDS = {
+  exchangeId: "string",
+  backupId: "string",
+  workspaceId: "string",
+  agentId: "string",
+  agent: "string",
+  deployment: "number",
+  provider: "string",
+  secretId: "string",
+  secretVersion: "number",
+  method: "string",
+  path: "string",
+  status: "number",
+  outcome: "string",
+  reason: "string",
   /** Of a call that was cut: why. */
-  cutBy?: string | undefined;
-  requestBytes?: number | undefined;
-  responseBytes?: number | undefined;
-  firstByteMs?: number | undefined;
-  totalMs?: number | undefined;
-  websocket?: boolean | undefined;
+  cutBy: "string",
+  requestBytes: "number",
+  responseBytes: "number",
+  firstByteMs: "number",
+  totalMs: "number",
+  websocket: "boolean",
   /** Of the client's trace, and its span in it. */
-  traceId?: string | undefined;
-  spanId?: string | undefined;
+  traceId: "string",
+  spanId: "string",
   /** The names that the client and the upstream give the request. */
-  clientRequestId?: string | undefined;
-  upstreamRequestId?: string | undefined;
-  remoteAddress?: string | undefined;
-  apiKeyId?: string | undefined;
-  userId?: string | undefined;
-  route?: string | undefined;
-  errorId?: string | undefined;
-  errorName?: string | undefined;
-  errorCode?: string | undefined;
-  address?: string | undefined;
-  count?: number | undefined;
-  durationMs?: number | undefined;
-  signal?: string | undefined;
+  clientRequestId: "string",
+  upstreamRequestId: "string",
+  remoteAddress: "string",
+  apiKeyId: "string",
+  userId: "string",
+  route: "string",
+  errorId: "string",
+  errorName: "string",
+  errorCode: "string",
+  address: "string",
+  count: "number",
+  durationMs: "number",
+  signal: "string",
   /** Of the line's subject; a worker's own lines have its number anyway. */
-  worker?: number | undefined;
+  worker: "number",
   /** A master key's id. */
-  masterKey?: string | undefined;
-  rewrapped?: number | undefined;
+  masterKey: "string",
+  rewrapped: "number",
   /** Which row of the database, in words. */
-  row?: string | undefined;
+  row: "string",
   /** On whose behalf a call was made, by names that the agent gives. */
-  context?: Readonly<Record<string, string>> | undefined;
+  context: "object",
+} as const;
+
+interface Types {
+  readonly string: string;
+  readonly number: number;
+  readonly boolean: boolean;
+  readonly object: Readonly<Record<string, string>>;
 }
+
+export type LogFields = {
+  [Name in keyof typeof FIELDS]?: Types[(typeof FIELDS)[Name]] | undefined;
+};
+
+const NESTED = ',"fields":{';
+const TYPES: Readonly<Record<string, string>> = FIELDS;
 
 /** `atMs`: when it happened, wall clock, where that was not just now. */
 type Write = (message: string, fields?: LogFields, atMs?: number) => void;
@@ -70,8 +86,7 @@ export interface Log {
   droppedLines(): number;
 }
 
-const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 };
-type Level = keyof typeof LEVELS;
+type Level = "debug" | "info" | "warn" | "error";
 
 /**
  * Makes a log that writes one JSON object a line to `destination` (standard output by default). `worker`: each line has this
@@ -87,26 +102,31 @@ export function createLog(o: {
     return { debug: drop, info: drop, warn: drop, error: drop, ...nothing };
   }
   const destination = o.destination ?? openLogOutput("stdout");
-  const least = LEVELS[o.level];
-  const origin = o.worker === undefined ? "" : `"worker":${o.worker},`;
   let stampedMs = 0;
   let stamp = "";
-  const writeAt =
-    (number: number): Write =>
-    (message, fields = {}, atMs = systemClock.nowMs()) => {
+  const logger = pino()(
+    {
+      level: o.level,
+      base: o.worker === undefined ? null : { worker: o.worker },
+      timestamp: () => stamp,
+      serializers: { fields: listed },
+      hooks: { streamWrite: flat },
+    },
+    destination,
+  );
+  const writeTo =
+    (to: Logger, level: Level): Write =>
+    (message, fields, atMs = systemClock.nowMs()) => {
       if (atMs !== stampedMs) {
         stampedMs = atMs;
-        stamp = new Date(atMs).toISOString();
+        stamp = `,"time":"${new Date(atMs).toISOString()}"`;
       }
-      const rest = JSON.stringify(fields).slice(1);
-      const comma = rest === "}" ? "" : ",";
-      destination.write(
-        `{"level":${number},"time":"${stamp}",${origin}"msg":${JSON.stringify(message)}${comma}${rest}\n`,
-      );
+      to[level]({ msg: message, fields });
     };
-  const at = (level: Level): Write => (LEVELS[level] < least ? drop : writeAt(LEVELS[level]));
+  const at = (level: Level): Write =>
+    logger.isLevelEnabled(level) ? writeTo(logger, level) : drop;
   // Said at every level: whoever reads the log has to know that it is not all there.
-  const sayDropped = writeAt(LEVELS.warn);
+  const sayDropped = writeTo(logger.child({}, { level: "warn" }), "warn");
   destination.onDropped?.((count) => sayDropped("log lines were dropped", { count }));
   return {
     debug: at("debug"),
@@ -116,6 +136,35 @@ export function createLog(o: {
     flush: () => destination.flush?.() ?? Promise.resolve(),
     droppedLines: () => destination.droppedLines?.() ?? 0,
   };
+}
+
+/** Loaded with the first log: most commands make none, and start 25 ms sooner without it. */
+function pino(): typeof Pino {
+  return createRequire(import.meta.url)("pino") as typeof Pino;
+}
+
+/** `fields` without what isn't in FIELDS; mostly `fields` itself, since a copy would cost as much as the rest. */
+function listed(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  for (const name in fields) {
+    if (isListed(name, fields[name])) continue;
+    return Object.fromEntries(Object.entries(fields).filter(([it, value]) => isListed(it, value)));
+  }
+  return fields;
+}
+
+/**
+ * The line with its fields beside the message instead of within `fields`. They go to pino as one value, since it takes three
+ * times as long for twenty single ones. No text within a line has a bare quotation mark, so the first match is the place.
+ */
+function flat(line: string): string {
+  const at = line.indexOf(NESTED);
+  if (at < 0) return line;
+  const fields = line.slice(at + NESTED.length, -"}}\n".length);
+  return `${line.slice(0, at)}${fields === "" ? "" : ","}${fields}}\n`;
+}
+
+function isListed(name: string, value: unknown): boolean {
+  return value === undefined || typeof value === TYPES[name];
 }
 
 /**

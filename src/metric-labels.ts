@@ -1,17 +1,15 @@
 // The sets that label values come from. All that counts is there from the start, as 0: what is not there before its first increase has
 // no increase in Prometheus.
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Metrics } from "./metrics.ts";
-import { REFUSAL_KINDS } from "./refusal-kinds.ts";
 
 /** The connections to the database, by what they are for. */
 export type PoolName = "proxy" | "control" | "activity" | "notifications";
 export const EVICTION_REASONS = ["change", "expiry", "room"] as const;
-const SIGN_IN_METHODS = ["password", "link"];
-const SIGN_IN_RESULTS = ["succeeded", "refused", "code_needed", "limited"] as const;
+export const SIGN_IN_METHODS = ["password", "link"];
+export const SIGN_IN_RESULTS = ["succeeded", "refused", "code_needed", "limited"] as const;
 export type SignInResult = (typeof SIGN_IN_RESULTS)[number];
-const PROOF_RESULTS = ["succeeded", "refused", "limited"];
-const API_KEY_REFUSALS = ["unknown", "address", "limited"] as const;
+export const PROOF_RESULTS = ["succeeded", "refused", "limited"];
+export const API_KEY_REFUSALS = ["unknown", "address", "limited"] as const;
 export type ApiKeyRefusal = (typeof API_KEY_REFUSALS)[number];
 /** Up to which age, in days, a key is counted where. */
 export const SECRET_AGES = ["30", "60", "90", "180", "365", "+Inf"] as const;
@@ -49,20 +47,3 @@ export function createConnectionMetrics(registry: Registry) {
 }
 
 export type ConnectionMetrics = ReturnType<typeof createConnectionMetrics>;
-
-export function startAtZero(metrics: Metrics): void {
-  for (const [reason, kind] of Object.entries(REFUSAL_KINDS)) {
-    metrics.refusals.inc({ reason, kind }, 0);
-  }
-  for (const reason of EVICTION_REASONS) metrics.cacheEvictions.inc({ reason }, 0);
-  for (const result of ["hit", "negative", "miss"]) metrics.cacheLookups.inc({ result }, 0);
-  for (const destination of ["file", "url", "syslog"]) {
-    for (const result of ["ok", "failed"]) metrics.checkpointsSent.inc({ destination, result }, 0);
-  }
-  for (const kind of ["provider", "path", "address"]) metrics.unusualUses.inc({ kind }, 0);
-  for (const method of SIGN_IN_METHODS) {
-    for (const result of SIGN_IN_RESULTS) metrics.signIns.inc({ method, result }, 0);
-  }
-  for (const result of PROOF_RESULTS) metrics.proofs.inc({ result }, 0);
-  for (const reason of API_KEY_REFUSALS) metrics.apiKeyRefusals.inc({ reason }, 0);
-}

@@ -3,7 +3,15 @@
 // sum. docs/monitoring.md explains each metric.
 import { Counter, Gauge, Registry, collectDefaultMetrics, type Aggregator } from "prom-client";
 import { Histogram } from "./histogram.ts";
-import { createConnectionMetrics, startAtZero } from "./metric-labels.ts";
+import {
+  API_KEY_REFUSALS,
+  createConnectionMetrics,
+  EVICTION_REASONS,
+  PROOF_RESULTS,
+  SIGN_IN_METHODS,
+  SIGN_IN_RESULTS,
+} from "./metric-labels.ts";
+import { REFUSAL_KINDS } from "./refusal-kinds.ts";
 
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TOTAL_SECONDS = [0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
@@ -317,4 +325,22 @@ function publishLoop(counter: Counter): () => void {
     counter.inc(Math.max(0, active - countedMs) / 1000);
     countedMs = Math.max(countedMs, active);
   };
+}
+
+/** Makes the series of all labels that are known, so that a first event is seen as an increase. */
+function startAtZero(metrics: Metrics): void {
+  for (const [reason, kind] of Object.entries(REFUSAL_KINDS)) {
+    metrics.refusals.inc({ reason, kind }, 0);
+  }
+  for (const reason of EVICTION_REASONS) metrics.cacheEvictions.inc({ reason }, 0);
+  for (const result of ["hit", "negative", "miss"]) metrics.cacheLookups.inc({ result }, 0);
+  for (const destination of ["file", "url", "syslog"]) {
+    for (const result of ["ok", "failed"]) metrics.checkpointsSent.inc({ destination, result }, 0);
+  }
+  for (const kind of ["provider", "path", "address"]) metrics.unusualUses.inc({ kind }, 0);
+  for (const method of SIGN_IN_METHODS) {
+    for (const result of SIGN_IN_RESULTS) metrics.signIns.inc({ method, result }, 0);
+  }
+  for (const result of PROOF_RESULTS) metrics.proofs.inc({ result }, 0);
+  for (const reason of API_KEY_REFUSALS) metrics.apiKeyRefusals.inc({ reason }, 0);
 }

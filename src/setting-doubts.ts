@@ -1,7 +1,7 @@
 // Settings that are given and do nothing: misspelt names, entries that can't be read. They keep nobody from starting, since a platform may
 // set names of its own; they are said. Must never repeat a value, nor a name that could be one.
-import type { Environment } from "./config-values.ts";
 import { unreadableEntries } from "./no-proxy.ts";
+import { settings, type Environment } from "./settings.ts";
 import { likelyMeant } from "./spelling.ts";
 
 export interface Doubt {
@@ -11,55 +11,19 @@ export interface Doubt {
   readonly fix: string;
 }
 
+const PREFIX = "X3SPROXY_";
+
 /** All settings that begin with X3SPROXY_, those of the command line too, but for X3SPROXY_ORIGIN_<PROVIDER>. */
-export const SETTINGS: readonly string[] = [
-  "ADMIN_ADDR",
-  "ADMIN_URL",
-  "ALLOW_PRIVATE_UPSTREAMS",
-  "API_KEY",
-  "CHECKPOINT_FILE",
-  "CHECKPOINT_INTERVAL",
-  "CHECKPOINT_SYSLOG",
-  "CHECKPOINT_URL",
-  "CLIENT_IDLE_TIMEOUT",
-  "CLIENT_STALL_TIMEOUT",
-  "CONNECT_TIMEOUT",
-  "CORS_ORIGINS",
-  "DASHBOARD_URL",
-  "DATA_DIR",
-  "DRAIN_DELAY",
-  "DRAIN_TIMEOUT",
-  "FIRST_BYTE_TIMEOUT",
-  "LOG_FILE",
-  "LOG_FORMAT",
-  "LOG_LEVEL",
-  "MASTER_KEY",
-  "MASTER_KEY_COMMAND",
-  "MASTER_KEY_FILE",
-  "MASTER_KEY_KMS",
-  "METRICS_ADDR",
-  "PROXY_ADDR",
-  "PUBLIC_URL",
-  "REDEPLOY_GRACE",
-  "REGISTRATION_TOKEN",
-  "RELEASE_EVERY",
-  "TLS_CERT_FILE",
-  "TLS_KEY_FILE",
-  "TRUSTED_PROXIES",
-  "UPSTREAM_IDLE_TIMEOUT",
-  "WORKERS",
-].map((name) => `X3SPROXY_${name}`);
+export const SETTINGS: readonly string[] = Object.keys(settings)
+  .filter((name) => name.startsWith(PREFIX) && !name.includes("<"))
+  .sort();
 
 const KNOWN: ReadonlySet<string> = new Set([
   ...SETTINGS,
   ...["X3SPROXY_TOKEN", "X3SPROXY_URL"], // what `exec` and `agent deploy` set
 ]);
 /** Settings that have no prefix. */
-const OTHERS = [
-  ...["DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE"],
-  ...["HTTPS_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS"],
-];
-const PREFIX = "X3SPROXY_";
+const OTHERS = Object.keys(settings).filter((name) => !name.startsWith(PREFIX));
 const ORIGIN = /^X3SPROXY_ORIGIN_[A-Z0-9_]+$/;
 // What Kubernetes sets in each pod for a Service whose name begins with x3sproxy (its documentation, "Discovering services").
 const OF_SERVICE =
@@ -95,7 +59,7 @@ function unknownName(name: string): Doubt[] {
   return [
     {
       what: `${shown} is no setting of x3sproxy, and does nothing.`,
-      fix: meant === undefined ? "All settings are in README.md." : `Did you mean ${meant}?`,
+      fix: meant === undefined ? "All settings are in docs/settings.md." : `Did you mean ${meant}?`,
     },
   ];
 }

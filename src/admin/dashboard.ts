@@ -5,6 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { HTML_TYPE } from "./html.ts";
+import { codeOf } from "../unknown-values.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -100,7 +101,7 @@ async function readBuild(folder: string): Promise<Build | undefined> {
       ),
     };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -3,7 +3,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../clock.ts";
-import type { Cidr, ListenAddress } from "../config.ts";
+import type { Cidr } from "../addresses.ts";
+import type { ListenAddress } from "../config.ts";
 import { clientNetwork, sourceAddress } from "../addresses.ts";
 import { SESSION_HEADER, type RoutePermission } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";

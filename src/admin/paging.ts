@@ -5,6 +5,7 @@ import { MAX_CURSOR_LENGTH, text } from "../contract/index.ts";
 import type { FoundPage, Page } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
+import { parseJson } from "../unknown-values.ts";
 
 // Of a sort key: whatever it is in its list, Postgres has to be able to read it.
 const part = text(MAX_CURSOR_LENGTH);
@@ -73,12 +74,4 @@ const latestFirst = z.tuple([z.string().regex(/^\d{1,16}$/), z.guid()]);
 /** Pages of a list whose rows say their place themselves, the latest first. */
 export function createLatestFirstPaging<View>(list: string): Paging<LatestFirst, Placed<View>> {
   return createPaging(list, latestFirst, ({ place }: Placed<View>) => place);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

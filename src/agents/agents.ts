@@ -18,14 +18,7 @@ import { ALL_RIGHTS, demandForChange, type Rights } from "./demands.ts";
 import { forgetScope, rememberScope, scopeOfNew } from "./new-agents.ts";
 import { checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
 import { setSuspended } from "./suspension.ts";
-import { claimOf, madeBefore, remember, tokenOf } from "./repeated-deployment.ts";
-
-/** What is left out stays as it was at the deployment before; at the first it is as the workspace says of new agents, without expiry. */
-export interface Deployment extends ScopeChange {
-  name: string;
-  /** Life of the token; null: without end. */
-  ttlMs?: number | null | undefined;
-}
+import { claimOf, madeBefore, remember, tokenOf, type Deployment } from "./repeated-deployment.ts";
 
 /** A caller's own means beside its request. */
 export interface DeployOptions {

@@ -1,7 +1,7 @@
 // What a change of an agent's scope asks of whoever makes it, by whatever route. Declared here and nowhere else: routes ask `demand`
 // and say nothing of it themselves. A scope is everything that an agent may do, its environment too. Pure.
 import ipaddr from "ipaddr.js";
-import type { Cidr } from "../config.ts";
+import type { Cidr } from "../addresses.ts";
 import { WIDENING } from "../contract/index.ts";
 import { RequestError } from "../errors.ts";
 import type { Limits } from "../limits/index.ts";

@@ -1,6 +1,6 @@
 // Environments: the names that agents and keys share. One is there while an agent or a key is in it, and has no row of its own.
 import { record, type Actor } from "../audit/index.ts";
-import type { Pool, TransactionSql } from "../db/index.ts";
+import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 
 export interface EnvironmentView {
@@ -19,8 +19,6 @@ export interface Environments {
    */
   rename(by: Actor, from: string, to: string): Promise<EnvironmentView>;
 }
-
-const UNIQUE_VIOLATION = "23505";
 
 /** `pool`: the control role's. */
 export function createEnvironments({ pool }: { pool: Pool }): Environments {
@@ -62,7 +60,7 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
           return after;
         })
         .catch((error: unknown) => {
-          if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+          if (!isUniqueViolation(error)) throw error;
           throw new RequestError(
             409,
             "name_taken",

@@ -1,6 +1,7 @@
 // Agents: their deployments and tokens, what they may do, and how they come to their first token.
 export type { AgentView } from "./agent-view.ts";
-export { createAgents, type AgentFilter, type Agents, type Deployment } from "./agents.ts";
+export type { Deployment } from "./repeated-deployment.ts";
+export { createAgents, type AgentFilter, type Agents } from "./agents.ts";
 export {
   createCustomProviders,
   type CustomProviders,

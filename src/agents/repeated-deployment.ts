@@ -7,7 +7,14 @@ import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { PROXY_TOKEN_PREFIX } from "../ids.ts";
 import type { Vault } from "../vault/index.ts";
-import type { Deployment } from "./agents.ts";
+import type { ScopeChange } from "./scope-change.ts";
+
+/** What is left out stays as it was at the deployment before; at the first it is as the workspace says of new agents, without expiry. */
+export interface Deployment extends ScopeChange {
+  name: string;
+  /** Life of the token; null: without end. */
+  ttlMs?: number | null | undefined;
+}
 
 const KEPT_MS = 24 * 3_600_000;
 /** Of those that have had their time as many go with each that comes. */

@@ -2,7 +2,13 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { Agent, request } from "undici";
-import type { Destination } from "./checkpoint-sending.ts";
+
+/** Where checkpoints go. */
+export interface Destination {
+  readonly name: "file" | "url" | "syslog";
+  /** Rejects when it can't be known that they have arrived; with some in place already they may come again. */
+  send(notes: readonly string[], signal: AbortSignal): Promise<void>;
+}
 
 const WITHIN_MS = 10_000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;

@@ -5,15 +5,8 @@ import type { CheckpointSettings } from "../config.ts";
 import type { Pool } from "../db/index.ts";
 import { errorFields, logEnd, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { fileDestination, urlDestination } from "./checkpoint-destinations.ts";
+import { fileDestination, urlDestination, type Destination } from "./checkpoint-destinations.ts";
 import { syslogDestination } from "./checkpoint-syslog.ts";
-
-/** Where checkpoints go. */
-export interface Destination {
-  readonly name: "file" | "url" | "syslog";
-  /** Rejects when it can't be known that they have arrived; with some in place already they may come again. */
-  send(notes: readonly string[], signal: AbortSignal): Promise<void>;
-}
 
 export interface CheckpointSending {
   start(): void;

@@ -8,7 +8,7 @@ import { hostname } from "node:os";
 import { connect as connectTls } from "node:tls";
 import { systemClock } from "../clock.ts";
 import type { SyslogAddress } from "../config.ts";
-import type { Destination } from "./checkpoint-sending.ts";
+import type { Destination } from "./checkpoint-destinations.ts";
 
 // Facility 13, log audit; severity 6, informational.
 const PRIORITY = 13 * 8 + 6;
@@ -21,8 +21,14 @@ export function syslogDestination(address: SyslogAddress): Destination {
     async send(notes, ending) {
       const signal = AbortSignal.any([ending, AbortSignal.timeout(WITHIN_MS)]);
       const messages = notes.map(messageOf);
-      if (address.protocol === "udp") await sendDatagrams(address, messages);
-      else await sendStream(address, messages, signal);
+      signal.throwIfAborted();
+      // A look-up of a name can't be stopped, and its own deadline may be a minute.
+      const stopped = once(signal, "abort").then(() => signal.throwIfAborted());
+      const sending =
+        address.protocol === "udp"
+          ? sendDatagrams(address, messages)
+          : sendStream(address, messages, signal);
+      await Promise.race([sending, stopped]);
     },
   };
 }

@@ -1,19 +1,18 @@
 // Judges the lines of an export in their order: whether the leaves make up the tree that was signed, and whether all that isn't there is
 // accounted for. Keeps of them what it needs at the end, and no more.
-import { Absences } from "./absences.ts";
-import { CheckpointComparison, type GivenCheckpoint } from "./checkpoint-comparison.ts";
-import { checkLeaf, checkParts, checkProof } from "./event-check.ts";
+import { Removals } from "./removals.ts";
+import { CheckpointComparison, type GivenCheckpoint } from "./kept-checkpoints.ts";
 import {
   LineError,
-  type DamageLine,
   type CheckpointLine,
+  type DamageLine,
   type EventLine,
   type HeaderLine,
   type PrunedLine,
 } from "./export-lines.ts";
-import { Findings, type Finding } from "./findings.ts";
-import { missingLeafData } from "./leaf.ts";
-import { GrowingTree, leafHash } from "./merkle.ts";
+import { Findings, type Finding, warningsOf, type VerifyReport } from "./verify-report.ts";
+import { actorCommitment, leafData, missingLeafData, targetCommitment } from "./leaf.ts";
+import { GrowingTree, leafHash, provesInclusion } from "./merkle.ts";
 import { originOfLog, type Checkpoint } from "./note.ts";
 import {
   checkClosing,
@@ -23,7 +22,6 @@ import {
   reasonOf,
   saysMore,
 } from "./signed-lines.ts";
-import { warningsOf, type VerifyReport } from "./verify-report.ts";
 
 export class ExportJudge {
   readonly #header: HeaderLine;
@@ -31,7 +29,7 @@ export class ExportJudge {
   readonly #keyPinned: boolean;
   readonly #isFiltered: boolean;
   readonly #tree = new GrowingTree();
-  readonly #absences = new Absences();
+  readonly #removals = new Removals();
   readonly #kept = new CheckpointComparison();
   readonly #findings = new Findings();
   #checkpoint: Checkpoint | undefined;
@@ -105,7 +103,7 @@ export class ExportJudge {
 
   /** Finds what can only be known once there is no more. */
   close(): void {
-    for (const { index, what, count } of this.#absences.unaccounted()) {
+    for (const { index, what, count } of this.#removals.unaccounted()) {
       this.find({ index, what }, Math.max(count, 1));
     }
     this.#findAll(
@@ -124,12 +122,12 @@ export class ExportJudge {
       size: this.#checkpoint?.size ?? null,
       root: this.#checkpoint?.root.toString("base64") ?? null,
       events: this.#events,
-      pruned: this.#absences.pruned,
+      pruned: this.#removals.pruned,
       erased: this.#erased,
       from: this.#from,
       to: this.#to,
-      prunings: this.#absences.prunings,
-      erasures: this.#absences.erasures,
+      prunings: this.#removals.prunings,
+      erasures: this.#removals.erasures,
       checkpoints: this.#kept.agreeing,
       findings: this.#findings.listed,
       findingsInAll: this.#findings.inAll,
@@ -157,7 +155,7 @@ export class ExportJudge {
 
   #addAbsent({ index, id, erased, leafHash: kept }: PrunedLine): void {
     const neverSealed = leafHash(missingLeafData(this.#header.workspace, id)).toString("hex");
-    this.#absences.addAbsent(index, kept !== neverSealed);
+    this.#removals.addAbsent(index, kept !== neverSealed);
     this.#addErased(index, erased, false);
   }
 
@@ -165,7 +163,7 @@ export class ExportJudge {
     for (const { part, by } of erased) {
       if (isPresent) this.#erased += 1;
       if (this.#isFiltered) continue;
-      const problem = this.#absences.addErased(index, part, by, isPresent);
+      const problem = this.#removals.addErased(index, part, by, isPresent);
       if (problem !== undefined) throw new LineError(problem);
     }
   }
@@ -190,10 +188,10 @@ export class ExportJudge {
   ): void {
     const { index } = told;
     if (action === "audit.prune") {
-      const what = this.#absences.addPruning(told, detail);
+      const what = this.#removals.addPruning(told, detail);
       if (what !== undefined) this.find({ index, what });
     } else if (action === "audit.erase") {
-      const finding = this.#absences.addErasure(told, detail);
+      const finding = this.#removals.addErasure(told, detail);
       if (finding !== undefined) this.find({ index, ...finding });
     }
   }
@@ -226,4 +224,65 @@ export class ExportJudge {
       if (finding !== undefined) this.find(line === undefined ? finding : { line, ...finding });
     }
   }
+}
+
+// Whether an event in an export is the one that was sealed: its parts against their commitments, all of it against its leaf, and the leaf
+// against a signed tree. Pure.
+
+/** What is wrong with who did it and with what it was done to. */
+export function* checkParts({ index, actor, target, erased }: EventLine): Generator<Finding> {
+  const parts = {
+    actor: {
+      ...actor,
+      isEmpty: actor.id === null && actor.name === "" && actor.address === null,
+      commit: (salt: string) => actorCommitment({ ...actor, salt }),
+    },
+    target: {
+      ...target,
+      isEmpty: target.id === "" && target.name === "",
+      commit: (salt: string) => targetCommitment({ ...target, salt }),
+    },
+  };
+  for (const [name, { salt, isEmpty, commitment, commit }] of Object.entries(parts)) {
+    const isListed = erased.some((each) => each.part === name);
+    if (salt === null) {
+      if (!isEmpty) yield { index, what: `the event's ${name} has lost its salt` };
+      else if (!isListed) {
+        yield { index, what: `the event's ${name} was taken away, and no erasure took it` };
+      }
+      continue;
+    }
+    if (isListed) yield { index, what: `the event's ${name} is erased, and still there` };
+    const actual = commit(salt);
+    if (actual !== commitment) {
+      const what = `the event's ${name} isn't the one that was sealed: it was edited`;
+      yield { index, what, expected: commitment, actual };
+    }
+  }
+}
+
+/** What is wrong with the event as a whole; undefined: it is what its leaf stands for. */
+export function checkLeaf(line: EventLine, workspaceId: string): Finding | undefined {
+  const { index, id, event } = line;
+  const commitments = { actor: line.actor.commitment, target: line.target.commitment };
+  const data = leafData({ ...event, id, workspaceId }, commitments);
+  const actual = leafHash(data).toString("hex");
+  if (actual === line.leafHash) return undefined;
+  const what = "the event isn't the one that was sealed: it, or its leaf, was edited";
+  return { index, what, expected: line.leafHash, actual };
+}
+
+/** What is wrong with the proof that its leaf is in the tree of a checkpoint; undefined: it holds. */
+export function checkProof(
+  { index, leafHash: leaf, proof = [] }: EventLine,
+  checkpoint: Checkpoint | undefined,
+): Finding | undefined {
+  const holds =
+    checkpoint !== undefined &&
+    provesInclusion({
+      ...{ index, size: checkpoint.size, root: checkpoint.root, leaf: Buffer.from(leaf, "hex") },
+      proof: proof.map((hash) => Buffer.from(hash, "base64")),
+    });
+  if (holds) return undefined;
+  return { index, what: "the event's proof doesn't hold: it isn't in the signed tree" };
 }

@@ -31,7 +31,7 @@ import {
   verifierKey,
   type LogSigner,
 } from "./note.ts";
-import { Owed, refuseOutdated } from "./owed.ts";
+import { OpenRemovals, refuseOutdated } from "./open-removals.ts";
 import { TreeHashes, tileLoader } from "./tree-hashes.ts";
 
 export type ExportFormat = "jsonl" | "csv";
@@ -111,7 +111,7 @@ async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<
 async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line[]> {
   const { pool, workspaceId } = source;
   const tree = new GrowingTree();
-  const owed = new Owed(first.leaves);
+  const openRemovals = new OpenRemovals(first.leaves);
   let head = first;
   let at = 0;
   let nodesHold = true;
@@ -124,7 +124,7 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
         tree.append(Buffer.from(line.leafHash, "hex"), (subtree, hash) => {
           if (isKept(subtree)) made.push({ ...subtree, hash });
         });
-        owed.add(line);
+        openRemovals.add(line);
       }
       yield lines;
       if (nodesHold && made.length > 0) {
@@ -133,13 +133,13 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
       }
     }
     // What was pruned or erased meanwhile is accounted for by events that have been sealed meanwhile.
-    if (!owed.isOpen || round === MAX_ROUNDS) break;
+    if (!openRemovals.isOpen || round === MAX_ROUNDS) break;
     await source.seal();
     const before = head;
     head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
     if (head.leaves === before.leaves) break;
   }
-  if (first.leaves < head.leaves) await refuseOutdated(source, owed);
+  if (first.leaves < head.leaves) await refuseOutdated(source, openRemovals);
   const strays = await strayEvents(source);
   if (strays !== undefined) yield [strays];
   const waiting = source.isDamaged() ? await waitingEvents(source) : undefined;

@@ -12,13 +12,13 @@ export {
   type ChangeEvent,
 } from "./record.ts";
 export { createAuditRetention, type AuditRetention } from "./retention.ts";
-export { createServiceEvents, recordMigrations, type ServiceEvents } from "./service-events.ts";
+export { createServiceEvents, recordMigrations, type ServiceEvents } from "./record.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";
 export type { LogSigner } from "./note.ts";
 export { createAuditProofs, type AuditProofs } from "./proofs.ts";
 export { ExportVerifier, NotAnExportError } from "./verify.ts";
 export type { VerifyReport } from "./verify-report.ts";
-export type { GivenCheckpoint } from "./checkpoint-comparison.ts";
+export type { GivenCheckpoint } from "./kept-checkpoints.ts";
 export { keptLines, readKeptCheckpoints } from "./kept-checkpoints.ts";
 export { isVerifierKey } from "./note.ts";
 export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";

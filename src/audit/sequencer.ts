@@ -1,7 +1,7 @@
 // The sequencer: takes the events that wait, in the order of their ids, makes them leaves of their workspace's tree, and signs the
 // new head. One process at a time does it, whichever gets the lock. Looks at the head that it goes on from, so that it never signs
 // on top of a tree that somebody has edited. Must never hold up a change: events wait for it, and nobody else does.
-import { LOCK, type Pool, type TransactionSql } from "../db/index.ts";
+import { isUniqueViolation, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { StoreUnavailableError } from "../errors.ts";
 import { errorFields, logEnd, type Log } from "../log.ts";
 import { actorCommitment, leafData, missingLeafData, targetCommitment } from "./leaf.ts";
@@ -38,7 +38,6 @@ export interface Sequencer {
 
 const EVERY_MS = 1000;
 const BATCH = 500;
-const UNIQUE_VIOLATION = "23505";
 
 /** `pool`: of the control role. `signer`: the key of the service's logs. */
 export function createSequencer(o: {
@@ -178,7 +177,7 @@ export function createSequencer(o: {
 /** A row that is there already, where only the sequencer adds any, was put there by somebody else. */
 function isDamage(error: unknown): boolean {
   if (error instanceof TreeDamagedError || error instanceof NoteError) return true;
-  return error instanceof Error && (error as { code?: unknown }).code === UNIQUE_VIOLATION;
+  return isUniqueViolation(error);
 }
 
 function leafOf(

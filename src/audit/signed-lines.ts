@@ -1,7 +1,7 @@
 // What is signed in an export, and by whom: the key that its first line names, the tree's head, and the note about all lines that is its
 // last one.
 import type { HeaderLine } from "./export-lines.ts";
-import type { Finding } from "./findings.ts";
+import type { Finding } from "./verify-report.ts";
 import type { GrowingTree } from "./merkle.ts";
 import {
   NoteError,

@@ -1,7 +1,22 @@
-// What whoever verifies an export is told.
-import type { Erasure, Pruning } from "./absences.ts";
+// What a verification of an export finds, and what people are told of it.
 import type { ExportFilters } from "./export-lines.ts";
-import type { Finding } from "./findings.ts";
+
+/** A pruning that the log tells of. */
+export interface Pruning {
+  readonly index: number;
+  readonly id: string;
+  readonly at: string;
+  /** All events before this index. */
+  readonly before: number;
+}
+
+/** An erasure that the log tells of. */
+export interface Erasure {
+  readonly index: number;
+  readonly id: string;
+  readonly at: string;
+  readonly parts: number;
+}
 
 export interface VerifyReport {
   readonly verified: boolean;
@@ -53,4 +68,34 @@ export function warningsOf(o: {
     );
   }
   return warnings;
+}
+
+/** Something that doesn't hold. */
+export interface Finding {
+  /** The leaf that it is about. */
+  readonly index?: number | undefined;
+  /** The line of the file, from 1. */
+  readonly line?: number | undefined;
+  readonly what: string;
+  /** Hashes, where two were compared. */
+  readonly expected?: string | undefined;
+  readonly actual?: string | undefined;
+}
+
+const MAX_LISTED = 100;
+
+export class Findings {
+  /** The first ones. */
+  readonly listed: Finding[] = [];
+  #inAll = 0;
+
+  get inAll(): number {
+    return this.#inAll;
+  }
+
+  /** `count`: for how many it stands. */
+  add(finding: Finding, count = 1): void {
+    this.#inAll += count;
+    if (this.listed.length < MAX_LISTED) this.listed.push(finding);
+  }
 }

@@ -9,6 +9,7 @@ import {
   type GivenCheckpoint,
   type VerifyReport,
 } from "../audit/index.ts";
+import { codeOf } from "../unknown-values.ts";
 import { Failure, printable } from "./failure.ts";
 import { createProgress } from "./progress.ts";
 
@@ -148,7 +149,7 @@ function inLine(text: string): string {
 
 function unreadable(file: string, error: unknown): unknown {
   if (error instanceof Failure) return error;
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = codeOf(error);
   if (code === undefined) return error;
   return new Failure("file_unreadable", `${file} can't be read (${code}).`);
 }

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
+import { codeOf } from "../unknown-values.ts";
 
 /** Sent by a terminal to all who are in front of it, the child too: passing them on would send them twice. */
 const OF_TERMINAL = ["SIGINT", "SIGQUIT", "SIGWINCH"] as const;
@@ -43,7 +44,7 @@ export function runChild(
 }
 
 function notRun(command: string, error: unknown): Ended {
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = codeOf(error);
   return code === "ENOENT"
     ? { status: NOT_FOUND, problem: `${command}: command not found` }
     : { status: NOT_EXECUTABLE, problem: `${command}: can't be run (${code ?? "unknown error"})` };

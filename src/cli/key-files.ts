@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { readSmallFile } from "../bounded-file.ts";
+import { codeOf } from "../unknown-values.ts";
 import { Failure } from "./failure.ts";
 import { syncFolder } from "./folder-sync.ts";
 
@@ -71,7 +72,7 @@ async function writeWhole(
 }
 
 function unwritable(path: string, error: unknown): Failure {
-  const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+  const code = codeOf(error) ?? "unknown error";
   if (code === "EEXIST") {
     return new Failure("file_exists", `${path} is there already. --add-to adds a key to it.`);
   }

@@ -1,6 +1,7 @@
 // What a command prints as its result, and what becomes of it when nobody takes it: a reader that has gone, a disk that is full. Must never
 // take a part for the whole.
 import { fstatSync, writeFileSync } from "node:fs";
+import { codeOf } from "../unknown-values.ts";
 
 /** Standard output didn't take all of a result. */
 export class OutputLost extends Error {
@@ -9,7 +10,7 @@ export class OutputLost extends Error {
   readonly isClosedPipe: boolean;
 
   constructor(error: unknown) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    const code = codeOf(error) ?? "unknown error";
     const why = code === "ENOSPC" ? `the disk is full (${code})` : code;
     super(`Standard output can't be written: ${why}. What was printed is not whole.`);
     this.isClosedPipe = code === "EPIPE";

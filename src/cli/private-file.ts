@@ -6,6 +6,7 @@ import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
 import { syncFolder } from "./folder-sync.ts";
+import { codeOf } from "../unknown-values.ts";
 
 /**
  * Writes `chunks` to `path`, in place of what was there, durably. Resolves to the number of bytes. Throws Failure, which `chunks` may
@@ -60,7 +61,7 @@ function removeWhenInterrupted(path: string): () => void {
 }
 
 function unwritable(path: string, error: unknown): Failure {
-  const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+  const code = codeOf(error) ?? "unknown error";
   const folder = code === "ENOENT" ? ` Is there a folder ${dirname(path)}?` : "";
   return new Failure("file_unwritable", `${path} can't be written (${code}).${folder}`);
 }

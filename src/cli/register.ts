@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { readClientConfig } from "../config.ts";
 import { isProxyToken } from "../ids.ts";
+import { parseJson } from "../unknown-values.ts";
 import { examples } from "./command.ts";
 import { Failure, printable } from "./failure.ts";
 import { print } from "./output.ts";
@@ -126,13 +127,5 @@ async function send(
       `There was no answer from ${publicUrl}. Is X3SPROXY_PUBLIC_URL right, and its certificate trusted (NODE_EXTRA_CA_CERTS)?\n` +
         "If the answer was lost on its way, the registration is used up: ask for another.",
     );
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -11,6 +11,7 @@ import {
 import { readSmallFile } from "../bounded-file.ts";
 import { readConfig } from "../config.ts";
 import { createLog, openLog } from "../log.ts";
+import { codeOf } from "../unknown-values.ts";
 import type { Outcome } from "./command.ts";
 import { Failure } from "./failure.ts";
 import { exitOnSignals } from "./interruption.ts";
@@ -82,7 +83,7 @@ async function openedBy({ identity, passphrase }: RestoreOptions): Promise<Opene
     throw new Failure("usage", "Say how it is opened: --identity <file> or --passphrase.");
   }
   const bytes = await readSmallFile(identity).catch((error: unknown) => {
-    throw new Failure("not_read", `--identity: the file can't be read (${codeOf(error)}).`);
+    throw new Failure("not_read", `--identity: the file can't be read (${codeOf(error) ?? "?"}).`);
   });
   const lines = bytes
     .toString("utf8")
@@ -99,7 +100,7 @@ async function* readBackup(path: string): AsyncGenerator<Uint8Array> {
   try {
     yield* createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
   } catch (error) {
-    throw new Failure("not_read", `The backup can't be read (${codeOf(error)}).`);
+    throw new Failure("not_read", `The backup can't be read (${codeOf(error) ?? "?"}).`);
   }
 }
 
@@ -112,9 +113,4 @@ function explain(error: unknown): never {
     );
   }
   throw error;
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code ?? "?";
 }

@@ -22,7 +22,7 @@ export function addServeCommand(program: Command): void {
     .addHelpText(
       "after",
       `${examples("x3sproxy serve", "X3SPROXY_PROXY_ADDR=0.0.0.0:8787 x3sproxy serve")}
-\nAll settings are in README.md.`,
+\nAll settings are in docs/settings.md.`,
     )
     .action(serve);
 }

@@ -5,6 +5,7 @@ import { lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
 import { syncFolder } from "./folder-sync.ts";
+import { codeOf } from "../unknown-values.ts";
 
 // As long as a token and a line's end, so that a full disk is noticed before there is a token.
 const PLACEHOLDER = Buffer.alloc(64, "\n");
@@ -59,7 +60,7 @@ export async function prepareTokenFile(
 
 async function checkPlace(path: string, replace: boolean): Promise<void> {
   const there = await lstat(path).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw unwritable(path, error);
   });
   if (there === undefined) return;
@@ -75,7 +76,7 @@ async function checkPlace(path: string, replace: boolean): Promise<void> {
 }
 
 function unwritable(path: string, error: unknown): Failure {
-  const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+  const code = codeOf(error) ?? "unknown error";
   const folder = code === "ENOENT" ? ` Is there a folder ${dirname(path)}?` : "";
   return new Failure("file_unwritable", `${path} can't be written (${code}).${folder}`);
 }

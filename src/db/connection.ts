@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import postgres from "postgres";
 import { ConfigError, StoreUnavailableError } from "../errors.ts";
+import { codeOf } from "../unknown-values.ts";
 import { DEFAULT_PORT, namedServers, readDatabaseUrl } from "./database-url.ts";
 import { dial } from "./dial.ts";
 import { createServers, type Servers } from "./servers.ts";
@@ -201,8 +202,7 @@ export function asUnavailable(error: unknown): StoreUnavailableError | undefined
   return new StoreUnavailableError(`the database is not available (${code})`);
 }
 
-/** The SQLSTATE or system error code of an error. */
-export function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  return typeof code === "string" ? code : undefined;
+/** Whether Postgres refused a row because there is one like it (SQLSTATE 23505). */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === "23505";
 }

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ConfigError } from "../errors.ts";
-import { codeOf } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
 
 const SQLITE_BUSY = 5;
 

@@ -2,7 +2,7 @@
 import { readFile, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ConfigError } from "../errors.ts";
-import { codeOf } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
 
 /** A folder with bin/, lib/ and share/ of one Postgres. */
 export interface Programs {

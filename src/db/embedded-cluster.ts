@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { chown, mkdir, open, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../errors.ts";
-import { codeOf } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
 import { findPrograms, type Programs } from "./embedded-binaries.ts";
 import { reachablePrograms, serverUser, type SystemUser } from "./embedded-root.ts";
 

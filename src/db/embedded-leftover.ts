@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { ConfigError } from "../errors.ts";
+import { codeOf } from "../unknown-values.ts";
 
 const PATIENCE_MS = 10_000;
 const POLL_MS = 20;
@@ -51,6 +52,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as { code?: unknown }).code === "EPERM";
+    return codeOf(error) === "EPERM";
   }
 }

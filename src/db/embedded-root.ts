@@ -17,8 +17,8 @@ import {
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { ConfigError } from "../errors.ts";
+import { codeOf } from "../unknown-values.ts";
 import type { Programs } from "./embedded-binaries.ts";
-import { codeOf } from "./connection.ts";
 
 export interface SystemUser {
   readonly uid: number;

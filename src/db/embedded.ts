@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { codeOf, openClient, withDeadline } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
+import { openClient, withDeadline } from "./connection.ts";
 import { claimDataFolder } from "./data-folder.ts";
 import {
   prepareCluster,

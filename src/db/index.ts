@@ -6,6 +6,7 @@ export {
   type OwnerSql,
   type Sql,
   type TransactionSql,
+  isUniqueViolation,
 } from "./connection.ts";
 export { createChore, type Chore } from "./chore.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";

@@ -2,7 +2,8 @@
 // sql/. Sends a SCRAM verifier, never a password: a statement can end up in the server's log.
 import { hash } from "node:crypto";
 import { ConfigError } from "../errors.ts";
-import { codeOf, withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
+import { withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
 import { withUser } from "./database-url.ts";
 import { LOCK } from "./locks.ts";
 import { scramVerifier } from "./scram.ts";

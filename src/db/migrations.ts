@@ -3,7 +3,8 @@
 import { hash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
-import { codeOf, withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
+import { withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
 import { LOCK } from "./locks.ts";
 import { mayNotMakeRoles } from "./logins.ts";
 import { transact } from "./transactions.ts";

@@ -2,7 +2,7 @@
 import { systemClock } from "../clock.ts";
 import type { PoolName } from "../metric-labels.ts";
 import type { Metrics } from "../metrics.ts";
-import { codeOf } from "./connection.ts";
+import { codeOf } from "../unknown-values.ts";
 
 export interface PoolMeter {
   /** A call begins; gives the time to hand to `ended`. */

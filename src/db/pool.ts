@@ -3,9 +3,9 @@
 import { StoreUnavailableError } from "../errors.ts";
 import type { PoolName } from "../metric-labels.ts";
 import type { Metrics } from "../metrics.ts";
+import { codeOf } from "../unknown-values.ts";
 import {
   asUnavailable,
-  codeOf,
   openClient,
   withDeadline,
   type Client,

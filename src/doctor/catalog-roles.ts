@@ -1,6 +1,6 @@
 // Facts about the database's roles: the two groups of sql/, which are the server's, and the two logins of this database. Reads only.
 import type { Sql } from "../db/index.ts";
-import type { Fact } from "./catalog.ts";
+import type { Fact } from "./facts.ts";
 
 const GROUPS = ["x3sproxy_control", "x3sproxy_proxy"];
 

@@ -2,31 +2,8 @@
 // two readers: sql/expected.json is made from it, and doctor compares it with that. Reads only; needs an empty search_path, so that every
 // name has its schema.
 import type { Sql } from "../db/index.ts";
+import type { Fact } from "./facts.ts";
 import { roleFacts } from "./catalog-roles.ts";
-
-/** Who may do what; told without anybody's lock. In the order in which people are told. */
-export const RIGHT_KINDS = [
-  ...["role", "membership", "role setting", "outside right", "schema owner", "grant"],
-  ...["default privilege", "database right", "row security"],
-] as const;
-/** What is there. */
-export const CONTENT_KINDS = [
-  ...["policy", "server setting", "function", "trigger", "rule", "object", "table", "column"],
-  ...["constraint", "inheritance", "index", "publication", "subscription", "event trigger"],
-] as const;
-
-export type FactKind = (typeof RIGHT_KINDS)[number] | (typeof CONTENT_KINDS)[number];
-
-export interface Fact {
-  readonly kind: FactKind;
-  /** Unique among its kind. A login of this database stands in it without the digest of the database's name. */
-  readonly name: string;
-  readonly is: string;
-  /** The SQL that takes it away, or words where no statement does; names are as the server has them. */
-  readonly undo: string;
-  /** Of a right: who has it. */
-  readonly grantee: string | null;
-}
 
 /** Stands in names for the digest, which is another for each database. */
 export const ANY_DIGEST = "LOGIN";

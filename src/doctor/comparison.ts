@@ -1,6 +1,7 @@
 // What the database has more, less and otherwise than the migrations make, by sql/expected.json; and the SQL that mends each.
 import { readFile } from "node:fs/promises";
-import { ANY_DIGEST, CONTENT_KINDS, RIGHT_KINDS, type Fact, type FactKind } from "./catalog.ts";
+import { ANY_DIGEST } from "./catalog.ts";
+import { CONTENT_KINDS, RIGHT_KINDS, type Fact, type FactKind } from "./facts.ts";
 
 export const EXPECTED_FILE = new URL("../../sql/expected.json", import.meta.url);
 

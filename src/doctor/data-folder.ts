@@ -3,7 +3,7 @@ import type { Stats } from "node:fs";
 import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config } from "../config.ts";
-import { codeOf, listed, type Findings } from "./finding.ts";
+import { failureOf, listed, type Findings } from "./finding.ts";
 
 const STICKY = 0o1000;
 const MOST_FIXES = 5;
@@ -20,7 +20,7 @@ export async function checkDataFolder({ dataDir }: Config, findings: Findings): 
     await checkContent(folder, user, findings);
     await checkPlace(folder, user, findings);
   } catch (error) {
-    const code = codeOf(error);
+    const code = failureOf(error);
     for (const id of ["data-folder-content", "data-folder-place"]) {
       if (findings.has(id)) continue;
       if (code === "ENOENT") findings.ok("Files", id, "There is no data folder yet.");
@@ -119,7 +119,7 @@ async function nameOf(uid: number): Promise<string> {
 }
 
 function notThere(error: unknown): undefined {
-  if (codeOf(error) !== "ENOENT") throw error;
+  if (failureOf(error) !== "ENOENT") throw error;
 }
 
 function quoted(path: string): string {

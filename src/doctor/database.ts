@@ -13,7 +13,7 @@ import {
   type OwnerSql,
   type Sql,
 } from "../db/index.ts";
-import { codeOf, saidBy, type Findings } from "./finding.ts";
+import { failureOf, saidBy, type Findings } from "./finding.ts";
 import { checkMasterKey } from "./master-key.ts";
 import { checkPeople } from "./people.ts";
 import { checkRights, RIGHTS_IDS } from "./rights.ts";
@@ -70,13 +70,13 @@ export async function checkDatabase(
       });
     }
   } catch (error) {
-    const said = saidBy(error) ?? `The database can't be used (${codeOf(error)}).`;
+    const said = saidBy(error) ?? `The database can't be used (${failureOf(error)}).`;
     findings.add("Database", "critical", "database", {
       what: isOwn ? said.replace(/^DATABASE_URL: t/, "T") : said,
       why: "Without it no new token is known and nothing can be changed.",
       fix: !isOwn
         ? "Mend DATABASE_URL, or the server that it leads to; when that is only slow, look whether something holds its tables"
-        : /^E(ACCES|PERM)$/.test(codeOf(error))
+        : /^E(ACCES|PERM)$/.test(failureOf(error))
           ? `Run doctor as the user that the service runs as: who owns ${config.dataDir}`
           : `Start the service again; postgres.log in ${config.dataDir} says what is wrong`,
     });
@@ -122,7 +122,7 @@ async function embeddedUrl(dataDir: string): Promise<string | undefined> {
     const port = Number(lines[3]);
     return port > 0 ? `postgres://x3sproxy:${password}@127.0.0.1:${port}/postgres` : undefined;
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (failureOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

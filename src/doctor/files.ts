@@ -2,7 +2,7 @@
 import { stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import { failureOf, type Findings } from "./finding.ts";
 
 const LEAST_FREE_BYTES = 1e9;
 const LEAST_FREE_PART = 0.1;
@@ -69,7 +69,7 @@ async function checkMode(
   try {
     found = await stat(path);
   } catch (error) {
-    const code = codeOf(error);
+    const code = failureOf(error);
     // No path here: it may be a key that was put into the wrong variable.
     if (code !== "ENOENT") findings.skip(id, `${what} can't be looked at (${code})`);
     else if (absent === undefined) findings.skip(id, `${what} is not there`);
@@ -106,7 +106,7 @@ async function checkSpace({ dataDir, databaseUrl }: Config, findings: Findings):
   try {
     room = await statfs(dataDir);
   } catch (error) {
-    const code = codeOf(error);
+    const code = failureOf(error);
     findings.skip(
       "disk-space",
       code === "ENOENT"

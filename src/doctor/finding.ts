@@ -53,7 +53,7 @@ export class Findings {
 }
 
 /** The code of an error, which tells what went wrong and quotes nothing. */
-export function codeOf(error: unknown): string {
+export function failureOf(error: unknown): string {
   if (!(error instanceof Error)) return "no answer";
   const { code } = error as { code?: unknown };
   if (code === "ABORT_ERR") return "no answer in time";

@@ -2,7 +2,7 @@
 // only where the service has no certificate of its own; sends no credential.
 import { request } from "node:https";
 import type { Config } from "../config.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import { failureOf, type Findings } from "./finding.ts";
 
 const WITHIN_MS = 5000;
 
@@ -78,7 +78,7 @@ function ask(url: URL): Promise<Answer> {
       signal: AbortSignal.timeout(WITHIN_MS),
     });
     asked.once("socket", (socket) => socket.once("connect", () => (isThere = true)));
-    asked.on("error", (error) => resolve({ isThere, failure: codeOf(error) }));
+    asked.on("error", (error) => resolve({ isThere, failure: failureOf(error) }));
     asked.once("response", (response) => {
       response.resume();
       resolve({ isThere, hsts: response.headers["strict-transport-security"] });

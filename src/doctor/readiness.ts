@@ -1,7 +1,7 @@
 // Whether the service that runs is ready for work, as it says itself. Sends no credential.
 import { request } from "node:http";
 import type { Config } from "../config.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import { failureOf, type Findings } from "./finding.ts";
 import { reached } from "./tls.ts";
 
 const ID = "readiness";
@@ -57,7 +57,7 @@ function ask(at: { host: string; port: number }): Promise<Answer> {
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(WITHIN_MS);
     const asked = request({ ...at, path: "/readyz", agent: false, signal });
-    asked.on("error", (error) => resolve({ text: "", failure: codeOf(error) }));
+    asked.on("error", (error) => resolve({ text: "", failure: failureOf(error) }));
     asked.once("response", (response) => {
       let text = "";
       const end = (): void => {

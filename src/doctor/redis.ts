@@ -1,7 +1,7 @@
 // The Redis by which processes share what is used of limits.
 import { createClient } from "@redis/client";
 import type { Config } from "../config.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import { failureOf, type Findings } from "./finding.ts";
 
 const WITHIN_MS = 3000;
 
@@ -33,5 +33,5 @@ export async function checkRedis({ redisUrl }: Config, findings: Findings): Prom
 /** A refusal of Redis begins with a word in capitals that says which (WRONGPASS, NOAUTH): the rest of it is not for print. */
 function reasonOf(error: unknown): string {
   const word = error instanceof Error ? /^[A-Z]{4,20}(?= )/.exec(error.message)?.[0] : undefined;
-  return word ?? codeOf(error);
+  return word ?? failureOf(error);
 }

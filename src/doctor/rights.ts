@@ -1,7 +1,8 @@
 // Who may do what in the database: rights, roles and their memberships, as sql/expected.json has them. Reads only, in a transaction of the
 // caller's, and waits for nobody's locks.
 import { loginName, type Sql, type TransactionSql } from "../db/index.ts";
-import { readRightFacts, RIGHT_KINDS } from "./catalog.ts";
+import { readRightFacts } from "./catalog.ts";
+import { RIGHT_KINDS } from "./facts.ts";
 import { differences, hasLogins, type Difference, type Names } from "./comparison.ts";
 import { listed, type Findings } from "./finding.ts";
 import { checkOwnerRights, checkServerRights } from "./server-rights.ts";

@@ -1,9 +1,10 @@
 // Whether the schema is the one that the migrations make: tables, functions, triggers, policies and the rest of sql/expected.json. Reads
 // only, in a transaction of the caller's. The server reads an expression under its table's lock: whoever holds one is not waited for long.
 import type { TransactionSql } from "../db/index.ts";
-import { CONTENT_KINDS, readContentFacts } from "./catalog.ts";
+import { readContentFacts } from "./catalog.ts";
+import { CONTENT_KINDS } from "./facts.ts";
 import { differences } from "./comparison.ts";
-import { codeOf, type Findings } from "./finding.ts";
+import { failureOf, type Findings } from "./finding.ts";
 import { readNames } from "./rights.ts";
 import { tell, type TopicId } from "./topics.ts";
 
@@ -22,7 +23,7 @@ export async function checkContent(sql: TransactionSql, findings: Findings): Pro
 
 /** Whether what `checkContent` threw says that somebody holds a table; each topic is then told as not looked at. */
 export function skipHeld(error: unknown, findings: Findings): boolean {
-  if (codeOf(error) !== LOCK_NOT_AVAILABLE) return false;
+  if (failureOf(error) !== LOCK_NOT_AVAILABLE) return false;
   for (const id of CONTENT_IDS) findings.skip(id, "somebody holds a table of the service");
   return true;
 }

@@ -1,7 +1,8 @@
 // What the settings alone tell; of the disk, only where a name leads.
 import { realpathSync } from "node:fs";
 import { resolve, sep } from "node:path";
-import type { Config, Cidr } from "../config.ts";
+import type { Cidr } from "../addresses.ts";
+import type { Config } from "../config.ts";
 import { parseAddress } from "../addresses.ts";
 import type { Findings } from "./finding.ts";
 

@@ -3,7 +3,7 @@
 import { isWithin, parseAddress } from "../addresses.ts";
 import type { Config } from "../config.ts";
 import { transact, type OwnerSql, type TransactionSql } from "../db/index.ts";
-import { codeOf, listed, type Findings } from "./finding.ts";
+import { failureOf, listed, type Findings } from "./finding.ts";
 
 const ID = "trusted-direct";
 const WITHIN = "5s";
@@ -49,7 +49,7 @@ export async function checkTrustedProxies(
     await transact(sql, lookUp, { isolation: "isolation level repeatable read, read only" });
   } catch (error) {
     // Of a statement that took too long (PostgreSQL manual, appendix A).
-    if (codeOf(error) !== "57014") throw error;
+    if (failureOf(error) !== "57014") throw error;
     findings.skip(ID, "where calls came from could not be read in time");
     return;
   }

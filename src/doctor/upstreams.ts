@@ -10,7 +10,7 @@ import {
   createForwardProxy,
   type ForwardProxy,
 } from "../proxy/index.ts";
-import { codeOf, saidBy, type Findings } from "./finding.ts";
+import { failureOf, saidBy, type Findings } from "./finding.ts";
 
 const WITHIN_MS = 8000;
 const CLOCK_MS = 60_000;
@@ -38,7 +38,7 @@ export function checkForwardProxy(
     return proxy;
   } catch (error) {
     findings.add("Network", "critical", "forward-proxy", {
-      what: saidBy(error) ?? `HTTPS_PROXY can't be used (${codeOf(error)}).`,
+      what: saidBy(error) ?? `HTTPS_PROXY can't be used (${failureOf(error)}).`,
       why: "The service does not start with it.",
       fix: "HTTPS_PROXY=http://proxy.example:3128, or leave it out",
     });
@@ -94,7 +94,7 @@ async function checkOne(
     findings.ok("Network", `provider ${origin}`, `${origin} can be reached${way}.`);
     return date;
   } catch (error) {
-    const code = codeOf(error);
+    const code = failureOf(error);
     findings.add("Network", "warning", `provider ${origin}`, {
       what: `${origin} can't be reached${way} (${code}).`,
       why: "Calls to it fail.",

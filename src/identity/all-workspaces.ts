@@ -1,11 +1,10 @@
 // The installation's workspaces. Owners of the home workspace see all, make further ones and delete them; to everybody else there is
 // only their own. Must never show anything of another workspace but its name and how much is in it.
 import { record, type Actor } from "../audit/index.ts";
-import type { Page, Pool, TransactionSql } from "../db/index.ts";
+import { isUniqueViolation, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { digest } from "./bearers.ts";
-import { isUniqueViolation } from "./sql-errors.ts";
 
 export interface WorkspaceSummary {
   id: string;

@@ -7,7 +7,7 @@ import { API_KEY_PREFIX, newBearer, newId } from "../ids.ts";
 import { parseBlock } from "../addresses.ts";
 import { digest } from "./bearers.ts";
 import { KEY_NAME } from "./bootstrap.ts";
-import { checkLimit } from "./roles.ts";
+import { checkLimit } from "./caller.ts";
 
 export interface ApiKeyView {
   id: string;

@@ -1,6 +1,7 @@
 // Who is asking the control plane, once that is known, and from where.
 import type { Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
+import { RequestError } from "../errors.ts";
 
 export interface Caller {
   readonly kind: "user" | "api_key";
@@ -55,4 +56,14 @@ export function actorFrom(caller: Caller, { address }: Pick<Client, "address">):
 /** A user as the target of an audit event. */
 export function userTarget({ id, email }: { id: string; email: string }) {
   return { kind: "user", id, name: email };
+}
+
+/** Throws RequestError 422 `agents_not_allowed` when `role` is one that can't be limited to agents. */
+export function checkLimit(role: Role, agents: readonly string[] | null): void {
+  if (agents === null || role === "viewer" || role === "operator") return;
+  throw new RequestError(
+    422,
+    "agents_not_allowed",
+    "Only a viewer or an operator can be limited to agents.",
+  );
 }

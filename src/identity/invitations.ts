@@ -8,7 +8,7 @@ import { LINK_TOKEN_PREFIX, newBearer, newId } from "../ids.ts";
 import { digest } from "./bearers.ts";
 import { normalizeEmail } from "./emails.ts";
 import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
-import { checkLimit } from "./roles.ts";
+import { checkLimit } from "./caller.ts";
 
 export interface InvitationView {
   id: string;

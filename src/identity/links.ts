@@ -3,7 +3,7 @@
 // links alike.
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
-import type { Pool, TransactionSql } from "../db/index.ts";
+import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError, StoreUnavailableError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
 import { setPassword } from "./account.ts";
@@ -15,7 +15,6 @@ import { lineOf, type Line, type PasswordHasher } from "./passwords.ts";
 import type { Proofs } from "./proofs.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, startSession } from "./sessions.ts";
-import { isUniqueViolation } from "./sql-errors.ts";
 import { codeNeeded } from "./sign-in.ts";
 import type { Verifications } from "./verifications.ts";
 

@@ -131,3 +131,14 @@ export interface ProviderDefinition {
   /** Variables besides `client.keyVariable` under which clients and tools look for a key of it. */
   readonly otherKeyVariables?: readonly string[];
 }
+
+// The calls that prove a key, as most rows have them. A call is here only when a bad key can't pass it: many providers list
+// their models for everybody.
+
+/** How a bad key is answered (RFC 9110, 15.5.2 and 15.5.4). */
+export const UNAUTHORISED: readonly number[] = [401, 403];
+
+/** A plain GET that needs nothing but the key. */
+export function probe(path: string): ProviderProbe {
+  return { path, headers: [], refusedWith: UNAUTHORISED };
+}

@@ -20,7 +20,7 @@ export type {
 } from "./definition.ts";
 export { mayCarryKey } from "./credential-places.ts";
 export { errorBody } from "./error-shapes.ts";
-export { foldedHash, foldName } from "./fold-name.ts";
+export { foldedHash, foldName } from "./model-members.ts";
 export { compileMembers, type Member } from "./model-members.ts";
 export type { FoundPlace, ModelCall } from "./model-places.ts";
 

@@ -1,6 +1,6 @@
 // The second half of the table: companies that serve other people's models. Facts only, each with its source; never a key.
 // In sensitive paths a version is `*`: the next version will mint credentials just as well.
-import type { ProviderDefinition } from "./definition.ts";
+import { type ProviderDefinition, probe } from "./definition.ts";
 import {
   openrouter,
   groq,
@@ -12,7 +12,6 @@ import {
   fal,
   falQueue,
 } from "./host-models.ts";
-import { probe } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;
 const FAL_KEY = { header: "authorization", scheme: "Key" } as const;

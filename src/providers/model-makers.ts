@@ -1,6 +1,6 @@
 // The first half of the table: companies that serve models of their own. Facts only, each with its source; never a key.
 // In sensitive paths a version is `*`: the next version will mint credentials just as well.
-import type { ProviderDefinition } from "./definition.ts";
+import { type ProviderDefinition, probe, UNAUTHORISED } from "./definition.ts";
 import {
   anthropic,
   openai,
@@ -12,7 +12,6 @@ import {
   perplexity,
 } from "./maker-models.ts";
 import { deepgram, elevenlabs } from "./voice-models.ts";
-import { probe, UNAUTHORISED } from "./probes.ts";
 
 const BEARER = { header: "authorization", scheme: "Bearer" } as const;
 

@@ -1,9 +1,8 @@
 // Finds where a call names its model. The places stand in the provider rows; here is only how they are compared. Never looks into
 // a body.
 import type { ModelFacts, ModelPlace } from "./definition.ts";
-import { foldName } from "./fold-name.ts";
 import { custom } from "./custom-models.ts";
-import { compileMembers, type Member } from "./model-members.ts";
+import { compileMembers, foldName, type Member } from "./model-members.ts";
 
 export interface FoundPlace {
   readonly at: ModelPlace["at"];

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Grants, CustomProvider, Grant } from "../grants/index.ts";
 import { sourceAddress } from "../addresses.ts";
-import type { Cidr } from "../config.ts";
+import type { Cidr } from "../addresses.ts";
 import { builtInProviders, type CredentialScheme, type ErrorShape } from "../providers/index.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";

@@ -7,7 +7,7 @@ import type { Config } from "../config.ts";
 import type { Answer } from "./answer.ts";
 import type { Connections } from "./connections.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
-import type { Exchanges } from "./exchange.ts";
+import type { Exchanges } from "./exchanges.ts";
 import type { Listener } from "./listener.ts";
 
 const POLL_MS = 50;

@@ -1,6 +1,10 @@
 // How many calls each agent has open at each provider, and the peak. Counts each call as it begins and ends (two look-ups), since samples
 // would miss a rush.
-import type { Exchange } from "./exchange.ts";
+
+/** What of an exchange it is counted by. */
+type Counted = {
+  readonly [Field in "workspaceId" | "agentId" | "agent" | "provider"]: string | undefined;
+} & { readonly deployment: number | undefined };
 
 export interface OpenCount {
   readonly workspaceId: string;
@@ -27,7 +31,7 @@ export class OpenCounts {
     agent = "",
     provider = "",
     deployment = 0,
-  }: Exchange): OpenCount {
+  }: Counted): OpenCount {
     let ofAgent = this.#byAgent.get(agentId);
     if (ofAgent === undefined) this.#byAgent.set(agentId, (ofAgent = new Map<string, Count>()));
     let count = ofAgent.get(provider);

@@ -5,18 +5,20 @@ import type { Dispatcher } from "undici";
 import type { Grant, OpenCall } from "../grants/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
+import { codeOf } from "../unknown-values.ts";
 import type { AnswerWatcher } from "./answer.ts";
 import { clientBase, withClientUrls } from "./answer-urls.ts";
 import type { UpstreamRequest } from "./authorisation.ts";
 import type { Call } from "./call.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";
 import { breakOff, discardRest } from "./endings.ts";
-import type { Exchanges, Outcome } from "./exchange.ts";
+import type { Outcome } from "./exchange.ts";
+import type { Exchanges } from "./exchanges.ts";
 import { fieldValue, responseSection, withoutField } from "./headers.ts";
 import { refusalFor, type Refusal } from "./refusal.ts";
 import { gatherBody, StreamedBody, type BodyCheck, type Gathered } from "./request-body.ts";
 import { LONGEST_ID, reflectsCredential } from "./request-ids.ts";
-import { codeOf, hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
+import { hasBody, rawHead, reasonOf, statusPhrase } from "./upstream-answer.ts";
 import type { Connection, UpstreamHandler, Upstreams } from "./upstream.ts";
 
 export interface RelayContext {

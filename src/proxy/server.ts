@@ -19,7 +19,7 @@ import { Connections } from "./connections.ts";
 import { createCors } from "./cors.ts";
 import { createDeadlineClock, type Waiting } from "./deadlines.ts";
 import { drain } from "./drain.ts";
-import { createExchanges, type ExchangeSink } from "./exchange.ts";
+import { createExchanges, type ExchangeSink } from "./exchanges.ts";
 import { createListener } from "./listener.ts";
 import type { OpenCount } from "./open-counts.ts";
 import { providerHostSuffix } from "./route.ts";

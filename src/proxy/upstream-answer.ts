@@ -1,6 +1,7 @@
 // Pure functions about an upstream's answer, or about a failure to get one. Never quotes an error's message.
 import { STATUS_CODES } from "node:http";
 import type { RefusalReason } from "../errors.ts";
+import { codeOf } from "../unknown-values.ts";
 
 /** The header section of an interim response, or of another answer without a body. */
 export function rawHead(status: number, headers: readonly string[]): string {
@@ -19,12 +20,6 @@ export function hasBody(method: string, status: number): boolean {
 /** The reason phrase as it came, if it can be passed on. */
 export function statusPhrase(text: string | undefined): string {
   return text !== undefined && /^[\t\x20-\x7e\x80-\xff]*$/.test(text) ? text : "";
-}
-
-/** The system's or the library's code for an error. */
-export function codeOf(error: Error): string | undefined {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : undefined;
 }
 
 /** Why there is no answer to pass on. `heard`: whether any byte of one has come. */

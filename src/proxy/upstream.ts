@@ -6,9 +6,9 @@ import { buildConnector, Client, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { connectionBounds } from "../connection-bounds.ts";
+import { codeOf } from "../unknown-values.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
 import { createForwardProxy } from "./forward-proxy.ts";
-import { codeOf } from "./upstream-answer.ts";
 import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";
 import { UpstreamSocket } from "./upstream-socket.ts";
 

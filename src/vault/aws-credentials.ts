@@ -4,6 +4,7 @@ import { z } from "zod";
 import { readSmallFile } from "../bounded-file.ts";
 import type { AwsSettings } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import { parseJson } from "../unknown-values.ts";
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -165,13 +166,5 @@ async function readToken(file: string, setting: string): Promise<string> {
     return (await readSmallFile(file)).toString("utf8").trim();
   } catch {
     throw new ConfigError(`${setting}: the file can't be read`);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

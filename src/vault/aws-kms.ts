@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { AwsSettings, Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { readNoProxy } from "../no-proxy.ts";
+import { parseJson } from "../unknown-values.ts";
 import { findCredentials, isPrivate, type Send } from "./aws-credentials.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
@@ -176,12 +177,4 @@ function refused(operation: string, answer: Answer): ConfigError {
   return new ConfigError(
     `${SETTING}: AWS KMS refuses ${operation} (${answer.status}, ${type})${hint}`,
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

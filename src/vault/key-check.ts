@@ -3,7 +3,7 @@
 import sodium from "libsodium-wrappers";
 import { createPool, type Sql, type TransactionSql } from "../db/index.ts";
 import { ConfigError } from "../errors.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { KeyRing } from "./master-key.ts";
 import { keysInUse } from "./sealed-tables.ts";
 import { opensCheckValue, sealCheckValue } from "./sealing.ts";
 
@@ -96,4 +96,26 @@ function refuseMissing(ring: KeyRing, needed: readonly string[]): void {
       : `a master key is missing: something in this database is still sealed under key ${missing.join(", ")}, ${given}. ` +
           "Give the missing one as well",
   );
+}
+
+// Whether the given master keys are those that something was sealed under, told by the check values that lie beside it.
+
+/** A master key by its id, and the value that opens under it and no other. */
+export interface NeededKey {
+  readonly id: string;
+  readonly checkValue: Uint8Array;
+}
+
+/** The ids of those among `needed` that aren't at hand. */
+export async function missingKeys(
+  ring: KeyRing,
+  needed: readonly NeededKey[],
+): Promise<readonly string[]> {
+  await sodium.ready;
+  return needed
+    .filter(({ id, checkValue }) => {
+      const key = ring.get(id);
+      return key === undefined || !opensCheckValue(key, checkValue);
+    })
+    .map(({ id }) => id);
 }

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { access, constants, mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
+import { codeOf } from "../unknown-values.ts";
 import { MAX_TEXT_BYTES } from "./key-text.ts";
 import { MASTER_KEY_BYTES } from "./master-key.ts";
 
@@ -23,7 +24,9 @@ export async function readKeyFile<T>(
   modeMatters: "always" | "where it is ours" | "never",
 ): Promise<KeyFile<T> | undefined> {
   const unreadable = (error: unknown): ConfigError =>
-    new ConfigError(`the master key can't be read from ${spokenName}: ${codeOf(error)}`);
+    new ConfigError(
+      `the master key can't be read from ${spokenName}: ${codeOf(error) ?? "unknown error"}`,
+    );
   let file: FileHandle;
   try {
     // A pipe must not keep us waiting for somebody to write to it.
@@ -84,7 +87,9 @@ export async function createKeyFile(dataDir: string, path: string): Promise<void
     await folder.sync().finally(() => folder.close());
   } catch (error) {
     if (codeOf(error) === "EEXIST") return;
-    throw new ConfigError(`the master key can't be written to ${path}: ${codeOf(error)}`);
+    throw new ConfigError(
+      `the master key can't be written to ${path}: ${codeOf(error) ?? "unknown error"}`,
+    );
   } finally {
     bytes.fill(0);
   }
@@ -99,9 +104,4 @@ async function maySetMode(path: string, ownerUid: number): Promise<boolean> {
   } catch (error) {
     return codeOf(error) !== "EROFS";
   }
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code ?? "unknown error";
 }

@@ -5,9 +5,8 @@ import { commandEnvironment, type Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { readFromCommand, COMMAND_SETTING } from "./key-command.ts";
 import { createKeyFile, readKeyFile } from "./key-file.ts";
-import { KeyRing } from "./key-ring.ts";
+import { KeyRing, type MasterKey } from "./master-key.ts";
 import { decodeAll, linesOf, parseKeys, wordsOf } from "./key-text.ts";
-import type { MasterKey } from "./master-key.ts";
 
 const SETTINGS = {
   file: "X3SPROXY_MASTER_KEY_FILE",

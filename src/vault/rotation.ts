@@ -8,7 +8,7 @@ import type { Clock } from "../clock.ts";
 import { createPool, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { SealError } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { KeyRing } from "./master-key.ts";
 import { rewrap } from "./sealing.ts";
 import {
   holdRows,

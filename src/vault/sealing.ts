@@ -4,8 +4,7 @@
 import { randomBytes } from "node:crypto";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../errors.ts";
-import type { KeyRing } from "./key-ring.ts";
-import type { MasterKey } from "./master-key.ts";
+import type { KeyRing, MasterKey } from "./master-key.ts";
 
 // The first byte of a sealed value. In the first format its additional data has the master key's id, in the second it has not, so that
 // another master key can take the data key over; in the third it has the header and the scheme of a credential, too. A wrapped data key

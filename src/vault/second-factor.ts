@@ -1,7 +1,7 @@
 // The seeds of second factors: sealed for one user, opened for as long as it takes to look at one code. No verb returns a seed, nor
 // a code made from it.
 import { Secret, TOTP } from "otpauth";
-import type { KeyRing } from "./key-ring.ts";
+import type { KeyRing } from "./master-key.ts";
 import { sealBytes, unsealBytes, zero, type Binding, type SealedValue } from "./sealing.ts";
 
 /** Whose seed it is. Both fields are authenticated: it opens for nobody else. */

@@ -3,8 +3,8 @@
 import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../errors.ts";
-import type { Derivation } from "./derivation.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { Derivation } from "./service-keys.ts";
+import type { KeyRing } from "./master-key.ts";
 import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";
 import { matchingStep, sealSeed, type SeedOwner } from "./second-factor.ts";
 

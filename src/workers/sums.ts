@@ -1,7 +1,8 @@
 // The metrics of all workers as one: each metric added up in its own way. What a worker counted stays counted when it has ended,
 // so that no counter ever goes back.
-import prom from "prom-client";
-import type { Figures } from "./messages.ts";
+import prom, { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import { createConnectionMetrics } from "../metric-labels.ts";
+import type { Figures } from "./link.ts";
 
 export interface Sums {
   /** The newest figures of the worker `id`. */
@@ -56,3 +57,39 @@ function keyOf(value: Figures[number]["values"][number] & { metricName?: string 
   const labels = Object.entries(value.labels).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([value.metricName, labels]);
 }
+
+// The metrics of the first process, which minds workers and serves nothing.
+
+// What the first process, which serves nothing, has of the usual metrics: its share of what a machine is used for.
+const SHARED = /^process_(cpu|resident_memory|virtual_memory|heap|open_fds)/;
+const STARTED = "process_start_time_seconds";
+
+/** Makes the metrics of a process that only minds workers. They go over the workers' own. */
+export function createPrimaryMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  return {
+    contentType: registry.contentType,
+    async figures() {
+      const figures = await registry.getMetricsAsJSON();
+      return figures.flatMap((metric) => {
+        if (metric.name === STARTED) return [{ ...metric, aggregator: "first" as const }];
+        return SHARED.test(metric.name) || metric.name.startsWith("x3sproxy_") ? [metric] : [];
+      });
+    },
+    ...createConnectionMetrics(registry),
+    workers: new Gauge({
+      name: "x3sproxy_workers",
+      help: "Workers that serve, with X3SPROXY_WORKERS over 1.",
+      registers,
+    }),
+    restarts: new Counter({
+      name: "x3sproxy_worker_restarts_total",
+      help: "Workers that ended by themselves and were started again.",
+      registers,
+    }),
+  };
+}
+
+export type PrimaryMetrics = ReturnType<typeof createPrimaryMetrics>;

@@ -4,9 +4,8 @@ import { once } from "node:events";
 import type { Clock } from "../clock.ts";
 import { WorkerFailure } from "../errors.ts";
 import { logEnd, type Log } from "../log.ts";
-import type { FromWorker, Task, ToWorker, WorkerUrls } from "./messages.ts";
-import type { PrimaryMetrics } from "./primary-metrics.ts";
-import { createSums } from "./sums.ts";
+import type { FromWorker, Task, ToWorker, WorkerUrls } from "./link.ts";
+import { type PrimaryMetrics, createSums } from "./sums.ts";
 
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;

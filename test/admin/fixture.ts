@@ -22,7 +22,8 @@ import {
 import { createBackups } from "../../src/backup/index.ts";
 import type { Certificate } from "../../src/certificate.ts";
 import type { Clock } from "../../src/clock.ts";
-import { readConfig, type Cidr } from "../../src/config.ts";
+import type { Cidr } from "../../src/addresses.ts";
+import { readConfig } from "../../src/config.ts";
 import { ROUTES, type RouteDeclaration, type Role } from "../../src/contract/index.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
 import { API_KEY_PREFIX, hashBearer, newBearer, newId, newProcessId } from "../../src/ids.ts";

@@ -23,6 +23,7 @@ import {
 import { createCheckpointSending, destinationsOf } from "../../src/audit/index.ts";
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
 import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
+import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
 import { readConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
@@ -226,6 +227,27 @@ test("a syslog server gets each as one message, over UDP, TCP and TLS", async (t
   start(t, { SYSLOG: `udp://127.0.0.1:${udp.address().port}` });
   await eventually(async () => one.sizesIn(await notesIn(datagrams.join("\n"))).length === 1);
   for (const message of datagrams) assert.match(message, MESSAGE);
+});
+
+test("a syslog server is not waited for once the service ends", async (t) => {
+  const udp = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(udp, "listening");
+  t.after(() => udp.close());
+  udp.on("message", () => assert.fail("it was sent all the same"));
+  for (const protocol of ["udp", "tcp", "tls"] as const) {
+    const server = { protocol, host: "127.0.0.1", port: udp.address().port };
+    const sending = syslogDestination(server).send(["a note"], AbortSignal.abort());
+    await assert.rejects(sending, { name: "AbortError" });
+  }
+  const silent = await listen(
+    t,
+    createTcpServer(() => undefined),
+  );
+  const ending = new AbortController();
+  const server = { protocol: "tls", host: "127.0.0.1", port: silent } as const;
+  const sending = syslogDestination(server).send(["a note"], ending.signal);
+  setTimeout(() => ending.abort(), 50);
+  await assert.rejects(sending, { name: "AbortError" });
 });
 
 test("a destination that never answers holds up neither the sealing nor another one", async (t) => {

@@ -33,7 +33,7 @@ describe("what is set and does nothing is named", () => {
       ]);
     }
     assert.deepEqual(said({ X3SPROXY_NONSENSE: "x" }), [
-      "X3SPROXY_NONSENSE is no setting of x3sproxy, and does nothing. All settings are in README.md.",
+      "X3SPROXY_NONSENSE is no setting of x3sproxy, and does nothing. All settings are in docs/settings.md.",
     ]);
   });
 

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { z } from "zod";
 import { scopeTemplates } from "../../src/scopes/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { custom } from "../../src/providers/custom-models.ts";
+import { SETTINGS } from "../../src/setting-doubts.ts";
+import { settings } from "../../src/settings.ts";
+import { PAGE_FILE, settingsPage } from "../support/settings-page.ts";
 
 const read = (path: string): string =>
   readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -111,21 +115,23 @@ test("docs/refusals.md names each refusal reason with its status", () => {
   assert.deepEqual([...documented].sort(), [...reasons].sort());
 });
 
-test("README.md documents each setting that the configuration reads, and no other", () => {
-  const readme = read("README.md");
-  const source = read("src/config.ts");
-  const settings = new Set(
-    source.match(/\b(?:X3SPROXY_[A-Z_]+|DATABASE_URL|REDIS_URL|NO_PROXY|HTTPS_PROXY)\b/g),
-  );
-  settings.delete("X3SPROXY_ORIGIN_");
-  settings.add("X3SPROXY_ORIGIN");
-  for (const setting of settings)
-    assert.ok(readme.includes(setting), `${setting} is not in README.md`);
-  for (const setting of new Set(readme.match(/\bX3SPROXY_[A-Z_]*[A-Z]\b/g))) {
-    const known =
-      settings.has(setting) ||
-      setting.startsWith("X3SPROXY_ORIGIN") ||
-      setting === "X3SPROXY_TOKEN";
-    assert.ok(known, `${setting} is in README.md and not read`);
+test("docs/settings.md is made from the table of settings", () => {
+  const renew = "after a change of the settings run: node test/support/settings-page.ts --write";
+  assert.equal(readFileSync(PAGE_FILE, "utf8"), settingsPage(), renew);
+});
+
+test("each setting says what it is for and what its value looks like", () => {
+  for (const [name, schema] of Object.entries(settings)) {
+    const { description, wants } = z.toJSONSchema(schema, { io: "input" });
+    assert.ok(typeof description === "string" && description.length > 3, name);
+    assert.ok(typeof wants === "string" && wants.length > 3, name);
+  }
+});
+
+test("README.md names no setting that there isn't", () => {
+  const known: readonly string[] = [...SETTINGS, "X3SPROXY_ORIGIN", "X3SPROXY_TOKEN"];
+  for (const setting of new Set(read("README.md").match(/\bX3SPROXY_[A-Z_]*[A-Z]\b/g))) {
+    const isOrigin = setting.startsWith("X3SPROXY_ORIGIN_");
+    assert.ok(isOrigin || known.includes(setting), `${setting} is in README.md and not read`);
   }
 });

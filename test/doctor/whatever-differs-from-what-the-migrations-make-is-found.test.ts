@@ -11,7 +11,8 @@ import {
   withOwner,
   type TransactionSql,
 } from "../../src/db/index.ts";
-import { CONTENT_KINDS, readContentFacts } from "../../src/doctor/catalog.ts";
+import { readContentFacts } from "../../src/doctor/catalog.ts";
+import { CONTENT_KINDS } from "../../src/doctor/facts.ts";
 import { differences } from "../../src/doctor/comparison.ts";
 import { Findings, type Finding } from "../../src/doctor/finding.ts";
 import { checkRights, readNames } from "../../src/doctor/rights.ts";

@@ -6,7 +6,7 @@ import test from "node:test";
 import { format, inspect } from "node:util";
 import v8 from "node:v8";
 import { createVault } from "../../src/vault/index.ts";
-import { Derivation } from "../../src/vault/derivation.ts";
+import { Derivation } from "../../src/vault/service-keys.ts";
 import { FAKE_KEY, ringOf, ORIGIN, sealSample } from "../vault/fixture.ts";
 
 const masterBytes = randomBytes(32);

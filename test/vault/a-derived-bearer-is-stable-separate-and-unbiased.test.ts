@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import test from "node:test";
 import { bearerOf, isProxyToken, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
 import { createVault } from "../../src/vault/index.ts";
-import { Derivation } from "../../src/vault/derivation.ts";
+import { Derivation } from "../../src/vault/service-keys.ts";
 import { ringOf } from "./fixture.ts";
 
 const bytes = randomBytes(32);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hkdfSync, randomBytes } from "node:crypto";
 import test from "node:test";
 import { createVault } from "../../src/vault/index.ts";
-import { Derivation } from "../../src/vault/derivation.ts";
+import { Derivation } from "../../src/vault/service-keys.ts";
 import { ringOf } from "./fixture.ts";
 
 const bytes = randomBytes(32);

@@ -1,5 +1,5 @@
-// What an export that is being made still owes: the events that say where went what isn't there. The log goes on meanwhile, and an export
-// must not end as a whole one that says of one event both that it is there and that it is gone.
+// Removals that an export shows and has not yet explained: for each pruned event and erased part, the event that removed it must follow.
+// The log grows while the export is made. An export must never end as complete while it contradicts itself.
 import type { Pool } from "../db/index.ts";
 import type { EventLine, PrunedLine } from "./export-lines.ts";
 
@@ -8,8 +8,8 @@ export class ExportOutdatedError extends Error {
   override name = "ExportOutdatedError";
 }
 
-/** What an export has shown to be gone, and has not yet shown the reason of. */
-export class Owed {
+/** The pruned events and erased parts of an export whose prunings and erasures it has not shown yet. */
+export class OpenRemovals {
   // How many leaves there were when the export began.
   readonly #since: number;
   #absentUntil = 0;
@@ -63,12 +63,12 @@ export class Owed {
 /** Throws ExportOutdatedError when since the export began an erasure took what was written out before, or was itself taken away. */
 export async function refuseOutdated(
   { pool, workspaceId }: { readonly pool: Pool; readonly workspaceId: string },
-  owed: Owed,
+  openRemovals: OpenRemovals,
 ): Promise<void> {
-  if (owed.hasLostErasure) {
+  if (openRemovals.hasLostErasure) {
     throw new ExportOutdatedError("an erasure was pruned of which the export has parts already");
   }
-  for (const { id, count } of owed.erasuresMeanwhile()) {
+  for (const { id, count } of openRemovals.erasuresMeanwhile()) {
     const [row] = await pool.inWorkspace(
       workspaceId,
       (sql) => sql<[{ count: number }]>`

@@ -1,24 +1,7 @@
-// What an export has to account for when something isn't there: events that were pruned, and parts of events that were erased. Both are
-// in order if, and only if, an event of the same log says so, and that event comes later. Keeps ranges and running hashes alone.
+// The removals in an export: pruned events, and erased parts of events. A removal is in order only if a later event of the same log records
+// it. Keeps ranges and running hashes only.
 import { createHash, type Hash } from "node:crypto";
-import type { Finding } from "./findings.ts";
-
-/** A pruning that the log tells of. */
-export interface Pruning {
-  readonly index: number;
-  readonly id: string;
-  readonly at: string;
-  /** All events before this index. */
-  readonly before: number;
-}
-
-/** An erasure that the log tells of. */
-export interface Erasure {
-  readonly index: number;
-  readonly id: string;
-  readonly at: string;
-  readonly parts: number;
-}
+import type { Finding, Erasure, Pruning } from "./verify-report.ts";
 
 interface Run {
   readonly start: number;
@@ -38,7 +21,7 @@ const MAX_ERASURES = 100_000;
 const MAX_LISTED = 100;
 
 /** Told of the leaves in their order, and of those events among them that hold. */
-export class Absences {
+export class Removals {
   /** The last ones. */
   readonly prunings: Pruning[] = [];
   readonly erasures: Erasure[] = [];
