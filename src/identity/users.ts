@@ -5,7 +5,7 @@ import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer } from "../ids.ts";
 import { digest } from "./bearers.ts";
-import { userTarget, checkLimit } from "./caller.ts";
+import { checkLimit, userTarget } from "./caller.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface UserView {

@@ -1,4 +1,5 @@
 // Limits of agents and workspaces: requests, bytes and open calls.
 export { createFailures, type Failures } from "./failures.ts";
+export type { LimitRefusal } from "./gcra.ts";
 export { createLimiter, type Admission, type LimitedCall, type Limiter } from "./limiter.ts";
 export type { Limits, WorkspaceLimits } from "./memory-store.ts";
