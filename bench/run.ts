@@ -220,9 +220,7 @@ function write(results: Results): void {
   const head =
     `Run of ${at.slice(0, 10)} on ${machine["cores"] ?? "?"} cores of ${machine["processor"] ?? "?"}, Linux ${machine["kernel"] ?? "?"}, ` +
     `Node ${machine["node"] ?? "?"}, ${machine["nginx"] ?? "?"}, ${machine["haproxy"] ?? "?"}. Median of the windows, least and most in brackets.`;
-  const [first, ...others] = tables.map(asMarkdown);
-  insertBetween("bench", "docs/performance.md", [head, first, ...others].join("\n\n"));
-  insertBetween("bench", "README.md", first ?? "");
+  insertBetween("bench", "docs/performance.md", [head, ...tables.map(asMarkdown)].join("\n\n"));
   const plots = join(ROOT, "docs/performance");
   mkdirSync(plots, { recursive: true });
   writeFileSync(join(plots, "costs.svg"), costsPlot(results));
