@@ -66,7 +66,11 @@ test("what one service does holds at the other within a second", async (t) => {
   );
   const recovered = await runService({ database, env });
   t.after(() => recovered.remove());
-  assert.notEqual(recovered.apiKey, one.apiKey, "docs/operations.md: how to get an API key when it is lost");
+  assert.notEqual(
+    recovered.apiKey,
+    one.apiKey,
+    "docs/operations.md: how to get an API key when it is lost",
+  );
 
   await recovered.cliJson(["agent", "destroy", "shared"]);
   for (const service of [other, again]) {
