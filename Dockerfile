@@ -17,7 +17,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src/dashboard src/dashboard
 COPY src/contract src/contract
-COPY src/visible-text.ts src/visible-text.ts
+COPY src/platform/visible-text.ts src/platform/visible-text.ts
 RUN NODE_ENV=production node src/dashboard/build.ts
 
 # What runs, and no more.

@@ -1,10 +1,10 @@
 // What the metrics say of the database as a whole: tokens, keys, the audit. Asked for in the background, so that reading the metrics
 // never waits for the database; a figure that could not be renewed shows its age.
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./platform/clock.ts";
 import type { Pool } from "./db/index.ts";
-import { errorFields, logEnd, type Log } from "./log.ts";
-import { SECRET_AGES } from "./metric-labels.ts";
-import type { Metrics } from "./metrics.ts";
+import { errorFields, logEnd, type Log } from "./platform/log.ts";
+import { SECRET_AGES } from "./platform/metric-labels.ts";
+import type { Metrics } from "./platform/metrics.ts";
 
 const EVERY_MS = 20_000;
 const NEW_FOR = "1 day";

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { OWNER_KEY_FILE, removeStaleSocket } from "./admin-socket.ts";
+import { OWNER_KEY_FILE, removeStaleSocket } from "./platform/admin-socket.ts";
 import { recordMigrations } from "./audit/index.ts";
 import {
   checkBackup,
@@ -14,11 +14,11 @@ import {
   type OpenBackup,
   type Restored,
 } from "./backup/index.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./platform/config.ts";
 import { confineEverybody, migrate, startEmbedded } from "./db/index.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError } from "./platform/errors.ts";
 import { bootstrap } from "./identity/index.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "./platform/log.ts";
 import { builtInProviders } from "./providers/index.ts";
 import { loadMasterKeys, openLogSigner, verifyMasterKeys, type KeyRing } from "./vault/index.ts";
 

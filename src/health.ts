@@ -1,14 +1,14 @@
 // Metrics and health, on a listener of their own: nothing here needs a credential, so nothing here may tell a secret.
 // With workers it belongs to the first process, which asks them.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Clock } from "./clock.ts";
-import { boundConnections } from "./connection-bounds.ts";
-import type { ListenAddress } from "./config.ts";
+import type { Clock } from "./platform/clock.ts";
+import { boundConnections } from "./platform/connection-bounds.ts";
+import type { ListenAddress } from "./platform/config.ts";
 import type { Pool } from "./db/index.ts";
-import { listen } from "./listen.ts";
-import { errorFields, type Log } from "./log.ts";
-import type { ConnectionMetrics } from "./metric-labels.ts";
-import type { Metrics } from "./metrics.ts";
+import { listen } from "./platform/listen.ts";
+import { errorFields, type Log } from "./platform/log.ts";
+import type { ConnectionMetrics } from "./platform/metric-labels.ts";
+import type { Metrics } from "./platform/metrics.ts";
 
 /** Why the process should be given no work. */
 export type NotReady =

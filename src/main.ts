@@ -20,7 +20,7 @@ import {
   createRecorder,
   createRetention,
 } from "./activity/index.ts";
-import { adminSocketPath, OWNER_KEY_FILE } from "./admin-socket.ts";
+import { adminSocketPath, OWNER_KEY_FILE } from "./platform/admin-socket.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
 import {
   createAudit,
@@ -33,19 +33,19 @@ import {
   destinationsOf,
 } from "./audit/index.ts";
 import { createBackups } from "./backup/index.ts";
-import { openCertificate } from "./certificate.ts";
-import { systemClock } from "./clock.ts";
-import { watchOpenFiles } from "./connection-bounds.ts";
-import type { Config, ListenAddress } from "./config.ts";
+import { openCertificate } from "./platform/certificate.ts";
+import { systemClock } from "./platform/clock.ts";
+import { watchOpenFiles } from "./platform/connection-bounds.ts";
+import type { Config, ListenAddress } from "./platform/config.ts";
 import { createChanges, createPool, prepareLogins } from "./db/index.ts";
 import { createFigures } from "./figures.ts";
 import { bootstrapFiles, prepare, type Close } from "./groundwork.ts";
 import { createDatabaseCheck, createHealth } from "./health.ts";
 import { createIdentity } from "./identity/index.ts";
-import { newProcessId } from "./ids.ts";
-import { findFree } from "./listen.ts";
-import { errorFields, type Log } from "./log.ts";
-import { createMetrics } from "./metrics.ts";
+import { newProcessId } from "./platform/ids.ts";
+import { findFree } from "./platform/listen.ts";
+import { errorFields, type Log } from "./platform/log.ts";
+import { createMetrics } from "./platform/metrics.ts";
 import { createAddressRule, createProbe, createProxy } from "./proxy/index.ts";
 import {
   createKeyRotation,

@@ -1,5 +1,5 @@
 // Reading what agents called, and on whose behalf: for trying scopes on it, and for whoever watches over it.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import { goAlongIndexes, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 
 /** Calls that went up, added up. Texts are empty where they are not known. */

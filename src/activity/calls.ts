@@ -1,6 +1,6 @@
 // What agents called, on whose behalf, and what of it may be new for them: added up in memory until it is written. Bounded: past the
 // bounds calls are counted without what tells them apart. Paths and addresses stand here and in the tables, and in no metric.
-import { networkOf } from "../addresses.ts";
+import { networkOf } from "../platform/addresses.ts";
 
 /** What is read of an exchange that has ended. */
 export interface EndedCall {

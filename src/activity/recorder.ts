@@ -1,11 +1,11 @@
 // Writes what the ledger has added up, every few seconds, off the way of any request. While the database is away it goes on
 // adding up within its bound, and writes later. A batch is written once, whatever becomes of the answer to it.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import { StoreUnavailableError } from "../errors.ts";
-import { newId } from "../ids.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import { StoreUnavailableError } from "../platform/errors.ts";
+import { newId } from "../platform/ids.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { CallLedger, type CallRows, type EndedCall, type UseKind } from "./calls.ts";
 import { Ledger, type EndedExchange, type OpenCalls, type SumsRow } from "./ledger.ts";
 

@@ -1,7 +1,7 @@
 // Deletes what has had its time: once an hour, by one process at a time, a part of one table a statement, each from where the last one
 // ended. Where that was is kept in memory alone: a process that starts anew finds what is left all the same.
 import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../platform/log.ts";
 
 const EVERY_MS = 3_600_000;
 // As x3sproxy.prune_activity knows them.

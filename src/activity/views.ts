@@ -1,5 +1,5 @@
 // Reading what was added up: by whoever may see the workspace, never beyond it.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import { goAlongIndexes, type Page, type Pool } from "../db/index.ts";
 import { contextKey, contextsOf, type ContextUse } from "./call-views.ts";
 import { findKeyRefusals, type KeyRefusals } from "./key-refusals.ts";

@@ -1,6 +1,6 @@
 // The Host names that are ours.
-import { parseAddress } from "../addresses.ts";
-import type { ListenAddress } from "../config.ts";
+import { parseAddress } from "../platform/addresses.ts";
+import type { ListenAddress } from "../platform/config.ts";
 
 /**
  * Whether a request may name `hostHeader` as its Host: the dashboard's, the address that it came in on, or the local

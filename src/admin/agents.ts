@@ -9,7 +9,7 @@ import {
   type AgentRoutes,
   type DryRun,
 } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Caller } from "../identity/index.ts";
 import { baseUrlsOf } from "./agent-tokens.ts";
 import { actorOf, callerOf } from "./funnel.ts";

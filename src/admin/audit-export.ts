@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { Readable } from "node:stream";
 import type { AuditProofs } from "../audit/index.ts";
 import type { AuditRoutes } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { refuseUnknownAction } from "./audit.ts";
 import { actorOf } from "./funnel.ts";
 import type { HandlersOf } from "./route.ts";

@@ -8,8 +8,8 @@ import {
   type Erasures,
 } from "../audit/index.ts";
 import { eventId, type AuditRoutes } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
-import { likelyMeant } from "../spelling.ts";
+import { RequestError } from "../platform/errors.ts";
+import { likelyMeant } from "../platform/spelling.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import { createPaging } from "./paging.ts";
 import type { HandlersOf } from "./route.ts";

@@ -1,6 +1,6 @@
 // Who sent a request to the admin side, and whether that may use the route. Credentials are asked of the database each time.
 import type { FastifyRequest } from "fastify";
-import { clientNetwork } from "../addresses.ts";
+import { clientNetwork } from "../platform/addresses.ts";
 import {
   roleAllows,
   SESSION_HEADER,
@@ -9,7 +9,7 @@ import {
   type RoutePermission,
   type RouteRule,
 } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Caller, Client, Identity } from "../identity/index.ts";
 import type { Failures } from "../limits/index.ts";
 import { type SessionCookie, isSafe, refuseForeignSite } from "./browsers.ts";

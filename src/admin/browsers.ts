@@ -2,7 +2,7 @@
 // has the __Host- prefix (RFC 6265bis, 4.1.3), so that no neighbouring host and no plain http can set it. Its name holds the port, so
 // that two services on one machine don't sign each other's people out.
 import type { IncomingHttpHeaders } from "node:http";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 
 export interface SessionCookie {
   readonly name: string;

@@ -5,7 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { HTML_TYPE } from "./html.ts";
-import { codeOf } from "../unknown-values.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 declare module "fastify" {
   interface FastifyInstance {

@@ -2,18 +2,18 @@
 // line. A route only declares who may use it; it must never authenticate or answer an error by itself.
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Actor } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
-import type { Cidr } from "../addresses.ts";
-import type { ListenAddress } from "../config.ts";
-import { clientNetwork, sourceAddress } from "../addresses.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Cidr } from "../platform/addresses.ts";
+import type { ListenAddress } from "../platform/config.ts";
+import { clientNetwork, sourceAddress } from "../platform/addresses.ts";
 import { SESSION_HEADER, type RoutePermission } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
-import { newId } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { newId } from "../platform/ids.ts";
 import type { Caller, Identity, Person, SessionCredential } from "../identity/index.ts";
 import { createFailures } from "../limits/index.ts";
-import { errorFields, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
-import { readTraceparent } from "../trace.ts";
+import { errorFields, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { readTraceparent } from "../platform/trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { isForPerson, securityHeaders, sendProblem } from "./answers.ts";
 import { checkRule, clientOf, createAuthentication, tooManyFailures } from "./authentication.ts";

@@ -3,8 +3,8 @@
 import type { FastifyInstance } from "fastify";
 import { chmod } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import { EXPECTED_PORT_HEADER } from "../admin-socket.ts";
-import { errorFields, type Log } from "../log.ts";
+import { EXPECTED_PORT_HEADER } from "../platform/admin-socket.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 15_000;

@@ -3,9 +3,9 @@
 import { z } from "zod";
 import { MAX_CURSOR_LENGTH, text } from "../contract/index.ts";
 import type { FoundPage, Page } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
-import { parseJson } from "../unknown-values.ts";
+import { parseJson } from "../platform/unknown-values.ts";
 
 // Of a sort key: whatever it is in its list, Postgres has to be able to read it.
 const part = text(MAX_CURSOR_LENGTH);

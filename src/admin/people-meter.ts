@@ -2,8 +2,8 @@
 // problem's code: never who or from where.
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { API, type ProblemCode, type Route } from "../contract/index.ts";
-import type { ApiKeyRefusal, SignInResult } from "../metric-labels.ts";
-import type { Metrics } from "../metrics.ts";
+import type { ApiKeyRefusal, SignInResult } from "../platform/metric-labels.ts";
+import type { Metrics } from "../platform/metrics.ts";
 
 declare module "fastify" {
   interface FastifyRequest {

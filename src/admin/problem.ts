@@ -3,7 +3,7 @@
 import { STATUS_CODES } from "node:http";
 import { ZodError } from "zod";
 import type { Candidate, ProblemCode } from "../contract/index.ts";
-import { RequestError, StoreUnavailableError } from "../errors.ts";
+import { RequestError, StoreUnavailableError } from "../platform/errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 

@@ -9,7 +9,7 @@ import {
   type RouteDeclaration,
   type Routes,
 } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { describeIssues } from "./problem.ts";
 
 type Parsed<Declaration, Part extends keyof RouteDeclaration> =

@@ -3,7 +3,7 @@ import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { rotationDueAt, type ActivityViews, type VersionUse } from "../activity/index.ts";
 import { agentName, environmentName, providerName, type SecretRoutes } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { looksLikeKey } from "../providers/index.ts";
 import type { KeyTest, KeyTests, Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf, refuseShutOut } from "./funnel.ts";

@@ -1,7 +1,7 @@
 // How the routes of people tell who is asking, and the answer that signs somebody in.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { AnswerOf } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Caller, Identity, SessionCredential } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";
 import type { SessionCookie } from "./browsers.ts";

@@ -1,6 +1,6 @@
 // An agent as it is stored and as it is shown.
 import type { TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Limits } from "../limits/index.ts";
 import type { ScopeFields } from "../scopes/index.ts";
 

@@ -1,10 +1,10 @@
 // Agents and their tokens: each deployment mints a token and ends those before it, leases too, in one transaction. The token
 // leaves here once, as the answer to a deployment; only its SHA-256 is kept.
 import { record, type Actor } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../platform/ids.ts";
 import type { Vault } from "../vault/index.ts";
 import {
   agentTarget,

@@ -1,10 +1,10 @@
 // The providers that a workspace adds beside the built-in ones: where they are and how they take their key.
 // Never accepts a name that routing gives to something else, nor a header that a key may not go into.
 import { record, type Actor } from "../audit/index.ts";
-import { parseOrigin } from "../config-values.ts";
+import { parseOrigin } from "../platform/config-values.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import type { ProblemCode } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { builtInProviders, mayCarryKey } from "../providers/index.ts";
 
 export interface CustomProviderView {

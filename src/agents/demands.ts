@@ -1,9 +1,9 @@
 // What a change of an agent's scope asks of whoever makes it, by whatever route. Declared here and nowhere else: routes ask `demand`
 // and say nothing of it themselves. A scope is everything that an agent may do, its environment too. Pure.
 import ipaddr from "ipaddr.js";
-import type { Cidr } from "../addresses.ts";
+import type { Cidr } from "../platform/addresses.ts";
 import { WIDENING } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Limits } from "../limits/index.ts";
 import { compileRules, matchesGlob, rulePartsOf } from "../scopes/index.ts";
 import { changedScope, sameScope, type AgentScope, type ScopeChange } from "./scope-change.ts";

@@ -1,7 +1,7 @@
 // Environments: the names that agents and keys share. One is there while an agent or a key is in it, and has no row of its own.
 import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 
 export interface EnvironmentView {
   name: string;

@@ -1,6 +1,6 @@
 // Writes to the audit that tokens have reached their end: every minute, by one process at a time, once a token.
 import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../platform/log.ts";
 
 const EVERY_MS = 60_000;
 // As many as one call of x3sproxy.record_expired_tokens takes.

@@ -1,10 +1,10 @@
 // Leases: tokens of an agent beside its deployment's, which live for two minutes and on only while somebody renews them. A lease's
 // token leaves here once; only its SHA-256 is kept.
 import { record, type Actor, serviceActor } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../platform/ids.ts";
 import { agentTarget, needAgent, type AgentView } from "./agent-view.ts";
 
 /** From its making, and from each renewal. */

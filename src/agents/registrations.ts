@@ -1,10 +1,10 @@
 // Registrations: what an agent's container gets instead of a token, to trade it once for one. A registration's token leaves here once;
 // only its SHA-256 is kept. The trade itself is the data plane's, in trade.ts.
 import { record, type Actor } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { REGISTRATION_PREFIX, hashBearer, newBearer, newId } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { REGISTRATION_PREFIX, hashBearer, newBearer, newId } from "../platform/ids.ts";
 import { agentTarget, needAgent } from "./agent-view.ts";
 
 /** Live at once, of one agent. */

@@ -4,8 +4,8 @@
 import { hash } from "node:crypto";
 import type { Actor } from "../audit/index.ts";
 import type { TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { PROXY_TOKEN_PREFIX } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { PROXY_TOKEN_PREFIX } from "../platform/ids.ts";
 import type { Vault } from "../vault/index.ts";
 import type { ScopeChange } from "./scope-change.ts";
 

@@ -1,9 +1,9 @@
 // Changing what an agent may do: checks what is asked for, and stores it in its one spelling.
-import { parseBlock } from "../addresses.ts";
+import { parseBlock } from "../platform/addresses.ts";
 import type { TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { builtInProviders } from "../providers/index.ts";
-import { didYouMean } from "../spelling.ts";
+import { didYouMean } from "../platform/spelling.ts";
 import type { AgentView } from "./agent-view.ts";
 import type { Limits } from "../limits/index.ts";
 import { canonicalRule, rulePartsOf } from "../scopes/index.ts";

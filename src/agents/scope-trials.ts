@@ -1,8 +1,8 @@
 // What a change of an agent's scope would do to calls, without changing anything: the scope that the agent would have, compiled by the
 // code that the data plane runs, and asked about calls that are known of.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import { RequestError, type RefusalReason } from "../errors.ts";
+import { RequestError, type RefusalReason } from "../platform/errors.ts";
 import { sensitiveEndpoint } from "../providers/index.ts";
 import { agentView, type AgentRow } from "./agent-view.ts";
 import { changedScope, checkScope, type ScopeChange } from "./scope-change.ts";

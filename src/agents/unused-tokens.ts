@@ -1,6 +1,6 @@
 // Ends the tokens that nobody uses, where a workspace says after how many days: every few minutes, by one process at a time.
 import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../platform/log.ts";
 
 const EVERY_MS = 5 * 60_000;
 // As many as one call of x3sproxy.expire_unused_tokens ends.

@@ -1,6 +1,6 @@
 // What a change changed, in words for people: one text for each field, as in `openai → openai, anthropic`. Must never hold a secret, a
 // part of one, or what names a person: an event is kept when these are deleted and erased.
-import { escapeHidden, VISIBLE_LINE } from "../visible-text.ts";
+import { escapeHidden, VISIBLE_LINE } from "../platform/visible-text.ts";
 
 /** What an event says of a thing as the REST API shows it: a text, a number, or lists and objects of these. */
 type Shown = Readonly<Record<string, unknown>>;

@@ -1,10 +1,10 @@
 // Sends the logs' checkpoints to where whoever could edit the database can't reach them. Each process sends by itself, so that none
 // depends on another: what comes twice says the same. Must never hold up anything else, nor log an address with its password.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CheckpointSettings } from "../config.ts";
+import type { CheckpointSettings } from "../platform/config.ts";
 import type { Pool } from "../db/index.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { fileDestination, urlDestination, type Destination } from "./checkpoint-destinations.ts";
 import { syslogDestination } from "./checkpoint-syslog.ts";
 

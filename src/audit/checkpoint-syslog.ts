@@ -6,8 +6,8 @@ import { once } from "node:events";
 import { connect, isIP, type Socket } from "node:net";
 import { hostname } from "node:os";
 import { connect as connectTls } from "node:tls";
-import { systemClock } from "../clock.ts";
-import type { SyslogAddress } from "../config.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { SyslogAddress } from "../platform/config.ts";
 import type { Destination } from "./checkpoint-destinations.ts";
 
 // Facility 13, log audit; severity 6, informational.

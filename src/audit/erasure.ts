@@ -3,7 +3,7 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Actor } from "./record.ts";
 import type { Sequencer } from "./sequencer.ts";
 

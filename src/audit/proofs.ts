@@ -1,10 +1,10 @@
 // What others can verify the audit by: its checkpoints, the proof of an event, exports. Only reads, but that an export is recorded
 // before its first byte is out.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { errorFields, type Log } from "../log.ts";
+import { RequestError } from "../platform/errors.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 import type { AuditFilter } from "./event-search.ts";
 import { exportBytes, filtersOf, type ExportFormat } from "./export.ts";
 import { documentOf } from "./export-lines.ts";

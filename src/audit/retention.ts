@@ -2,7 +2,7 @@
 // transaction, each from the workspace at which the last one ended. What may go is decided in the database, by the rule that stands
 // there. Leaves stay.
 import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../platform/log.ts";
 
 const EVERY_MS = 3_600_000;
 

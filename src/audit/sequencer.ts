@@ -2,8 +2,8 @@
 // new head. One process at a time does it, whichever gets the lock. Looks at the head that it goes on from, so that it never signs
 // on top of a tree that somebody has edited. Must never hold up a change: events wait for it, and nobody else does.
 import { isUniqueViolation, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
-import { StoreUnavailableError } from "../errors.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
+import { StoreUnavailableError } from "../platform/errors.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
 import { actorCommitment, leafData, missingLeafData, targetCommitment } from "./leaf.ts";
 import { leafHash } from "./merkle.ts";
 import {

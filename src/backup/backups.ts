@@ -2,12 +2,12 @@
 // passphrase and no secret key: it seals to public keys, and whoever asked has the other half.
 import { Readable } from "node:stream";
 import { record, type Actor, type ChangeEvent } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import { withOwner, type Pool, type Sql, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { newId } from "../ids.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import { RequestError } from "../platform/errors.ts";
+import { newId } from "../platform/ids.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { isRecipient, sealStream } from "./sealing.ts";
 import { busy, readSnapshot, type SnapshotOptions } from "./snapshot.ts";
 

@@ -12,7 +12,7 @@ import {
   type Sql,
   type TransactionSql,
 } from "../db/index.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError } from "../platform/errors.ts";
 import { missingKeys, type KeyRing } from "../vault/index.ts";
 import { ContainerError, readContainer, type Contents, type Header } from "./container.ts";
 import { LEFT_OUT, tablesOf } from "./tables.ts";

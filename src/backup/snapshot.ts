@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { LOCK, transact, withOwner, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { ContainerWriter, FORMAT, VERSION, type Header } from "./container.ts";
 import { keptRows, tablesOf, type Table } from "./tables.ts";
 

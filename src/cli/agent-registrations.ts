@@ -1,7 +1,7 @@
 // x3sproxy agent register and agent registrations: what an agent's container trades for its token.
 import { InvalidArgumentError, type Command } from "commander";
-import type { Clock } from "../clock.ts";
-import { parseDuration } from "../config-values.ts";
+import type { Clock } from "../platform/clock.ts";
+import { parseDuration } from "../platform/config-values.ts";
 import { call } from "./api.ts";
 import { examples, reports, relative, table } from "./output.ts";
 

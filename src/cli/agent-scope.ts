@@ -1,6 +1,6 @@
 // x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
 import { Option, type Command } from "commander";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { DeployedAgent, DryRun } from "../contract/index.ts";
 import { call, list } from "./api.ts";
 import { bytes, collect, moment, orNone, positiveInteger, providerList } from "./arguments.ts";

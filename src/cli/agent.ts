@@ -1,7 +1,7 @@
 // x3sproxy agent …: who may use the keys, and with which token.
 import { Option, type Command } from "commander";
-import type { Clock } from "../clock.ts";
-import { newId } from "../ids.ts";
+import type { Clock } from "../platform/clock.ts";
+import { newId } from "../platform/ids.ts";
 import { formatEnvironment, FORMATS, usable, type Format } from "./agent-environment.ts";
 import { addRegistrationCommands } from "./agent-registrations.ts";
 import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";

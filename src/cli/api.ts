@@ -1,7 +1,7 @@
 // The client of the admin API. Must send X3SPROXY_API_KEY nowhere but to the configured URL.
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { readClientConfig, type ClientConfig } from "../config.ts";
+import { readClientConfig, type ClientConfig } from "../platform/config.ts";
 import {
   API,
   problem,

@@ -1,7 +1,7 @@
 // Parsers of option values. A value that can't be read is wrong usage: exit status 2.
 import { InvalidArgumentError } from "commander";
-import type { Clock } from "../clock.ts";
-import { parseDuration } from "../config-values.ts";
+import type { Clock } from "../platform/clock.ts";
+import { parseDuration } from "../platform/config-values.ts";
 
 export function positiveInteger(text: string): number {
   const value = Number(text);

@@ -9,7 +9,7 @@ import {
   type GivenCheckpoint,
   type VerifyReport,
 } from "../audit/index.ts";
-import { codeOf } from "../unknown-values.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { Failure, printable } from "./failure.ts";
 import { createProgress } from "./progress.ts";
 

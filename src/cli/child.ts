@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
-import { codeOf } from "../unknown-values.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 /** Sent by a terminal to all who are in front of it, the child too: passing them on would send them twice. */
 const OF_TERMINAL = ["SIGINT", "SIGQUIT", "SIGWINCH"] as const;

@@ -1,7 +1,7 @@
 // x3sproxy doctor: what to mend before a deployment is exposed, on the service's machine and with its settings.
 import type { Command } from "commander";
-import type { Clock } from "../clock.ts";
-import { readConfig } from "../config.ts";
+import type { Clock } from "../platform/clock.ts";
+import { readConfig } from "../platform/config.ts";
 import type { Examination, Finding, Severity, Skipped } from "../doctor/index.ts";
 import { examples, reports } from "./output.ts";
 import { printable } from "./failure.ts";

@@ -1,7 +1,7 @@
 // x3sproxy exec: runs a command as an agent, with a token that lives as long as the command does.
 import type { Command } from "commander";
-import type { Clock } from "../clock.ts";
-import { environment, readClientConfig } from "../config.ts";
+import type { Clock } from "../platform/clock.ts";
+import { environment, readClientConfig } from "../platform/config.ts";
 import type { Provider } from "../contract/index.ts";
 import { holdsProvidersKey, isKeyVariable } from "../providers/index.ts";
 import { environmentOf, usable } from "./agent-environment.ts";

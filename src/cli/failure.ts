@@ -1,8 +1,8 @@
 // How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
 import type { Candidate } from "../contract/index.ts";
-import { ConfigError, StoreUnavailableError, WorkerFailure } from "../errors.ts";
-import { errorFields, type Log } from "../log.ts";
-import { escapeHidden } from "../visible-text.ts";
+import { ConfigError, StoreUnavailableError, WorkerFailure } from "../platform/errors.ts";
+import { errorFields, type Log } from "../platform/log.ts";
+import { escapeHidden } from "../platform/visible-text.ts";
 import { looksLikeKey } from "../providers/index.ts";
 
 export type { Candidate };

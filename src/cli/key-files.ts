@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { readSmallFile } from "../bounded-file.ts";
-import { codeOf } from "../unknown-values.ts";
+import { readSmallFile } from "../platform/bounded-file.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { Failure } from "./failure.ts";
 import { syncFolder } from "./private-file.ts";
 

@@ -1,6 +1,6 @@
 // A lease of an agent's, taken by the command line: kept by a renewal each 30 s, ended when its user has ended. Its token is in memory
 // and nowhere else.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { DeployedAgent } from "../contract/index.ts";
 import { call } from "./api.ts";
 import { Failure, quoted } from "./failure.ts";

@@ -2,7 +2,7 @@
 // standard output but a command's result.
 import { Command, CommanderError } from "commander";
 import { readFileSync } from "node:fs";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../platform/clock.ts";
 import { addAgentCommands } from "./agent.ts";
 import { addAuditCommands, addAuditErasure } from "./audit.ts";
 import { addBackupCommand } from "./backup.ts";

@@ -1,7 +1,7 @@
 // x3sproxy migrate: brings the database to this version's schema, without serving.
 import type { Command } from "commander";
-import { readConfig } from "../config.ts";
-import { createLog, openLog } from "../log.ts";
+import { readConfig } from "../platform/config.ts";
+import { createLog, openLog } from "../platform/log.ts";
 import { examples, reports } from "./output.ts";
 import { exitOnSignals } from "./interruption.ts";
 

@@ -2,8 +2,8 @@
 // take a part for the whole.
 import { fstatSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
-import { codeOf } from "../unknown-values.ts";
-import { escapeHidden } from "../visible-text.ts";
+import { codeOf } from "../platform/unknown-values.ts";
+import { escapeHidden } from "../platform/visible-text.ts";
 
 /** Standard output didn't take all of a result. */
 export class OutputLost extends Error {

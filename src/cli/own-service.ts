@@ -2,9 +2,9 @@
 // folder: a port may be anybody's while the service is down.
 import { lstat, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { adminSocketPath, EXPECTED_PORT_HEADER, OWNER_KEY_FILE } from "../admin-socket.ts";
-import { readSmallFile } from "../bounded-file.ts";
-import type { ClientConfig } from "../config.ts";
+import { adminSocketPath, EXPECTED_PORT_HEADER, OWNER_KEY_FILE } from "../platform/admin-socket.ts";
+import { readSmallFile } from "../platform/bounded-file.ts";
+import type { ClientConfig } from "../platform/config.ts";
 import { Failure } from "./failure.ts";
 
 const WRITABLE_BY_OTHERS = 0o022;

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { codeOf } from "../unknown-values.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { Failure } from "./failure.ts";
 
 /**

@@ -1,5 +1,5 @@
 // How far something is that takes long, on standard error: nothing for what is quick.
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../platform/clock.ts";
 
 const QUIET_MS = 5000;
 

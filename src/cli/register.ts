@@ -3,9 +3,9 @@
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { readClientConfig } from "../config.ts";
-import { isProxyToken } from "../ids.ts";
-import { parseJson } from "../unknown-values.ts";
+import { readClientConfig } from "../platform/config.ts";
+import { isProxyToken } from "../platform/ids.ts";
+import { parseJson } from "../platform/unknown-values.ts";
 import { examples, print } from "./output.ts";
 import { Failure, printable } from "./failure.ts";
 import { readSecret } from "./prompt.ts";

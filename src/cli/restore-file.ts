@@ -8,10 +8,10 @@ import {
   SealedError,
   type OpenedBy,
 } from "../backup/index.ts";
-import { readSmallFile } from "../bounded-file.ts";
-import { readConfig } from "../config.ts";
-import { createLog, openLog } from "../log.ts";
-import { codeOf } from "../unknown-values.ts";
+import { readSmallFile } from "../platform/bounded-file.ts";
+import { readConfig } from "../platform/config.ts";
+import { createLog, openLog } from "../platform/log.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import type { Outcome } from "./output.ts";
 import { Failure } from "./failure.ts";
 import { exitOnSignals } from "./interruption.ts";

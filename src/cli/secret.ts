@@ -1,6 +1,6 @@
 // x3sproxy secret …: real keys, by provider and environment.
 import type { Command } from "commander";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { KeyTest, Secret } from "../contract/index.ts";
 import { call, list } from "./api.ts";
 import { examples, reports, relative, table } from "./output.ts";

@@ -5,7 +5,7 @@ import { lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Failure } from "./failure.ts";
 import { syncFolder } from "./private-file.ts";
-import { codeOf } from "../unknown-values.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 // As long as a token and a line's end, so that a full disk is noticed before there is a token.
 const PLACEHOLDER = Buffer.alloc(64, "\n");

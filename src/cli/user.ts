@@ -1,7 +1,7 @@
 // x3sproxy user …: who may use the dashboard. With the owner API key of the data folder, `user reset` is the way back in for an owner
 // who is locked out.
 import { Option, type Command } from "commander";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Role } from "../contract/index.ts";
 import type { User } from "../contract/index.ts";
 import { call, list } from "./api.ts";

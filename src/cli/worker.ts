@@ -1,7 +1,7 @@
 // x3sproxy serve, in a process that the first one has started: it serves, and leaves signals and the terminal to that one.
 import { setFlagsFromString } from "node:v8";
-import { readConfig } from "../config.ts";
-import { createLog } from "../log.ts";
+import { readConfig } from "../platform/config.ts";
+import { createLog } from "../platform/log.ts";
 import { openLink } from "../workers/index.ts";
 import { crash, describeError, explainStart, Failure } from "./failure.ts";
 

@@ -1,6 +1,6 @@
 // The shapes of names, texts, times and people as they come from a client and go to one, shared by the resources. Names are as in sql/.
 import { z } from "zod";
-import { VISIBLE_LINE } from "../visible-text.ts";
+import { VISIBLE_LINE } from "../platform/visible-text.ts";
 import { ROLES } from "./permissions.ts";
 
 export const providerName = z

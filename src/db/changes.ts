@@ -2,10 +2,10 @@
 // it is open: a heartbeat goes round through the database, and a listener that doesn't hear it is replaced.
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Clock } from "../clock.ts";
-import { StoreUnavailableError } from "../errors.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import type { Clock } from "../platform/clock.ts";
+import { StoreUnavailableError } from "../platform/errors.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { openClient, withDeadline } from "./connection.ts";
 import { createPool } from "./pool.ts";
 import { createServers } from "./servers.ts";

@@ -1,6 +1,6 @@
 // Work that the database has to do again and again, a part of it a statement, so that none takes long. Which process does it is the
 // statement's own affair: it answers 0 while another one is at it.
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 
 const PAUSE_MS = 100;
 

@@ -4,8 +4,8 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import postgres from "postgres";
-import { ConfigError, StoreUnavailableError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError, StoreUnavailableError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { DEFAULT_PORT, namedServers, readDatabaseUrl } from "./database-url.ts";
 import { dial } from "./dial.ts";
 import { createServers, type Servers } from "./servers.ts";

@@ -1,8 +1,8 @@
 // DATABASE_URL as libpq reads it (PostgreSQL manual, 32.1.1.2 and 32.1.2), in the terms of the `postgres` package, which reads less, and
 // passes on to the server what it doesn't know. What can't be done is refused by the parameter's name. Must never repeat a value of it.
 import { isIP } from "node:net";
-import { parseAddress } from "../addresses.ts";
-import { ConfigError } from "../errors.ts";
+import { parseAddress } from "../platform/addresses.ts";
+import { ConfigError } from "../platform/errors.ts";
 import { checkTls, tlsTo, type TlsWish } from "./tls-wish.ts";
 
 export interface DatabaseServer {

@@ -1,8 +1,8 @@
 // The Postgres programs that npm installed for this platform.
 import { readFile, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 /** A folder with bin/, lib/ and share/ of one Postgres. */
 export interface Programs {

@@ -4,8 +4,8 @@ import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process"
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, open, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { findPrograms, type Programs } from "./embedded-binaries.ts";
 import { reachablePrograms, serverUser, type SystemUser } from "./embedded-root.ts";
 

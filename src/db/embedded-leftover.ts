@@ -5,8 +5,8 @@ import { readFile, readlink, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 const PATIENCE_MS = 10_000;
 const POLL_MS = 20;

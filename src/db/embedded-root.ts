@@ -16,8 +16,8 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import type { Programs } from "./embedded-binaries.ts";
 
 export interface SystemUser {

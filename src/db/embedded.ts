@@ -6,9 +6,9 @@ import { open, stat, type FileHandle } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ConfigError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import type { Log } from "../platform/log.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { openClient, withDeadline } from "./connection.ts";
 import { claimDataFolder } from "./data-folder.ts";
 import {

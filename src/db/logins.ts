@@ -1,8 +1,8 @@
 // The two login roles of this database: who may connect as what. The rights themselves belong to the group roles of
 // sql/. Sends a SCRAM verifier, never a password: a statement can end up in the server's log.
 import { hash } from "node:crypto";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
 import { withUser } from "./database-url.ts";
 import { LOCK } from "./locks.ts";

@@ -2,8 +2,8 @@
 // never run a file that differs from the one that was applied, nor start on a schema that it doesn't know.
 import { hash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
 import { LOCK } from "./locks.ts";
 import { mayNotMakeRoles } from "./logins.ts";

@@ -1,8 +1,8 @@
 // A pool in the metrics: how many calls are under way, how long each took, and which failed why.
-import { systemClock } from "../clock.ts";
-import type { PoolName } from "../metric-labels.ts";
-import type { Metrics } from "../metrics.ts";
-import { codeOf } from "../unknown-values.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { PoolName } from "../platform/metric-labels.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 export interface PoolMeter {
   /** A call begins; gives the time to hand to `ended`. */

@@ -1,9 +1,9 @@
 // The way to the database for everything that runs: no caller ever waits longer than the deadline, and a client that
 // has stopped answering is thrown away for a new one. Must never retry by itself: a write might happen twice.
-import { StoreUnavailableError } from "../errors.ts";
-import type { PoolName } from "../metric-labels.ts";
-import type { Metrics } from "../metrics.ts";
-import { codeOf } from "../unknown-values.ts";
+import { StoreUnavailableError } from "../platform/errors.ts";
+import type { PoolName } from "../platform/metric-labels.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import {
   asUnavailable,
   openClient,

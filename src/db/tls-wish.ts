@@ -2,7 +2,7 @@
 // sslmode=disable is said.
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions, SecureVersion } from "node:tls";
-import { ConfigError } from "../errors.ts";
+import { ConfigError } from "../platform/errors.ts";
 
 export interface TlsWish {
   /** Whether to go on without TLS when the server has none. */

@@ -2,7 +2,7 @@
 import type { Stats } from "node:fs";
 import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import { failureOf, listed, type Findings } from "./finding.ts";
 
 const STICKY = 0o1000;

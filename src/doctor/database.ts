@@ -1,7 +1,7 @@
 // The database: whether the service can use it, how it is reached, and what is only known in it. As the owner, and reads only.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import {
   appliedMigrations,
   isLocal,

@@ -1,7 +1,7 @@
 // Modes of files that only the service may read, and room for those that it writes.
 import { stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
 
 const LEAST_FREE_BYTES = 1e9;

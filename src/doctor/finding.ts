@@ -1,5 +1,5 @@
 // What a check of the doctor has to say. Must never hold a secret, nor the text of another program's error.
-import { ConfigError, StoreUnavailableError } from "../errors.ts";
+import { ConfigError, StoreUnavailableError } from "../platform/errors.ts";
 
 export type Severity = "ok" | "note" | "warning" | "critical";
 

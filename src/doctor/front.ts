@@ -1,7 +1,7 @@
 // A TLS proxy before the service: the URLs as agents and browsers reach them, with the certificate looked at as they look at it. Asked
 // only where the service has no certificate of its own; sends no credential.
 import { request } from "node:https";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
 
 const WITHIN_MS = 5000;

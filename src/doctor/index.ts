@@ -1,7 +1,7 @@
 // Looks at a deployment before it is exposed: its settings, files, database, network, and the service as it answers. Changes nothing,
 // sends no key anywhere, and prints none.
-import type { Clock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Config } from "../platform/config.ts";
 import { checkDataFolder } from "./data-folder.ts";
 import { checkDatabase } from "./database.ts";
 import { checkFiles } from "./files.ts";

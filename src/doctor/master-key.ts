@@ -1,5 +1,5 @@
 // Whether the master keys of these settings open this database, as the start asks. Changes nothing; no key leaves the vault.
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import type { Sql } from "../db/index.ts";
 import { checkMasterKeys, loadMasterKeys } from "../vault/index.ts";
 import { saidBy, type Findings } from "./finding.ts";

@@ -1,5 +1,5 @@
 // People and what the first start left for them: second factors, the setup link, the bootstrap key. Reads only.
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import type { Sql } from "../db/index.ts";
 import type { Findings } from "./finding.ts";
 

@@ -1,6 +1,6 @@
 // Whether the service that runs is ready for work, as it says itself. Sends no credential.
 import { request } from "node:http";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
 import { reached } from "./tls.ts";
 

@@ -1,6 +1,6 @@
 // The Redis by which processes share what is used of limits.
 import { createClient } from "@redis/client";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
 
 const WITHIN_MS = 3000;

@@ -1,9 +1,9 @@
 // What the settings alone tell; of the disk, only where a name leads.
 import { realpathSync } from "node:fs";
 import { resolve, sep } from "node:path";
-import type { Cidr } from "../addresses.ts";
-import type { Config } from "../config.ts";
-import { parseAddress } from "../addresses.ts";
+import type { Cidr } from "../platform/addresses.ts";
+import type { Config } from "../platform/config.ts";
+import { parseAddress } from "../platform/addresses.ts";
 import type { Findings } from "./finding.ts";
 
 const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;

@@ -1,7 +1,7 @@
 // Whether calls come straight from addresses whose X-Forwarded-For counts: whoever calls from there can say that they come from
 // anywhere. As activity tells of the last two days. Reads only.
-import { isWithin, parseAddress } from "../addresses.ts";
-import type { Config } from "../config.ts";
+import { isWithin, parseAddress } from "../platform/addresses.ts";
+import type { Config } from "../platform/config.ts";
 import { transact, type OwnerSql, type TransactionSql } from "../db/index.ts";
 import { failureOf, listed, type Findings } from "./finding.ts";
 

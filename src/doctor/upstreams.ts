@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { Config } from "../config.ts";
+import type { Config } from "../platform/config.ts";
 import {
   AddressRefusedError,
   createAddressRule,

@@ -1,11 +1,11 @@
 // That open calls were cut, for the audit: an event an agent, reason and sweep. Written afterwards, since a cut must not wait for the
 // database, nor fail for it: kept and tried again while it is away, within bounds, and counted when lost.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import type { RefusalReason } from "../errors.ts";
-import { newId } from "../ids.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import { newId } from "../platform/ids.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { Grant } from "./grant.ts";
 
 const BATCH = 100;

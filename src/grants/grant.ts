@@ -1,7 +1,7 @@
 // What a live token resolves to. Parsed once from the database's answer, trusted from there on. Holds sealed
 // secrets, never a plaintext and never the token.
 import { z } from "zod";
-import type { TokenHash } from "../ids.ts";
+import type { TokenHash } from "../platform/ids.ts";
 import type { CredentialScheme } from "../providers/index.ts";
 import type { HeldSecret, Vault } from "../vault/index.ts";
 import type { Limits, WorkspaceLimits } from "../limits/index.ts";

@@ -1,12 +1,12 @@
 // From a token to what it may do: resolve, decide, end what is open. The data plane's only way to a grant. Unknown means no,
 // and a failing store means no; nothing here lets a call through by default.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Changes, Pool } from "../db/index.ts";
-import type { RefusalReason } from "../errors.ts";
-import { hashBearer, isProxyToken } from "../ids.ts";
-import type { Log } from "../log.ts";
-import { EVICTION_REASONS } from "../metric-labels.ts";
-import type { Metrics } from "../metrics.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import { hashBearer, isProxyToken } from "../platform/ids.ts";
+import type { Log } from "../platform/log.ts";
+import { EVICTION_REASONS } from "../platform/metric-labels.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { HeldSecret, Vault } from "../vault/index.ts";
 import { createCutRecords, type Sweep } from "./cut-records.ts";
 import { parseGrant, type Grant } from "./grant.ts";

@@ -2,12 +2,12 @@
 // that a change has overtaken. Strangers, tokens that were never seen live, have a small part of the look-ups, which their networks
 // share; tokens that were live lately have another, which their workspaces share. While the database fails, answers at once and lets
 // one query a second find out.
-import { clientNetwork } from "../addresses.ts";
-import type { Clock } from "../clock.ts";
-import { createFairQueue, type Waiting } from "../fair-queue.ts";
-import type { TokenHash } from "../ids.ts";
-import { errorFields, logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import { clientNetwork } from "../platform/addresses.ts";
+import type { Clock } from "../platform/clock.ts";
+import { createFairQueue, type Waiting } from "../platform/fair-queue.ts";
+import type { TokenHash } from "../platform/ids.ts";
+import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { wipeGrant, type Grant } from "./grant.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 

@@ -1,10 +1,10 @@
 // Calls that outlive their look-up: ends those whose token has stopped being live. It asks for what is open when there is reason
 // to, so that a call which is over soon costs nothing here. Confirms the token of each at least every 30 s, and at once after
 // a change; what can't be confirmed for 60 s has ended. Must never keep a call that is over.
-import type { Clock } from "../clock.ts";
-import type { RefusalReason } from "../errors.ts";
-import type { TokenHash } from "../ids.ts";
-import { logEnd, type Log } from "../log.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import type { TokenHash } from "../platform/ids.ts";
+import { logEnd, type Log } from "../platform/log.ts";
 import type { CutRecords, Sweep } from "./cut-records.ts";
 import type { Grant } from "./grant.ts";
 import { LookUpFailure, type LookUps } from "./look-ups.ts";

@@ -1,11 +1,11 @@
 // Releases: that a secret is opened for an agent is in the audit before it happens. One event counts for the agent, the secret's version
 // and this process, for as long as the setting says. A release whose event can't be written doesn't happen. Must never open a secret
 // itself, nor count an event that may not have been written.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import { StoreUnavailableError } from "../errors.ts";
-import { createFairQueue } from "../fair-queue.ts";
-import { errorFields, type Log } from "../log.ts";
+import { StoreUnavailableError } from "../platform/errors.ts";
+import { createFairQueue } from "../platform/fair-queue.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 import type { HeldSecret } from "../vault/index.ts";
 import type { Grant } from "./grant.ts";
 

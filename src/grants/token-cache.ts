@@ -1,7 +1,7 @@
 // What is remembered of tokens, and for how long. Never gives out an entry past its time, and zeroes the secrets
 // of each grant that leaves. Knows nothing of the database: look-ups.ts fills it.
 import { LRUCache } from "lru-cache";
-import type { TokenHash } from "../ids.ts";
+import type { TokenHash } from "../platform/ids.ts";
 import { wipeGrant, type Grant } from "./grant.ts";
 import { createUnknownTokens } from "./unknown-tokens.ts";
 

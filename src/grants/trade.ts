@@ -2,12 +2,12 @@
 // and only its hash goes there. Who waits for a turn shares the room by network: a stranger's tries keep nobody else's container from
 // its token. Must never log either token.
 import { z } from "zod";
-import { clientNetwork } from "../addresses.ts";
-import type { Clock } from "../clock.ts";
+import { clientNetwork } from "../platform/addresses.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import { createFairQueue } from "../fair-queue.ts";
-import { PROXY_TOKEN_PREFIX, hashBearer, newBearer } from "../ids.ts";
-import { errorFields, type Log } from "../log.ts";
+import { createFairQueue } from "../platform/fair-queue.ts";
+import { PROXY_TOKEN_PREFIX, hashBearer, newBearer } from "../platform/ids.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 
 // As many connections of the pool as trades may hold: look-ups of tokens go through the same pool. One network may have half of the room.
 const QUEUE = { places: 2, room: 1_000 };

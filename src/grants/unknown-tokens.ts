@@ -1,6 +1,6 @@
 // Tokens that were found not to exist a moment ago, so that asking again costs no query. Each network that asks has a part of its own:
 // a flood from one pushes out nothing that another would be spared by. Must never be asked about a token that may be live.
-import type { TokenHash } from "../ids.ts";
+import type { TokenHash } from "../platform/ids.ts";
 
 export interface UnknownTokens {
   readonly size: number;

@@ -2,7 +2,7 @@
 // takes rights gives the session new values.
 import { record, type Action } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import {
   actorFrom,
   userTarget,

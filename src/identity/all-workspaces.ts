@@ -2,8 +2,8 @@
 // only their own. Must never show anything of another workspace but its name and how much is in it.
 import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Page, type Pool, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { newBearer, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
 import { digest } from "./bearers.ts";
 
 export interface WorkspaceSummary {

@@ -2,9 +2,9 @@
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import type { Page, Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { API_KEY_PREFIX, newBearer, newId } from "../ids.ts";
-import { parseBlock } from "../addresses.ts";
+import { RequestError } from "../platform/errors.ts";
+import { API_KEY_PREFIX, newBearer, newId } from "../platform/ids.ts";
+import { parseBlock } from "../platform/addresses.ts";
 import { digest } from "./bearers.ts";
 import { KEY_NAME } from "./bootstrap.ts";
 import { checkLimit } from "./caller.ts";

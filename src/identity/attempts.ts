@@ -3,7 +3,7 @@
 // what strangers do must not lock out anybody else.
 import { hash } from "node:crypto";
 import type { Pool, Sql, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 
 /** `undecided`: neither right nor wrong, as when a code is still missing or the service was too busy. */
 export type Outcome = "succeeded" | "failed" | "undecided";

@@ -1,5 +1,5 @@
 // How this room recognises and stores the bearer credentials that it issues.
-import { hashBearer, SESSION_PREFIX, SESSION_SECRET_PREFIX } from "../ids.ts";
+import { hashBearer, SESSION_PREFIX, SESSION_SECRET_PREFIX } from "../platform/ids.ts";
 import type { SessionCredential } from "./caller.ts";
 
 const SUFFIX = /^[A-Za-z0-9]{32}$/;

@@ -2,7 +2,7 @@
 // user. Works on an owner connection, at start only; the plain values go to the caller and nowhere else.
 import { record, serviceActor } from "../audit/index.ts";
 import { createPool } from "../db/index.ts";
-import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
+import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
 import { digest } from "./bearers.ts";
 
 const WORKSPACE_NAME = "default";

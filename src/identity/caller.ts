@@ -1,7 +1,7 @@
 // Who is asking the control plane, once that is known, and from where.
 import type { Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 
 export interface Caller {
   readonly kind: "user" | "api_key";

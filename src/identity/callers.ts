@@ -2,9 +2,9 @@
 // answer every bad credential alike.
 import type { Role } from "../contract/index.ts";
 import type { Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { API_KEY_PREFIX } from "../ids.ts";
-import { holds } from "../addresses.ts";
+import { RequestError } from "../platform/errors.ts";
+import { API_KEY_PREFIX } from "../platform/ids.ts";
+import { holds } from "../platform/addresses.ts";
 import { digest, digestSession, isBearer, isSession } from "./bearers.ts";
 import type { Caller, Client, Person, SessionCredential } from "./caller.ts";
 import type { Verifications } from "./verifications.ts";

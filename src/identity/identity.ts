@@ -1,5 +1,5 @@
 // The room put together: one verb or one set of verbs for each thing that people and programs do with their identity.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
 import type { Vault } from "../vault/index.ts";
 import { createAccount, type Account } from "./account.ts";

@@ -3,8 +3,8 @@
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import type { Page, Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { LINK_TOKEN_PREFIX, newBearer, newId } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { LINK_TOKEN_PREFIX, newBearer, newId } from "../platform/ids.ts";
 import { digest } from "./bearers.ts";
 import { normalizeEmail } from "./emails.ts";
 import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";

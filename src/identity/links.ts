@@ -4,8 +4,8 @@
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
-import { RequestError, StoreUnavailableError } from "../errors.ts";
-import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../ids.ts";
+import { RequestError, StoreUnavailableError } from "../platform/errors.ts";
+import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
 import { setPassword } from "./account.ts";
 import { digest, isBearer } from "./bearers.ts";
 import { userTarget, type Client, type SessionCredential } from "./caller.ts";

@@ -1,7 +1,7 @@
 // A user's own sessions: seen and ended.
 import { record } from "../audit/index.ts";
 import type { Page, Pool } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { actorFrom, type Client, type Person } from "./caller.ts";
 import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
 import { endSessions } from "./sessions.ts";

@@ -1,7 +1,7 @@
 // Which passwords are taken. Length, and nothing that an attacker tries first; no rule asks for kinds of characters (NIST SP
 // 800-63B, 5.1.1.2). Must never repeat a password.
 import { createRequire } from "node:module";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { normalized } from "./passwords.ts";
 
 export const PASSWORD_MIN_LENGTH = 12;

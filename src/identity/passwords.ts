@@ -1,7 +1,7 @@
 // Password hashing: argon2id, on threads of their own: one for strangers, whose networks take turns, and one for those who are known.
 // Must never let a rush of requests hold up the rest.
-import { RequestError } from "../errors.ts";
-import { createFairQueue, takeTurn } from "../fair-queue.ts";
+import { RequestError } from "../platform/errors.ts";
+import { createFairQueue, takeTurn } from "../platform/fair-queue.ts";
 import { ARGON2, PasswordThread } from "./password-thread.ts";
 
 const ROOM = 64;

@@ -2,7 +2,7 @@
 // whoever has got hold of one keeps its user neither from signing in nor from a proof in another.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import type { Attempts } from "./attempts.ts";
 import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
 import { lineOf, type PasswordHasher } from "./passwords.ts";

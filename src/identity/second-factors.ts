@@ -1,7 +1,7 @@
 // Second factors: a user's TOTP seed, sealed by the vault, and ten recovery codes, hashed. Each code works once, whoever tries it
 // how often at the same time in however many processes: the row that says so changes in one statement.
 import { hash, randomInt } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { TransactionSql } from "../db/index.ts";
 import type { SealedValue, Vault } from "../vault/index.ts";
 

@@ -2,8 +2,8 @@
 // within the transaction of the change that it goes with; the values leave here once. A session never outlives its twelve hours, whatever happens to it.
 import { record, type Actor } from "../audit/index.ts";
 import type { TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { newId, newSessionValue, SESSION_PREFIX, SESSION_SECRET_PREFIX } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { newId, newSessionValue, SESSION_PREFIX, SESSION_SECRET_PREFIX } from "../platform/ids.ts";
 import { digestSession } from "./bearers.ts";
 import { userTarget, type Client, type Person, type SessionCredential } from "./caller.ts";
 

@@ -2,8 +2,8 @@
 // the code behind a right password is.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { createFairQueue, takeTurn } from "../fair-queue.ts";
+import { RequestError } from "../platform/errors.ts";
+import { createFairQueue, takeTurn } from "../platform/fair-queue.ts";
 import type { Attempt, Attempts } from "./attempts.ts";
 import {
   actorFrom,

@@ -2,8 +2,8 @@
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import type { Page, Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { LINK_TOKEN_PREFIX, newBearer } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { LINK_TOKEN_PREFIX, newBearer } from "../platform/ids.ts";
 import { digest } from "./bearers.ts";
 import { checkLimit, userTarget } from "./caller.ts";
 import { endSessions } from "./sessions.ts";

@@ -2,8 +2,8 @@
 // little and refuses nobody. Those that have worked before pass at once. Must never keep a credential, only its hash, and must never
 // answer for the database.
 import { LRUCache } from "lru-cache";
-import { RequestError } from "../errors.ts";
-import { createFairQueue, takeTurn } from "../fair-queue.ts";
+import { RequestError } from "../platform/errors.ts";
+import { createFairQueue, takeTurn } from "../platform/fair-queue.ts";
 
 // One network may have half of the room.
 const LINE = { places: 8, room: 4_096 };

@@ -1,7 +1,7 @@
 // A workspace's own settings: its name and its rules.
 import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 
 /** Of all agents of the workspace together. Null: no limit. */
 export interface WorkspaceLimits {

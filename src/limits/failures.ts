@@ -2,7 +2,7 @@
 // a good credential is let in, however many others have failed. Must never be asked before a credential was verified.
 // They count in windows of a minute, as the documentation promises, and so are no GCRA.
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 
 const WINDOW_MS = 60_000;
 const MAX_NETWORKS = 10_000;

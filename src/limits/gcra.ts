@@ -1,6 +1,6 @@
 // How far the use of one limit is ahead of it: the generic cell rate algorithm, one timestamp a meter. Smooth: there is no window
 // at whose edge twice as much would pass. redis-script.ts says the same to Redis. Knows no clock.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 
 const MINUTE_MS = 60_000;
 /** What may be used at once, as a part of what a minute allows: ten seconds' worth. */

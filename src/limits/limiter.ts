@@ -1,9 +1,9 @@
 // Limits of agents and workspaces: whether one more call is let in, and what those that are open use. Counted in the memory of this
 // process, and in Redis where there is one; a call is never refused because Redis is away. No business of grants that are not `limited`.
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { LimitRefusal } from "./gcra.ts";
 import { LEASE_MS } from "./redis-script.ts";
 import { createSharedLimits, type Lease } from "./redis-store.ts";

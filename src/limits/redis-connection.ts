@@ -2,8 +2,8 @@
 // answer in time ends the connection, and until there is another everything is answered at once: not known. Never tells its URL.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { errorFields, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import { errorFields, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { ENTER, keysOf, LEASE_MS, NO_LIMITS, SETTLE } from "./redis-script.ts";
 
 const DEADLINE_MS = 250;

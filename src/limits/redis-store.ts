@@ -1,8 +1,8 @@
 // What this process tells Redis of the calls that are under limits, and asks it. Questions go at once, one for each call; news of calls
 // goes in batches of an agent's, and is kept until Redis has it where others would wait for it.
 import { setTimeout as delay } from "node:timers/promises";
-import { logEnd, type Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import { logEnd, type Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { refusal, type LimitRefusal } from "./gcra.ts";
 import { createSharedCounts } from "./redis-connection.ts";
 import type { Account } from "./memory-store.ts";

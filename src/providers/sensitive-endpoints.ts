@@ -1,5 +1,5 @@
 // Recognises calls that mint or list credentials. The lists stand in the provider rows; here is only how they match.
-import { isAmbivalent, pathReadings } from "../path-readings.ts";
+import { isAmbivalent, pathReadings } from "../platform/path-readings.ts";
 import type { ProviderDefinition } from "./definition.ts";
 
 interface Rule {

@@ -3,7 +3,7 @@
 import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
-import type { Cidr } from "../addresses.ts";
+import type { Cidr } from "../platform/addresses.ts";
 
 // Every other IPv6 range is special (RFC 4291, 2.4), even those that ipaddr.js has no name for (::127.0.0.1).
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");

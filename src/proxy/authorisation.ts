@@ -1,7 +1,7 @@
 // Whether a grant allows a request, and the request that goes upstream for it. Judges the request as it was rewritten. Must never open a key
 // for a refused call.
 import type { Grants, Grant } from "../grants/index.ts";
-import { SealError, type RefusalReason } from "../errors.ts";
+import { SealError, type RefusalReason } from "../platform/errors.ts";
 import { mayCarryKey, sensitiveEndpoint } from "../providers/index.ts";
 import type { HeldSecret, ReleasedSecret, Vault } from "../vault/index.ts";
 import type { Call, Target } from "./call.ts";

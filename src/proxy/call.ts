@@ -2,8 +2,8 @@
 // key.
 import type { IncomingMessage } from "node:http";
 import type { Grants, CustomProvider, Grant } from "../grants/index.ts";
-import { sourceAddress } from "../addresses.ts";
-import type { Cidr } from "../addresses.ts";
+import { sourceAddress } from "../platform/addresses.ts";
+import type { Cidr } from "../platform/addresses.ts";
 import { builtInProviders, type CredentialScheme, type ErrorShape } from "../providers/index.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";

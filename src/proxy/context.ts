@@ -1,6 +1,6 @@
 // The context of a call: on whose behalf the agent makes it, as it says in x3sproxy-context-* headers. Checks and bounds them. They never
 // go upstream. A value that looks like a credential is refused, and must not reach the record.
-import { mightBeBearer } from "../ids.ts";
+import { mightBeBearer } from "../platform/ids.ts";
 import { looksLikeKey } from "../providers/index.ts";
 import { fieldName } from "./field-names.ts";
 

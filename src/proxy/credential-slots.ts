@@ -1,7 +1,7 @@
 // Credential slots: every place where a client may carry a credential. Finds the one proxy token in them, and strips them all. Another
 // credential is refused in any slot, since an agent with its own key could carry data out.
-import type { RefusalReason } from "../errors.ts";
-import { holdsAgentToken, isProxyToken, PROXY_TOKEN_PREFIX } from "../ids.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import { holdsAgentToken, isProxyToken, PROXY_TOKEN_PREFIX } from "../platform/ids.ts";
 import { fieldName, type FieldName } from "./field-names.ts";
 
 /** Query parameters that are a credential: decoded, lower-case, letters and digits only, so that `$Key` and `key[]` are `key`. */

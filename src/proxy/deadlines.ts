@@ -1,6 +1,6 @@
 // One timer for the deadlines of all exchanges, instead of timers a request; precise to its tick. It therefore has the list of all open
 // calls, and shows it to whoever must end some of them.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 
 const TICK_MS = 200;
 

@@ -2,8 +2,8 @@
 // looks complete.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Grants, OpenCall } from "../grants/index.ts";
-import type { Clock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Config } from "../platform/config.ts";
 import type { Answer } from "./answer.ts";
 import type { Connections } from "./connections.ts";
 import type { DeadlineClock, Waiting } from "./deadlines.ts";

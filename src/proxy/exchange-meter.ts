@@ -1,8 +1,8 @@
 // The metrics of exchanges. Counts in plain numbers and passes them to prom-client when somebody reads the metrics, since its counters build
 // a key from the labels at each call. Labels have only names of ours, whatever clients and upstreams send.
-import type { RefusalReason } from "../errors.ts";
-import type { Metrics } from "../metrics.ts";
-import { REFUSAL_KINDS } from "../refusal-kinds.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { REFUSAL_KINDS } from "../platform/refusal-kinds.ts";
 import type { Exchange, Outcome } from "./exchange.ts";
 
 type Distribution = ReturnType<Metrics["firstByteSeconds"]["of"]>;

@@ -1,7 +1,7 @@
 // The record of one request and its answer, emitted once after it ends. The log line, metrics and activity all read it, and nothing
 // else. Its fields are an allow-list: no query, body or error message, and of the headers only the context and ids of the request.
 import type { Admission } from "../limits/index.ts";
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { isForEverybody } from "../providers/index.ts";
 import type { OpenCount } from "./open-counts.ts";
 import type { CallContextFields } from "./context.ts";

@@ -2,12 +2,12 @@
 //
 // Records are emitted in batches. Code that runs once a request finds cold CPU caches and costs several times what it costs in a loop:
 // one by one, the records were a quarter of a request's CPU.
-import type { Clock } from "../clock.ts";
-import type { RefusalReason } from "../errors.ts";
-import { newProcessId } from "../ids.ts";
-import type { Log, LogFields } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
-import { readTraceparent } from "../trace.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import { newProcessId } from "../platform/ids.ts";
+import type { Log, LogFields } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { readTraceparent } from "../platform/trace.ts";
 import { Exchange, type Outcome } from "./exchange.ts";
 import { createExchangeMeter } from "./exchange-meter.ts";
 import { OpenCounts, type OpenCount } from "./open-counts.ts";

@@ -1,7 +1,7 @@
 // Finds the one model that a multipart/form-data body (RFC 7578, RFC 2046) names, while it streams by in pieces of any size. Accepts only
 // the form that clients send; where parsers are known to differ, the model is unclear. Keeps part headers, the model's value, and the end of
 // a piece where a delimiter may have begun.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { foldName } from "../providers/index.ts";
 import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";
 

@@ -4,9 +4,9 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Socket } from "node:net";
 import { errors } from "undici";
-import type { Config } from "../config.ts";
-import { ConfigError } from "../errors.ts";
-import { readNoProxy } from "../no-proxy.ts";
+import type { Config } from "../platform/config.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { readNoProxy } from "../platform/no-proxy.ts";
 
 export interface ForwardProxy {
   /** Whether it covers an upstream. `host` without brackets. */

@@ -1,6 +1,6 @@
 // The idle connections to one origin, and how long they may stay idle. When an upstream closes one just as a request goes up, that request
 // is lost; so this learns the upstream's idle timeout from when it closed others. Never ends a connection in use.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 
 /** Less than the 60 s after which common load balancers drop idle connections. */
 export const KEEP_ALIVE_MS = 50_000;

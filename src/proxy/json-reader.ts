@@ -1,6 +1,6 @@
 // Finds the models that a JSON body names in known places, byte by byte, while it streams by in pieces of any size. Strict RFC 8259: what
 // some parsers accept and others don't is unclear. Keeps no more than the present name or value.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { foldedHash, foldName, type Member } from "../providers/index.ts";
 import { INTEGER, isDigit, isWholeNumber, MINUS, nextInNumber, ZERO } from "./json-numbers.ts";
 import { LONGEST_MODEL, type BodyReader, type Sought } from "./model-judge.ts";

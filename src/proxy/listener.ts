@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Certificate } from "../certificate.ts";
+import type { Certificate } from "../platform/certificate.ts";
 import type { Answer } from "./answer.ts";
 import { carriedBy } from "./endings.ts";
 

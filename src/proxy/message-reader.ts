@@ -1,6 +1,6 @@
 // Finds the models that a client's WebSocket messages name (RFC 6455, 5), while they stream by in pieces of any size. Each message is a JSON
 // document. Keeps the header of a frame and what the JSON reader keeps.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { JsonReader } from "./json-reader.ts";
 import type { BodyReader, Sought } from "./model-judge.ts";
 

@@ -1,6 +1,6 @@
 // Checks the model of a call by an agent with a list of models. A model in the path or query is judged at once; for one in the body it makes
 // a reader. Refuses what it can't tell for certain.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { foldName, modelPlace, type FoundPlace } from "../providers/index.ts";
 import { fieldName } from "./field-names.ts";
 import { FormReader } from "./form-reader.ts";

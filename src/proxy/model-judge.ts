@@ -1,5 +1,5 @@
 // What the readers of bodies share: the places of models, and how a model's name is judged. Never keeps a name.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import type { Member } from "../providers/index.ts";
 
 /** Reads a body on its way up, in pieces of any size. Each piece is read before it goes on. */

@@ -1,6 +1,6 @@
 // The path of a request, in two forms: raw, as it goes upstream byte for byte, and canonical, as rules compare it.
 // A path that different servers may read differently is refused, never repaired.
-import { holdsAgentToken, mightBeBearer } from "../ids.ts";
+import { holdsAgentToken, mightBeBearer } from "../platform/ids.ts";
 import { looksLikeKey, mayHoldSlashes } from "../providers/index.ts";
 
 const LONGEST_LOGGED = 512;

@@ -1,8 +1,8 @@
 // A call of our own to an upstream, which tests whether a key works there. It uses the same connector, address rule, TLS policy and forward
 // proxy as agents' calls, on its own connections. Reads no body, and keeps only the status.
 import type { Dispatcher } from "undici";
-import type { Clock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Config } from "../platform/config.ts";
 import type { Injection } from "../vault/index.ts";
 import { createAddressRule } from "./address-rule.ts";
 import { createUpstreams, type Connection, type UpstreamHandler } from "./upstream.ts";

@@ -1,7 +1,7 @@
 // Suggests a provider when a request names none that exists. Names only built-in providers: never a part of the request, and never a custom
 // provider, which callers without a token must not learn of.
 import { builtInProviders } from "../providers/index.ts";
-import { likelyMeant } from "../spelling.ts";
+import { likelyMeant } from "../platform/spelling.ts";
 
 // First segments of providers' own paths.
 const BEGINS_A_PATH =

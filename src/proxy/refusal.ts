@@ -1,9 +1,9 @@
 // Refusals: the answers that the proxy gives itself. One table from the reason to status and message, in the provider's error shape, so that
 // its SDK raises its own typed error with our message. A message says what to do next, and nothing that helps an attacker.
 import { STATUS_CODES, type ServerResponse } from "node:http";
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { errorBody, type ErrorShape } from "../providers/index.ts";
-import { REFUSAL_KINDS } from "../refusal-kinds.ts";
+import { REFUSAL_KINDS } from "../platform/refusal-kinds.ts";
 import { providerHint } from "./provider-hint.ts";
 
 /** Thrown by the steps of a request's way: we answer it ourselves. */

@@ -1,8 +1,8 @@
 // POST /_x3sproxy/register: trades a registration token for a proxy token. It takes the registration token in Authorization only, and no
 // proxy token. Counts failures by the client's network; only failures are ever told to wait, so nobody can lock a good token out.
 import type { Grants, Traded } from "../grants/index.ts";
-import { clientNetwork } from "../addresses.ts";
-import type { Clock } from "../clock.ts";
+import { clientNetwork } from "../platform/addresses.ts";
+import type { Clock } from "../platform/clock.ts";
 import { createFailures } from "../limits/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import type { Call } from "./call.ts";

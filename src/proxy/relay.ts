@@ -3,9 +3,9 @@
 // checks that the call is still current, and returns `overtaken` if not.
 import type { Dispatcher } from "undici";
 import type { Grant, OpenCall } from "../grants/index.ts";
-import type { Deadlines } from "../config.ts";
-import type { RefusalReason } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import type { Deadlines } from "../platform/config.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import type { AnswerWatcher } from "./answer.ts";
 import { clientBase, withClientUrls } from "./answer-urls.ts";
 import type { UpstreamRequest } from "./authorisation.ts";

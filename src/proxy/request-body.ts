@@ -2,7 +2,7 @@
 // backpressure, through the model reader if the agent has a list of models. Never keeps a body.
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import type { BodyReader } from "./model-judge.ts";
 
 /** Bodies of a declared length up to this many bytes are gathered, while there is room. */

@@ -1,5 +1,5 @@
 // From the request target and the Host to the provider's name, the raw upstream path and its query.
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { canonicalPath } from "./path.ts";
 
 export interface Route {

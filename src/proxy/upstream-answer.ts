@@ -1,7 +1,7 @@
 // Pure functions about an upstream's answer, or about a failure to get one. Never quotes an error's message.
 import { STATUS_CODES } from "node:http";
-import type { RefusalReason } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import type { RefusalReason } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 
 /** The header section of an interim response, or of another answer without a body. */
 export function rawHead(status: number, headers: readonly string[]): string {

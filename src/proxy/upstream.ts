@@ -3,10 +3,10 @@
 import { isIP } from "node:net";
 import { LRUCache } from "lru-cache";
 import { buildConnector, Client, type Dispatcher } from "undici";
-import type { Clock } from "../clock.ts";
-import type { Config } from "../config.ts";
-import { connectionBounds } from "../connection-bounds.ts";
-import { codeOf } from "../unknown-values.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Config } from "../platform/config.ts";
+import { connectionBounds } from "../platform/connection-bounds.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { AddressRefusedError, type AddressRule } from "./address-rule.ts";
 import { createForwardProxy } from "./forward-proxy.ts";
 import { IdleConnections, KEEP_ALIVE_MS } from "./idle-connections.ts";

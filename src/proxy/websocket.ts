@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
-import type { RefusalReason } from "../errors.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Outcome } from "./exchange.ts";

@@ -1,6 +1,6 @@
 // Rules on method and path: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` takes away.
 // Compared on the canonical path (proxy/path.ts), so no spelling of a path gets past one.
-import { isAmbivalent, pathReadings } from "../path-readings.ts";
+import { isAmbivalent, pathReadings } from "../platform/path-readings.ts";
 
 interface Rule {
   readonly denies: boolean;

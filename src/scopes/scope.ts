@@ -2,8 +2,8 @@
 // is set is a complete list. Pure; the dry run asks the same code as the data plane.
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-import { isWithin, parseAddress } from "../addresses.ts";
-import type { RefusalReason } from "../errors.ts";
+import { isWithin, parseAddress } from "../platform/addresses.ts";
+import type { RefusalReason } from "../platform/errors.ts";
 import { compileRules, matchesGlob, type PathRules } from "./path-rules.ts";
 
 /** A scope as it is stored and shown. Null: not limited in this respect. */

@@ -1,10 +1,10 @@
 // Credentials for AWS, in the order of AWS's own SDKs: the environment, a web identity (EKS), the container's (ECS, EKS), the instance's
 // (IMDSv2). Profiles in files are not read. None is kept or logged.
 import { z } from "zod";
-import { readSmallFile } from "../bounded-file.ts";
-import type { AwsSettings } from "../config.ts";
-import { ConfigError } from "../errors.ts";
-import { parseJson } from "../unknown-values.ts";
+import { readSmallFile } from "../platform/bounded-file.ts";
+import type { AwsSettings } from "../platform/config.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { parseJson } from "../platform/unknown-values.ts";
 
 export interface AwsCredentials {
   readonly accessKeyId: string;

@@ -4,10 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
 import { Agent, fetch, ProxyAgent, type Dispatcher } from "undici";
 import { z } from "zod";
-import type { AwsSettings, Config } from "../config.ts";
-import { ConfigError } from "../errors.ts";
-import { readNoProxy } from "../no-proxy.ts";
-import { parseJson } from "../unknown-values.ts";
+import type { AwsSettings, Config } from "../platform/config.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { readNoProxy } from "../platform/no-proxy.ts";
+import { parseJson } from "../platform/unknown-values.ts";
 import { findCredentials, isPrivate, type Send } from "./aws-credentials.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 

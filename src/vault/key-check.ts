@@ -2,7 +2,7 @@
 // key is a clear refusal to start and never a failed request later. Here a process also says for the first time which keys it holds.
 import sodium from "libsodium-wrappers";
 import { createPool, type Sql, type TransactionSql } from "../db/index.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError } from "../platform/errors.ts";
 import type { KeyRing } from "./master-key.ts";
 import { keysInUse } from "./sealed-tables.ts";
 import { opensCheckValue, sealCheckValue } from "./sealing.ts";

@@ -2,7 +2,7 @@
 // own settings. What it writes is bounded, and never repeated.
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
-import { ConfigError } from "../errors.ts";
+import { ConfigError } from "../platform/errors.ts";
 import { MAX_TEXT_BYTES } from "./key-text.ts";
 
 export const COMMAND_SETTING = "X3SPROXY_MASTER_KEY_COMMAND";

@@ -2,8 +2,8 @@
 // a path that may be a key itself.
 import { randomBytes } from "node:crypto";
 import { access, constants, mkdir, open, rm, type FileHandle } from "node:fs/promises";
-import { ConfigError } from "../errors.ts";
-import { codeOf } from "../unknown-values.ts";
+import { ConfigError } from "../platform/errors.ts";
+import { codeOf } from "../platform/unknown-values.ts";
 import { MAX_TEXT_BYTES } from "./key-text.ts";
 import { MASTER_KEY_BYTES } from "./master-key.ts";
 

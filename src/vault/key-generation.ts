@@ -1,6 +1,6 @@
 // New master keys. The key's text goes into a buffer that is zeroed, to the one place that the caller has for it.
 import { randomBytes } from "node:crypto";
-import { readAwsSettings, readUpstreamProxy } from "../config.ts";
+import { readAwsSettings, readUpstreamProxy } from "../platform/config.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
 /**

@@ -1,8 +1,8 @@
 // Obvious mistakes in a key that somebody is about to save, as one table. Messages say what to do and never quote the value.
 import type { ProblemCode } from "../contract/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { keyProblem, type ProviderDefinition } from "../providers/index.ts";
-import { VISIBLE_LINE } from "../visible-text.ts";
+import { VISIBLE_LINE } from "../platform/visible-text.ts";
 
 const MAX_LENGTH = 4096;
 

@@ -1,8 +1,8 @@
 // Where the master keys come from: a file, the environment, a command, AWS KMS, or the file that the embedded default makes for itself.
 // One source, and in it one key or several. Keys go from here into a ring and nowhere else.
 import { join } from "node:path";
-import { commandEnvironment, type Config } from "../config.ts";
-import { ConfigError } from "../errors.ts";
+import { commandEnvironment, type Config } from "../platform/config.ts";
+import { ConfigError } from "../platform/errors.ts";
 import { readFromCommand, COMMAND_SETTING } from "./key-command.ts";
 import { createKeyFile, readKeyFile } from "./key-file.ts";
 import { KeyRing, type MasterKey } from "./master-key.ts";

@@ -3,9 +3,9 @@
 // minute.
 import { LRUCache } from "lru-cache";
 import { record, type Actor } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
-import { RequestError, SealError } from "../errors.ts";
+import { RequestError, SealError } from "../platform/errors.ts";
 import { builtInProviders, type ProviderProbe } from "../providers/index.ts";
 import type { Injection, SealedSecret, Vault } from "./strongroom.ts";
 

@@ -1,6 +1,6 @@
 // The text form of master keys, and of the sealed blobs of a key service: base64, one value a line in a file, with comments. Errors
 // say where and what is wrong, and never quote.
-import { ConfigError } from "../errors.ts";
+import { ConfigError } from "../platform/errors.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
 /** As long as a file of keys, or what a command says, may be. */

@@ -2,7 +2,7 @@
 // the word that another one is to be active. Knows no key, only ids.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 
 export interface MasterKeyView {
   id: string;

@@ -4,10 +4,10 @@
 // which is there only for that long: no other login may change a sealed value. Must never log what it opens.
 import { setTimeout as delay } from "node:timers/promises";
 import { record, serviceActor } from "../audit/index.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import { createPool, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
-import { SealError } from "../errors.ts";
-import { errorFields, type Log } from "../log.ts";
+import { SealError } from "../platform/errors.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 import type { KeyRing } from "./master-key.ts";
 import { rewrap } from "./sealing.ts";
 import {

@@ -3,7 +3,7 @@
 // libsodium frees its working copies without wiping them: zeroing here covers our own buffers only.
 import { randomBytes } from "node:crypto";
 import sodium from "libsodium-wrappers";
-import { SealError } from "../errors.ts";
+import { SealError } from "../platform/errors.ts";
 import type { KeyRing, MasterKey } from "./master-key.ts";
 
 // The first byte of a sealed value. In the first format its additional data has the master key's id, in the second it has not, so that

@@ -1,10 +1,10 @@
 // Where a new key may ever be sent: the origin, the header and the scheme that it is sealed for. Must never let a caller choose others
 // for a provider that has them.
-import { parseOrigin } from "../config-values.ts";
+import { parseOrigin } from "../platform/config-values.ts";
 import type { TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { builtInProviders, mayCarryKey, type ProviderDefinition } from "../providers/index.ts";
-import { didYouMean } from "../spelling.ts";
+import { didYouMean } from "../platform/spelling.ts";
 import type { Place } from "./sealing.ts";
 
 /**

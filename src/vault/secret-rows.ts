@@ -1,8 +1,8 @@
 // The rows of secrets and of their versions: read, held and pointed at, within a caller's transaction. Must never read a sealed value.
 import { record, type Action, type Actor } from "../audit/index.ts";
 import type { TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
-import { newId } from "../ids.ts";
+import { RequestError } from "../platform/errors.ts";
+import { newId } from "../platform/ids.ts";
 
 export interface SecretView {
   id: string;

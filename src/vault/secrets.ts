@@ -2,9 +2,9 @@
 // is one transaction confined to its workspace. Must never read a sealed value back, nor return more than its mask.
 import type { Actor } from "../audit/index.ts";
 import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
-import { RequestError } from "../errors.ts";
+import { RequestError } from "../platform/errors.ts";
 import { builtInProviders } from "../providers/index.ts";
-import { VISIBLE_LINE } from "../visible-text.ts";
+import { VISIBLE_LINE } from "../platform/visible-text.ts";
 import { refuseMistakes } from "./key-mistakes.ts";
 import { mask } from "./mask.ts";
 import { destinationOf, misplacements, type Misplacement } from "./secret-origin.ts";

@@ -12,7 +12,7 @@ import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
 import type { LogSigner } from "../audit/index.ts";
 import { createPool, type Pool } from "../db/index.ts";
-import { bearerOf } from "../ids.ts";
+import { bearerOf } from "../platform/ids.ts";
 import { deriveKey, type KeyRing } from "./master-key.ts";
 import { sealBytes, unsealBytes, zero, type Binding, type SealedValue } from "./sealing.ts";
 

@@ -2,7 +2,7 @@
 // the act of setting a header, never the value. Nothing in here may return, print or log plaintext.
 import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
-import { SealError } from "../errors.ts";
+import { SealError } from "../platform/errors.ts";
 import type { Derivation } from "./service-keys.ts";
 import type { KeyRing } from "./master-key.ts";
 import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";

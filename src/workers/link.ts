@@ -1,7 +1,7 @@
 // A worker's side: it does what the first process says, answers what that asks, and ends when that is gone.
 import cluster from "node:cluster";
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
-import type { ListenAddress } from "../config.ts";
+import type { ListenAddress } from "../platform/config.ts";
 
 /** What a worker is asked for. */
 export interface WorkerAnswers {

@@ -1,7 +1,7 @@
 // The metrics of all workers as one: each metric added up in its own way. What a worker counted stays counted when it has ended,
 // so that no counter ever goes back.
 import prom, { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
-import { createConnectionMetrics } from "../metric-labels.ts";
+import { createConnectionMetrics } from "../platform/metric-labels.ts";
 import type { Figures } from "./link.ts";
 
 export interface Sums {

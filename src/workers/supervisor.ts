@@ -1,9 +1,9 @@
 // The first process's side: keeps a number of workers running, each a process that listens by itself. It serves nothing, so that little can end it; a worker that ends is replaced, and the others go on meanwhile.
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
-import type { Clock } from "../clock.ts";
-import { WorkerFailure } from "../errors.ts";
-import { logEnd, type Log } from "../log.ts";
+import type { Clock } from "../platform/clock.ts";
+import { WorkerFailure } from "../platform/errors.ts";
+import { logEnd, type Log } from "../platform/log.ts";
 import type { FromWorker, Task, ToWorker, WorkerUrls } from "./link.ts";
 import { type PrimaryMetrics, createSums } from "./sums.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pool } from "../../src/db/index.ts";
-import { StoreUnavailableError } from "../../src/errors.ts";
+import { StoreUnavailableError } from "../../src/platform/errors.ts";
 import { ended } from "../support/activity.ts";
 import { eventually } from "../support/eventually.ts";
 import { openActivity } from "./fixture.ts";

@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { createActivityViews } from "../../src/activity/index.ts";
 import { Ledger } from "../../src/activity/ledger.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { ended } from "../support/activity.ts";

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { createActivityViews } from "../../src/activity/index.ts";
 import { Ledger } from "../../src/activity/ledger.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { ended } from "../support/activity.ts";
 import { openWithUpstream } from "../support/data-plane.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { createActivityViews, type ActivityViews } from "../../src/activity/index.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { actorIn } from "../support/actor.ts";
 import { ask } from "../support/attack.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { shapeOf } from "../../src/activity/calls.ts";
-import { networkOf } from "../../src/addresses.ts";
+import { networkOf } from "../../src/platform/addresses.ts";
 
 test("numbers, words with digits in them and long words stand for each other", () => {
   for (const [path, shape] of [

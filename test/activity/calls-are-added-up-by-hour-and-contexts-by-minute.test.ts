@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { openClient } from "../../src/db/connection.ts";
-import { newId } from "../../src/ids.ts";
+import { newId } from "../../src/platform/ids.ts";
 import { ended } from "../support/activity.ts";
 import { openActivity } from "./fixture.ts";
 

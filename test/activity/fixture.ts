@@ -2,11 +2,11 @@
 import type { TestContext } from "node:test";
 import postgres from "postgres";
 import { createRecorder, type Recorder } from "../../src/activity/index.ts";
-import { systemClock, type Clock } from "../../src/clock.ts";
+import { systemClock, type Clock } from "../../src/platform/clock.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
-import { newId } from "../../src/ids.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics, type Metrics } from "../../src/metrics.ts";
+import { newId } from "../../src/platform/ids.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics, type Metrics } from "../../src/platform/metrics.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 export interface OpenRecorder extends Recorder {

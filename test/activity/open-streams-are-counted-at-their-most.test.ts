@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import postgres from "postgres";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { openWithUpstream } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHttpUpstream } from "../support/http-upstream.ts";

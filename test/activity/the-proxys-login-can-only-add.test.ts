@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { openClient } from "../../src/db/connection.ts";
-import { newId } from "../../src/ids.ts";
+import { newId } from "../../src/platform/ids.ts";
 import { ended } from "../support/activity.ts";
 import { Ledger, type SumsRow } from "../../src/activity/ledger.ts";
 import { openActivity } from "./fixture.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newId } from "../../src/ids.ts";
+import { newId } from "../../src/platform/ids.ts";
 import { ended } from "../support/activity.ts";
 import { eventually } from "../support/eventually.ts";
 import { openActivity } from "./fixture.ts";

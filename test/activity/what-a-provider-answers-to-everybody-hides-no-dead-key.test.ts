@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createActivityViews } from "../../src/activity/index.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { ask } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newIdentity } from "../../src/backup/index.ts";
 import { openClient } from "../../src/db/connection.ts";
-import { newBearer, hashBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, hashBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { findLeaks } from "../e2e/leaks.ts";
 import { breakAudit } from "../support/broken-audit.ts";
 import { createHurriedPool, type HurriedPool } from "../support/hurried-pool.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { isProxyToken } from "../../src/ids.ts";
+import { isProxyToken } from "../../src/platform/ids.ts";
 import { PUBLIC_URL, assertHides, openAdmin, stringAt } from "./fixture.ts";
 
 it("deploy, redeploy, list, destroy: the token is in the deployment's answer and nowhere else", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { createActivityViews } from "../../src/activity/index.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { insertMinute } from "../support/activity.ts";
 import { FAKE_KEY, openAdmin, stringAt } from "./fixture.ts";

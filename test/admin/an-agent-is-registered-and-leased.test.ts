@@ -1,7 +1,7 @@
 // Registrations and leases over REST.
 import assert from "node:assert/strict";
 import { it, type TestContext } from "node:test";
-import { hashBearer } from "../../src/ids.ts";
+import { hashBearer } from "../../src/platform/ids.ts";
 import { openAdmin, stringAt } from "./fixture.ts";
 
 const PATH = "/api/v1/agents/coder";

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { it } from "node:test";
 import { connect as connectTls } from "node:tls";
-import { openCertificate } from "../../src/certificate.ts";
-import { systemClock } from "../../src/clock.ts";
-import { createLog } from "../../src/log.ts";
+import { openCertificate } from "../../src/platform/certificate.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createAuthority } from "../support/authority.ts";
 import { openAdmin } from "./fixture.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import ipaddr from "ipaddr.js";
-import type { Cidr } from "../../src/addresses.ts";
+import type { Cidr } from "../../src/platform/addresses.ts";
 import { openAdmin } from "./fixture.ts";
 
 const WRONG_KEY = `x3skey_${"B".repeat(32)}`;

@@ -20,16 +20,22 @@ import {
   createSequencer,
 } from "../../src/audit/index.ts";
 import { createBackups } from "../../src/backup/index.ts";
-import type { Certificate } from "../../src/certificate.ts";
-import type { Clock } from "../../src/clock.ts";
-import type { Cidr } from "../../src/addresses.ts";
-import { readConfig } from "../../src/config.ts";
+import type { Certificate } from "../../src/platform/certificate.ts";
+import type { Clock } from "../../src/platform/clock.ts";
+import type { Cidr } from "../../src/platform/addresses.ts";
+import { readConfig } from "../../src/platform/config.ts";
 import { ROUTES, type RouteDeclaration, type Role } from "../../src/contract/index.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
-import { API_KEY_PREFIX, hashBearer, newBearer, newId, newProcessId } from "../../src/ids.ts";
+import {
+  API_KEY_PREFIX,
+  hashBearer,
+  newBearer,
+  newId,
+  newProcessId,
+} from "../../src/platform/ids.ts";
 import { bootstrap, createIdentity } from "../../src/identity/index.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createProbe } from "../../src/proxy/index.ts";
 import {
   createKeyTests,

@@ -4,7 +4,7 @@ import { createExpiredTokens, createUnusedTokens } from "../../src/agents/index.
 import { createRetention } from "../../src/activity/index.ts";
 import { createAuditRetention } from "../../src/audit/index.ts";
 import { createPool } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { faults, MOST_READ, openGrown } from "./grown.ts";
 import { OWNER_EMAIL } from "./people.ts";
 

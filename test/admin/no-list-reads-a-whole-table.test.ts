@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type postgres from "postgres";
 import { z } from "zod";
-import { API_KEY_PREFIX, hashBearer, newBearer, newId } from "../../src/ids.ts";
+import { API_KEY_PREFIX, hashBearer, newBearer, newId } from "../../src/platform/ids.ts";
 import { idOf, OFTEN, SELDOM } from "../support/history.ts";
 import { FAKE_KEY, stringAt, type Answer, type DeclaredRoute } from "./fixture.ts";
 import { faults, MOST_READ, openGrown } from "./grown.ts";

@@ -6,7 +6,7 @@ import { networkInterfaces } from "node:os";
 import { text } from "node:stream/consumers";
 import { it } from "node:test";
 import { plainOverNetwork } from "../../src/admin/index.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/platform/config.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { runService } from "../support/service.ts";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { fastify } from "fastify";
 import { installFunnel } from "../../src/admin/funnel.ts";
-import { systemClock } from "../../src/clock.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { openAdmin } from "./fixture.ts";
 
 it("an expired key is an unknown key", async (t) => {

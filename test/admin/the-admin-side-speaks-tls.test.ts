@@ -5,9 +5,9 @@ import { request } from "node:https";
 import { connect as connectPlain } from "node:net";
 import { it, type TestContext } from "node:test";
 import { connect, type ConnectionOptions } from "node:tls";
-import { openCertificate } from "../../src/certificate.ts";
-import { systemClock } from "../../src/clock.ts";
-import { createLog } from "../../src/log.ts";
+import { openCertificate } from "../../src/platform/certificate.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createAuthority } from "../support/authority.ts";
 import { openAdmin } from "./fixture.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { createAuditRetention } from "../../src/audit/index.ts";
 import { createPool } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { FAKE_KEY, assertHides, openAdmin, stringAt } from "./fixture.ts";
 
 interface Event {

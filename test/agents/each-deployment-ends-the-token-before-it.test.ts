@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { createAgents } from "../../src/agents/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool } from "../../src/db/index.ts";
-import { RequestError } from "../../src/errors.ts";
-import { hashBearer, isProxyToken } from "../../src/ids.ts";
+import { RequestError } from "../../src/platform/errors.ts";
+import { hashBearer, isProxyToken } from "../../src/platform/ids.ts";
 import { createHouse } from "../grants/house.ts";
 import { actorIn } from "../support/actor.ts";
 

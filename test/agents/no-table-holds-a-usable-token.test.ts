@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { hashBearer } from "../../src/ids.ts";
+import { hashBearer } from "../../src/platform/ids.ts";
 import { createHouse } from "../grants/house.ts";
 import { actorIn } from "../support/actor.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
 import { createAuditRetention, createErasures } from "../../src/audit/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { actorIn } from "./log-fixture.ts";
 import { openSealedLog, verify } from "./sealed-log.ts";
 

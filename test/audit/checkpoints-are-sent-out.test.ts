@@ -24,10 +24,10 @@ import { createCheckpointSending, destinationsOf } from "../../src/audit/index.t
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
 import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
 import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
-import { readConfig } from "../../src/config.ts";
-import { ConfigError } from "../../src/errors.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { readConfig } from "../../src/platform/config.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createAuthority, type Authority } from "../support/authority.ts";
 import { eventually } from "../support/eventually.ts";
 import { openSealedLog, verify } from "./sealed-log.ts";

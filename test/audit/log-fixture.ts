@@ -16,7 +16,7 @@ import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { openCheckpoint, originOfLog, verifierKey, type LogSigner } from "../../src/audit/note.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool, type Pool, type Sql } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after, before } from "node:test";
 import { createAuditRetention } from "../../src/audit/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { DAY_MS, openLogs } from "./log-fixture.ts";
 
 let logs: Awaited<ReturnType<typeof openLogs>>;

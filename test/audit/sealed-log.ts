@@ -5,10 +5,10 @@ import type { AuditFilter } from "../../src/audit/index.ts";
 import { originOfLog, verifierKey } from "../../src/audit/note.ts";
 import { ExportVerifier, type VerifyOptions } from "../../src/audit/verify.ts";
 import type { VerifyReport } from "../../src/audit/verify-report.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool, type OwnerSql, type TransactionSql } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { KeyRing, MasterKey, verifyMasterKeys } from "../../src/vault/index.ts";
 import { MASTER_KEY_ID, openAdmin } from "../admin/fixture.ts";
 import { backUp, createEmptyDatabase, isUntouched, opening, restoreTo } from "./fixture.ts";

@@ -9,9 +9,9 @@ import {
   type Contents,
   type OpenBackup,
 } from "../../src/backup/index.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/platform/config.ts";
 import { withOwner } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { restoreBackup } from "../../src/groundwork.ts";
 import { openAdmin } from "../admin/fixture.ts";
 import { serverUrl, urlOfDatabase } from "../support/database.ts";

@@ -10,7 +10,7 @@ import {
   sealStream,
   type OpenBackup,
 } from "../../src/backup/index.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { FAKE_KEY, openAdmin } from "../admin/fixture.ts";
 import {
   backUp,

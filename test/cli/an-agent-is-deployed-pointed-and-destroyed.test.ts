@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { isProxyToken } from "../../src/ids.ts";
+import { isProxyToken } from "../../src/platform/ids.ts";
 import { FAKE_KEY, PUBLIC_URL } from "../admin/fixture.ts";
 import { openCli } from "./fixture.ts";
 

@@ -6,7 +6,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it, type TestContext } from "node:test";
-import { hashBearer } from "../../src/ids.ts";
+import { hashBearer } from "../../src/platform/ids.ts";
 import { FAKE_KEY } from "../admin/fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { LAUNCHER, openCli, runCli } from "./fixture.ts";

@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { setTimeout as delay } from "node:timers/promises";
 import { withOwner } from "../../src/db/connection.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
-import { StoreUnavailableError } from "../../src/errors.ts";
+import { StoreUnavailableError } from "../../src/platform/errors.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTcpGate, type TcpGate } from "../support/tcp-gate.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isLocal, readDatabaseUrl } from "../../src/db/index.ts";
 import { withUser } from "../../src/db/database-url.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { inputs } from "../support/generated.ts";
 
 const PASSWORD = "FAKEpass";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { systemClock, type Clock } from "../../src/clock.ts";
+import { systemClock, type Clock } from "../../src/platform/clock.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createChanges, type Changes } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics, type Metrics } from "../../src/metrics.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics, type Metrics } from "../../src/platform/metrics.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";

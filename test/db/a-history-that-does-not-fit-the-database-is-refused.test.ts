@@ -7,7 +7,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { withOwner } from "../../src/db/connection.ts";
 import { migrate } from "../../src/db/index.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { serverUrl, urlOfDatabase } from "../support/database.ts";
 
 let folder: string;

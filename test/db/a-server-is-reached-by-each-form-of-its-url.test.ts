@@ -13,10 +13,10 @@ import {
   prepareLogins,
   withOwner,
 } from "../../src/db/index.ts";
-import { ConfigError, StoreUnavailableError } from "../../src/errors.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
-import { systemClock } from "../../src/clock.ts";
+import { ConfigError, StoreUnavailableError } from "../../src/platform/errors.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createAuthority, type Authority } from "../support/authority.ts";
 import { serverUrl } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";

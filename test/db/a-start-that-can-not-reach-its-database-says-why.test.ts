@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { migrate } from "../../src/db/index.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { serverUrl, urlOfDatabase } from "../support/database.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";
 

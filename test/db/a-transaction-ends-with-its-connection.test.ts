@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { test, type TestContext } from "node:test";
 import postgres from "postgres";
 import { createPool, withOwner } from "../../src/db/index.ts";
-import { StoreUnavailableError } from "../../src/errors.ts";
+import { StoreUnavailableError } from "../../src/platform/errors.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 const NOWHERE = "00000000-0000-4000-8000-000000000000";

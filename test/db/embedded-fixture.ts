@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { startEmbedded, type Embedded } from "../../src/db/embedded.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -57,7 +57,7 @@ export function isAlive(pid: number): boolean {
 
 const SCRIPT = `
   const { startEmbedded } = await import(${JSON.stringify(new URL("../../src/db/embedded.ts", import.meta.url).href)});
-  const { createLog } = await import(${JSON.stringify(new URL("../../src/log.ts", import.meta.url).href)});
+  const { createLog } = await import(${JSON.stringify(new URL("../../src/platform/log.ts", import.meta.url).href)});
   const server = await startEmbedded({ dataDir: process.argv[1], log: createLog({ level: "silent" }) });
   console.log(server.ownerUrl);
   process.on("SIGTERM", () => server.stop().then(() => process.exit()));

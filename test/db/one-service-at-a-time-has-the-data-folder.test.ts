@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   isAlive,

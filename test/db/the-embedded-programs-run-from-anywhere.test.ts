@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { findPrograms } from "../../src/db/embedded-binaries.ts";
 import { reachablePrograms } from "../../src/db/embedded-root.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { isRoot } from "./embedded-fixture.ts";
 
 const installed = fileURLToPath(

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { isAlive, isRoot, newDataDir, postmasterPid, type DataDir } from "./embedded-fixture.ts";
 
 let folder: DataDir;

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { openClient, withOwner } from "../../src/db/connection.ts";
 import { createPool, prepareLogins } from "../../src/db/index.ts";
 import { scramVerifier } from "../../src/db/scram.ts";
-import { ConfigError, StoreUnavailableError } from "../../src/errors.ts";
+import { ConfigError, StoreUnavailableError } from "../../src/platform/errors.ts";
 import {
   createTestDatabase,
   serverUrl,

@@ -5,8 +5,8 @@ import { z } from "zod";
 import { scopeTemplates } from "../../src/scopes/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { custom } from "../../src/providers/custom-models.ts";
-import { SETTINGS } from "../../src/setting-doubts.ts";
-import { settings } from "../../src/settings.ts";
+import { SETTINGS } from "../../src/platform/setting-doubts.ts";
+import { settings } from "../../src/platform/settings.ts";
 import { PAGE_FILE, settingsPage } from "../support/settings-page.ts";
 
 const read = (path: string): string =>
@@ -106,7 +106,8 @@ test("docs/scopes.md has each template with its rules, and no other", () => {
 });
 
 test("docs/refusals.md names each refusal reason with its status", () => {
-  const union = /export type RefusalReason =([^;]+);/.exec(read("src/errors.ts"))?.[1] ?? "";
+  const union =
+    /export type RefusalReason =([^;]+);/.exec(read("src/platform/errors.ts"))?.[1] ?? "";
   const reasons = [...union.matchAll(/"([a-z_]+)"/g)].map(([, reason]) => reason);
   const documented = [
     ...read("docs/refusals.md").matchAll(/^\| ((?:`[a-z_]+`(?:, )?)+) \| \d{3} /gm),

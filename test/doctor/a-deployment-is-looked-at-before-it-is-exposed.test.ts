@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import type { Examination } from "../../src/doctor/index.ts";
 import { runCli } from "../cli/fixture.ts";
 import { freePorts } from "../support/service.ts";

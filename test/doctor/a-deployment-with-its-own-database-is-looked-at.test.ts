@@ -16,7 +16,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/platform/config.ts";
 import { withOwner } from "../../src/db/index.ts";
 import { checkDataFolder } from "../../src/doctor/data-folder.ts";
 import { Findings } from "../../src/doctor/finding.ts";

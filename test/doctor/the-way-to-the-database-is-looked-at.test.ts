@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { withOwner } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createAuthority } from "../support/authority.ts";
 import { eventually } from "../support/eventually.ts";
 import { runCli } from "../cli/fixture.ts";

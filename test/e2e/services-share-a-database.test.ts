@@ -9,7 +9,7 @@ import { test, type TestContext } from "node:test";
 import { createLookAlike } from "../../demo/look-alike/look-alike.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { startEmbedded } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { eventually } from "../support/eventually.ts";
 import { runService, type RunningService } from "../support/service.ts";
 

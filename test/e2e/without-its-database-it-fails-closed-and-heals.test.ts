@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { createLookAlike } from "../../demo/look-alike/look-alike.ts";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { runService, type RunningService } from "../support/service.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { createHouse } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { actorIn } from "../support/actor.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createFairQueue, type Waiting } from "../../src/fair-queue.ts";
+import { createFairQueue, type Waiting } from "../../src/platform/fair-queue.ts";
 import { inputs } from "../support/generated.ts";
 
 const PLACES = 3;

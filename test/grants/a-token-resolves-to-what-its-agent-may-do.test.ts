@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hashBearer } from "../../src/ids.ts";
+import { hashBearer } from "../../src/platform/ids.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
 import { actorIn } from "../support/actor.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHouse, FAKE_KEY } from "./house.ts";
 import { createManualClock } from "./manual-clock.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import type { Grants, Grant, OpenCall } from "../../src/grants/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import type { RefusalReason } from "../../src/errors.ts";
+import type { RefusalReason } from "../../src/platform/errors.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";

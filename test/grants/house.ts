@@ -9,12 +9,12 @@ import {
   createUnusedTokens,
 } from "../../src/agents/index.ts";
 import { createGrants } from "../../src/grants/index.ts";
-import { systemClock, type Clock } from "../../src/clock.ts";
+import { systemClock, type Clock } from "../../src/platform/clock.ts";
 import { createChanges, createPool, type Pool } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { newId, newProcessId } from "../../src/ids.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { newId, newProcessId } from "../../src/platform/ids.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import {
   createSecrets,
   createVault,

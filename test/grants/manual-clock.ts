@@ -1,5 +1,5 @@
 // A clock that moves only when it is told to.
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 
 export interface ManualClock extends Clock {
   advance(ms: number): void;

@@ -5,10 +5,10 @@ import type { Grant } from "../../src/grants/index.ts";
 import { createLookUps, type LookUps } from "../../src/grants/look-ups.ts";
 import { compileScope } from "../../src/scopes/scope.ts";
 import { createTokenCache, type TokenCache } from "../../src/grants/token-cache.ts";
-import { StoreUnavailableError } from "../../src/errors.ts";
-import type { TokenHash } from "../../src/ids.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { StoreUnavailableError } from "../../src/platform/errors.ts";
+import type { TokenHash } from "../../src/platform/ids.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 
 export interface Query {

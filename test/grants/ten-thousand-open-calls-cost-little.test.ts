@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Grant, OpenCall } from "../../src/grants/index.ts";
 import { createOpenCalls } from "../../src/grants/open-calls.ts";
 import { LookUpFailure } from "../../src/grants/look-ups.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createScripted, hashOf, settle } from "./scripted.ts";
 
 const CALLS = 10_000;

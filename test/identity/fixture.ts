@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { bootstrap, createIdentity, type Client } from "../../src/identity/index.ts";
 import { createVault, loadMasterKeys, verifyMasterKeys } from "../../src/vault/index.ts";

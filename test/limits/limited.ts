@@ -1,8 +1,8 @@
 // Grants with limits, and a limiter that counts in memory by a clock that a test holds.
 import { createLimiter, type Admission, type Limiter } from "../../src/limits/index.ts";
 import type { WorkspaceLimits } from "../../src/limits/index.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createManualClock } from "../grants/manual-clock.ts";
 
 export const NONE: WorkspaceLimits = {

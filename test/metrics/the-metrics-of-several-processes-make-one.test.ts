@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import prom from "prom-client";
-import { createMetrics } from "../../src/metrics.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { readSamples, valueOf } from "./exposition.ts";
 
 test("counts add up; what all see alike stays as it is, and the worst of states is shown", async () => {

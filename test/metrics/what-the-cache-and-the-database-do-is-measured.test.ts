@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { createChanges, createPool } from "../../src/db/index.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createTokenCache } from "../../src/grants/token-cache.ts";
 import { createScripted, hashOf, settle } from "../grants/scripted.ts";
 import { createTestDatabase } from "../support/database.ts";

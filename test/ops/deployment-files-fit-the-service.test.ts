@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments } from "yaml";
-import { parseDuration } from "../../src/config-values.ts";
-import { readConfig, type Config } from "../../src/config.ts";
-import { settings } from "../../src/settings.ts";
+import { parseDuration } from "../../src/platform/config-values.ts";
+import { readConfig, type Config } from "../../src/platform/config.ts";
+import { settings } from "../../src/platform/settings.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 // What a process does after its drain.

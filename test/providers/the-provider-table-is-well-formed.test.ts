@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseOrigin } from "../../src/config-values.ts";
+import { parseOrigin } from "../../src/platform/config-values.ts";
 import { builtInProviders, sensitiveEndpoint } from "../../src/providers/index.ts";
 
 const PROVIDERS = [...builtInProviders.values()];

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import postgres from "postgres";
 import { createScopeTrials, type ScopeChange } from "../../src/agents/index.ts";
 import { createCallViews } from "../../src/activity/index.ts";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { openTarget } from "../support/attack.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { RefusalReason } from "../../src/errors.ts";
+import type { RefusalReason } from "../../src/platform/errors.ts";
 import { JsonReader } from "../../src/proxy/json-reader.ts";
 import { soughtOf } from "../support/sought.ts";
 

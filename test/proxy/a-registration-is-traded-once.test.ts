@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { hashBearer } from "../../src/ids.ts";
+import { hashBearer } from "../../src/platform/ids.ts";
 import { actorIn } from "../support/actor.ts";
 import { openDataPlane, type DataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { builtInProviders } from "../../src/providers/index.ts";
-import type { RefusalReason } from "../../src/errors.ts";
+import type { RefusalReason } from "../../src/platform/errors.ts";
 import { rawRefusal, renderRefusal, type RefusalContext } from "../../src/proxy/refusal.ts";
 import { openTarget, parseAnswer } from "../support/attack.ts";
 

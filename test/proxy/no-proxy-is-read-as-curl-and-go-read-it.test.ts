@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { readNoProxy } from "../../src/no-proxy.ts";
+import { readNoProxy } from "../../src/platform/no-proxy.ts";
 import { inputs } from "../support/generated.ts";
 
 const SEED = 26;

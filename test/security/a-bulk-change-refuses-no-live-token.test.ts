@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { hashBearer, newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { hashBearer, newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { OK } from "../support/attack.ts";
 import { openDataPlane, type DataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
-import { sourceAddress } from "../../src/addresses.ts";
+import { sourceAddress } from "../../src/platform/addresses.ts";
 import { withOwner } from "../../src/db/connection.ts";
 import { openAdmin } from "../admin/fixture.ts";
 import { ask, openTarget } from "../support/attack.ts";

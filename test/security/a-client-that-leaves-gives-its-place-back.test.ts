@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { OK } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Sql } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { RequestError } from "../../src/errors.ts";
+import { RequestError } from "../../src/platform/errors.ts";
 import { ask } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

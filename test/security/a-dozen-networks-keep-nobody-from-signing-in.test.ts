@@ -2,7 +2,7 @@
 // not known yet, gets a turn all the same.
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { RequestError } from "../../src/errors.ts";
+import type { RequestError } from "../../src/platform/errors.ts";
 import { createPasswordHasher } from "../../src/identity/passwords.ts";
 
 it("a dozen networks keep nobody from signing in", async () => {

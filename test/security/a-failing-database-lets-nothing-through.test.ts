@@ -1,7 +1,7 @@
 // Fail closed: what can't be checked is not forwarded. Live entries serve to their own expiry, the rest is told to come back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { ask, OK, type Answer } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

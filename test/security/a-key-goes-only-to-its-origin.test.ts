@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { Sql } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { newId } from "../../src/ids.ts";
+import { newId } from "../../src/platform/ids.ts";
 import { ask, openTarget, type Target } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import type { ReleasedSecret } from "../../src/vault/index.ts";
 import { createManualClock, NO_DEADLINES } from "../grants/manual-clock.ts";
 import { actorIn } from "../support/actor.ts";

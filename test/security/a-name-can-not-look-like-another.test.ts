@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
 import { escapeHidden as escapedByDashboard } from "../../src/dashboard/visible-text.ts";
-import { escapeHidden, VISIBLE_LINE } from "../../src/visible-text.ts";
+import { escapeHidden, VISIBLE_LINE } from "../../src/platform/visible-text.ts";
 import { FAKE_KEY, openAdmin } from "../admin/fixture.ts";
 import { runCli } from "../cli/fixture.ts";
 import { inputs } from "../support/generated.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { newBearer, REGISTRATION_PREFIX } from "../../src/ids.ts";
+import { newBearer, REGISTRATION_PREFIX } from "../../src/platform/ids.ts";
 import { createHouse } from "../grants/house.ts";
 import { actorIn } from "../support/actor.ts";
 

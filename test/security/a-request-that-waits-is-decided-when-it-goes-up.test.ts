@@ -5,7 +5,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test, type TestContext } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import { systemClock, type Clock } from "../../src/clock.ts";
+import { systemClock, type Clock } from "../../src/platform/clock.ts";
 import { actorIn } from "../support/actor.ts";
 import { createAuthority, type Authority } from "../support/authority.ts";
 import { createConnectProxy } from "../support/connect-proxy.ts";

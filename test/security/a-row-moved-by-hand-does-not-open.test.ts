@@ -2,7 +2,7 @@
 // origin, nor to put one key in the place of another.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import { openSecrets } from "../vault/database-fixture.ts";
 import { FAKE_KEY, sent } from "../vault/fixture.ts";
 import { actorIn } from "../support/actor.ts";

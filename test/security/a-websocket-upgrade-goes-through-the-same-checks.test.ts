@@ -1,7 +1,7 @@
 // Servers have been entered by upgrades that skipped the checks of plain requests (GHSA-c4j6-fc7j-m34r).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { FOREIGN_KEY, openTarget } from "../support/attack.ts";
 
 const UPGRADE = [

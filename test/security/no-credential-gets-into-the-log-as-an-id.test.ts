@@ -2,7 +2,7 @@
 // called with, a client its token or a key of its own.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { FOREIGN_KEY } from "../support/attack.ts";
 import { openWithUpstream } from "../support/data-plane.ts";
 import {

@@ -1,7 +1,7 @@
 // Whoever can make series by what they send can fill the memory of the proxy and of Prometheus, and put text where people read it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { readSamples, valueOf } from "../metrics/exposition.ts";
 import { actorIn } from "../support/actor.ts";
 import { openTarget } from "../support/attack.ts";

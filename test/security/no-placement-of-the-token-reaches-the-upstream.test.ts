@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { findToken, stripQuery } from "../../src/proxy/credential-slots.ts";
 import { rewriteRequest } from "../../src/proxy/headers.ts";
 import { FOREIGN_KEY, openTarget } from "../support/attack.ts";

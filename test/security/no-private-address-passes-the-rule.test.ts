@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { LookupAddress } from "node:dns";
 import { test } from "node:test";
 import ipaddr from "ipaddr.js";
-import { parseOrigin } from "../../src/config-values.ts";
+import { parseOrigin } from "../../src/platform/config-values.ts";
 import {
   AddressRefusedError,
   createAddressRule,

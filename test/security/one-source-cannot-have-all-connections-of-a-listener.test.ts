@@ -4,11 +4,11 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { describe, test, type TestContext } from "node:test";
 import fc from "fast-check";
-import { boundConnections, connectionBounds } from "../../src/connection-bounds.ts";
-import type { Cidr } from "../../src/addresses.ts";
-import { readConfig } from "../../src/config.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { boundConnections, connectionBounds } from "../../src/platform/connection-bounds.ts";
+import type { Cidr } from "../../src/platform/addresses.ts";
+import { readConfig } from "../../src/platform/config.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { eventually } from "../support/eventually.ts";
 
 /** An address of this machine that is not loopback, if it has one. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 import fc from "fast-check";
-import { readConfig } from "../../src/config.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { readConfig } from "../../src/platform/config.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { openTarget } from "../support/attack.ts";
 import { inputs } from "../support/generated.ts";
 

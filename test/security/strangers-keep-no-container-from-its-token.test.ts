@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { newBearer, REGISTRATION_PREFIX } from "../../src/ids.ts";
+import { newBearer, REGISTRATION_PREFIX } from "../../src/platform/ids.ts";
 import { actorIn } from "../support/actor.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";

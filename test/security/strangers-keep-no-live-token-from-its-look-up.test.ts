@@ -2,7 +2,7 @@
 // same, at its first use and after each change that makes the proxy forget what it knew; and who has none is told so.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createLaggingRelay } from "../support/lagging-relay.ts";

@@ -1,7 +1,7 @@
 // A log is copied, shipped and searched by many. Only fields of a list get in, and of a request only method and path.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { askRaw, FOREIGN_KEY, openTarget } from "../support/attack.ts";
 import { FAKE_KEY } from "../support/data-plane.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import postgres from "postgres";
 import { createPool } from "../../src/db/index.ts";
-import { StoreUnavailableError } from "../../src/errors.ts";
+import { StoreUnavailableError } from "../../src/platform/errors.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { inputs } from "../support/generated.ts";

@@ -12,7 +12,7 @@ import { createAuditRetention } from "../../src/audit/index.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { createPool, migrate, type Pool, type Sql } from "../../src/db/index.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { SERVER_VARIABLE, TEMPLATE, urlOfDatabase } from "../support/database.ts";
 import { addHistory, idOf, OFTEN, SELDOM } from "../support/history.ts";
 

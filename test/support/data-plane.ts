@@ -10,15 +10,15 @@ import {
 } from "../../src/agents/index.ts";
 import { createGrants } from "../../src/grants/index.ts";
 import { createLimiter } from "../../src/limits/index.ts";
-import { openCertificate } from "../../src/certificate.ts";
+import { openCertificate } from "../../src/platform/certificate.ts";
 import { createRecorder } from "../../src/activity/index.ts";
-import { systemClock, type Clock } from "../../src/clock.ts";
-import { readConfig, type Config } from "../../src/config.ts";
+import { systemClock, type Clock } from "../../src/platform/clock.ts";
+import { readConfig, type Config } from "../../src/platform/config.ts";
 import { createChanges, createPool } from "../../src/db/index.ts";
 import { bootstrap } from "../../src/identity/index.ts";
-import { newProcessId } from "../../src/ids.ts";
-import { createLog } from "../../src/log.ts";
-import { createMetrics } from "../../src/metrics.ts";
+import { newProcessId } from "../../src/platform/ids.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createAddressRule, createProxy } from "../../src/proxy/index.ts";
 import {
   createSecrets,

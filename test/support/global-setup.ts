@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { migrate, type Sql } from "../../src/db/index.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { withOwner } from "../../src/db/connection.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { SERVER_VARIABLE, TEMPLATE, urlOfDatabase } from "./database.ts";
 
 const BUILD = fileURLToPath(new URL("../../src/dashboard/build.ts", import.meta.url));

@@ -9,7 +9,7 @@ import { migrate, prepareLogins, type Sql } from "../../src/db/index.ts";
 import { readContentFacts, readRightFacts } from "../../src/doctor/catalog.ts";
 import { EXPECTED_FILE, expectedText } from "../../src/doctor/comparison.ts";
 import { readNames } from "../../src/doctor/rights.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 
 export const SNAPSHOT_FILE = new URL("../../sql/schema.sql", import.meta.url);
 

@@ -1,7 +1,7 @@
 // docs/settings.md, made from the table of settings.
 import { writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { parts } from "../../src/settings.ts";
+import { parts } from "../../src/platform/settings.ts";
 
 export const PAGE_FILE = new URL("../../docs/settings.md", import.meta.url);
 

@@ -1,6 +1,6 @@
 // Clients that come with tokens which nobody was ever given, each with another one every time, as fast as they are answered.
 import { Agent, request } from "node:http";
-import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 
 export interface Caller {
   /** Calls with a token; gives the status, with the refusal where there is one: `401 unknown_token`. */

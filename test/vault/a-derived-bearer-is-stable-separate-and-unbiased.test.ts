@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test from "node:test";
-import { bearerOf, isProxyToken, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { bearerOf, isProxyToken, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 import { createVault } from "../../src/vault/index.ts";
 import { Derivation } from "../../src/vault/service-keys.ts";
 import { ringOf } from "./fixture.ts";

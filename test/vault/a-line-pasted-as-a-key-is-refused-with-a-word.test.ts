@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { RequestError } from "../../src/errors.ts";
+import { RequestError } from "../../src/platform/errors.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { refuseMistakes } from "../../src/vault/key-mistakes.ts";
 import { inputs } from "../support/generated.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
 import fc from "fast-check";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import type { SealedSecret } from "../../src/vault/index.ts";
 import { FAKE_KEY, freshVault, samplePlace, sealSample, sent } from "./fixture.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
 import test from "node:test";
 import { inspect } from "node:util";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import { freshVault } from "./fixture.ts";
 
 // RFC 6238, appendix B: the seed "12345678901234567890", SHA-1. Its codes have 8 digits, of which ours are the last six.

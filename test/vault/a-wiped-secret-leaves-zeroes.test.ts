@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import sodium from "libsodium-wrappers";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import { FAKE_KEY, freshVault, ORIGIN, sealSample, sent } from "./fixture.ts";
 
 const vault = await freshVault();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import postgres from "postgres";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { ringOf } from "./fixture.ts";

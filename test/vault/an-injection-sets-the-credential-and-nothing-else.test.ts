@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import { FAKE_KEY, freshVault, ORIGIN, samplePlace, sealSample } from "./fixture.ts";
 
 const vault = await freshVault();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { RequestError } from "../../src/errors.ts";
+import { RequestError } from "../../src/platform/errors.ts";
 import { openSecrets } from "./database-fixture.ts";
 import { FAKE_KEY } from "./fixture.ts";
 import { actorIn } from "../support/actor.ts";

@@ -4,7 +4,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import { readAwsSettings } from "../../src/config.ts";
+import { readAwsSettings } from "../../src/platform/config.ts";
 import { generateSealedKey } from "../../src/vault/aws-kms.ts";
 import { createAuthority } from "../support/authority.ts";
 import { createConnectProxy } from "../support/connect-proxy.ts";

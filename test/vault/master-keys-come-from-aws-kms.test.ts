@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
-import { readConfig } from "../../src/config.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { readConfig } from "../../src/platform/config.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { loadMasterKeys } from "../../src/vault/index.ts";
 import { runCli } from "../cli/fixture.ts";
 import {

@@ -2,9 +2,9 @@
 // could not be rotated.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
-import { newId } from "../../src/ids.ts";
+import { newId } from "../../src/platform/ids.ts";
 import { createKeyTests } from "../../src/vault/index.ts";
 import { actorIn } from "../support/actor.ts";
 import { openSecrets } from "./database-fixture.ts";

@@ -2,11 +2,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import postgres from "postgres";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
-import { newProcessId } from "../../src/ids.ts";
+import { newProcessId } from "../../src/platform/ids.ts";
 import { bootstrap } from "../../src/identity/index.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 import {
   createKeyRotation,
   createMasterKeys,

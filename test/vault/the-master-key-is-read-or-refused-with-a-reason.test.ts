@@ -5,7 +5,7 @@ import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { loadMasterKeys } from "../../src/vault/index.ts";
 import { ringOf } from "./fixture.ts";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { hkdfSync } from "node:crypto";
 import test from "node:test";
 import sodium from "libsodium-wrappers";
-import { SealError } from "../../src/errors.ts";
+import { SealError } from "../../src/platform/errors.ts";
 import { createVault } from "../../src/vault/index.ts";
 import { rewrap, secretBinding } from "../../src/vault/sealing.ts";
 import { FAKE_KEY, ringOf, sent } from "./fixture.ts";

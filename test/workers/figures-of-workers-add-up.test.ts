@@ -1,7 +1,7 @@
 // The metrics of several workers as one: counters never go back, whoever ends, and each gauge adds up in the way that its meaning has.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createMetrics, type Metrics } from "../../src/metrics.ts";
+import { createMetrics, type Metrics } from "../../src/platform/metrics.ts";
 import { createPrimaryMetrics } from "../../src/workers/index.ts";
 import { createSums } from "../../src/workers/sums.ts";
 

@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
-import { createLog } from "../../src/log.ts";
-import { asText } from "../../src/log-text.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { asText } from "../../src/platform/log-text.ts";
 import { inputs } from "../support/generated.ts";
 import { inherited } from "../support/inherited.ts";
 
-const LOG = new URL("../../src/log.ts", import.meta.url).href;
+const LOG = new URL("../../src/platform/log.ts", import.meta.url).href;
 // script(1) of util-linux gives a command a terminal.
 const skip = !String(spawnSync("script", ["--version"]).stdout).includes("util-linux");
 

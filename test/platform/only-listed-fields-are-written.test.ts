@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createLog } from "../../src/log.ts";
+import { createLog } from "../../src/platform/log.ts";
 
 const AT_MS = Date.UTC(2026, 10, 30, 12);
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 
-const LOG = new URL("../../src/log.ts", import.meta.url).href;
+const LOG = new URL("../../src/platform/log.ts", import.meta.url).href;
 
 interface Line {
   level: number;

@@ -1,7 +1,7 @@
 // The vocabulary of failure: why the proxy refuses (one union, turned into an answer by one switch in
 // proxy/refusal.ts) and the errors that rooms throw at each other. Never carries a secret, a token or a body.
 
-import type { Candidate, ProblemCode } from "./contract/index.ts";
+import type { Candidate, ProblemCode } from "../contract/index.ts";
 
 /** Why the proxy answers by itself instead of forwarding. On the wire in the `x3sproxy-refusal` header. */
 export type RefusalReason =

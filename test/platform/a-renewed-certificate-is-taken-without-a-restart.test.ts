@@ -5,9 +5,9 @@ import { writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { it, type TestContext } from "node:test";
 import { connect, createServer, type TLSSocket } from "node:tls";
-import { openCertificate } from "../../src/certificate.ts";
-import { systemClock } from "../../src/clock.ts";
-import { createLog } from "../../src/log.ts";
+import { openCertificate } from "../../src/platform/certificate.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createAuthority } from "../support/authority.ts";
 import { eventually } from "../support/eventually.ts";
 

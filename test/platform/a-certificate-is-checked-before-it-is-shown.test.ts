@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { after, before, it } from "node:test";
-import { openCertificate } from "../../src/certificate.ts";
-import { systemClock } from "../../src/clock.ts";
-import { readConfig, type TlsFiles } from "../../src/config.ts";
-import { ConfigError } from "../../src/errors.ts";
-import { createLog } from "../../src/log.ts";
+import { openCertificate } from "../../src/platform/certificate.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { readConfig, type TlsFiles } from "../../src/platform/config.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
+import { createLog } from "../../src/platform/log.ts";
 import { createAuthority, type Authority } from "../support/authority.ts";
 
 const CERTIFICATE = "X3SPROXY_TLS_CERT_FILE";

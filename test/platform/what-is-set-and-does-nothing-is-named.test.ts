@@ -4,8 +4,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { runCli } from "../cli/fixture.ts";
 import { lookWith } from "../doctor/fixture.ts";
-import { readConfig } from "../../src/config.ts";
-import { SETTINGS } from "../../src/setting-doubts.ts";
+import { readConfig } from "../../src/platform/config.ts";
+import { SETTINGS } from "../../src/platform/setting-doubts.ts";
 import { inputs } from "../support/generated.ts";
 
 const said = (env: Record<string, string>): string[] =>
@@ -13,7 +13,7 @@ const said = (env: Record<string, string>): string[] =>
 
 describe("what is set and does nothing is named", () => {
   it("the names that are known are those that are read", () => {
-    const source = readFileSync(new URL("../../src/config.ts", import.meta.url), "utf8");
+    const source = readFileSync(new URL("../../src/platform/config.ts", import.meta.url), "utf8");
     const read = new Set(source.match(/\bX3SPROXY_[A-Z_]*[A-Z]\b/g));
     assert.deepEqual([...read].sort(), [...SETTINGS].sort());
   });

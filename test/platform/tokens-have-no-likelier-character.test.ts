@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isProxyToken, newBearer, PROXY_TOKEN_PREFIX } from "../../src/ids.ts";
+import { isProxyToken, newBearer, PROXY_TOKEN_PREFIX } from "../../src/platform/ids.ts";
 
 const TOKENS = 20_000;
 const SUFFIX_LENGTH = 32;
