@@ -10,7 +10,7 @@ import { describe, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { eventually } from "../support/eventually.ts";
 
-const SOURCES = new URL("../../src/", import.meta.url).href;
+const SOURCES = new URL("../../src/platform/", import.meta.url).href;
 const run = promisify(execFile);
 const isLinux = process.platform === "linux";
 
