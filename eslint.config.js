@@ -30,6 +30,8 @@ const FLOORS = [
     "path-readings",
     "connection-bounds",
     "fair-queue",
+    "components",
+    "jobs",
     "no-proxy",
     "visible-text",
     "spelling",
@@ -41,7 +43,7 @@ const FLOORS = [
   ["access", "identity", "activity", "backup"],
   ["proxy", "admin", "health", "figures", "workers"],
   ["doctor"],
-  ["groundwork"],
+  ["installation", "housekeeping"],
   ["main"],
   ["cli"],
 ];

@@ -38,6 +38,8 @@ export interface LogFields {
   apiKeyId?: string | undefined;
   userId?: string | undefined;
   route?: string | undefined;
+  /** Of the service: which of its components or jobs. */
+  part?: string | undefined;
   errorId?: string | undefined;
   errorName?: string | undefined;
   errorCode?: string | undefined;

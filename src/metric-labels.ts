@@ -6,6 +6,12 @@ import { REFUSAL_KINDS } from "./refusal-kinds.ts";
 
 /** The connections to the database, by what they are for. */
 export type PoolName = "proxy" | "control" | "activity" | "notifications";
+/** What is done in the background (jobs.ts). */
+export const JOB_NAMES = [
+  ...(["activity_pruning", "audit_pruning", "audit_sealing", "certificate"] as const),
+  ...(["checkpoint_sending", "figures", "key_rotation", "token_ends", "unused_tokens"] as const),
+] as const;
+export type JobName = (typeof JOB_NAMES)[number];
 export const EVICTION_REASONS = ["change", "expiry", "room"] as const;
 const SIGN_IN_METHODS = ["password", "link"];
 const SIGN_IN_RESULTS = ["succeeded", "refused", "code_needed", "limited"] as const;
@@ -63,6 +69,7 @@ export function startAtZero(metrics: Metrics): void {
   for (const method of SIGN_IN_METHODS) {
     for (const result of SIGN_IN_RESULTS) metrics.signIns.inc({ method, result }, 0);
   }
+  for (const name of JOB_NAMES) metrics.jobFailures.inc({ name }, 0);
   for (const result of PROOF_RESULTS) metrics.proofs.inc({ result }, 0);
   for (const reason of API_KEY_REFUSALS) metrics.apiKeyRefusals.inc({ reason }, 0);
 }

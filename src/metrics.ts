@@ -194,6 +194,9 @@ export function createMetrics() {
       "Checkpoints of the audit sent to destinations of the settings, by destination and result.",
       ["destination", "result"],
     ),
+    jobFailures: counter("job_failures_total", "Runs of background jobs that failed, by job.", [
+      "name",
+    ]),
     cutRecordsLost: counter(
       "cut_records_lost_total",
       "Events of cut calls that are missing from the audit: the database was away for too long.",

@@ -7,7 +7,6 @@ export {
   type Sql,
   type TransactionSql,
 } from "./connection.ts";
-export { createChore, type Chore } from "./chore.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
 export { confineEverybody } from "./confinement.ts";
 export { LOCK } from "./locks.ts";
