@@ -16,7 +16,7 @@ const FLOORS = [
   ["grants", "agents", "identity", "activity", "backup"],
   ["proxy", "admin", "health", "figures", "workers"],
   ["doctor"],
-  ["groundwork"],
+  ["installation", "housekeeping"],
   ["main"],
   ["cli"],
 ];

@@ -414,6 +414,12 @@ table x3sproxy.resets (
   constraint resets_pkey PRIMARY KEY (user_id),
   constraint resets_user_id_workspace_id_fkey FOREIGN KEY (user_id, workspace_id) REFERENCES x3sproxy.users(id, workspace_id) ON DELETE CASCADE
 ) with row level security;
+table x3sproxy.schema_functions (
+  name text not null,
+  sha256 text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint schema_functions_pkey PRIMARY KEY (name)
+);
 table x3sproxy.schema_migrations (
   name text not null,
   sha256 text not null,

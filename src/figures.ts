@@ -2,19 +2,14 @@
 // never waits for the database; a figure that could not be renewed shows its age.
 import type { Clock } from "./platform/clock.ts";
 import type { Pool } from "./db/index.ts";
-import { errorFields, logEnd, type Log } from "./platform/log.ts";
 import { SECRET_AGES } from "./platform/metric-labels.ts";
 import type { Metrics } from "./platform/metrics.ts";
 
-const EVERY_MS = 20_000;
 const NEW_FOR = "1 day";
 
 export interface Figures {
-  /** Renews them now, and every 20 s until `close`. */
-  start(): void;
-  /** Renews them now. Never rejects. */
+  /** Renews them. Rejects as the pool does; then they stay as they were. */
   renew(): Promise<void>;
-  close(): void;
 }
 
 interface Row {
@@ -30,19 +25,10 @@ interface Row {
 }
 
 /** `pool`: the control role's. */
-export function createFigures(o: {
-  pool: Pool;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-}): Figures {
-  const { pool, clock, log, metrics } = o;
+export function createFigures(o: { pool: Pool; clock: Clock; metrics: Metrics }): Figures {
+  const { pool, clock, metrics } = o;
   const ages = SECRET_AGES.filter((age) => age !== "+Inf").map((days) => `${days} days`);
   let renewedMs: number | undefined;
-  let isAway = false;
-  let timer: NodeJS.Timeout | undefined;
-  let isAsking = false;
-  let isClosed = false;
 
   metrics.beforeScrape(() => {
     if (renewedMs === undefined) return;
@@ -63,32 +49,16 @@ export function createFigures(o: {
   }
 
   async function renew(): Promise<void> {
-    if (isAsking) return;
-    isAsking = true;
     try {
       await ask();
-      isAway = false;
+      metrics.databaseUp.set(1);
     } catch (error) {
-      if (!isAway && !isClosed) log.warn("figures not renewed", errorFields(error));
-      isAway = true;
-    } finally {
-      isAsking = false;
-      metrics.databaseUp.set(isAway ? 0 : 1);
+      metrics.databaseUp.set(0);
+      throw error;
     }
   }
 
-  return {
-    renew,
-    start() {
-      const renewNow = (): void => logEnd(renew(), log, "figures not renewed");
-      renewNow();
-      timer = setInterval(renewNow, EVERY_MS).unref();
-    },
-    close() {
-      isClosed = true;
-      clearInterval(timer);
-    },
-  };
+  return { renew };
 }
 
 function show(metrics: Metrics, row: Row): void {

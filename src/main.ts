@@ -1,51 +1,46 @@
-// The composition root: config → build → listen → drain. Everything is made and wired here, by hand, and closed in reverse.
+// The composition root: config → components → listen → drain. Everything is made and wired here, by hand: a list of components, each
+// started after those that it needs, and stopped before them.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   createAgents,
   createCustomProviders,
   createEnvironments,
-  createExpiredTokens,
   createLeases,
   createNewAgents,
   createRegistrations,
   createScopeTrials,
-  createUnusedTokens,
 } from "./agents/index.ts";
 import { createGrants } from "./grants/index.ts";
 import { createLimiter } from "./limits/index.ts";
-import {
-  createActivityViews,
-  createCallViews,
-  createRecorder,
-  createRetention,
-} from "./activity/index.ts";
+import { createActivityViews, createCallViews, createRecorder } from "./activity/index.ts";
 import { adminSocketPath, OWNER_KEY_FILE } from "./platform/admin-socket.ts";
 import { createAdmin, plainOverNetwork } from "./admin/index.ts";
 import {
   createAudit,
   createAuditProofs,
-  createAuditRetention,
   createErasures,
   createSequencer,
   createServiceEvents,
-  createCheckpointSending,
-  destinationsOf,
+  type LogSigner,
+  type Sequencer,
 } from "./audit/index.ts";
 import { createBackups } from "./backup/index.ts";
 import { openCertificate } from "./platform/certificate.ts";
-import { systemClock } from "./platform/clock.ts";
+import { systemClock, type Clock } from "./platform/clock.ts";
+import { withComponents, type Components } from "./platform/components.ts";
 import { watchOpenFiles } from "./platform/connection-bounds.ts";
 import type { Config, ListenAddress } from "./platform/config.ts";
-import { createChanges, createPool, prepareLogins } from "./db/index.ts";
-import { createFigures } from "./figures.ts";
-import { bootstrapFiles, prepare, type Close } from "./groundwork.ts";
+import { createChanges, createPool, prepareLogins, type Pool } from "./db/index.ts";
 import { createDatabaseCheck, createHealth } from "./health.ts";
+import { housekeepingJobs } from "./housekeeping.ts";
 import { createIdentity } from "./identity/index.ts";
 import { newProcessId } from "./platform/ids.ts";
+import { bootstrapFiles, prepare } from "./installation.ts";
+import { createJobRunner } from "./platform/jobs.ts";
 import { findFree } from "./platform/listen.ts";
-import { errorFields, type Log } from "./platform/log.ts";
-import { createMetrics } from "./platform/metrics.ts";
+import type { Log } from "./platform/log.ts";
+import { createMetrics, type Metrics } from "./platform/metrics.ts";
 import { createAddressRule, createProbe, createProxy } from "./proxy/index.ts";
 import {
   createKeyRotation,
@@ -57,6 +52,7 @@ import {
   openDerivation,
   openLogSigner,
   verifyMasterKeys,
+  type Vault,
 } from "./vault/index.ts";
 import {
   createPrimaryMetrics,
@@ -91,6 +87,8 @@ export interface WorkerService extends WorkerAnswers {
   cut(): void;
 }
 
+type PoolSize = { max: number; deadlineMs?: number };
+
 const POOL_MAX = 4;
 const ACTIVITY_POOL = { max: 1, deadlineMs: 3000 };
 // For what a worker does after its drain, before it is killed.
@@ -98,13 +96,13 @@ const WORKER_CLOSE_MS = 20_000;
 
 /** Starts everything and listens. Throws ConfigError where the operator has to change something; then nothing is left running. */
 export function startService(config: Config, log: Log): Promise<Service> {
-  return starting(log, (closers, closeAll) => build(config, log, closers, closeAll));
+  return withComponents(log, (components) => build(config, log, components));
 }
 
 /** The same in one of several processes: the first one has the task's database ready. */
 export function startWorker(config: Config, log: Log, task: Task): Promise<WorkerService> {
   const own = { ...config, ...task };
-  return starting(log, (closers, closeAll) => build(own, log, closers, closeAll, task));
+  return withComponents(log, (components) => build(own, log, components, task));
 }
 
 /**
@@ -116,19 +114,20 @@ export function startWorkers(
   log: Log,
   talk: { relay: (lines: string) => void; complain: (text: string) => void },
 ): Promise<Service> {
-  return starting(log, async (closers, closeAll) => {
+  return withComponents(log, async (components) => {
     const metrics = createPrimaryMetrics();
     const supervisor = createSupervisor({
       ...{ count: config.workers, ...talk, clock: systemClock, log, metrics },
     });
-    closers.push(watchOpenFiles({ metrics, log }));
-    const health = createHealth({
-      metrics: { ...metrics, text: () => supervisor.metricsText() },
-      log,
+    await startOpenFilesWatch(components, { metrics, log });
+    const health = await components.start({
+      name: "health",
+      start: () =>
+        createHealth({ metrics: { ...metrics, text: () => supervisor.metricsText() }, log }),
+      stop: (it) => it.close(),
     });
-    closers.push(() => health.close());
     const metricsAddress = await health.listen(config.metricsAddress);
-    const { masterKeys, ownerUrl } = await prepare(config, log, closers);
+    const { masterKeys, ownerUrl } = await prepare(config, log, components);
     const setup = await bootstrapFiles(config, ownerUrl);
     if (masterKeys.warning !== undefined) log.warn(masterKeys.warning);
     const task: Task = {
@@ -137,7 +136,11 @@ export function startWorkers(
       proxyAddress: await findFree(config.proxyAddress),
       adminAddress: await findFree(config.adminAddress),
     };
-    closers.push(() => supervisor.stop(config.deadlines.drainMs + WORKER_CLOSE_MS));
+    await components.start({
+      name: "workers",
+      start: () => supervisor,
+      stop: (it) => it.stop(config.deadlines.drainMs + WORKER_CLOSE_MS),
+    });
     const urls = await supervisor.start(task);
     health.begin(async () => ((await supervisor.isReady()) ? undefined : "workers_unavailable"));
     log.info("workers serve", { count: config.workers });
@@ -155,62 +158,42 @@ export function startWorkers(
       metricsUrl: urlOf(metricsAddress),
       async stop() {
         health.drain();
-        await closeAll();
+        await components.stop();
         log.info("stopped");
       },
     };
   });
 }
 
-async function starting<T>(
-  log: Log,
-  start: (closers: Close[], closeAll: () => Promise<void>) => Promise<T>,
-): Promise<T> {
-  const closers: Close[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) {
-      // What can't be closed must not keep the rest, Postgres last, from it.
-      await Promise.resolve()
-        .then(close)
-        .catch((error: unknown) => log.error("not closed cleanly", errorFields(error)));
-    }
-  };
-  try {
-    return await start(closers, closeAll);
-  } catch (error) {
-    await closeAll();
-    throw error;
-  }
-}
-
+/** What stops first stands last. `worker`: this is one of several processes. */
 async function build(
   config: Config,
   log: Log,
-  closers: Close[],
-  closeAll: () => Promise<void>,
+  components: Components,
   worker?: Task,
 ): Promise<Service & WorkerService> {
   const clock = systemClock;
-  const metrics = createMetrics();
-  let droppedLines = 0;
-  metrics.beforeScrape(() => {
-    metrics.logLinesDropped.inc(log.droppedLines() - droppedLines);
-    droppedLines = log.droppedLines();
-  });
+  const metrics = createServiceMetrics(log);
   const certificate = config.tls && (await openCertificate(config.tls, { log, clock }));
-  closers.push(() => certificate?.close());
-  metrics.buildInfo.set({ version: productVersion(), node: process.version.slice(1) }, 1);
   if (certificate !== undefined) {
     metrics.beforeScrape(() => metrics.certificateExpiry.set(certificate.validUntilMs() / 1000));
   }
-  closers.push(watchOpenFiles({ metrics, log }));
+  await startOpenFilesWatch(components, { metrics, log });
   // With workers it is the first process that tells how all are.
-  const health = worker === undefined ? createHealth({ metrics, log }) : undefined;
-  closers.push(() => health?.close());
+  const health =
+    worker === undefined
+      ? await components.start({
+          name: "health",
+          start: () => createHealth({ metrics, log }),
+          stop: (it) => it.close(),
+        })
+      : undefined;
   const metricsAddress = await health?.listen(config.metricsAddress);
+
+  // The installation.
   const { masterKeys, ownerUrl } =
     worker === undefined
-      ? await prepare(config, log, closers)
+      ? await prepare(config, log, components)
       : {
           // A worker reads the keys by itself, so that they go over no channel; and they may differ by now.
           masterKeys: await loadMasterKeys(config, { mayCreate: false }),
@@ -222,119 +205,115 @@ async function build(
   if (masterKeys.warning !== undefined && worker === undefined) log.warn(masterKeys.warning);
   const vault = await createVault(masterKeys, await openDerivation(ownerUrl, masterKeys));
   const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
-  const logSigner = await openLogSigner(ownerUrl, masterKeys);
+  const signer = await openLogSigner(ownerUrl, masterKeys);
   const setup =
     worker === undefined
       ? await bootstrapFiles(config, ownerUrl)
       : { ...worker, setupToken: undefined };
+  const { workspaceId } = setup;
 
+  // Below both planes.
   const max = Math.max(2, Math.ceil(POOL_MAX / config.workers));
-  const controlPool = createPool(logins.controlUrl, { max, measured: { metrics, as: "control" } });
-  closers.push(() => controlPool.close());
-  const checkpointSending = createCheckpointSending({
-    ...{ pool: controlPool, destinations: destinationsOf(config.checkpoints), log, metrics },
-    intervalMs: config.checkpoints.intervalMs,
+  const startPool = (as: "control" | "proxy" | "activity", size: PoolSize): Promise<Pool> =>
+    components.start({
+      name: `${as} pool`,
+      start: () => {
+        const url = as === "control" ? logins.controlUrl : logins.proxyUrl;
+        return createPool(url, { ...size, measured: { metrics, as } });
+      },
+      stop: (pool) => pool.close(),
+    });
+  const pool = await startPool("control", { max });
+  const sequencer = createSequencer({ pool, signer, log });
+  await components.start({
+    name: "housekeeping",
+    start: () => {
+      const { checkpoints } = config;
+      const keyRotation = createKeyRotation({
+        ...{ pool, ownerUrl, ring: masterKeys, processId, homeId: workspaceId, clock, log },
+      });
+      const jobs = housekeepingJobs({
+        ...{ pool, checkpoints, certificate, keyRotation, sequencer, clock, log, metrics },
+      });
+      const runner = createJobRunner(jobs, { log, metrics });
+      runner.start();
+      return runner;
+    },
+    stop: (runner) => runner.stop(),
   });
-  closers.push(() => checkpointSending.close());
-  checkpointSending.start();
-  const sequencer = createSequencer({ pool: controlPool, signer: logSigner, log });
-  closers.push(() => sequencer.close());
-  sequencer.start();
-  const serviceEvents = createServiceEvents({
-    ...{ pool: controlPool, workspaceId: setup.workspaceId, processId, version: productVersion() },
+  await components.start({
+    name: "service events",
+    async start() {
+      const version = productVersion();
+      const serviceEvents = createServiceEvents({ pool, workspaceId, processId, version });
+      await serviceEvents.start();
+      return serviceEvents;
+    },
+    stop: (serviceEvents) => serviceEvents.stop(),
   });
-  await serviceEvents.start();
-  closers.push(() => serviceEvents.stop());
-  const keyRotation = createKeyRotation({
-    ...{ pool: controlPool, ownerUrl, ring: masterKeys, processId, clock, log },
-    homeId: setup.workspaceId,
-  });
-  closers.push(() => keyRotation.close());
-  keyRotation.start();
-  const proxyPool = createPool(logins.proxyUrl, { max, measured: { metrics, as: "proxy" } });
-  closers.push(() => proxyPool.close());
-  const changes = createChanges(logins.proxyUrl, { clock, log, metrics });
-  closers.push(() => changes.close());
 
+  // What the data plane stands on.
+  const proxyPool = await startPool("proxy", { max });
+  const changes = await components.start({
+    name: "changes",
+    start: () => createChanges(logins.proxyUrl, { clock, log, metrics }),
+    stop: (it) => it.close(),
+  });
   const { redeployGraceMs, releaseEveryMs } = config;
-  const grants = createGrants({
-    ...{ pool: proxyPool, changes, vault, redeployGraceMs, releaseEveryMs, processId },
-    ...{ clock, log, metrics },
+  const grants = await components.start({
+    name: "grants",
+    start: () =>
+      createGrants({
+        ...{ pool: proxyPool, changes, vault, redeployGraceMs, releaseEveryMs, processId },
+        ...{ clock, log, metrics },
+      }),
+    stop: (it) => it.close(),
   });
-  closers.push(() => grants.close());
-  const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
-  closers.push(() => limiter.close());
-  const activityPool = createPool(logins.proxyUrl, {
-    ...ACTIVITY_POOL,
-    measured: { metrics, as: "activity" },
+  const limiter = await components.start({
+    name: "limits",
+    start: () => createLimiter({ redisUrl: config.redisUrl, clock, log, metrics }),
+    stop: (it) => it.close(),
   });
-  closers.push(() => activityPool.close());
-  const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
-  closers.push(() => recorder.close());
-  const retention = createRetention({ pool: controlPool, log });
-  closers.push(() => retention.close());
-  retention.start();
-  const unusedTokens = createUnusedTokens({ pool: controlPool, log });
-  closers.push(() => unusedTokens.close());
-  unusedTokens.start();
-  const auditRetention = createAuditRetention({ pool: controlPool, log });
-  closers.push(() => auditRetention.close());
-  auditRetention.start();
-  const expiredTokens = createExpiredTokens({ pool: controlPool, log });
-  closers.push(() => expiredTokens.close());
-  expiredTokens.start();
-  const figures = createFigures({ pool: controlPool, clock, log, metrics });
-  closers.push(() => figures.close());
-  figures.start();
-  const probe = createProbe(config, clock);
-  closers.push(() => probe.destroy());
-  const addressRule = createAddressRule(config.allowPrivateUpstreams);
-  const originProblem = (origin: string): string | undefined => addressRule.originProblem(origin);
-  const backups = createBackups({ pool: controlPool, ownerUrl, clock, log, metrics });
-  const admin = await createAdmin({
-    ...config,
-    identity: createIdentity({ pool: controlPool, vault, clock }),
-    secrets: createSecrets({
-      pool: controlPool,
-      vault,
-      originOverrides: config.originOverrides,
-      originProblem,
-    }),
-    agents: createAgents({ pool: controlPool, clock, vault }),
-    registrations: createRegistrations({ pool: controlPool, clock }),
-    leases: createLeases({ pool: controlPool, clock }),
-    newAgents: createNewAgents({ pool: controlPool }),
-    customProviders: createCustomProviders({ pool: controlPool, originProblem }),
-    environments: createEnvironments({ pool: controlPool }),
-    audit: createAudit({ pool: controlPool }),
-    backups,
-    erasures: createErasures({ pool: controlPool, sequencer }),
-    auditProofs: createAuditProofs({
-      ...{ pool: controlPool, signer: logSigner, sequencer, clock, log },
-    }),
-    certificate,
-    activity: createActivityViews({ pool: controlPool, clock }),
-    calls: createCallViews({ pool: controlPool, clock }),
-    scopeTrials: createScopeTrials({ pool: controlPool, clock }),
-    keyTests: createKeyTests({
-      pool: controlPool,
-      vault,
-      clock,
-      processId,
-      callProvider: (call) => probe.call(call),
-    }),
-    masterKeys: createMasterKeys({ pool: controlPool }),
-    log,
-    metrics,
-    clock,
+  const activityPool = await startPool("activity", ACTIVITY_POOL);
+  const recorder = await components.start({
+    name: "activity",
+    start: () => createRecorder({ pool: activityPool, clock, log, metrics }),
+    stop: (it) => it.close(),
   });
-  closers.push(() => admin.close());
-  closers.push(() => backups.close());
-  const proxy = createProxy({
-    ...{ config, grants, limiter, vault, certificate, clock, log, metrics, processId },
-    onEnded: (ended) => recorder.add(ended),
+
+  // The control plane.
+  const probe = await components.start({
+    name: "key tests",
+    start: () => createProbe(config, clock),
+    stop: (it) => it.destroy(),
   });
-  closers.push(() => proxy.drain());
+  const backups = createBackups({ pool, ownerUrl, clock, log, metrics });
+  const admin = await components.start({
+    name: "admin side",
+    start: () =>
+      createAdmin({
+        ...config,
+        ...controlPlane({ config, pool, vault, sequencer, signer, clock, log }),
+        keyTests: createKeyTests({
+          ...{ pool, vault, clock, processId },
+          callProvider: (call) => probe.call(call),
+        }),
+        ...{ backups, certificate, log, metrics, clock },
+      }),
+    stop: (it) => it.close(),
+  });
+  await components.start({ name: "backups", start: () => backups, stop: (it) => it.close() });
+
+  // The data plane.
+  const proxy = await components.start({
+    name: "data plane",
+    start: () =>
+      createProxy({
+        ...{ config, grants, limiter, vault, certificate, clock, log, metrics, processId },
+        onEnded: (ended) => recorder.add(ended),
+      }),
+    stop: (it) => it.drain(),
+  });
   recorder.start(() => {
     proxy.flush();
     return proxy.takeOpenCounts();
@@ -360,9 +339,61 @@ async function build(
     cut: () => proxy.cut(),
     async stop() {
       health?.drain();
-      await closeAll();
+      await components.stop();
       log.info("stopped");
     },
+  };
+}
+
+function createServiceMetrics(log: Log): Metrics {
+  const metrics = createMetrics();
+  let droppedLines = 0;
+  metrics.beforeScrape(() => {
+    metrics.logLinesDropped.inc(log.droppedLines() - droppedLines);
+    droppedLines = log.droppedLines();
+  });
+  metrics.buildInfo.set({ version: productVersion(), node: process.version.slice(1) }, 1);
+  return metrics;
+}
+
+async function startOpenFilesWatch(
+  components: Components,
+  o: Parameters<typeof watchOpenFiles>[0],
+): Promise<void> {
+  const name = "open files watch";
+  await components.start({ name, start: () => watchOpenFiles(o), stop: (end) => end() });
+}
+
+/** What the admin side lets people do, a room each. None of it has to be stopped. */
+function controlPlane(o: {
+  config: Config;
+  pool: Pool;
+  vault: Vault;
+  sequencer: Sequencer;
+  signer: LogSigner;
+  clock: Clock;
+  log: Log;
+}) {
+  const { config, pool, vault, sequencer, signer, clock, log } = o;
+  const { originOverrides } = config;
+  const addressRule = createAddressRule(config.allowPrivateUpstreams);
+  const originProblem = (origin: string): string | undefined => addressRule.originProblem(origin);
+  return {
+    identity: createIdentity({ pool, vault, clock }),
+    secrets: createSecrets({ pool, vault, originOverrides, originProblem }),
+    agents: createAgents({ pool, clock, vault }),
+    registrations: createRegistrations({ pool, clock }),
+    leases: createLeases({ pool, clock }),
+    newAgents: createNewAgents({ pool }),
+    customProviders: createCustomProviders({ pool, originProblem }),
+    environments: createEnvironments({ pool }),
+    audit: createAudit({ pool }),
+    erasures: createErasures({ pool, sequencer }),
+    auditProofs: createAuditProofs({ pool, signer, sequencer, clock, log }),
+    activity: createActivityViews({ pool, clock }),
+    calls: createCallViews({ pool, clock }),
+    scopeTrials: createScopeTrials({ pool, clock }),
+    masterKeys: createMasterKeys({ pool }),
   };
 }
 

@@ -1,9 +1,8 @@
-// Deletes what has had its time: once an hour, by one process at a time, a part of one table a statement, each from where the last one
+// Deletes what has had its time, by one process at a time, a part of one table a statement, each from where the last one
 // ended. Where that was is kept in memory alone: a process that starts anew finds what is left all the same.
-import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../platform/log.ts";
+import type { Pool } from "../db/index.ts";
+import { inParts } from "../platform/jobs.ts";
 
-const EVERY_MS = 3_600_000;
 // As x3sproxy.prune_activity knows them.
 const TABLES = [
   "activity_minutes",
@@ -23,14 +22,11 @@ interface Part {
 
 export interface Retention {
   /** Deletes all that has had its time; resolves to how many rows. 0 while another process is at it. */
-  prune(): Promise<number>;
-  /** Prunes now and once an hour. */
-  start(): void;
-  close(): void;
+  prune(signal?: AbortSignal): Promise<number>;
 }
 
 /** `pool`: of the control role. */
-export function createRetention({ pool, log }: { pool: Pool; log: Log }): Retention {
+export function createRetention({ pool }: { pool: Pool }): Retention {
   let table = 0;
   let place: Pick<Part, "workspaceId" | "id"> = { workspaceId: null, id: null };
   /** Does parts until one had something to delete, or there are no more. */
@@ -45,14 +41,8 @@ export function createRetention({ pool, log }: { pool: Pool; log: Log }): Retent
     table = 0;
     return 0;
   }
-  const chore = createChore({
-    everyMs: EVERY_MS,
-    partSize: 1, // until there is nothing
-    failure: "activity not pruned",
-    log,
-    doPart,
-  });
-  return { prune: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
+  // Until there is nothing.
+  return { prune: (signal) => inParts(doPart, 1, signal) };
 }
 
 async function prunePart(

@@ -1,32 +1,22 @@
-// Writes to the audit that tokens have reached their end: every minute, by one process at a time, once a token.
-import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../platform/log.ts";
+// Writes to the audit that tokens have reached their end, by one process at a time, once a token.
+import type { Pool } from "../db/index.ts";
+import { inParts } from "../platform/jobs.ts";
 
-const EVERY_MS = 60_000;
 // As many as one call of x3sproxy.record_expired_tokens takes.
 const CHUNK = 500;
 
 export interface ExpiredTokens {
   /** Records all that have ended; resolves to how many. 0 while another process is at it. */
-  record(): Promise<number>;
-  /** Does it now and every minute. */
-  start(): void;
-  close(): void;
+  record(signal?: AbortSignal): Promise<number>;
 }
 
 /** `pool`: the control role's. */
-export function createExpiredTokens({ pool, log }: { pool: Pool; log: Log }): ExpiredTokens {
-  const chore = createChore({
-    everyMs: EVERY_MS,
-    partSize: CHUNK,
-    failure: "ends of tokens not recorded",
-    log,
-    async doPart() {
-      const rows = await pool.query(
-        (sql) => sql<{ ended: number }[]>`select x3sproxy.record_expired_tokens() as ended`,
-      );
-      return rows[0]?.ended ?? 0;
-    },
-  });
-  return { record: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
+export function createExpiredTokens({ pool }: { pool: Pool }): ExpiredTokens {
+  const doPart = async (): Promise<number> => {
+    const rows = await pool.query(
+      (sql) => sql<{ ended: number }[]>`select x3sproxy.record_expired_tokens() as ended`,
+    );
+    return rows[0]?.ended ?? 0;
+  };
+  return { record: (signal) => inParts(doPart, CHUNK, signal) };
 }

@@ -1,35 +1,22 @@
-// Ends the tokens that nobody uses, where a workspace says after how many days: every few minutes, by one process at a time.
-import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../platform/log.ts";
+// Ends the tokens that nobody uses, where a workspace says after how many days, by one process at a time.
+import type { Pool } from "../db/index.ts";
+import { inParts } from "../platform/jobs.ts";
 
-const EVERY_MS = 5 * 60_000;
 // As many as one call of x3sproxy.expire_unused_tokens ends.
 const CHUNK = 500;
 
 export interface UnusedTokens {
   /** Ends all that are due; resolves to how many. 0 while another process is at it. */
-  expire(): Promise<number>;
-  /** Does it now and every five minutes. */
-  start(): void;
-  close(): void;
+  expire(signal?: AbortSignal): Promise<number>;
 }
 
 /** `pool`: the control role's. */
-export function createUnusedTokens({ pool, log }: { pool: Pool; log: Log }): UnusedTokens {
-  const chore = createChore({
-    everyMs: EVERY_MS,
-    partSize: CHUNK,
-    failure: "unused tokens not ended",
-    log,
-    onDone: (count) => {
-      if (count > 0) log.info("ended unused tokens", { count });
-    },
-    async doPart() {
-      const rows = await pool.query(
-        (sql) => sql<{ ended: number }[]>`select x3sproxy.expire_unused_tokens() as ended`,
-      );
-      return rows[0]?.ended ?? 0;
-    },
-  });
-  return { expire: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
+export function createUnusedTokens({ pool }: { pool: Pool }): UnusedTokens {
+  const doPart = async (): Promise<number> => {
+    const rows = await pool.query(
+      (sql) => sql<{ ended: number }[]>`select x3sproxy.expire_unused_tokens() as ended`,
+    );
+    return rows[0]?.ended ?? 0;
+  };
+  return { expire: (signal) => inParts(doPart, CHUNK, signal) };
 }

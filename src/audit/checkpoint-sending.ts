@@ -3,13 +3,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CheckpointSettings } from "../platform/config.ts";
 import type { Pool } from "../db/index.ts";
-import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { fileDestination, urlDestination, type Destination } from "./checkpoint-destinations.ts";
 import { syslogDestination } from "./checkpoint-syslog.ts";
 
 export interface CheckpointSending {
-  start(): void;
+  /** Takes what is new, to send it in the background. Rejects as the pool does. */
+  look(): Promise<void>;
   /** Ends, after one last time for what is new. */
   close(): Promise<void>;
 }
@@ -32,49 +33,36 @@ export function destinationsOf({ file, url, syslog }: CheckpointSettings): Desti
   ];
 }
 
-/** `pool`: of the control role. Without a destination it does nothing. */
+/** `pool`: of the control role. */
 export function createCheckpointSending(o: {
   pool: Pool;
   destinations: readonly Destination[];
-  intervalMs: number;
   log: Log;
   metrics: Pick<Metrics, "checkpointsSent">;
 }): CheckpointSending {
-  const { pool, log } = o;
+  const { pool } = o;
   const ending = new AbortController();
   const lanes = o.destinations.map((destination) => createLane(destination, o, ending.signal));
-  let timer: NodeJS.Timeout | undefined;
-  let failing = false;
 
   async function look(): Promise<void> {
-    if (lanes.length === 0) return;
-    try {
-      const heads = await pool.query(
-        (sql) => sql<Head[]>`
-          select workspace_id as "workspaceId", note from x3sproxy.latest_checkpoints()`,
-      );
-      failing = false;
-      for (const lane of lanes) lane.offer(heads);
-    } catch (error) {
-      if (!failing) log.warn("the audit's checkpoints can't be read", errorFields(error));
-      failing = true;
-    }
+    const heads = await pool.query(
+      (sql) => sql<Head[]>`
+        select workspace_id as "workspaceId", note from x3sproxy.latest_checkpoints()`,
+    );
+    for (const lane of lanes) lane.offer(heads);
   }
 
   return {
-    start() {
-      if (lanes.length === 0) return;
-      const lookAgain = (): void => logEnd(look(), log, "the audit's checkpoints can't be read");
-      timer = setInterval(lookAgain, o.intervalMs).unref();
-      lookAgain();
-    },
+    look,
     async close() {
-      clearInterval(timer);
-      if (timer !== undefined) await look();
-      const done = Promise.all(lanes.map((lane) => lane.idle()));
-      // What hangs, as a file system without its server, may not even take notice of the end.
-      await Promise.race([done, sleep(LAST_TIME_MS, undefined, { signal: ending.signal })]);
-      ending.abort();
+      try {
+        await look();
+      } finally {
+        const done = Promise.all(lanes.map((lane) => lane.idle()));
+        // What hangs, as a file system without its server, may not even take notice of the end.
+        await Promise.race([done, sleep(LAST_TIME_MS, undefined, { signal: ending.signal })]);
+        ending.abort();
+      }
     },
   };
 }

@@ -1,21 +1,16 @@
-// Prunes what the audit has kept for as long as its workspace says: once an hour, by one process at a time, a few events a
+// Prunes what the audit has kept for as long as its workspace says, by one process at a time, a few events a
 // transaction, each from the workspace at which the last one ended. What may go is decided in the database, by the rule that stands
 // there. Leaves stay.
-import { createChore, type Pool } from "../db/index.ts";
-import type { Log } from "../platform/log.ts";
-
-const EVERY_MS = 3_600_000;
+import type { Pool } from "../db/index.ts";
+import { inParts } from "../platform/jobs.ts";
 
 export interface AuditRetention {
   /** Prunes all that has had its time; resolves to how many events and old checkpoints. 0 while another process is at it. */
-  prune(): Promise<number>;
-  /** Prunes now and once an hour. */
-  start(): void;
-  close(): void;
+  prune(signal?: AbortSignal): Promise<number>;
 }
 
 /** `pool`: of the control role. */
-export function createAuditRetention({ pool, log }: { pool: Pool; log: Log }): AuditRetention {
+export function createAuditRetention({ pool }: { pool: Pool }): AuditRetention {
   let place: string | null = null;
   /** Does parts until one had something to delete, or there are no more. */
   async function doPart(): Promise<number> {
@@ -30,15 +25,6 @@ export function createAuditRetention({ pool, log }: { pool: Pool; log: Log }): A
     } while (place !== null);
     return 0;
   }
-  const chore = createChore({
-    everyMs: EVERY_MS,
-    partSize: 1, // until there is nothing
-    failure: "the audit can't be pruned",
-    log,
-    onDone: (count) => {
-      if (count > 0) log.info("pruned the audit", { count });
-    },
-    doPart,
-  });
-  return { prune: () => chore.run(), start: () => chore.start(), close: () => chore.close() };
+  // Until there is nothing.
+  return { prune: (signal) => inParts(doPart, 1, signal) };
 }

@@ -3,7 +3,7 @@
 // on top of a tree that somebody has edited. Must never hold up a change: events wait for it, and nobody else does.
 import { isUniqueViolation, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { StoreUnavailableError } from "../platform/errors.ts";
-import { errorFields, logEnd, type Log } from "../platform/log.ts";
+import { errorFields, type Log } from "../platform/log.ts";
 import { actorCommitment, leafData, missingLeafData, targetCommitment } from "./leaf.ts";
 import { leafHash } from "./merkle.ts";
 import {
@@ -24,19 +24,14 @@ import {
 } from "./tree-store.ts";
 
 export interface Sequencer {
-  /** Seals what waits now; resolves to how many events. Rejects with StoreUnavailableError. */
-  run(): Promise<number>;
+  /** Seals what waits now, until `signal` says so; resolves to how many events. Rejects with StoreUnavailableError. */
+  run(signal?: AbortSignal): Promise<number>;
   /** Whether a workspace's log was found edited, so that its events wait. */
   isDamaged(workspaceId: string): boolean;
   /** The same for one workspace. 0 while another process is at it. */
   seal(workspaceId: string): Promise<number>;
-  /** From now on every second. */
-  start(): void;
-  /** Ends, after one last time. */
-  close(): Promise<void>;
 }
 
-const EVERY_MS = 1000;
 const BATCH = 500;
 
 /** `pool`: of the control role. `signer`: the key of the service's logs. */
@@ -49,9 +44,7 @@ export function createSequencer(o: {
 }): Sequencer {
   const { pool, signer, log } = o;
   const damaged = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
   let running: Promise<number> | undefined;
-  let failing = false;
 
   async function sealWorkspace(workspaceId: string): Promise<number> {
     let total = 0;
@@ -110,7 +103,7 @@ export function createSequencer(o: {
     return tree;
   }
 
-  async function run(): Promise<number> {
+  async function run(signal?: AbortSignal): Promise<number> {
     const rows = await pool.query(
       (sql) => sql<{ id: string }[]>`select x3sproxy.unsealed_workspaces() as id`,
     );
@@ -118,6 +111,7 @@ export function createSequencer(o: {
     // What is in the way of one log is not to hold up the others.
     const failures: unknown[] = [];
     for (const { id } of rows) {
+      if (signal?.aborted === true) break;
       try {
         total += await seal(id);
       } catch (error) {
@@ -144,33 +138,10 @@ export function createSequencer(o: {
     }
   }
 
-  const runOnce = (): Promise<number> => (running ??= run().finally(() => (running = undefined)));
-
-  const runLogged = (): Promise<void> =>
-    runOnce().then(
-      () => {
-        failing = false;
-      },
-      (error: unknown) => {
-        if (!failing) log.warn("the audit's events can't be sealed", errorFields(error));
-        failing = true;
-      },
-    );
-
   return {
-    run: runOnce,
+    run: (signal) => (running ??= run(signal).finally(() => (running = undefined))),
     isDamaged: (workspaceId) => damaged.has(workspaceId),
     seal,
-    start() {
-      const runAgain = (): void => logEnd(runLogged(), log, "the audit's events can't be sealed");
-      timer = setInterval(runAgain, EVERY_MS).unref();
-      runAgain();
-    },
-    async close() {
-      clearInterval(timer);
-      await running?.catch(() => undefined);
-      if (timer !== undefined) await runLogged();
-    },
   };
 }
 

@@ -100,7 +100,7 @@ async function refuseUsed(sql: Sql, header: Header): Promise<void> {
   const tables = await sql<{ name: string }[]>`
     select relname as name from pg_class
     where relnamespace = (select oid from pg_namespace where nspname = 'x3sproxy') and relkind = 'r'
-      and relname <> 'schema_migrations'`;
+      and relname not in ('schema_migrations', 'schema_functions')`;
   for (const { name } of tables) {
     if ((await sql`select from x3sproxy.${sql(name)} limit 1`).count === 0) continue;
     throw new ConfigError(

@@ -16,7 +16,7 @@ export function addMigrateCommand(program: Command): void {
     async () => {
       exitOnSignals();
       const config = readConfig();
-      const { migrateOnly } = await import("../groundwork.ts");
+      const { migrateOnly } = await import("../installation.ts");
       const log = createLog({
         level: config.logLevel,
         destination: openLog("stderr", config.logFormat),

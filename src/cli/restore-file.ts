@@ -29,7 +29,7 @@ export async function restoreFile(path: string, options: RestoreOptions): Promis
   const config = readConfig();
   const by = await openedBy(options);
   exitOnSignals();
-  const { restoreBackup } = await import("../groundwork.ts");
+  const { restoreBackup } = await import("../installation.ts");
   const progress = createProgress("megabytes restored");
   const { restored, audit } = await restoreBackup(
     config,
@@ -50,7 +50,7 @@ export async function restoreFile(path: string, options: RestoreOptions): Promis
   return { json: { ...restored, audit }, text: describe(restored, audit) };
 }
 
-type Result = Awaited<ReturnType<(typeof import("../groundwork.ts"))["restoreBackup"]>>;
+type Result = Awaited<ReturnType<(typeof import("../installation.ts"))["restoreBackup"]>>;
 
 function describe(it: Result["restored"], audit: Result["audit"]): string {
   const migrated =

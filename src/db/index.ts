@@ -8,7 +8,6 @@ export {
   type TransactionSql,
   isUniqueViolation,
 } from "./connection.ts";
-export { createChore, type Chore } from "./chore.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
 export { confineEverybody } from "./confinement.ts";
 export { LOCK } from "./locks.ts";

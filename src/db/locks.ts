@@ -7,6 +7,8 @@ export const LOCK = {
   activityPruning: 7_233_003,
   /** Taken in SQL, by x3sproxy.add_calls. */
   callsWriting: 7_233_004,
+  /** Taken in SQL, by x3sproxy.expire_unused_tokens. */
+  unusedTokens: 7_233_010,
   /** Taken in SQL, by x3sproxy.record_expired_tokens. */
   tokenEnds: 7_233_014,
   /** A transaction's: who seals events of the audit. */

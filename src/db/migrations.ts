@@ -1,41 +1,59 @@
-// The schema's history: numbered files of sql/, forward only, each applied once, in one transaction, under a lock. Must
-// never run a file that differs from the one that was applied, nor start on a schema that it doesn't know.
+// The schema: what sql/migrations/ makes step by step, each file once, and sql/functions/ as it stands, each file when its text is another
+// than the database had last. One transaction, under a lock. Must never run a migration that differs from the one that was applied, nor
+// start on a schema that it doesn't know.
 import { hash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
-import { withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
+import { withOwner, type Sql, type TransactionSql } from "./connection.ts";
 import { LOCK } from "./locks.ts";
 import { mayNotMakeRoles } from "./logins.ts";
 import { transact } from "./transactions.ts";
 
-interface Migration {
+interface SqlFile {
   readonly name: string;
   readonly text: string;
   readonly sha256: string;
 }
 
+/** Where the files are. Without `functions` there are none. */
+interface Folders {
+  readonly migrations: URL;
+  readonly functions?: URL;
+}
+
 const OLDEST_SERVER = 15;
 const INSUFFICIENT_PRIVILEGE = "42501";
 const LOCK_NOT_AVAILABLE = "55P03";
-const SQL_FOLDER = new URL("../../sql/", import.meta.url);
+const FOLDERS: Folders = {
+  migrations: new URL("../../sql/migrations/", import.meta.url),
+  functions: new URL("../../sql/functions/", import.meta.url),
+};
+// They need the functions; and each of their statements locks a table.
+const LAST = ["triggers.sql", "policies.sql"];
 
 /**
- * Applies what is missing of sql/*.sql and returns the names applied now. Throws ConfigError on a server that is too old,
+ * Brings the database to this version and returns the names of the files applied now. Throws ConfigError on a server that is too old,
  * an edited, missing or misplaced migration, and a database that is newer than this code.
  */
-export function migrate(ownerUrl: string, folder: URL = SQL_FOLDER): Promise<string[]> {
+export function migrate(ownerUrl: string, folders: Folders = FOLDERS): Promise<string[]> {
   return withOwner(ownerUrl, async (sql) => {
-    const migrations = await readMigrations(folder);
+    const files = await readFiles(folders);
     await refuseOldServer(sql);
     await sql`set lock_timeout = '60s'`;
     try {
       await sql`select pg_advisory_lock(${LOCK.migrations})`;
-      const missing = missingOf(migrations, await appliedTo(sql));
+      const missing = missingOf(files.migrations, await appliedTo(sql));
+      const isCurrent =
+        missing.length === 0 && (await changedOf(files.functions, sql)).length === 0;
+      if (isCurrent) return [];
       // A statement that waits for a table which a backup reads would let everybody else wait behind it.
-      if (missing.length > 0) await sql`select pg_advisory_lock(${LOCK.backup})`;
-      for (const migration of missing) await apply(sql, migration);
-      return missing.map(({ name }) => name);
+      await sql`select pg_advisory_lock(${LOCK.backup})`;
+      return await transact(sql, async (transaction) => {
+        // A table can't be altered while rows that were changed before wait to be checked at the end.
+        await transaction`set constraints all immediate`;
+        return apply(transaction, missing, files.functions);
+      });
     } catch (error) {
       if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw await mayNotMakeRoles(sql);
       if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
@@ -49,7 +67,7 @@ export function migrate(ownerUrl: string, folder: URL = SQL_FOLDER): Promise<str
 
 /** The migrations of this version, in order. */
 export async function knownMigrations(): Promise<readonly { name: string; sha256: string }[]> {
-  return readMigrations(SQL_FOLDER);
+  return (await readFiles(FOLDERS)).migrations;
 }
 
 /** Those that a database has had, in order; none when it has no schema of ours. */
@@ -64,21 +82,23 @@ export async function appliedMigrations(sql: Sql): Promise<{ name: string; sha25
 }
 
 /**
- * Applies what is missing, until and with the one that is called `last`, in a transaction of the caller's, who holds the lock of
- * migrations. Throws ConfigError as `migrate` does.
+ * Applies what is missing in a transaction of the caller's, who holds the lock of migrations. Until and with the migration that is called
+ * `last`, if there is one: the functions are then those of its time. Throws ConfigError as `migrate` does.
  */
 export async function migrateWithin(
   sql: TransactionSql,
   last?: string,
 ): Promise<readonly string[]> {
-  const migrations = await readMigrations(SQL_FOLDER);
+  const { migrations, functions } = await readFiles(FOLDERS);
   await refuseOldServer(sql);
   try {
-    const missing = missingOf(migrations, await appliedTo(sql)).filter(
-      ({ name }) => last === undefined || name <= last,
+    const missing = missingOf(migrations, await appliedTo(sql));
+    if (last === undefined) return await apply(sql, missing, functions);
+    return await apply(
+      sql,
+      missing.filter(({ name }) => name <= last),
+      [],
     );
-    for (const migration of missing) await applyWithin(sql, migration);
-    return missing.map(({ name }) => name);
   } catch (error) {
     if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
     throw new ConfigError(
@@ -88,8 +108,19 @@ export async function migrateWithin(
   }
 }
 
-async function readMigrations(folder: URL): Promise<Migration[]> {
-  const names = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
+async function readFiles(
+  folders: Folders,
+): Promise<{ migrations: readonly SqlFile[]; functions: readonly SqlFile[] }> {
+  const functions = folders.functions ? await readFolder(folders.functions, /\.sql$/) : [];
+  const isLast = ({ name }: SqlFile): number => LAST.indexOf(name);
+  return {
+    migrations: await readFolder(folders.migrations, /^\d{4}_.+\.sql$/),
+    functions: functions.toSorted((a, b) => isLast(a) - isLast(b)),
+  };
+}
+
+async function readFolder(folder: URL, pattern: RegExp): Promise<SqlFile[]> {
+  const names = (await readdir(folder)).filter((name) => pattern.test(name)).sort();
   return Promise.all(
     names.map(async (name) => {
       const text = await readFile(new URL(name, folder), "utf8");
@@ -145,7 +176,7 @@ async function ensureSchema(sql: Sql): Promise<void> {
   await sql`create schema x3sproxy`;
 }
 
-function missingOf(known: readonly Migration[], applied: ReadonlyMap<string, string>): Migration[] {
+function missingOf(known: readonly SqlFile[], applied: ReadonlyMap<string, string>): SqlFile[] {
   const names = new Set(known.map(({ name }) => name));
   const lastKnown = known.at(-1)?.name ?? "";
   const lastApplied = [...applied.keys()].at(-1) ?? "";
@@ -154,7 +185,7 @@ function missingOf(known: readonly Migration[], applied: ReadonlyMap<string, str
     throw new ConfigError(
       name > lastKnown
         ? `the database is newer than this x3sproxy: it has had the migration ${name}. Start the newer version`
-        : `the migration ${name}, which this database has had, is missing from sql/. Restore the file`,
+        : `the migration ${name}, which this database has had, is missing from sql/migrations/. Restore the file`,
     );
   }
   for (const { name, sha256 } of known) {
@@ -173,11 +204,33 @@ function missingOf(known: readonly Migration[], applied: ReadonlyMap<string, str
   return known.filter(({ name }) => !applied.has(name));
 }
 
-async function apply(sql: OwnerSql, migration: Migration): Promise<void> {
-  await transact(sql, (transaction) => applyWithin(transaction, migration));
+/** Those whose text isn't the one that the database had last. */
+async function changedOf(functions: readonly SqlFile[], sql: Sql): Promise<readonly SqlFile[]> {
+  if (functions.length === 0) return [];
+  const rows = await sql<{ name: string; sha256: string }[]>`
+    select name, sha256 from x3sproxy.schema_functions`;
+  const had = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
+  return functions.filter(({ name, sha256 }) => had.get(name) !== sha256);
 }
 
-async function applyWithin(sql: TransactionSql, { name, text, sha256 }: Migration): Promise<void> {
-  await sql.unsafe(text).simple();
-  await sql`insert into x3sproxy.schema_migrations (name, sha256) values (${name}, ${sha256})`;
+/** Returns the names of the files that were run. */
+async function apply(
+  sql: TransactionSql,
+  missing: readonly SqlFile[],
+  functions: readonly SqlFile[],
+): Promise<string[]> {
+  for (const { name, text, sha256 } of missing) {
+    await sql.unsafe(text).simple();
+    await sql`insert into x3sproxy.schema_migrations (name, sha256) values (${name}, ${sha256})`;
+  }
+  const changed = await changedOf(functions, sql);
+  // One may call another that comes after it.
+  await sql`set local check_function_bodies = off`;
+  for (const { name, text, sha256 } of changed) {
+    await sql.unsafe(text).simple();
+    await sql`
+      insert into x3sproxy.schema_functions (name, sha256) values (${name}, ${sha256})
+      on conflict (name) do update set sha256 = excluded.sha256, applied_at = now()`;
+  }
+  return [...missing, ...changed].map(({ name }) => name);
 }

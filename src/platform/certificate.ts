@@ -6,10 +6,9 @@ import { readSmallFile } from "./bounded-file.ts";
 import type { Clock } from "./clock.ts";
 import type { TlsFiles } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import { logEnd, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
 import { codeOf } from "./unknown-values.ts";
 
-const LOOK_EVERY_MS = 60_000;
 // A handshake takes two round trips; who needs longer than this has no business here.
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CERTIFICATE = "X3SPROXY_TLS_CERT_FILE";
@@ -24,7 +23,6 @@ export interface Certificate {
   look(): Promise<void>;
   /** When the certificate ends, wall clock. */
   validUntilMs(): number;
-  close(): void;
 }
 
 interface Pair {
@@ -63,9 +61,6 @@ export async function openCertificate(
   say(validityProblem(current.cert, clock.nowMs()));
 
   const look = async (): Promise<void> => lookAt(await read(files));
-  const timer = setInterval(() => {
-    logEnd(look(), log, "the certificate can't be looked at");
-  }, LOOK_EVERY_MS).unref();
   return {
     get options() {
       return optionsOf(current);
@@ -73,7 +68,6 @@ export async function openCertificate(
     keepCurrent: (server) => void servers.push(server),
     look,
     validUntilMs: () => Date.parse(new X509Certificate(current.cert).validTo),
-    close: () => clearInterval(timer),
   };
 }
 

@@ -52,6 +52,8 @@ const FIELDS = {
   /** A master key's id. */
   masterKey: "string",
   rewrapped: "number",
+  /** Of the service: which of its components or jobs. */
+  part: "string",
   /** Which row of the database, in words. */
   row: "string",
   /** On whose behalf a call was made, by names that the agent gives. */

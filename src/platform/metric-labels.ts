@@ -4,6 +4,12 @@ import { Counter, Gauge, type Registry } from "prom-client";
 
 /** The connections to the database, by what they are for. */
 export type PoolName = "proxy" | "control" | "activity" | "notifications";
+/** What is done in the background (jobs.ts). */
+export const JOB_NAMES = [
+  ...(["activity_pruning", "audit_pruning", "audit_sealing", "certificate"] as const),
+  ...(["checkpoint_sending", "figures", "key_rotation", "token_ends", "unused_tokens"] as const),
+] as const;
+export type JobName = (typeof JOB_NAMES)[number];
 export const EVICTION_REASONS = ["change", "expiry", "room"] as const;
 export const SIGN_IN_METHODS = ["password", "link"];
 export const SIGN_IN_RESULTS = ["succeeded", "refused", "code_needed", "limited"] as const;

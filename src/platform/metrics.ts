@@ -7,6 +7,7 @@ import {
   API_KEY_REFUSALS,
   createConnectionMetrics,
   EVICTION_REASONS,
+  JOB_NAMES,
   PROOF_RESULTS,
   SIGN_IN_METHODS,
   SIGN_IN_RESULTS,
@@ -202,6 +203,9 @@ export function createMetrics() {
       "Checkpoints of the audit sent to destinations of the settings, by destination and result.",
       ["destination", "result"],
     ),
+    jobFailures: counter("job_failures_total", "Runs of background jobs that failed, by job.", [
+      "name",
+    ]),
     cutRecordsLost: counter(
       "cut_records_lost_total",
       "Events of cut calls that are missing from the audit: the database was away for too long.",
@@ -341,6 +345,7 @@ function startAtZero(metrics: Metrics): void {
   for (const method of SIGN_IN_METHODS) {
     for (const result of SIGN_IN_RESULTS) metrics.signIns.inc({ method, result }, 0);
   }
+  for (const name of JOB_NAMES) metrics.jobFailures.inc({ name }, 0);
   for (const result of PROOF_RESULTS) metrics.proofs.inc({ result }, 0);
   for (const reason of API_KEY_REFUSALS) metrics.apiKeyRefusals.inc({ reason }, 0);
 }

@@ -7,7 +7,7 @@ import { record, serviceActor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import { createPool, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { SealError } from "../platform/errors.ts";
-import { errorFields, type Log } from "../platform/log.ts";
+import type { Log } from "../platform/log.ts";
 import type { KeyRing } from "./master-key.ts";
 import { rewrap } from "./sealing.ts";
 import {
@@ -19,10 +19,11 @@ import {
 } from "./sealed-tables.ts";
 
 export interface KeyRotation {
-  /** One report, and one round of rewrapping if there is something to rewrap. Rejects with StoreUnavailableError. */
-  run(): Promise<void>;
-  /** From now on every two seconds. */
-  start(): void;
+  /**
+   * One report, and one round of rewrapping if there is something to rewrap, until `signal` says so. To be called every two seconds. Rejects
+   * with StoreUnavailableError.
+   */
+  run(signal?: AbortSignal): Promise<void>;
   /** Ends after the transaction that is under way, and takes back that this process is there. */
   close(): Promise<void>;
 }
@@ -33,7 +34,6 @@ interface Position {
   readonly after: KeyColumns | undefined;
 }
 
-const EVERY_MS = 2000;
 const BATCH_ROWS = 50;
 const PAUSE_MS = 20;
 // What was begun with the key before it has been committed or given up by then: longer than a pool's deadline.
@@ -54,10 +54,8 @@ export function createKeyRotation(o: {
 }): KeyRotation {
   const { pool, ring, processId, clock, log } = o;
   const actor = serviceActor(o.homeId);
-  let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let closed = false;
-  let failing = false;
   let reported = { key: ring.active.id, changedAtMs: Number.NEGATIVE_INFINITY };
   let lastActive = ring.active.id;
   let missing: string | undefined;
@@ -98,7 +96,7 @@ export function createKeyRotation(o: {
     return state.rotating;
   }
 
-  async function rewrapAll(): Promise<void> {
+  async function rewrapAll(signal?: AbortSignal): Promise<void> {
     const owner = createPool(o.ownerUrl, { max: 1 });
     try {
       let skipped = 0;
@@ -107,7 +105,7 @@ export function createKeyRotation(o: {
         let at: Position | undefined = { keyId: "", after: undefined };
         while (at !== undefined) {
           const part = await rewrapPart(owner, table, at);
-          if (part === "not_ours" || closed) return;
+          if (part === "not_ours" || closed || signal?.aborted === true) return;
           skipped += part.skipped;
           moved += part.moved;
           at = part.next;
@@ -206,34 +204,15 @@ export function createKeyRotation(o: {
     });
   }
 
-  async function run(): Promise<void> {
+  async function run(signal?: AbortSignal): Promise<void> {
     const rotating = await report();
-    if (rotating && !closed && clock.monotonicMs() >= notBeforeMs) await rewrapAll();
+    if (rotating && !closed && clock.monotonicMs() >= notBeforeMs) await rewrapAll(signal);
   }
 
-  const runOnce = (): Promise<void> => (running ??= run().finally(() => (running = undefined)));
-
-  const runLogged = (): void => {
-    runOnce().then(
-      () => {
-        failing = false;
-      },
-      (error: unknown) => {
-        if (!failing && !closed) log.warn("the master keys' state is unknown", errorFields(error));
-        failing = true;
-      },
-    );
-  };
-
   return {
-    run: runOnce,
-    start() {
-      timer = setInterval(runLogged, EVERY_MS).unref();
-      runLogged();
-    },
+    run: (signal) => (running ??= run(signal).finally(() => (running = undefined))),
     async close() {
       closed = true;
-      clearInterval(timer);
       await running?.catch(() => undefined);
       await pool
         .query((sql) => sql`select x3sproxy.forget_process(${processId})`)

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { createRetention } from "../../src/activity/index.ts";
 import { createPool } from "../../src/db/index.ts";
 import { newId } from "../../src/platform/ids.ts";
-import { createLog } from "../../src/platform/log.ts";
 import { insertMinute } from "../support/activity.ts";
 import { eventually } from "../support/eventually.ts";
 import { openActivity } from "./fixture.ts";
@@ -26,12 +25,9 @@ test("what is older than 35 days goes, in every workspace, and what is younger s
     await owner`insert into x3sproxy.activity_agents values (${workspaceId}, ${id}, 'openai', 1, now() - interval '99 days')`;
   }
   const pool = createPool(database.controlUrl);
-  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
-  t.after(async () => {
-    retention.close();
-    await pool.close();
-  });
-  retention.start();
+  const retention = createRetention({ pool });
+  t.after(() => pool.close());
+  await retention.prune();
   await eventually(async () => (await owner`select from x3sproxy.activity_minutes`).length === 4);
   await eventually(async () => (await owner`select from x3sproxy.activity_agents`).length < 2);
   const agents = await owner`select agent_id from x3sproxy.activity_agents`;
@@ -49,15 +45,12 @@ test("more than one statement's worth goes in one run, and one process at a time
     select ${workspaceId}, date_trunc('minute', now()) - interval '40 days' - n * interval '1 minute', 'worker', 'openai',
       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 from generate_series(1, 12000) n`;
   const pool = createPool(database.controlUrl);
-  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
+  const retention = createRetention({ pool });
   await owner.begin(async (sql) => {
     await sql`select pg_advisory_xact_lock(7233003)`;
     assert.equal(await retention.prune(), 0, "another process is at it");
   });
-  t.after(async () => {
-    retention.close();
-    await pool.close();
-  });
+  t.after(() => pool.close());
   assert.equal(await retention.prune(), 12_000);
 });
 
@@ -77,11 +70,8 @@ test("the minutes of a workspace that is no more go, and no others", async (t) =
   }
   await owner`delete from x3sproxy.workspaces where id = any (${doomed}::uuid[])`;
   const pool = createPool(database.controlUrl);
-  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
-  t.after(async () => {
-    retention.close();
-    await pool.close();
-  });
+  const retention = createRetention({ pool });
+  t.after(() => pool.close());
   assert.equal(await retention.prune(), 12_000);
   const left = await owner`
     select workspace_id as id, count(*)::integer as count from x3sproxy.activity_minutes group by 1`;
@@ -112,7 +102,7 @@ test("calls go after 48 hours or with their agent, contexts after 35 days, first
       values (${workspaceId}, now() - ${days} * interval '1 day', 'gone', 'openai', '{"run":"1"}', 1)`;
   }
   const pool = createPool(database.controlUrl);
-  const retention = createRetention({ pool, log: createLog({ level: "silent" }) });
+  const retention = createRetention({ pool });
   t.after(() => pool.close());
   await retention.prune();
   assert.equal((await owner`select from x3sproxy.activity_calls`).length, 2);

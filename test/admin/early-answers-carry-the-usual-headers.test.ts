@@ -75,7 +75,6 @@ it("with a certificate of its own, too", async (t) => {
   const log = createLog({ level: "silent" });
   const files = await authority.issueFiles();
   const certificate = await openCertificate(files, { log, clock: systemClock });
-  t.after(() => certificate.close());
   const { port } = await openAdmin(t, { certificate });
   const dial = () => connectTls({ port, host: "127.0.0.1", ca: authority.certificate });
   const ordinary = await ask(dial(), `GET /nothing HTTP/1.1\r\n${HOST}\r\n`);

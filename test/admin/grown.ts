@@ -12,6 +12,7 @@ const SMALL = new Set([
   "master_keys",
   "process_keys",
   "schema_migrations",
+  "schema_functions",
   "sealed_keys",
   "activity_writers",
 ]);

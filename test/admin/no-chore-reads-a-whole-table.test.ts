@@ -4,13 +4,12 @@ import { createExpiredTokens, createUnusedTokens } from "../../src/agents/index.
 import { createRetention } from "../../src/activity/index.ts";
 import { createAuditRetention } from "../../src/audit/index.ts";
 import { createPool } from "../../src/db/index.ts";
-import { createLog } from "../../src/platform/log.ts";
 import { faults, MOST_READ, openGrown } from "./grown.ts";
 import { OWNER_EMAIL } from "./people.ts";
 
 test("no sign-in, deployment or pruning reads a whole table, and what does is found", async (t) => {
   const { admin, watch } = await openGrown(t);
-  const { pool, log } = openPool(t, watch.database.controlUrl);
+  const pool = openPool(t, watch.database.controlUrl);
   await pool.inWorkspace(
     admin.workspaceId,
     (sql) => sql`select from x3sproxy.audit_events where result = 'no such' limit 1`,
@@ -25,10 +24,10 @@ test("no sign-in, deployment or pruning reads a whole table, and what does is fo
   });
   assert.equal(deployed.status, 201, deployed.text);
   assert.equal((await admin.call("DELETE", "/api/v1/agents/new")).status, 200);
-  assert.ok((await createRetention({ pool, log }).prune()) >= 0);
-  await createAuditRetention({ pool, log }).prune();
-  await createExpiredTokens({ pool, log }).record();
-  await createUnusedTokens({ pool, log }).expire();
+  assert.ok((await createRetention({ pool }).prune()) >= 0);
+  await createAuditRetention({ pool }).prune();
+  await createExpiredTokens({ pool }).record();
+  await createUnusedTokens({ pool }).expire();
   const plans = watch.take();
   assert.ok(plans.length > 50, `${plans.length} plans`);
   assert.deepEqual(faults(plans, MOST_READ), []);
@@ -37,5 +36,5 @@ test("no sign-in, deployment or pruning reads a whole table, and what does is fo
 function openPool(t: TestContext, url: string) {
   const pool = createPool(url);
   t.after(() => pool.close());
-  return { pool, log: createLog({ level: "silent" }) };
+  return pool;
 }

@@ -19,7 +19,6 @@ async function open(t: TestContext) {
     log,
     clock: systemClock,
   });
-  t.after(() => certificate.close());
   const admin = await openAdmin(t, { certificate });
   const dial = (options: ConnectionOptions = {}) =>
     connect({ port: admin.port, host: "127.0.0.1", ca: authority.certificate, ...options });

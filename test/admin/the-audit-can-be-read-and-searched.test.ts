@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { createAuditRetention } from "../../src/audit/index.ts";
 import { createPool } from "../../src/db/index.ts";
-import { createLog } from "../../src/platform/log.ts";
 import { FAKE_KEY, assertHides, openAdmin, stringAt } from "./fixture.ts";
 
 interface Event {
@@ -94,7 +93,7 @@ it("where the audit begins is said, once its oldest events were pruned", async (
   await owner`
     update x3sproxy.audit_events set created_at = ${at}::timestamptz - interval '1 day' where action <> 'agent.destroy'`;
   const pool = createPool(database.controlUrl);
-  await createAuditRetention({ pool, log: createLog({ level: "silent" }) }).prune();
+  await createAuditRetention({ pool }).prune();
   await pool.close();
   await sequencer.run();
   const { body } = await call("GET", "/api/v1/audit");

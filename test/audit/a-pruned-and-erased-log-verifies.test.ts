@@ -3,15 +3,13 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
 import { createAuditRetention, createErasures } from "../../src/audit/index.ts";
-import { createLog } from "../../src/platform/log.ts";
 import { actorIn } from "./log-fixture.ts";
 import { openSealedLog, verify } from "./sealed-log.ts";
 
 test("an export of a log that was pruned and erased from verifies, and says how much", async (t) => {
   const log = await openSealedLog();
   t.after(() => log.close());
-  const silent = createLog({ level: "silent" });
-  const retention = createAuditRetention({ pool: log.pool, log: silent });
+  const retention = createAuditRetention({ pool: log.pool });
   const erasures = createErasures({ pool: log.pool, sequencer: log.sequencer });
   const workspaceId = randomUUID();
   await log.owner(

@@ -21,11 +21,12 @@ import {
   setDefaultCACertificates,
 } from "node:tls";
 import { createCheckpointSending, destinationsOf } from "../../src/audit/index.ts";
+import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
 import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
-import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
 import { readConfig } from "../../src/platform/config.ts";
 import { ConfigError } from "../../src/platform/errors.ts";
+import { createJobRunner } from "../../src/platform/jobs.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { createAuthority, type Authority } from "../support/authority.ts";
@@ -56,14 +57,28 @@ function start(t: TestContext, settings: Record<string, string>) {
   const { checkpoints } = readConfig(Object.fromEntries(names) as Record<string, string>);
   const lines: string[] = [];
   const metrics = createMetrics();
-  const sending = createCheckpointSending({
-    ...{ pool: log.pool, destinations: destinationsOf(checkpoints), intervalMs: 100, metrics },
-    log: createLog({ level: "debug", destination: { write: (line) => void lines.push(line) } }),
+  const told = createLog({
+    level: "debug",
+    destination: { write: (line) => void lines.push(line) },
   });
-  sending.start();
+  const sending = createCheckpointSending({
+    ...{ pool: log.pool, destinations: destinationsOf(checkpoints), metrics, log: told },
+  });
+  const runner = createJobRunner(
+    [
+      {
+        name: "checkpoint_sending",
+        ...{ everyMs: 100, withinMs: 10_000, by: "each process", failure: "can't be read" },
+        run: () => sending.look(),
+        last: () => sending.close(),
+      },
+    ],
+    { log: told, metrics },
+  );
+  runner.start();
   let isClosed = false;
   const close = async (): Promise<void> => {
-    if (!isClosed) await sending.close();
+    if (!isClosed) await runner.stop();
     isClosed = true;
   };
   t.after(close);
@@ -274,11 +289,11 @@ test("a file that nobody reads from, or that hangs, doesn't keep the service fro
   await close();
   // As a network file system without its server does.
   const hanging = createCheckpointSending({
-    ...{ pool: log.pool, intervalMs: 100, metrics: createMetrics() },
+    ...{ pool: log.pool, metrics: createMetrics() },
     destinations: [{ name: "file", send: () => new Promise<never>(() => undefined) }],
     log: createLog({ level: "silent" }),
   });
-  hanging.start();
+  await hanging.look();
   await hanging.close();
 });
 

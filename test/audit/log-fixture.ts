@@ -76,7 +76,7 @@ export async function openLogs() {
 
   return {
     ...{ database, pool, signer, sequencer, owner, addWorkspace, addEvents, look },
-    retention: createAuditRetention({ pool, log }),
+    retention: createAuditRetention({ pool }),
     erasures: createErasures({ pool, sequencer }),
     newPool: (): Pool => createPool(database.controlUrl),
     async close() {

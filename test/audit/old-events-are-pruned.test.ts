@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after, before } from "node:test";
 import { createAuditRetention } from "../../src/audit/index.ts";
-import { createLog } from "../../src/platform/log.ts";
 import { DAY_MS, openLogs } from "./log-fixture.ts";
 
 let logs: Awaited<ReturnType<typeof openLogs>>;
@@ -182,11 +181,8 @@ test("many events go in parts, and of two processes each event goes once", async
       from generate_series(1, 2200) i`,
   );
   await logs.sequencer.run();
-  const log = createLog({ level: "silent" });
   const others = [logs.newPool(), logs.newPool()];
-  const counts = await Promise.all(
-    others.map((pool) => createAuditRetention({ pool, log }).prune()),
-  );
+  const counts = await Promise.all(others.map((pool) => createAuditRetention({ pool }).prune()));
   for (const pool of others) await pool.close();
   const more = await logs.retention.prune();
   assert.equal(

@@ -13,7 +13,7 @@ import { actorIn } from "../support/actor.ts";
 import { eventually } from "../support/eventually.ts";
 import { takeApart } from "./fixture.ts";
 
-const SQL = new URL("../../sql/", import.meta.url);
+const SQL = new URL("../../sql/migrations/", import.meta.url);
 
 it("a migration waits for the backup that is being made, and meanwhile nobody waits for the migration", async (t) => {
   const { owner, workspaceId, database, clock } = await openAdmin(t);
@@ -42,7 +42,7 @@ it("a migration waits for the backup that is being made, and meanwhile nobody wa
   const create = () => backups.create(actorIn(workspaceId), [recipient]);
   const { stream } = await create();
 
-  const migrated = migrate(database.ownerUrl, pathToFileURL(`${folder}/`));
+  const migrated = migrate(database.ownerUrl, { migrations: pathToFileURL(`${folder}/`) });
   await eventually(async () => {
     const waiting = await owner`
       select from pg_stat_activity

@@ -12,7 +12,7 @@ import {
 import { readConfig } from "../../src/platform/config.ts";
 import { withOwner } from "../../src/db/index.ts";
 import { createLog } from "../../src/platform/log.ts";
-import { restoreBackup } from "../../src/groundwork.ts";
+import { restoreBackup } from "../../src/installation.ts";
 import { openAdmin } from "../admin/fixture.ts";
 import { serverUrl, urlOfDatabase } from "../support/database.ts";
 

@@ -8,7 +8,9 @@ import { after, it } from "node:test";
 import { systemClock } from "../../src/platform/clock.ts";
 import { createPool } from "../../src/db/index.ts";
 import { newProcessId } from "../../src/platform/ids.ts";
+import { createJobRunner, type Job } from "../../src/platform/jobs.ts";
 import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createKeyRotation, KeyRing, MasterKey, verifyMasterKeys } from "../../src/vault/index.ts";
 import { FAKE_KEY, MASTER_KEY_ID } from "../admin/fixture.ts";
 import { LAUNCHER, openCli, runCli } from "./fixture.ts";
@@ -134,8 +136,17 @@ it("the keys are listed, and a rotation is waited for", async (t) => {
     ...{ pool, ring, processId, clock: systemClock, log: createLog({ level: "silent" }) },
     ...{ ownerUrl: database.ownerUrl, homeId: workspaceId },
   });
+  const job: Job = {
+    name: "key_rotation",
+    ...{ everyMs: 2000, withinMs: 60_000, by: "each process", failure: "not rotated" },
+    run: (signal) => rotation.run(signal),
+    last: () => rotation.close(),
+  };
+  const runner = createJobRunner([job], {
+    ...{ log: createLog({ level: "silent" }), metrics: createMetrics() },
+  });
   t.after(async () => {
-    await rotation.close();
+    await runner.stop();
     await pool.close();
   });
   const started = (await json(["master-key", "rotate", "--to", id, "--no-wait"])) as {
@@ -144,7 +155,7 @@ it("the keys are listed, and a rotation is waited for", async (t) => {
   assert.deepEqual(started.rotation, {
     ...{ to: id, state: "running", rewrapped: 0, left: 3, unreadable: 0 },
   });
-  rotation.start();
+  runner.start();
   const waited = await run(["master-key", "rotate"]); // goes on waiting for the one that runs
   assert.equal(waited.status, 0, waited.stderr);
   assert.match(waited.stderr, /^\d rewrapped, \d left$/m);

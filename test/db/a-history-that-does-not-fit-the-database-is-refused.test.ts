@@ -14,7 +14,7 @@ let folder: string;
 let url: string;
 const names: string[] = [];
 const file = (name: string): string => join(folder, name);
-const run = (): Promise<string[]> => migrate(url, pathToFileURL(`${folder}/`));
+const run = (): Promise<string[]> => migrate(url, { migrations: pathToFileURL(`${folder}/`) });
 const refusal = (message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof ConfigError, String(error));
   assert.match(error.message, message);

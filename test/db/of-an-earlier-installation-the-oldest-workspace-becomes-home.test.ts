@@ -9,7 +9,7 @@ import { withOwner } from "../../src/db/connection.ts";
 import { migrate } from "../../src/db/index.ts";
 import { serverUrl, urlOfDatabase } from "../support/database.ts";
 
-const SQL_FOLDER = new URL("../../sql/", import.meta.url);
+const SQL_FOLDER = new URL("../../sql/migrations/", import.meta.url);
 const MIGRATION = "0006_workspaces.sql";
 
 test("of an earlier installation the oldest workspace becomes home, and all stay as they are", async (t) => {
@@ -25,7 +25,7 @@ test("of an earlier installation the oldest workspace becomes home, and all stay
     (name) => /^\d{4}_/.test(name) && name < MIGRATION,
   );
   for (const name of earlier) await copyFile(new URL(name, SQL_FOLDER), join(folder, name));
-  await migrate(url, pathToFileURL(`${folder}/`));
+  await migrate(url, { migrations: pathToFileURL(`${folder}/`) });
   const rows = () =>
     withOwner(url, async (sql) => [
       ...(await sql`select name, home from x3sproxy.workspaces order by name`),
@@ -39,7 +39,7 @@ test("of an earlier installation the oldest workspace becomes home, and all stay
         (gen_random_uuid(), 'youngest', now())`,
   );
   await copyFile(new URL(MIGRATION, SQL_FOLDER), join(folder, MIGRATION));
-  assert.deepEqual(await migrate(url, pathToFileURL(`${folder}/`)), [MIGRATION]);
+  assert.deepEqual(await migrate(url, { migrations: pathToFileURL(`${folder}/`) }), [MIGRATION]);
   assert.deepEqual(await rows(), [
     { name: "acme", home: false },
     { name: "oldest", home: true },

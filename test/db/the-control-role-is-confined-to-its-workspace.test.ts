@@ -10,6 +10,7 @@ const DENIED = { code: "42501" };
 const SHARED: Readonly<Record<string, { column: string; allowed: string[] }>> = {
   master_keys: { column: "key_id", allowed: ["select"] },
   schema_migrations: { column: "name", allowed: [] },
+  schema_functions: { column: "name", allowed: [] },
   setup_links: { column: "hash", allowed: [] },
   account_attempts: { column: "subject", allowed: [] },
   activity_writers: { column: "writer", allowed: [] },

@@ -91,8 +91,8 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     agents: createAgents({ pool: control, clock, vault }),
     leases: createLeases({ pool: control, clock }),
     registrations: createRegistrations({ pool: control, clock }),
-    expiredTokens: createExpiredTokens({ pool: control, log: createLog({ level: "silent" }) }),
-    unusedTokens: createUnusedTokens({ pool: control, log: createLog({ level: "silent" }) }),
+    expiredTokens: createExpiredTokens({ pool: control }),
+    unusedTokens: createUnusedTokens({ pool: control }),
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */

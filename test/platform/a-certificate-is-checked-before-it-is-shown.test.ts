@@ -20,7 +20,7 @@ after(() => authority.remove());
 async function open(files: TlsFiles, clock = systemClock): Promise<string> {
   const lines: string[] = [];
   const log = createLog({ level: "debug", destination: { write: (line) => lines.push(line) } });
-  (await openCertificate(files, { log, clock })).close();
+  await openCertificate(files, { log, clock });
   return lines.join("");
 }
 

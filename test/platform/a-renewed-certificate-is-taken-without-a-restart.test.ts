@@ -31,7 +31,6 @@ async function openServer(t: TestContext) {
   await once(server, "listening");
   const sockets: TLSSocket[] = [];
   t.after(async () => {
-    certificate.close();
     for (const socket of sockets) socket.destroy();
     server.close();
     await once(server, "close");

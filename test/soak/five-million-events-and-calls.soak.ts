@@ -88,10 +88,9 @@ test(`${ROWS} events and as many minutes`, { timeout: 60 * 60_000 }, async (t) =
     },
   };
   t.after(() => base.close());
-  const log = createLog({ level: "silent" });
   for (const [what, retention] of [
-    ["activity", createRetention({ pool, log })],
-    ["events", createAuditRetention({ pool, log })],
+    ["activity", createRetention({ pool })],
+    ["events", createAuditRetention({ pool })],
   ] as const) {
     parts.length = 0;
     const count = await retention.prune();

@@ -134,7 +134,6 @@ export async function openDataPlane(
   const drain = (): Promise<void> => (drained ??= proxy.drain().then(() => recorder.close()));
   t.after(async () => {
     await drain();
-    certificate?.close();
     await grants.close();
     await limiter.close();
     await changes.close();

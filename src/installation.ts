@@ -1,5 +1,5 @@
-// What has to be there before anything serves: the master keys, the database as this version needs it, the first files. And what is
-// done to a database without serving: bringing it to this version, and restoring a backup into it.
+// An installation: its master keys, its database as this version needs it, its first files. They are there before anything serves; and
+// without serving, a database is brought to this version, or a backup restored into it.
 import { existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import {
   type OpenBackup,
   type Restored,
 } from "./backup/index.ts";
+import { createComponents, type Components } from "./platform/components.ts";
 import type { Config } from "./platform/config.ts";
 import { confineEverybody, migrate, startEmbedded } from "./db/index.ts";
 import { ConfigError } from "./platform/errors.ts";
@@ -22,8 +23,6 @@ import type { Log } from "./platform/log.ts";
 import { builtInProviders } from "./providers/index.ts";
 import { loadMasterKeys, openLogSigner, verifyMasterKeys, type KeyRing } from "./vault/index.ts";
 
-export type Close = () => Promise<void> | void;
-
 // A worker's: of the two pools, the activity, the notifications and their heartbeat, and one to start by.
 const CONNECTIONS_EACH = 8;
 
@@ -31,11 +30,11 @@ const CONNECTIONS_EACH = 8;
 export async function prepare(
   config: Config,
   log: Log,
-  closers: Close[],
+  components: Components,
 ): Promise<{ masterKeys: KeyRing; ownerUrl: string }> {
   checkOverrides(config);
   const masterKeys = await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
-  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+  const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, components));
   await migrate(ownerUrl);
   if (config.databaseUrl === undefined) await confineEverybody(ownerUrl);
   await verifyMasterKeys(ownerUrl, masterKeys);
@@ -44,16 +43,16 @@ export async function prepare(
 
 /** Brings the database to this version without serving; returns the names of the migrations applied. */
 export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
-  const closers: Close[] = [];
+  const components = createComponents(log);
   try {
     // The embedded default has its key before its database, so that a lost key is noticed.
     await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
-    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, components));
     const applied = await migrate(ownerUrl);
     await recordMigrations(ownerUrl);
     return applied;
   } finally {
-    for (const close of closers.reverse()) await close();
+    await components.stop();
   }
 }
 
@@ -66,18 +65,18 @@ export async function restoreBackup(
   log: Log,
   o: { open: OpenBackup; suspendAgents: boolean; onProgress?: (bytes: number) => void },
 ): Promise<{ restored: Restored; audit: AuditState }> {
-  const closers: Close[] = [];
+  const components = createComponents(log);
   try {
     const { header } = await checkBackup(o.open);
     const masterKeys = await loadMasterKeys(config, { mayCreate: false });
     await checkHeader(header, masterKeys);
-    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, closers));
+    const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, components));
     const restored = await restore({ ownerUrl, header, ...o });
     await verifyMasterKeys(ownerUrl, masterKeys);
     const { publicKey } = await openLogSigner(ownerUrl, masterKeys);
     return { restored, audit: await lookAtAudit(ownerUrl, publicKey) };
   } finally {
-    for (const close of closers.reverse()) await close();
+    await components.stop();
   }
 }
 
@@ -95,12 +94,15 @@ function hasCluster(config: Config): boolean {
   return existsSync(join(config.dataDir, "postgres"));
 }
 
-async function startOwnDatabase(config: Config, log: Log, closers: Close[]): Promise<string> {
+async function startOwnDatabase(config: Config, log: Log, components: Components): Promise<string> {
   const settings: Record<string, string> =
     config.workers === 1 ? {} : { max_connections: String(50 + CONNECTIONS_EACH * config.workers) };
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log, settings });
-  closers.push(() => embedded.stop());
-  return embedded.ownerUrl;
+  const { ownerUrl } = await components.start({
+    name: "embedded database",
+    start: () => startEmbedded({ dataDir: config.dataDir, log, settings }),
+    stop: (embedded) => embedded.stop(),
+  });
+  return ownerUrl;
 }
 
 /** Makes the workspace and, for the CLI on this machine, the owner API key. */
