@@ -7,6 +7,7 @@ import { createFigures } from "../../src/figures.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { createManualClock } from "../grants/manual-clock.ts";
 import { openDataPlane } from "../support/data-plane.ts";
+import { eventually } from "../support/eventually.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";
 import { readSamples, valueOf } from "./exposition.ts";
 
@@ -97,7 +98,13 @@ test("tokens by use, keys by age and what waits to be sealed, over all workspace
   assert.equal(valueOf(stale, "x3sproxy_unused_token_ratio"), 0.5);
 
   await gate.set("open");
-  await figures.renew();
+  // The pool waits a moment before it connects again.
+  await eventually(() =>
+    figures.renew().then(
+      () => true,
+      () => false,
+    ),
+  );
   const fresh = await metrics.text();
   assert.equal(valueOf(fresh, "x3sproxy_database_up"), 1);
   assert.equal(valueOf(fresh, "x3sproxy_figures_age_seconds"), 0);

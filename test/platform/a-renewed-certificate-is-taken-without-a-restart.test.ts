@@ -5,13 +5,16 @@ import { writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { it, type TestContext } from "node:test";
 import { connect, createServer, type TLSSocket } from "node:tls";
+import { createPool } from "../../src/db/index.ts";
+import { housekeepingJobs } from "../../src/housekeeping.ts";
 import { openCertificate } from "../../src/platform/certificate.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { createLog } from "../../src/platform/log.ts";
+import { createMetrics } from "../../src/platform/metrics.ts";
 import { createAuthority } from "../support/authority.ts";
-import { eventually } from "../support/eventually.ts";
 
 const WARN = 40;
+const silent = createLog({ level: "silent" });
 
 /** A TLS server that shows the certificate and echoes. */
 async function openServer(t: TestContext) {
@@ -95,12 +98,25 @@ it("a broken new pair is logged by name, once, and the one before stays until a 
 });
 
 it("the files are looked at every minute", async (t) => {
-  t.mock.timers.enable({ apis: ["setInterval"] });
-  const { authority, messages } = await openServer(t);
+  const { authority, certificate, messages } = await openServer(t);
+  const { clock, log, metrics } = { clock: systemClock, log: silent, metrics: createMetrics() };
+  const pool = createPool("postgres://nobody@127.0.0.1:1/none", { max: 1 });
+  t.after(() => pool.close());
+  const checkpoints = { file: undefined, url: undefined, syslog: undefined, intervalMs: 60_000 };
+  // Of the jobs, only the row of the certificate is used here: the others never run.
+  const jobs = housekeepingJobs({
+    ...{ pool, checkpoints, certificate, clock, log, metrics },
+    keyRotation: { run: never, close: never },
+    sequencer: { run: never, seal: never, isDamaged: () => false },
+  });
+  const job = jobs.find(({ name }) => name === "certificate");
+  assert.equal(job?.everyMs, 60_000);
   await authority.issueFiles();
-  t.mock.timers.tick(59_000);
   assert.deepEqual(messages(), []);
-  t.mock.timers.tick(1_000);
-  await eventually(() => messages().length > 0);
+  await job.run(new AbortController().signal);
   assert.deepEqual(messages(), ["the certificate was renewed"]);
 });
+
+function never(): never {
+  throw new Error("only the certificate's job runs here");
+}
