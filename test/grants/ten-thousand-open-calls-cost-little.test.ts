@@ -10,6 +10,8 @@ import { createScripted, hashOf, settle } from "./scripted.ts";
 const CALLS = 10_000;
 const FEW_MS = 5;
 const TICKS = 50;
+const CONFIRM_EVERY_MS = 30_000;
+const MAX_CHECKS = 16;
 
 /** 10,000 calls of `agents` agents, and what the database is asked and answers meanwhile. */
 async function opened(agents: number) {
@@ -55,13 +57,23 @@ function cpuMs(act: () => void): number {
 
 for (const agents of [10, 10_000]) {
   test(`a tick over ${CALLS} open calls of ${agents} agents takes less than ${FEW_MS} ms`, async (t) => {
-    const { openCalls, asked, cuts } = await opened(agents);
+    const { openCalls, asked, cuts, visits, clock } = await opened(agents);
     t.after(() => openCalls.close());
     const before = asked();
+    const visitsBefore = visits();
     const tookMs = cpuMs(() => openCalls.tick());
     t.diagnostic(`${tookMs.toFixed(2)} ms`);
     assert.ok(tookMs < FEW_MS, `${tookMs} ms`);
+    assert.equal(visits() - visitsBefore, TICKS, "each looks at the open calls");
     assert.equal(asked(), before, "and asks nothing");
+    clock.advance(CONFIRM_EVERY_MS);
+    openCalls.tick();
+    await settle();
+    assert.equal(
+      asked() - before,
+      Math.min(agents, MAX_CHECKS),
+      "until tokens have to be confirmed",
+    );
     assert.equal(cuts(), 0);
   });
 }
@@ -86,6 +98,6 @@ test("a thousand changes at about the same time are looked at once, and confirme
     }
     await settle();
   }
-  assert.equal(most, 16);
+  assert.equal(most, MAX_CHECKS);
   assert.equal(asked() - before.asked, 1_000, "each once");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments } from "yaml";
@@ -63,21 +63,48 @@ test("the image runs as a number, without a shell, on the Node of package.json",
   assert.ok(last.includes(`127.0.0.1:${config.metricsAddress.port}/healthz`));
 });
 
-for (const file of FILES) {
-  test(`${file}: trusts no range that agents can live in`, async () => {
-    const content = await text(file);
-    for (const [line, value = ""] of content.matchAll(/^.*X3SPROXY_TRUSTED_PROXIES\W+(.*)$/gm)) {
+/** Lines of a file that set X3SPROXY_TRUSTED_PROXIES to more than single addresses, or that are in force. */
+function widelyTrusting(content: string): string[] {
+  return [...content.matchAll(/^.*X3SPROXY_TRUSTED_PROXIES\W+(.*)$/gm)].flatMap(
+    ([line, value = ""]) => {
       const blocks = value.match(/[0-9a-f.:]+(?:\/\d+)?/g) ?? [];
-      assert.ok(/^\s*#/.test(line), `only a line to be filled in: ${line}`);
+      const single = blocks.every((block) => /^[\d.]+(?:\/32)?$|\/128$/.test(block));
+      return /^\s*#/.test(line) && single ? [] : [line];
+    },
+  );
+}
+
+test("no file trusts a range that agents can live in", async () => {
+  for (const bad of [
+    "X3SPROXY_TRUSTED_PROXIES: 10.0.0.5",
+    "  # X3SPROXY_TRUSTED_PROXIES: 10.0.0.0/8",
+    '# X3SPROXY_TRUSTED_PROXIES = "fdaa::/16"',
+  ]) {
+    assert.deepEqual(widelyTrusting(`a\n${bad}\nb`), [bad], "it would be found");
+  }
+  for (const file of FILES) assert.deepEqual(widelyTrusting(await text(file)), [], file);
+  const { trustedProxies } = configOf({ DATABASE_URL: "postgres://FAKE@db/x3sproxy" });
+  assert.deepEqual(trustedProxies, [], "which is what an absent setting means");
+});
+
+test("the image's first stage copies all that the dashboard is built from", async () => {
+  const copied = [...(await text("Dockerfile")).matchAll(/^COPY (src\/\S+) \1$/gm)].map(
+    ([, it = ""]) => it,
+  );
+  assert.ok(copied.includes("src/dashboard"));
+  const seen = new Set(["src/dashboard/build.ts", "src/dashboard/main.tsx"]);
+  for (const file of seen) {
+    for (const [, spec = ""] of (await text(file)).matchAll(/(?:from |import\()"(\.[^"]+\.tsx?)"/g)) {
+      const found = relative(ROOT, resolve(ROOT, dirname(file), spec));
+      seen.add(found);
       assert.ok(
-        blocks.every((block) => /^[\d.]+(?:\/32)?$|\/128$/.test(block)),
-        line,
+        copied.some((it) => found === it || found.startsWith(`${it}/`)),
+        `${found}, which ${file} imports, is copied`,
       );
     }
-    const { trustedProxies } = configOf({ DATABASE_URL: "postgres://FAKE@db/x3sproxy" });
-    assert.deepEqual(trustedProxies, [], "which is what an absent setting means");
-  });
-}
+  }
+  assert.ok(seen.size > 80, `${seen.size} files`);
+});
 
 test("fly.toml: ports, checks and times", async () => {
   const toml = sectionsOf(await text("fly.toml"));

@@ -129,9 +129,11 @@ test("a WebSocket has one, too, and is open until it ends", async (t) => {
   const open = async (): Promise<number> =>
     valueOf(await plane.metrics.text(), "x3sproxy_open_websockets");
   assert.equal(await open(), 1);
+  await delay(SLOW_MS);
   socket.close();
   await eventually(async () => (await open()) === 0);
-  const { addedCount, addedS } = await timesAfter(plane, 1);
+  const { addedCount, addedS, totalS } = await timesAfter(plane, 1);
   assert.equal(addedCount, 1);
-  assert.ok(addedS > 0);
+  assert.ok(totalS >= (SLOW_MS - 1) / 1000, "it was open for so long");
+  assert.ok(addedS > 0 && addedS < SLOW_MS / 2 / 1000, `${addedS} s`);
 });
