@@ -17,8 +17,16 @@ it("/reference has each route, field and code, and its links lead somewhere", as
     assert.ok(text.includes(`<code>${path.replace(/:(\w+)/g, "{$1}")}</code>`), path);
   }
   for (const code of Object.keys(PROBLEMS)) assert.ok(text.includes(`<code>${code}</code>`), code);
-  for (const field of ["nextCursor", "allowedEndpoints", "Idempotency-Key", "actor.name"]) {
-    assert.ok(text.includes(`<code>${field}</code>`), field);
+  const document = (await call("GET", "/api/v1/openapi.json", undefined, null)).body;
+  const fields = fieldsOf(document);
+  assert.ok(fields.size > 150, `${fields.size} fields`);
+  for (const field of fields) {
+    // Alone, or behind the object that it is in.
+    assert.match(
+      text,
+      new RegExp(`<code>(?:[\\w.[\\]]+\\.)?${RegExp.escape(field)}</code>`),
+      field,
+    );
   }
   assert.ok(text.includes(`curl ${DASHBOARD_URL}/api/v1/agents`));
   const ids = [...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
@@ -31,6 +39,22 @@ it("/reference has each route, field and code, and its links lead somewhere", as
   const style = await call("GET", "/reference.css", undefined, null);
   assert.equal(style.headers.get("content-type"), "text/css; charset=utf-8");
 });
+
+/** The names of all fields and parameters that an OpenAPI document describes. */
+function fieldsOf(document: unknown): Set<string> {
+  const names = new Set<string>();
+  const walk = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { properties, in: place, name } = value as Record<string, unknown>;
+    if (typeof properties === "object" && properties !== null) {
+      for (const each of Object.keys(properties)) names.add(each);
+    }
+    if (typeof place === "string" && typeof name === "string" && place !== "path") names.add(name);
+    for (const each of Object.values(value)) walk(each);
+  };
+  walk((document as Record<string, unknown>)["paths"]);
+  return names;
+}
 
 it("what is put into a template is text, unless it was made as HTML", () => {
   const text = `<b onclick='x'>&"`;

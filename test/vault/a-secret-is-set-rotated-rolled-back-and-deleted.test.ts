@@ -11,7 +11,7 @@ const THIRD = "sk-ant-api03-FAKE-the-third-key-cccc";
 const anthropic = { provider: "anthropic", environment: "production" };
 
 test("each save makes a new active version, and only the mask comes back", async (t) => {
-  const { secrets, workspaceId, vault, holdFromDatabase } = await openSecrets(t);
+  const { secrets, workspaceId, vault, owner, holdFromDatabase } = await openSecrets(t);
   const before = Date.now() - 60_000;
   const first = await secrets.set(actorIn(workspaceId), {
     ...anthropic,
@@ -52,6 +52,15 @@ test("each save makes a new active version, and only the mask comes back", async
     value: THIRD,
   });
   assert.equal(renamed.label, "");
+  assert.equal(sent(vault, await holdFromDatabase(first.id)), THIRD);
+  const rows = await owner`select t::text as row, ciphertext from x3sproxy.secret_versions t`;
+  assert.equal(rows.length, 3, "all versions are kept");
+  for (const { row, ciphertext } of rows as unknown as { row: string; ciphertext: Buffer }[]) {
+    for (const key of [FIRST, SECOND, THIRD]) {
+      assert.ok(!row.includes(key) && !row.includes(Buffer.from(key).toString("hex")), "sealed");
+      assert.ok(!ciphertext.includes(key), "sealed");
+    }
+  }
   const versions = await secrets.versions(workspaceId, first.id);
   assert.deepEqual(versions.at(-1)?.createdAt, first.createdAt);
   assert.deepEqual(
