@@ -7,14 +7,17 @@ import { after, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
+// The headless shell first: it is the same engine without a browser around it, at a third of the processor's time.
 const PLACES = [
+  "/usr/bin/chromium-headless-shell",
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
-const COMMAND = "sudo apt-get install -y chromium";
-const INSTALL = "apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium";
+const COMMAND = "sudo apt-get install -y chromium-headless-shell";
+const INSTALL =
+  "apt-get -qq update; for it in chromium-headless-shell chromium; do apt-get -qq install -y --no-install-recommends $it && break; done";
 const WAIT_MS = 15_000;
 
 const AXE = readFileSync(
