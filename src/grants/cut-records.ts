@@ -1,5 +1,5 @@
-// That open calls were cut, for the audit: an event an agent, reason and sweep. Written afterwards, since a cut must not wait for the
-// database, nor fail for it: kept and tried again while it is away, within bounds, and counted when lost.
+// Records in the audit that open calls were cut: one event for each agent and reason of a sweep. A cut must not wait for the database, so
+// its event is written afterwards. While the database is away, events are kept and retried, within bounds; lost ones are counted.
 import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
 import type { RefusalReason } from "../platform/errors.ts";
@@ -27,17 +27,17 @@ interface Waiting {
   readonly sinceMs: number;
 }
 
-/** One go at open calls. */
+/** One sweep over the open calls. */
 export interface Sweep {
   /** A call of this grant was cut. */
   add(grant: Grant, reason: RefusalReason): void;
-  /** Nothing more is cut in it: it is written down. */
+  /** Ends the sweep: its events are written. */
   end(): void;
 }
 
 export interface CutRecords {
   begin(): Sweep;
-  /** Tries what waits once more, and ends. */
+  /** Retries what waits once more, and ends. */
   close(): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export function createCutRecords(o: {
   const { pool, clock, log, metrics } = o;
   const writer = newId();
   let waiting: Waiting[] = [];
-  // What was sent and may have been written: the same again until it is known to be.
+  // A batch that was sent and may have been written. It is sent unchanged until the database confirms it.
   let batch: Waiting[] = [];
   let batches = 0;
   let failing = false;
@@ -66,7 +66,7 @@ export function createCutRecords(o: {
     log.error("cuts are missing from the audit", { count });
   }
 
-  /** Lets go of what has waited for too long. */
+  /** Drops events that have waited for too long. */
   function kept(of: Waiting[]): Waiting[] {
     const nowMs = clock.monotonicMs();
     const left = of.filter(({ sinceMs }) => nowMs - sinceMs < KEPT_MS);

@@ -1,5 +1,5 @@
-// What a live token resolves to. Parsed once from the database's answer, trusted from there on. Holds sealed
-// secrets, never a plaintext and never the token.
+// A grant: what a live token resolves to. Parsed once from the database's answer and trusted afterwards. Holds sealed secrets, never a
+// plaintext key and never the token.
 import { z } from "zod";
 import type { TokenHash } from "../platform/ids.ts";
 import type { CredentialScheme } from "../providers/index.ts";
@@ -26,16 +26,16 @@ export interface Grant {
   readonly suspended: boolean;
   readonly scope: Scope;
   readonly limits: Limits;
-  /** Of all agents of the workspace together. */
+  /** Shared by all agents of the workspace. */
   readonly workspaceLimits: WorkspaceLimits;
   /** Whether there is any limit at all. */
   readonly limited: boolean;
   readonly customProviders: ReadonlyMap<string, CustomProvider>;
   /** The active secret of its environment, by provider. */
   readonly secrets: ReadonlyMap<string, HeldSecret>;
-  /** Monotonic time at which the query that brought it was started: it is true as of then, or later. */
+  /** When its query began, monotonic: it is true as of then, or later. */
   readonly loadedAtMs: number;
-  /** Monotonic time from which on it is not served: its own, or the end of a release that it came with. */
+  /** Until when it may be served, monotonic: its own end, or the end of a release that it came with. */
   readonly untilMs: number;
 }
 
@@ -119,7 +119,7 @@ export function parseGrant(
   };
 }
 
-/** Zeroes the opened secrets of a grant. It can't be used for a call afterwards. */
+/** Zeroes the opened secrets of a grant. No call can use it afterwards. */
 export function wipeGrant(grant: Pick<Grant, "secrets">): void {
   for (const secret of grant.secrets.values()) secret.wipe();
 }

@@ -1,5 +1,5 @@
-// From a token to what it may do: resolve, decide, end what is open. The data plane's only way to a grant. Unknown means no,
-// and a failing store means no; nothing here lets a call through by default.
+// The door to grants: resolve a token, admit and decide calls, release secrets, end open calls. The data plane has no other way to a grant.
+// Unknown means no, and a failing store means no; nothing is allowed by default.
 import type { Clock } from "../platform/clock.ts";
 import type { Changes, Pool } from "../db/index.ts";
 import type { RefusalReason } from "../platform/errors.ts";
@@ -18,15 +18,14 @@ import { createTokenCache, type TokenCache } from "./token-cache.ts";
 import { createTrade, type Trade } from "./trade.ts";
 
 const TICK_MS = 1_000;
-// With a tick and the pool's deadline of 4 s: a call waits no longer than 11 s for its grant and the release of its secret.
+// With a tick and the pool's deadline of 4 s, a call waits at most 11 s for the release of its secret.
 const RELEASE_WITHIN_MS = 6_000;
 
 export interface Grants {
   /**
-   * The grant of a live token, or why there is none; synchronously when it is remembered. A grant's secrets may be
-   * wiped in a later turn of the event loop: inject in the turn in which the grant came. `address`: the caller's (undefined: unknown),
-   * by which tokens that were never seen live wait their turn. A caller whose `connection` closes waits no longer.
-   * Rejects with what is nobody's refusal.
+   * Resolves a token to its grant, or to the reason why there is none; synchronously if it is cached. Inject in the same turn of the event
+   * loop: the grant's secrets may be wiped in a later one. `address`: the caller's; undefined: unknown. Tokens that were never seen live wait
+   * by its network. When its `connection` closes, a caller stops waiting. Rejects only with an internal error.
    */
   resolve(
     token: string,
@@ -34,34 +33,34 @@ export interface Grants {
     connection?: Connection,
   ): Grant | RefusalReason | Promise<Grant | RefusalReason>;
   /**
-   * Why the grant may not be used at all from `address` (undefined: unknown), or undefined: its agent is suspended, its scope has
-   * ended, or the address is not one of its own.
+   * Why the grant may not be used at all from `address` (undefined: unknown): its agent is suspended, its scope has ended, or the address
+   * isn't allowed. Undefined: it may.
    */
   admit(grant: Grant, address: string | undefined): RefusalReason | undefined;
-  /** Whether the grant is what its token still resolves to: to be asked after a wait, and the token resolved anew when not. */
+  /** Whether its token still resolves to this grant. Check it after each wait; if not, resolve the token again. */
   isCurrent(grant: Grant): boolean;
   /**
-   * Has the release of one of the grant's secrets written to the audit, unless it is in it and counts still, for a call from `address`
-   * (undefined: unknown). Resolves to why it may not be used, or undefined: then the grant has to be asked for again, since it may have
-   * been overtaken. Rejects with what is nobody's refusal.
+   * Writes the release of one of the grant's secrets to the audit unless an earlier one still counts; for a call from `address` (undefined:
+   * unknown). Resolves to the reason why the secret may not be used, or to undefined: then check the grant again, since a change may have
+   * overtaken it. Rejects only with an internal error.
    */
   release(
     grant: Grant,
     secret: HeldSecret,
     address: string | undefined,
   ): Promise<RefusalReason | undefined>;
-  /** Why a grant that is admitted does not allow this call, or undefined. */
+  /** Why an admitted grant doesn't allow this call; undefined: it does. */
   decide(grant: Grant, call: CallFacts): RefusalReason | undefined;
   /**
-   * Names the source of the calls that are under way, which are cut from then on: when their agent is destroyed or suspended, when
-   * their token has been replaced or past its end for the grace time, or when it was not confirmed within 60 s.
+   * Sets the source of open calls. From then on a call is cut when its agent is destroyed or suspended, when its token has been replaced or
+   * expired for the grace time, or when it could not be confirmed for 60 s.
    */
   watchOpen(each: EachOpenCall): void;
-  /** For who cuts calls by itself, as at the end of the service: has it written to the audit. */
+  /** For a caller that cuts calls itself, as the drain does: writes the cuts to the audit. */
   beginCutting(): Sweep;
   /** Trades a registration for a new deployment of its agent. */
   trade: Trade;
-  /** Forgets every grant and stops watching. What still waits for the audit is tried once more. */
+  /** Forgets every grant and stops watching. Events that wait for the audit are retried once. */
   close(): Promise<void>;
 }
 

@@ -1,7 +1,6 @@
-// Asking the database what a token is: one query a token at a time, a bounded number at once, and never an answer
-// that a change has overtaken. Strangers, tokens that were never seen live, have a small part of the look-ups, which their networks
-// share; tokens that were live lately have another, which their workspaces share. While the database fails, answers at once and lets
-// one query a second find out.
+// Look-ups: ask the database what a token is. Single flight: one query a token at a time; and a bounded number at once. Must never return
+// an answer that a change has overtaken. Tokens that were never seen live have a small part of the look-ups, shared by network; tokens that
+// were live lately have another, shared by workspace. While the database fails, look-ups fail at once, and one query a second tries again.
 import { clientNetwork } from "../platform/addresses.ts";
 import type { Clock } from "../platform/clock.ts";
 import { createFairQueue, type Waiting } from "../platform/fair-queue.ts";
@@ -12,22 +11,21 @@ import { wipeGrant, type Grant } from "./grant.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 
 const REFRESH_AFTER_MS = 45_000;
-// An eighth of what may be under way. One network may have half of the room.
+// An eighth of all look-ups at once. One network may have half of the room.
 const STRANGERS = { places: 16, room: 4_096 };
-// As many may wait as grants fit into the cache, though all are of one workspace.
+// As many may wait as the cache has room for, even of one workspace.
 const KNOWN = { places: 64, room: 40_000 };
 const MAX_REFRESHES = 32;
 const MAX_TRIES = 3;
 const WAIT_MS = 4_000;
-// With the pool's deadline of 4 s for the last of them, and the tick after which who waited for too long is turned away: nobody waits
-// for longer than 12 s.
+// Together with the pool's deadline of 4 s for the last try, and a tick: no call waits longer than 12 s.
 const TRY_AGAIN_WITHIN_MS = 2_500;
 const LAST_TRY_AFTER_MS = 1_000;
 const PAUSE_AFTER_FAILURE_MS = 1_000;
 
 export type LookUp = Grant | "unknown_token" | "store_unavailable" | "overloaded" | LookUpFailure;
 
-/** What the database answered can't be read: nobody's refusal. */
+/** The database's answer can't be read: an internal error and no refusal. */
 export class LookUpFailure {
   readonly error: unknown;
 
@@ -36,7 +34,7 @@ export class LookUpFailure {
   }
 }
 
-/** What a caller is connected by: a socket. */
+/** The caller's connection. */
 export interface Connection {
   readonly destroyed: boolean;
   once(event: "close", listener: () => void): unknown;
@@ -45,34 +43,34 @@ export interface Connection {
 
 export interface LookUps {
   /**
-   * From memory when it is known, synchronously; else from the database. `address`: the caller's, undefined: unknown. A caller whose
-   * `connection` closes waits no longer. Never rejects.
+   * Finds a token: synchronously if it is cached, else in the database. `address`: the caller's; undefined: unknown. When its `connection`
+   * closes, a caller stops waiting. Never rejects.
    */
   find(tokenHash: TokenHash, address?: string, connection?: Connection): LookUp | Promise<LookUp>;
-  /** From the database, whatever is remembered, and before all who wait; joins a query for this token that is under way. Never rejects. */
+  /** Asks the database even if the token is cached, ahead of all that wait; joins a running query for this token. Never rejects. */
   load(tokenHash: TokenHash): LookUp | Promise<LookUp>;
-  /** Turns away who has waited for too long. To be called about once a second. */
+  /** Refuses callers that have waited for too long. Call it about once a second. */
   tick(): void;
 }
 
-/** One look-up of a token, and all who wait for it. */
+/** One look-up of a token, and all callers that wait for it. */
 interface Flight extends Waiting {
   readonly tokenHash: TokenHash;
-  /** Of whoever asked first. */
+  /** The network of the first caller. */
   readonly network: string;
   readonly found: Promise<LookUp>;
   readonly resolve: (found: LookUp) => void;
   readonly leaveQueue: () => boolean;
-  /** Its turn has not come yet. */
+  /** Whether it still waits in the queue. */
   waits: boolean;
   callers: number;
-  /** No query comes after the one that is under way: a change that comes in between is not seen by it. */
+  /** The running query is the last try: it won't see a change that comes after its start. */
   isLastTry: boolean;
 }
 
 export function createLookUps(o: {
   cache: TokenCache;
-  /** What the database says of a token: null when there is none. A rejection means that the database failed. */
+  /** Asks the database for a token; null: there is none. Rejects when the database fails. */
   query: (tokenHash: TokenHash) => Promise<unknown>;
   parse: (row: unknown, of: { tokenHash: TokenHash; loadedAtMs: number; untilMs: number }) => Grant;
   clock: Clock;
@@ -116,7 +114,7 @@ export function createLookUps(o: {
     misses.inc();
     if (connection?.destroyed === true) return "overloaded";
     const running = underWay.get(tokenHash);
-    // What it finds may be older than this call. There is a new look-up by then, for all who came as late.
+    // Its answer may be older than this call. All such late callers share a new look-up.
     if (running?.isLastTry === true) {
       return running.found.then(() => find(tokenHash, address, connection));
     }
@@ -169,7 +167,7 @@ export function createLookUps(o: {
     return flight;
   }
 
-  /** Gives its place in the queue back when all who wait for it have left. */
+  /** Leaves the queue when all its callers have left. */
   function endWithConnection(flight: Flight, connection: Connection): void {
     const left = (): void => {
       flight.callers -= 1;
@@ -222,7 +220,7 @@ export function createLookUps(o: {
         const isPast = clock.monotonicMs() >= (grant?.untilMs ?? untilMs);
         if (isPast || cache.changedSince(generation, grant)) {
           if (grant !== undefined) wipeGrant(grant);
-          // It was not there after all who wait for this had come.
+          // The query began after the last caller had come, so its answer is right for all.
           else if (flight.isLastTry && !isPast) return "unknown_token";
           continue;
         }
@@ -235,11 +233,11 @@ export function createLookUps(o: {
       }
       return "store_unavailable";
     } catch (error) {
-      // Each call that waits for it writes a line of its own.
+      // Each waiting call logs its own line.
       if (flight.callers === 0) log.error("a token's grant can't be read", errorFields(error));
       return new LookUpFailure(error);
     } finally {
-      // Before the promise settles: whoever comes after must not join an answer that may be overtaken by then.
+      // Before the promise settles: a later caller must not join an answer that may be overtaken.
       underWay.delete(tokenHash);
     }
   }

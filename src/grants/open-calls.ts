@@ -1,6 +1,6 @@
-// Calls that outlive their look-up: ends those whose token has stopped being live. It asks for what is open when there is reason
-// to, so that a call which is over soon costs nothing here. Confirms the token of each at least every 30 s, and at once after
-// a change; what can't be confirmed for 60 s has ended. Must never keep a call that is over.
+// Ends open calls whose token is no longer live. It asks for the list of open calls only when there is a reason, so that short calls cost
+// nothing here. Confirms each call's token at least every 30 s, and at once after a change; a call that can't be confirmed for 60 s is cut.
+// Must never keep a call that is over.
 import type { Clock } from "../platform/clock.ts";
 import type { RefusalReason } from "../platform/errors.ts";
 import type { TokenHash } from "../platform/ids.ts";
@@ -11,58 +11,58 @@ import { LookUpFailure, type LookUps } from "./look-ups.ts";
 import { GRANT_TTL_MS, type TokenCache } from "./token-cache.ts";
 
 const CONFIRM_EVERY_MS = 30_000;
-// Ends that come before the next tick are not left to it.
+// A call that ends before the next tick gets its own timer.
 const TICK_MS = 1_000;
 const MAX_CHECKS = 16;
-// What happens at about the same time is worked off together: a change of each of a thousand agents is few walks.
+// Changes within this time are handled together: a thousand changed agents cost a few walks over the list.
 const GATHER_MS = 20;
-// In one turn of the event loop: other agents' calls wait no longer than for these.
+// In one turn of the event loop, so that other agents' calls don't wait for long.
 const MAX_CUTS = 200;
 
-/** A call under way. */
+/** An open call. */
 export interface OpenCall {
-  /** What it was admitted with. */
+  /** The grant that admitted it. */
   readonly grant: Grant;
-  /** Ends it at once. `reason`: for a client that has nothing of an answer yet. False: it was over already. */
+  /** Cuts it at once. `reason`: told to a client that has no answer yet. False: it was over already. */
   cut(reason: RefusalReason): boolean;
 }
 
-/** Shows each call under way to `visit`, which may cut it. */
+/** Calls `visit` with each open call; it may cut the call. */
 export type EachOpenCall = (visit: (call: OpenCall) => void) => void;
 
 /** `gone`: destroyed. */
 export type AgentState = "live" | "suspended" | "gone";
 
-/** What is known of the token of one or more open calls. */
+/** What is known of a token with open calls. */
 interface Standing {
-  /** The newest that is known. */
+  /** Its newest grant. */
   grant: Grant;
-  /** Monotonic: as of when it is known to be live, or within its grace. */
+  /** When it was last known to be live, or within its grace; monotonic. */
   confirmedAtMs: number;
-  /** Something may have happened since it was confirmed. */
+  /** Something may have changed since. */
   inDoubt: boolean;
-  /** Its agent has another token. */
+  /** A redeployment has replaced it. */
   replaced: boolean;
-  /** Monotonic: since when it is replaced or past its end, and its calls live on in their grace. */
+  /** Since when it is replaced or expired and its calls have their grace; monotonic. */
   overSinceMs: number | undefined;
-  /** Its agent is destroyed, or suspended and the token replaced. */
+  /** Set if its agent is destroyed, or suspended while the token is replaced. */
   ended: RefusalReason | undefined;
   /** Why its calls are being cut. */
   cutFor: RefusalReason | undefined;
   calls: number;
-  /** The last walk that saw a call of it. */
+  /** The last walk that saw one of its calls. */
   walk: number;
   queued: boolean;
   checking: boolean;
 }
 
 export interface OpenCalls {
-  /** Names the source of open calls. */
+  /** Sets the source of open calls. */
   watch(each: EachOpenCall): void;
-  /** A change to the agent or workspace with this id, already forgotten by the cache. */
+  /** Tells of a change to the agent or workspace with this id. The cache has forgotten it already. */
   suspect(id: string): void;
   suspectAll(): void;
-  /** To be called about once a second. */
+  /** Call it about once a second. */
   tick(): void;
   close(): void;
 }
@@ -70,7 +70,7 @@ export interface OpenCalls {
 export function createOpenCalls(o: {
   cache: TokenCache;
   lookUps: Pick<LookUps, "load">;
-  /** A rejection means that the database failed. */
+  /** Rejects when the database fails. */
   agentState: (agentId: string) => Promise<AgentState>;
   /** How long calls may go on whose token was replaced or has expired, milliseconds. */
   graceMs: number;
@@ -90,14 +90,14 @@ export function createOpenCalls(o: {
   let queue: Standing[] = [];
   let next = 0;
   let checks = 0;
-  // Goes on over the turns of the event loop that a large one needs.
+  // A large sweep spreads over several turns of the event loop.
   let sweep: Sweep | undefined;
 
   function soon(): void {
     timer ??= setTimeout(walk, GATHER_MS).unref();
   }
 
-  /** Looks at each open call's token, ends what has to end, and has confirmed what is in doubt. */
+  /** Walks over the open calls: cuts those that must end, and queues tokens in doubt for confirmation. */
   function walk(): void {
     stopTimers();
     walks += 1;
@@ -147,7 +147,7 @@ export function createOpenCalls(o: {
     return {
       grant,
       confirmedAtMs: grant.loadedAtMs,
-      // If it has left the cache, then perhaps for a change.
+      // It may have left the cache because of a change.
       inDoubt: cache.get(grant.tokenHash, clock.monotonicMs()) === undefined,
       replaced: false,
       overSinceMs: undefined,
@@ -160,7 +160,7 @@ export function createOpenCalls(o: {
     };
   }
 
-  /** Its token was found. */
+  /** The look-up has found its token. */
   function learn(standing: Standing, grant: Grant): void {
     if (grant.loadedAtMs < standing.grant.loadedAtMs) return;
     standing.grant = grant;
@@ -195,7 +195,7 @@ export function createOpenCalls(o: {
     return inDoubt || nowMs - confirmedAtMs >= CONFIRM_EVERY_MS;
   }
 
-  /** Why it is good for no new call, though its open ones have their grace. */
+  /** Why new calls are refused, while open ones have their grace. */
   function whyOver({ replaced, grant }: Standing): RefusalReason | undefined {
     if (replaced) return "unknown_token";
     const nowMs = clock.nowMs();
@@ -209,13 +209,13 @@ export function createOpenCalls(o: {
     nowMs: number,
   ): RefusalReason | undefined {
     if (ended !== undefined) return ended;
-    // Its newest grant says so; a call that came after its end would have brought a newer one.
+    // As its newest grant says; a later call would have brought a newer one.
     if (grant.suspended) return "agent_suspended";
     if (nowMs - confirmedAtMs >= GRANT_TTL_MS) return "store_unavailable";
     return nowMs - (overSinceMs ?? nowMs) >= graceMs ? over : undefined;
   }
 
-  /** Monotonic: when its calls are cut if nothing more is heard of it. */
+  /** When its calls are cut unless something new is heard; monotonic. */
   function endMs({ confirmedAtMs, overSinceMs }: Standing): number {
     return Math.min(confirmedAtMs + GRANT_TTL_MS, (overSinceMs ?? Infinity) + graceMs);
   }
@@ -245,7 +245,7 @@ export function createOpenCalls(o: {
     queue.push(standing);
   }
 
-  /** Works off what is to be confirmed, a few at once: after a gap that is every token with an open call. */
+  /** Confirms queued tokens, a few at once. After a gap in notifications that is every token with an open call. */
   function checkNext(): void {
     while (checks < MAX_CHECKS) {
       const standing = queue[next];

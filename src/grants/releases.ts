@@ -1,6 +1,6 @@
-// Releases: that a secret is opened for an agent is in the audit before it happens. One event counts for the agent, the secret's version
-// and this process, for as long as the setting says. A release whose event can't be written doesn't happen. Must never open a secret
-// itself, nor count an event that may not have been written.
+// Releases: an event in the audit says that a secret is opened for an agent, before that happens. One event counts for an agent, a version of
+// the secret and this process, as long as the setting says. Without its event there is no release. Must never open a secret itself, nor
+// count an event that may not have been written.
 import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
 import { StoreUnavailableError } from "../platform/errors.ts";
@@ -9,7 +9,7 @@ import { errorFields, type Log } from "../platform/log.ts";
 import type { HeldSecret } from "../vault/index.ts";
 import type { Grant } from "./grant.ts";
 
-// As many may wait as grants fit into the cache, though all are of one workspace.
+// As many may wait as the cache has room for, even of one workspace.
 const QUEUE = { places: 64, room: 40_000 };
 const MAX_REMEMBERED = 50_000;
 const PAUSE_AFTER_FAILURE_MS = 1_000;
@@ -18,18 +18,18 @@ const PAUSE_AFTER_FAILURE_MS = 1_000;
 export type Release = "released" | "stale" | "store_unavailable" | "overloaded";
 
 export interface Releases {
-  /** Monotonic: until when the event of a release of this version to the agent counts; undefined: there is none. */
+  /** Until when a release of this version to the agent counts, monotonic; undefined: there is none. */
   readonly untilMs: (agentId: string, secret: HeldSecret) => number | undefined;
   /**
-   * Writes the event unless one counts, and releases the secret, which is one of the grant's. `address`: the caller's. `untilMs`
-   * (monotonic): it waits for its turn no longer than until then. Never rejects.
+   * Writes the event unless one counts, and releases one of the grant's secrets. `address`: the caller's. `untilMs`: until when it waits for
+   * its turn, monotonic. Never rejects.
    */
   write(
     grant: Grant,
     secret: HeldSecret,
     o: { readonly address: string | undefined; readonly untilMs: number },
   ): Promise<Release>;
-  /** Turns away who has waited for too long, and forgets what does not count any more. To be called about once a second. */
+  /** Refuses callers that have waited for too long, and forgets old events. Call it about once a second. */
   tick(): void;
 }
 
@@ -44,7 +44,7 @@ export function createReleases(o: {
   const { pool, clock, log } = o;
   const queue = createFairQueue(QUEUE);
   const underWay = new Map<string, Promise<Release>>();
-  // Until when the last event counts. The oldest is the first.
+  // Until when the last event counts, oldest first.
   const recorded = new Map<string, number>();
   let failedAtMs: number | undefined;
   let failing = false;
@@ -58,7 +58,7 @@ export function createReleases(o: {
     recorded.delete(name);
     recorded.set(name, until);
     const oldest = recorded.size > MAX_REMEMBERED ? recorded.keys().next().value : undefined;
-    // Costs an event more, never one less.
+    // This may cost one event more, but never loses one.
     if (oldest !== undefined) recorded.delete(oldest);
   }
 
@@ -117,7 +117,7 @@ export function createReleases(o: {
     } catch (error) {
       if (!failing) log.warn("a release can't be recorded", errorFields(error));
       failing = true;
-      // An error of the statement itself is about this one, and says nothing of others.
+      // An error of the statement concerns this release only.
       if (error instanceof StoreUnavailableError) failedAtMs = clock.monotonicMs();
       return "store_unavailable";
     }

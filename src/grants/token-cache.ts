@@ -1,11 +1,11 @@
-// What is remembered of tokens, and for how long. Never gives out an entry past its time, and zeroes the secrets
-// of each grant that leaves. Knows nothing of the database: look-ups.ts fills it.
+// The cache of tokens. Never returns an entry past its time, and zeroes the secrets of each grant that leaves. Knows nothing of the
+// database: look-ups.ts fills it.
 import { LRUCache } from "lru-cache";
 import type { TokenHash } from "../platform/ids.ts";
 import { wipeGrant, type Grant } from "./grant.ts";
 import { createUnknownTokens } from "./unknown-tokens.ts";
 
-/** No grant is served for longer than this after the query that brought it was started. */
+/** No grant is served longer than this after its query began. */
 export const GRANT_TTL_MS = 60_000;
 const UNKNOWN_TTL_MS = 5_000;
 const MAX_GRANTS = 20_000;
@@ -20,35 +20,35 @@ export interface CacheState {
 }
 
 export interface TokenCache {
-  /** A grant that is still good at `nowMs` (monotonic), or undefined. */
+  /** The grant if it may be served at `nowMs` (monotonic), else undefined. */
   get(tokenHash: TokenHash, nowMs: number): Grant | undefined;
-  /** Whether the token was found not to exist, for the same network, a moment before `nowMs` and with no change since. */
+  /** Whether the token was found not to exist shortly before `nowMs`, for the same network, with no change since. */
   isUnknown(tokenHash: TokenHash, network: string, nowMs: number): boolean;
   /**
-   * The workspace of a token that was live when it was last looked up, whatever has been forgotten since; undefined: not known. It says
-   * nothing of whether the token still is: no more than a place in a queue may follow from it.
+   * The workspace of a token that was live when it was last looked up; undefined: not known. The token may have ended since, so this may
+   * decide about its place in a queue only.
    */
   latelyOf(tokenHash: TokenHash): string | undefined;
   put(grant: Grant): void;
-  /** `askedAtMs`: when the query that did not find it was started, for `network`. */
+  /** Remembers that a token doesn't exist. `askedAtMs`: when the query began, for `network`. */
   putUnknown(tokenHash: TokenHash, network: string, askedAtMs: number): void;
-  /** Something about the agent or workspace with this id has changed: whatever depends on it leaves. */
+  /** Drops everything that depends on the agent or workspace with this id: it has changed. */
   forget(id: string): void;
-  /** Anything may have changed: everything leaves. */
+  /** Drops everything: anything may have changed. */
   forgetAll(): void;
-  /** Lets go of what is past its time. */
+  /** Drops entries past their time. */
   sweep(nowMs: number): void;
-  /** Counts changes. A look-up notes it at its start and asks `changedSince` at its end. */
+  /** The generation: counts changes. A look-up notes it at its start and calls `changedSince` at its end. */
   generation(): number;
-  /** How full it is, and how many grants have left it since it was made, and why. */
+  /** How full it is, and how many grants have left it so far, by reason. */
   state(): CacheState;
-  /** Whether what a look-up found may have changed since that generation. Not found: whether anything has. */
+  /** Whether what a look-up found may have changed since that generation. If it found nothing: whether anything has. */
   changedSince(generation: number, found: Grant | undefined): boolean;
 }
 
 export function createTokenCache(): TokenCache {
   let generation = 0;
-  // The generation of the last change to an agent or workspace; for ids that are not in it, not after changedAllAt.
+  // The generation of the last change to an agent or workspace. Ids that aren't in it: changedAllAt or earlier.
   const changedAt = new Map<string, number>();
   let changedAllAt = 0;
   const hashesOf = new Map<string, Set<TokenHash>>();
@@ -64,7 +64,7 @@ export function createTokenCache(): TokenCache {
     },
   });
   const unknown = createUnknownTokens(MAX_UNKNOWN);
-  // Of tokens that were live lately: their workspace. The one that was not looked up for the longest time is the first.
+  // The workspaces of tokens that were live lately, least recently looked up first.
   const lately = new Map<TokenHash, string>();
 
   function noteLive({ tokenHash, workspaceId }: Grant): void {
@@ -89,8 +89,8 @@ export function createTokenCache(): TokenCache {
     if (hashes?.size === 0) hashesOf.delete(id);
   }
 
-  // A grant may have been handed out in this very turn of the event loop, to callers that run only in its
-  // microtasks. They inject at once when they run, so a turn later nobody uses it any more.
+  // Callers may have got this grant in this turn of the event loop and run in its microtasks. They inject at once, so it is wiped one turn
+  // later.
   function retire(grant: Grant): void {
     if (leaving.push(grant) > 1) return;
     setImmediate(() => {

@@ -1,6 +1,6 @@
-// Trading a registration for a token: a function of the database does it in one transaction, this asks it. The new token is made here,
-// and only its hash goes there. Who waits for a turn shares the room by network: a stranger's tries keep nobody else's container from
-// its token. Must never log either token.
+// Trades a registration for a token: a function of the database does it in one transaction. The new token is made here, and only its hash
+// goes there. Waiting trades share the room by network, so that one network's tries don't keep other containers from their tokens. Must never
+// log either token.
 import { z } from "zod";
 import { clientNetwork } from "../platform/addresses.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -9,7 +9,7 @@ import { createFairQueue } from "../platform/fair-queue.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer } from "../platform/ids.ts";
 import { errorFields, type Log } from "../platform/log.ts";
 
-// As many connections of the pool as trades may hold: look-ups of tokens go through the same pool. One network may have half of the room.
+// How many connections trades may hold: look-ups use the same pool. One network may have half of the room.
 const QUEUE = { places: 2, room: 1_000 };
 const WAIT_MS = 4_000;
 
@@ -19,15 +19,15 @@ const traded = z.object({
   agentName: z.string(),
   environment: z.string(),
   deployment: z.int(),
-  /** Of the token, milliseconds since the Unix epoch; null: none. */
+  /** The token's end, milliseconds since the Unix epoch; null: none. */
   expiresAtMs: z.int().nullable(),
-  /** The only providers that the agent may use; null: every one. */
+  /** The providers that the agent may use; null: all. */
   providers: z.array(z.string()).nullable(),
-  /** Of its workspace, by name. */
+  /** The workspace's custom providers, by name. */
   customProviders: z.array(z.string()),
 });
 
-/** The agent's new deployment, and its token: the only time that it is told. */
+/** The agent's new deployment and its token, which is told this once. */
 export type Traded = z.infer<typeof traded> & { readonly token: string };
 
 /**
@@ -43,7 +43,7 @@ type TradeOutcome = Traded | "registration_invalid" | "store_unavailable" | "ove
 
 export interface Trades {
   readonly trade: Trade;
-  /** Turns away who has waited for too long. To be called about once a second. */
+  /** Refuses trades that have waited for too long. Call it about once a second. */
   tick(): void;
 }
 
@@ -62,7 +62,7 @@ export function createTrade(o: { pool: Pool; clock: Clock; log: Log }): Trades {
       const [from, to] = [registrationToken, token].map((it) =>
         Buffer.from(hashBearer(it), "hex"),
       ) as [Buffer, Buffer];
-      // A transaction, so that a registration that is told to be as it was isn't used up later.
+      // A transaction with our deadline: a registration that we call unused must not be used up later.
       const rows = await pool.transaction(
         (sql) => sql<{ row: unknown }[]>`
           select x3sproxy.trade_registration(${from}, ${to}, ${address ?? null}) as row`,

@@ -1,18 +1,18 @@
-// Tokens that were found not to exist a moment ago, so that asking again costs no query. Each network that asks has a part of its own:
-// a flood from one pushes out nothing that another would be spared by. Must never be asked about a token that may be live.
+// A cache of tokens that don't exist, so that asking again costs no query. Each network has its own part, so that a flood from one doesn't
+// push out the entries of others. Must never be asked about a token that may be live.
 import type { TokenHash } from "../platform/ids.ts";
 
 export interface UnknownTokens {
   readonly size: number;
   has(tokenHash: TokenHash, network: string, nowMs: number): boolean;
-  /** Takes the place of the network's oldest one when its part is full: as much as is left for all. */
+  /** Adds one; if no room is left, it replaces the network's oldest one. */
   add(tokenHash: TokenHash, network: string, untilMs: number): void;
   sweep(nowMs: number): void;
   clear(): void;
 }
 
 export function createUnknownTokens(max: number): UnknownTokens {
-  // Of each network, the oldest first. None is empty.
+  // By network, oldest first. No inner map is empty.
   const networks = new Map<string, Map<TokenHash, number>>();
   let size = 0;
 
