@@ -13,11 +13,11 @@ import {
   needAgent,
   type AgentRow,
   type AgentView,
+  setSuspended,
 } from "./agent-view.ts";
 import { ALL_RIGHTS, demandForChange, type Rights } from "./demands.ts";
 import { forgetScope, rememberScope, scopeOfNew } from "./new-agents.ts";
 import { checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
-import { setSuspended } from "./suspension.ts";
 import { claimOf, madeBefore, remember, tokenOf, type Deployment } from "./repeated-deployment.ts";
 
 /** A caller's own means beside its request. */

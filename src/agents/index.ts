@@ -14,5 +14,5 @@ export { createEnvironments, type Environments } from "./environments.ts";
 export { createScopeTrials, type RememberedCall, type ScopeTrials } from "./scope-trials.ts";
 export { createLeases, type Leases } from "./leases.ts";
 export { createRegistrations, type Registrations } from "./registrations.ts";
-export { createExpiredTokens } from "./expired-tokens.ts";
-export { createUnusedTokens } from "./unused-tokens.ts";
+export { createExpiredTokens } from "./token-ends.ts";
+export { createUnusedTokens } from "./token-ends.ts";

@@ -1,13 +1,13 @@
-// How far the use of one limit is ahead of it: the generic cell rate algorithm, one timestamp a meter. Smooth: there is no window
-// at whose edge twice as much would pass. redis-script.ts says the same to Redis. Knows no clock.
+// The generic cell rate algorithm (ITU-T I.371): one timestamp a limit. It has no windows, so no burst of twice the limit can pass at a
+// window's edge. redis-script.ts is the same arithmetic in Lua. Pure: the caller gives the time.
 import type { RefusalReason } from "../platform/errors.ts";
 
 const MINUTE_MS = 60_000;
-/** What may be used at once, as a part of what a minute allows: ten seconds' worth. */
+/** The burst, as a part of a minute's limit: ten seconds' worth. */
 const BURST = 1 / 6;
-/** No debt takes longer than this to pay, whatever an open stream has carried. */
+/** The longest debt: even a long stream's bytes are paid after this time. */
 const MAX_DEBT_MS = 24 * 3_600_000;
-// Of sums of fractions.
+// The rounding error of sums of fractions.
 const ROUNDING_MS = 0.001;
 
 export type LimitReason = Extract<
@@ -17,18 +17,18 @@ export type LimitReason = Extract<
 
 export interface LimitRefusal {
   readonly reason: LimitReason;
-  /** When it is worth another try: whole seconds, at least 1. */
+  /** In how many whole seconds another try makes sense; at least 1. */
   readonly retryAfterS: number;
 }
 
 /** The use of one limit. All times are monotonic milliseconds; a limit is in units a minute. */
 export class Meter {
-  /** When all that was used is paid for: the algorithm's theoretical arrival time. */
+  /** The theoretical arrival time: when everything used so far is paid for. */
   #paidAtMs = 0;
-  /** The limit that it was reckoned with. */
+  /** The limit by which that was calculated. */
   #limit = 1;
 
-  /** For how many milliseconds what was used uses up the limit. A limit that was raised shortens it in proportion. */
+  /** How far the use is ahead of the limit, in ms. A raised limit shortens it in proportion. */
   aheadMs(limit: number, nowMs: number): number {
     return Math.max(0, this.#paidAtMs - nowMs) * Math.min(1, this.#limit / limit);
   }
@@ -44,13 +44,13 @@ export class Meter {
   }
 }
 
-/** In how many milliseconds one more request is admitted: a sixth of the limit at once, at least one, then evenly. */
+/** In how many ms one more request is admitted. A sixth of the limit (at least one) may come at once, the rest evenly. */
 export function requestWaitMs(aheadMs: number, limit: number): number {
   const eachMs = MINUTE_MS / limit;
   return waitMs(aheadMs + eachMs - Math.ceil(limit * BURST) * eachMs);
 }
 
-/** In how many milliseconds a call is admitted: once what was used beyond ten seconds' worth, the debt, is paid. */
+/** In how many ms a call is admitted: when the bytes beyond ten seconds' worth are paid for. */
 export function bytesWaitMs(aheadMs: number): number {
   return waitMs(aheadMs - MINUTE_MS * BURST);
 }

@@ -1,5 +1,5 @@
-// Limits of agents and workspaces: whether one more call is let in, and what those that are open use. Counted in the memory of this
-// process, and in Redis where there is one; a call is never refused because Redis is away. No business of grants that are not `limited`.
+// The limiter: admits calls of agents and workspaces with limits, and counts what open calls use. It counts in this process's memory, and
+// in Redis if there is one. It never refuses a call because Redis is away. Grants that are not `limited` don't come here.
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
@@ -15,19 +15,19 @@ const RENEW_EVERY_MS = LEASE_MS / 3;
 /** A call as its limits see it. */
 export interface LimitedCall {
   readonly websocket: boolean;
-  /** So far; read each second and at the end. */
+  /** So far; it is read each second and at the end. */
   readonly requestBytes: number;
   readonly responseBytes: number;
 }
 
-/** A call that was let in. */
+/** An admitted call. */
 export interface Admission {
-  /** To be called when the call has ended, however. */
+  /** Call it when the call has ended, in whatever way. */
   end(): void;
 }
 
 export interface Limiter {
-  /** For a grant that is `limited`: lets a call in, or says why not. Later only where Redis is asked, within 250 ms. Never rejects. */
+  /** For a `limited` grant: admits a call, or says why not. Asynchronous only if Redis is asked: within 250 ms. Never rejects. */
   enter(
     of: Account,
     call: LimitedCall,
@@ -35,7 +35,7 @@ export interface Limiter {
   close(): Promise<void>;
 }
 
-/** `redisUrl`: by which processes share their counts; undefined: each counts for itself. */
+/** `redisUrl`: of the Redis by which processes share their counts; undefined: each counts for itself. */
 export function createLimiter(o: {
   redisUrl: string | undefined;
   clock: Clock;
@@ -59,7 +59,7 @@ export function createLimiter(o: {
     readonly #workspace: Use;
     /** Whether Redis may know of it. */
     #isShared: boolean;
-    /** Where it stands in `open`; -1: it has ended. */
+    /** Its index in `open`; -1: it has ended. */
     #at: number;
     #chargedBytes = 0;
 
@@ -99,7 +99,7 @@ export function createLimiter(o: {
       else if (bytes > 0) shared?.charge(this.#account(), bytes);
     }
 
-    /** Counts what has come since the last time here; returns how many bytes that are. */
+    /** Charges the bytes since the last call of this; returns how many. */
     #takeBytes(): number {
       const { requestBytes, responseBytes } = this.#call;
       const bytes = requestBytes + responseBytes - this.#chargedBytes;
@@ -111,7 +111,7 @@ export function createLimiter(o: {
       return bytes;
     }
 
-    /** With the limits of today: a stream may have outlived those that it began with. */
+    /** With the newest limits: they may have changed since a long stream began. */
     #account(): Account {
       const { workspaceId, agentId } = this.#of;
       const { limits } = this.#agent;

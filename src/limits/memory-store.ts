@@ -1,4 +1,4 @@
-// What agents and workspaces with limits have in use, as far as this process knows: in memory, bounded, forgotten when idle.
+// The memory store of limits: what agents and workspaces use, as far as this process knows. Bounded; idle entries are forgotten.
 import {
   bytesWaitMs,
   Meter,
@@ -9,13 +9,13 @@ import {
 } from "./gcra.ts";
 
 const MAX_USES = 20_000;
-/** How soon another try is worth it where nobody knows when a stream ends. */
+/** When to try again, since nobody knows when a stream ends. */
 const STREAM_WAIT_MS = 1000;
 
 /** Null: no limit. */
 export interface Limits {
   readonly requestsPerMinute: number | null;
-  /** Calls under way at once, WebSocket connections among them. */
+  /** Open calls at once, including WebSockets. */
   readonly openStreams: number | null;
   /** Of requests and answers together. */
   readonly bytesPerMinute: number | null;
@@ -34,9 +34,9 @@ export interface Account {
   readonly workspaceLimits: WorkspaceLimits;
 }
 
-/** Of one agent, or of one workspace. */
+/** The use of one agent or workspace. */
 export class Use {
-  /** The newest that are known. */
+  /** The newest limits. */
   limits: WorkspaceLimits;
   open = 0;
   websockets = 0;
@@ -47,7 +47,7 @@ export class Use {
     this.limits = limits;
   }
 
-  /** Tells `refuse` of each limit that one more call would break. */
+  /** Calls `refuse` for each limit that one more call would exceed. */
   check(
     isWebSocket: boolean,
     nowMs: number,
@@ -93,7 +93,7 @@ export class Use {
   }
 }
 
-/** Why one more call of this agent is refused, or undefined: the agent's limits first, then the workspace's, and the longest wait. */
+/** Why one more call of this agent is refused, with the longest wait; the agent's limits go before the workspace's. Undefined: admitted. */
 export function checkUses(
   agent: Use,
   workspace: Use,
@@ -127,7 +127,7 @@ export class Uses {
     ];
   }
 
-  /** Forgets those that nothing is in use of. */
+  /** Forgets idle entries. */
   sweep(nowMs: number): void {
     for (const [id, use] of this.#byId) if (use.isIdle(nowMs)) this.#byId.delete(id);
   }

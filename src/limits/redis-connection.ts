@@ -1,5 +1,5 @@
-// The connection to Redis or Valkey over which processes share what their agents use. Nobody waits for it for long: what it does not
-// answer in time ends the connection, and until there is another everything is answered at once: not known. Never tells its URL.
+// The connection to Redis or Valkey, by which processes share limits. No call waits for it for long: a late answer ends the connection, and
+// until there is a new one every question is answered at once by undefined. Never logs its URL.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorFields, type Log } from "../platform/log.ts";
@@ -14,9 +14,9 @@ export type Script = typeof ENTER | typeof SETTLE;
 
 export interface SharedCounts {
   readonly isUp: boolean;
-  /** What a script answers; undefined when it is not known whether it ran. Answers within 250 ms, and never rejects. */
+  /** Runs a script and resolves to its answer within 250 ms; undefined: it may or may not have run. Never rejects. */
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
-  /** Waits for what is under way, and disconnects. */
+  /** Waits for running scripts, and disconnects. */
   close(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ interface Connection {
   end(cause: unknown): void;
 }
 
-/** Connects in the background, and again for ever. `onUp`: it works, and may have lost all that it knew. */
+/** Connects in the background, and reconnects for ever. `onUp`: it is connected, and Redis may have lost its data. */
 export function createSharedCounts(o: {
   url: string;
   log: Log;
@@ -99,9 +99,9 @@ export function createSharedCounts(o: {
   };
 }
 
-/** One connection, which ends with the first thing that goes wrong. Rejects when there is none. */
+/** One connection; the first failure ends it. Rejects when it can't connect. */
 async function connect(url: string, closing: AbortSignal): Promise<Connection> {
-  // Only here: it is large, and most services have no Redis.
+  // Imported here only: it is large, and most services have no Redis.
   const { createClient } = await import("@redis/client");
   const client = createClient({
     url,
@@ -150,7 +150,7 @@ async function connect(url: string, closing: AbortSignal): Promise<Connection> {
       };
       const giveUp = (): void => settle(undefined);
       waiting.add(giveUp);
-      // The answer may be here and unread, when it was this process that was slow: one more turn to read it.
+      // If this process was slow, the answer may be here but unread: wait one more turn.
       const timer = setTimeout(
         () => setImmediate(() => waiting.has(giveUp) && end(timedOut())),
         DEADLINE_MS,
@@ -161,7 +161,7 @@ async function connect(url: string, closing: AbortSignal): Promise<Connection> {
   };
 }
 
-/** Runs both scripts where nobody's counts are, which also has the server remember them. Says whether it answered. */
+/** Tries both scripts on keys of nobody, so that the server caches them. Resolves to whether it answered. */
 async function works(connection: Connection): Promise<boolean> {
   const nowhere = keysOf({ workspaceId: "probe", agentId: "probe" });
   const limits = ["1000000000", ...NO_LIMITS.slice(1)];
@@ -185,7 +185,7 @@ function timedOut(): Error {
   return Object.assign(new Error("Redis did not answer in time"), { code: "ETIMEDOUT" });
 }
 
-/** The word that an error of Redis itself begins with, as in WRONGPASS: none of its other words. */
+/** The first word of a Redis error, as in WRONGPASS; never the rest of its message. */
 function replyCode(error: unknown): { errorCode?: string } {
   const word = error instanceof Error ? /^[A-Z]{2,20}(?= )/.exec(error.message)?.[0] : undefined;
   return word === undefined ? {} : { errorCode: word };

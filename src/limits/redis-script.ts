@@ -1,12 +1,12 @@
-// What Redis does for limits, in one step and by its own clock: the arithmetic of gcra.ts in Lua. A limit of 0 is none. All
-// keys of a workspace share one hash tag.
+// The scripts for Redis: the arithmetic of gcra.ts in Lua, atomic and by Redis's own clock. A limit of 0 is none. All keys of a workspace
+// share one hash tag.
 import type { LimitReason } from "./gcra.ts";
 import type { Account } from "./memory-store.ts";
 
-/** A process renews its leases in time; those of one that was killed lapse after this. */
+/** How long a lease lives. A process renews its leases in time; those of a killed process lapse. */
 export const LEASE_MS = 60_000;
 
-/** In the order of the codes that ENTER answers. */
+/** The reasons, in the order of ENTER's codes. */
 export const REASONS: readonly LimitReason[] = [
   "rate_limited",
   "too_many_streams",

@@ -1,5 +1,5 @@
-// What this process tells Redis of the calls that are under limits, and asks it. Questions go at once, one for each call; news of calls
-// goes in batches of an agent's, and is kept until Redis has it where others would wait for it.
+// The Redis store of limits. Admissions are asked one by one, at once. Charges, renewals and releases go in batches, one an agent; a release
+// is kept until Redis has it.
 import { setTimeout as delay } from "node:timers/promises";
 import { logEnd, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
@@ -12,7 +12,7 @@ const CLOSE_POLL_MS = 5;
 const MAX_SENDING = 32;
 const MAX_KEPT = 10_000;
 
-/** A call that is under way, for Redis. */
+/** An open call, as Redis knows it. */
 export interface Lease {
   readonly id: string;
   readonly websocket: boolean;
@@ -20,14 +20,14 @@ export interface Lease {
 
 export interface SharedLimits {
   readonly isUp: boolean;
-  /** Asks, and holds `lease` if the call is let in; undefined: not known. Within 250 ms, never rejects. */
+  /** Asks to admit a call, which then holds `lease`; undefined: Redis is away. Within 250 ms, never rejects. */
   enter(account: Account, lease: Lease): Promise<"entered" | LimitRefusal | undefined>;
   charge(account: Account, bytes: number): void;
-  /** The call goes on: to be said more often than leases lapse, and after `onUp`. */
+  /** Renews a lease: call it more often than leases lapse, and after `onUp`. */
   renew(account: Account, lease: Lease): void;
-  /** The call has ended, after `bytes` that were not charged yet. */
+  /** Releases a lease, and charges the last `bytes`. */
   release(account: Account, lease: Lease, bytes: number): void;
-  /** Lets what is under way end, and disconnects. */
+  /** Waits for running scripts, and disconnects. */
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export function createSharedLimits(o: {
   url: string;
   log: Log;
   metrics: Metrics;
-  /** Redis answers, and may know nothing of what is under way. */
+  /** Redis is connected, and may know nothing of open calls. */
   onUp: () => void;
 }): SharedLimits {
   const counts = createSharedCounts({
@@ -70,7 +70,7 @@ export function createSharedLimits(o: {
     }
   }
 
-  /** At the end of this turn of the event loop: what an agent's calls did in it goes together, and before any call that comes after. */
+  /** Sends at the end of this turn of the event loop: an agent's changes go together, and before any later call. */
   function sendSoon(): void {
     if (isSendingSoon) return;
     isSendingSoon = true;
@@ -100,7 +100,7 @@ export function createSharedLimits(o: {
     for (const lease of leases) keep(account, lease);
   }
 
-  /** For when Redis is there again: what has ended alone, since the rest is renewed then. What finds no room lapses. */
+  /** Keeps releases until Redis is back; everything else is renewed then. A release that finds no room lapses. */
   function keep(account: Account, lease: string): void {
     if (lease.startsWith("-") && kept < MAX_KEPT) add(account, 0, lease);
   }

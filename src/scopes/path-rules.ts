@@ -1,5 +1,5 @@
-// Rules on method and path: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` takes away.
-// Compared on the canonical path (proxy/path.ts), so no spelling of a path gets past one.
+// Path rules: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` denies. Rules are compared with the
+// canonical path (proxy/path.ts), so no spelling of a path gets past them.
 import { isAmbivalent, pathReadings } from "../platform/path-readings.ts";
 
 interface Rule {
@@ -7,14 +7,14 @@ interface Rule {
   /** `*`: every one. */
   readonly method: string;
   readonly provider: string;
-  /** Of the provider's own path. */
+  /** The segments of the provider's own path. */
   readonly segments: readonly string[];
 }
 
 export interface PathRules {
   /**
-   * `path`: the provider's own, canonical. Some rule has to allow the call, and none may deny it, in each reading of the path: which one
-   * the server behind takes is not known.
+   * `path`: the provider's own, canonical. In each reading of the path that a server may have, some rule must allow the call and none may
+   * deny it.
    */
   allow(method: string, provider: string, path: string): boolean;
 }
@@ -23,14 +23,14 @@ const RULE =
   /^(!?)(\*|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/(?:[a-z0-9-]|\*(?!\*))+)?((?:\/[a-z0-9_.~!$&'()*+,=:@-]+)*)$/;
 const LONGEST = 300;
 
-/** The rule in its one spelling: method in capitals, path in lower case, as paths are compared; undefined when it is none. */
+/** The canonical spelling of a rule: method in capitals, path in lower case; undefined: it is no rule. */
 export function canonicalRule(text: string): string | undefined {
   const [, method = "", path = ""] = /^\s*(!?\s*[a-z*]+)\s+(\S+)\s*$/i.exec(text) ?? [];
   const rule = `${method.replace(/\s/g, "").toUpperCase()} ${path.toLowerCase().replace(/(?<=.)\/$/, "")}`;
   return parseRule(rule) === undefined || rule.length > LONGEST ? undefined : rule;
 }
 
-/** What a canonical rule is about; undefined when it is none. `path`: the provider's own. */
+/** The parts of a canonical rule; undefined: it is no rule. `path`: the provider's own. */
 export function rulePartsOf(
   rule: string,
 ): { method: string; provider: string; path: string } | undefined {
@@ -40,7 +40,7 @@ export function rulePartsOf(
   return { method, provider, path: `/${segments.join("/")}` };
 }
 
-/** Compiles rules that `canonicalRule` has given. Throws on any other. */
+/** Compiles canonical rules. Throws on any other. */
 export function compileRules(texts: readonly string[]): PathRules {
   const rules = texts.map((text) => {
     const rule = parseRule(text);
@@ -75,7 +75,7 @@ export function compileRules(texts: readonly string[]): PathRules {
   };
 }
 
-/** HEAD gives no more than GET does. */
+/** A rule for GET covers HEAD, which tells less. */
 function takes(wanted: string, method: string): boolean {
   return wanted === "*" || wanted === method || (wanted === "GET" && method === "HEAD");
 }
@@ -104,7 +104,7 @@ export function matchesSegments(pattern: readonly string[], segments: readonly s
   );
 }
 
-/** Goes along both; when they differ it lets the latest star take one more. Earlier stars need never be tried again. */
+/** Walks along both. When they differ, the latest star takes one more item; earlier stars need never be tried again. */
 function walk(
   pattern: ArrayLike<string>,
   text: ArrayLike<string>,

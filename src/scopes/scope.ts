@@ -1,22 +1,22 @@
-// What a grant allows: the scope as the database has it, compiled once, and asked for each call. What is not set limits nothing; what
-// is set is a complete list. Pure; the dry run asks the same code as the data plane.
+// A scope: what a grant allows. Compiled once from the database's row and asked for each call. A part that isn't set limits nothing; one
+// that is set is a complete list. Pure; dry runs use the same code as the data plane.
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { isWithin, parseAddress } from "../platform/addresses.ts";
 import type { RefusalReason } from "../platform/errors.ts";
 import { compileRules, matchesGlob, type PathRules } from "./path-rules.ts";
 
-/** A scope as it is stored and shown. Null: not limited in this respect. */
+/** A scope as it is stored and shown. Null: this part limits nothing. */
 export interface ScopeFields {
-  /** Names of the only providers. */
+  /** The allowed providers, by name. */
   providers: string[] | null;
   /** Rules on method and path, as path-rules.ts reads them. */
   rules: string[] | null;
   /** Sensitive endpoints that it may call, as `<provider>:<name>`. */
   allowedEndpoints: string[];
-  /** Blocks of addresses, the only ones that calls may come from. */
+  /** The address blocks that calls may come from. */
   addresses: string[] | null;
-  /** Models by name, `*` standing for any characters. */
+  /** The allowed models; `*` stands for any characters. */
   models: string[] | null;
 }
 
@@ -26,13 +26,13 @@ export interface Scope {
   readonly rules: PathRules | undefined;
   readonly allowedEndpoints: ReadonlySet<string>;
   readonly addresses: ((address: string | undefined) => boolean) | undefined;
-  /** Whether it allows a model by this name. Undefined: every one, and nobody needs to know which. */
+  /** Whether it allows a model. Undefined: it allows all, and calls are not read for their model. */
   readonly models: ((model: string) => boolean) | undefined;
-  /** Wall-clock end of the scope, milliseconds since the Unix epoch, whatever the token's; undefined: none. */
+  /** The scope's own end, milliseconds since the Unix epoch; undefined: none. */
   readonly endsAtMs: number | undefined;
 }
 
-/** What a decision is made on. */
+/** The facts of a call that decide. */
 export interface CallFacts {
   readonly provider: string;
   readonly method: string;
@@ -67,7 +67,7 @@ export function compileScope(row: z.infer<typeof scopeRow>): Scope {
   };
 }
 
-/** Why the scope refuses whatever comes from `address` (undefined: unknown) at `nowMs`, or undefined. */
+/** Why the scope refuses every call from `address` (undefined: unknown) at `nowMs`; undefined: it doesn't. */
 export function admissionOf(
   { endsAtMs, addresses }: Scope,
   address: string | undefined,
@@ -77,7 +77,7 @@ export function admissionOf(
   return addresses?.(address) === false ? "address_not_allowed" : undefined;
 }
 
-/** Why the scope refuses a call, or undefined. The model is not asked for here: it comes with the body. */
+/** Why the scope refuses a call; undefined: it doesn't. The model is checked elsewhere, since it comes with the body. */
 export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefined {
   const { provider, method, path, sensitiveEndpoint } = call;
   if (scope.providers?.has(provider) === false) return "provider_not_allowed";
@@ -88,7 +88,7 @@ export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefi
   return undefined;
 }
 
-// An agent mostly calls from one address for as long as its grant is remembered.
+// Agents mostly call from one address while their grant is cached.
 const REMEMBERED = 64;
 
 function compileAddresses(texts: readonly string[]): (address: string | undefined) => boolean {

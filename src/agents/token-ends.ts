@@ -20,3 +20,24 @@ export function createExpiredTokens({ pool }: { pool: Pool }): ExpiredTokens {
   };
   return { record: (signal) => inParts(doPart, CHUNK, signal) };
 }
+
+// Ends the tokens that nobody uses, where a workspace says after how many days, by one process at a time.
+
+// As many as one call of x3sproxy.expire_unused_tokens ends.
+const CHUNK = 500;
+
+export interface UnusedTokens {
+  /** Ends all that are due; resolves to how many. 0 while another process is at it. */
+  expire(signal?: AbortSignal): Promise<number>;
+}
+
+/** `pool`: the control role's. */
+export function createUnusedTokens({ pool }: { pool: Pool }): UnusedTokens {
+  const doPart = async (): Promise<number> => {
+    const rows = await pool.query(
+      (sql) => sql<{ ended: number }[]>`select x3sproxy.expire_unused_tokens() as ended`,
+    );
+    return rows[0]?.ended ?? 0;
+  };
+  return { expire: (signal) => inParts(doPart, CHUNK, signal) };
+}
