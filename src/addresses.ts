@@ -31,14 +31,14 @@ export function parseBlock(text: string): string | undefined {
 
 /** Whether `address` lies in one of `blocks`, as `parseBlock` gives them. IPv4-mapped addresses count as IPv4. */
 export function holds(blocks: readonly string[], address: string): boolean {
-  return lies(
+  return isWithin(
     blocks.map((block) => ipaddr.parseCIDR(block)),
     parseAddress(address),
   );
 }
 
 /** Whether `address` lies in one of `blocks`; undefined lies in none. */
-export function lies(blocks: readonly Cidr[], address: Address | undefined): boolean {
+export function isWithin(blocks: readonly Cidr[], address: Address | undefined): boolean {
   return (
     address !== undefined &&
     blocks.some(([block, bits]) => block.kind() === address.kind() && address.match(block, bits))
@@ -71,7 +71,7 @@ export function sourceAddress(
   trusted: readonly Cidr[],
 ): string | undefined {
   let address = trusted.length === 0 ? undefined : parseAddress(connection ?? "");
-  if (!lies(trusted, address)) {
+  if (!isWithin(trusted, address)) {
     return connection?.startsWith(MAPPED) === true ? connection.slice(MAPPED.length) : connection;
   }
   let hops = 0;
@@ -86,7 +86,7 @@ export function sourceAddress(
       end = comma;
       if (named === "empty") continue;
       address = named;
-      if (!lies(trusted, address)) return address?.toString();
+      if (!isWithin(trusted, address)) return address?.toString();
     }
   }
   return address?.toString();

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { devNull } from "node:os";
-import { clientNetwork, lies, parseAddress } from "./addresses.ts";
+import { clientNetwork, isWithin, parseAddress } from "./addresses.ts";
 import type { Cidr } from "./config.ts";
 import { errorFields, type Log } from "./log.ts";
 import type { ConnectionMetrics, ListenerName } from "./metric-labels.ts";
@@ -103,7 +103,7 @@ export function boundConnections(server: Server, o: Bounding): void {
 
 function speaksForMany(text: string, trusted: readonly Cidr[]): boolean {
   const address = parseAddress(text);
-  return address?.range() === "loopback" || lies(trusted, address);
+  return address?.range() === "loopback" || isWithin(trusted, address);
 }
 
 /**

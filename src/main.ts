@@ -2,18 +2,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  createAccess,
   createAgents,
   createCustomProviders,
   createEnvironments,
   createExpiredTokens,
   createLeases,
   createNewAgents,
-  createLimiter,
   createRegistrations,
   createScopeTrials,
   createUnusedTokens,
-} from "./access/index.ts";
+} from "./agents/index.ts";
+import { createGrants } from "./grants/index.ts";
+import { createLimiter } from "./limits/index.ts";
 import {
   createActivityViews,
   createCallViews,
@@ -257,11 +257,11 @@ async function build(
   closers.push(() => changes.close());
 
   const { redeployGraceMs, releaseEveryMs } = config;
-  const access = createAccess({
+  const grants = createGrants({
     ...{ pool: proxyPool, changes, vault, redeployGraceMs, releaseEveryMs, processId },
     ...{ clock, log, metrics },
   });
-  closers.push(() => access.close());
+  closers.push(() => grants.close());
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
   closers.push(() => limiter.close());
   const activityPool = createPool(logins.proxyUrl, {
@@ -331,7 +331,7 @@ async function build(
   closers.push(() => admin.close());
   closers.push(() => backups.close());
   const proxy = createProxy({
-    ...{ config, access, limiter, vault, certificate, clock, log, metrics, processId },
+    ...{ config, grants, limiter, vault, certificate, clock, log, metrics, processId },
     onEnded: (ended) => recorder.add(ended),
   });
   closers.push(() => proxy.drain());

@@ -1,6 +1,6 @@
 // Agents and their scopes as REST takes and gives them.
 import { z } from "zod";
-import { WIDENING, type Rights } from "../access/index.ts";
+import { WIDENING, type Rights } from "../agents/index.ts";
 import { roleAllows, type Caller } from "../identity/index.ts";
 import { environmentName, keptInstant, line, providerName, time } from "./names.ts";
 

@@ -2,7 +2,7 @@
 // in the answer that makes it and in no other.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { AgentView, CustomProviders, Leases, Registrations } from "../access/index.ts";
+import type { AgentView, CustomProviders, Leases, Registrations } from "../agents/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import { agentView } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";

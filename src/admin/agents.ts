@@ -1,7 +1,7 @@
 // Agents over REST. A deployment's answer is the only one that ever holds a proxy token.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { WIDENING, type Agents, type AgentView, type CustomProviders } from "../access/index.ts";
+import { WIDENING, type Agents, type AgentView, type CustomProviders } from "../agents/index.ts";
 import type { ActivityViews } from "../activity/index.ts";
 import { RequestError } from "../errors.ts";
 import { baseUrls, baseUrlsOf } from "./agent-tokens.ts";

@@ -9,7 +9,7 @@ import {
   type Identity,
   type Permission,
 } from "../identity/index.ts";
-import type { Failures } from "./failures.ts";
+import type { Failures } from "../limits/index.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
 
@@ -62,9 +62,17 @@ export function createAuthentication(o: {
       caller = await identity.authenticateApiKey(key, client, { emergency });
     }
     if (caller !== undefined) return caller;
-    failures.count(client.network);
-    throw unauthenticated();
+    throw failures.count(client.network) > 0 ? tooManyFailures() : unauthenticated();
   };
+}
+
+/** For a network that has failed too often within a minute. */
+export function tooManyFailures(): RequestError {
+  return new RequestError(
+    429,
+    "too_many_attempts",
+    "Too many failed attempts from this address. Try again in a minute.",
+  );
 }
 
 /** Throws RequestError when `caller` may not use a route: 403, or 404 for an agent that it does not see. */

@@ -1,7 +1,7 @@
 // What a change of an agent's scope would have refused of its last day. Changes nothing.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { ScopeTrials } from "../access/index.ts";
+import type { ScopeTrials } from "../agents/index.ts";
 import type { CallViews } from "../activity/index.ts";
 import { scopeParts } from "./agent-scope.ts";
 import { callerOf } from "./funnel.ts";

@@ -1,7 +1,7 @@
 // Environments over REST.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { WIDENING, type Environments } from "../access/index.ts";
+import { WIDENING, type Environments } from "../agents/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import { environmentName } from "./names.ts";
 import { addRoute } from "./route.ts";

@@ -8,18 +8,19 @@ import { clientNetwork, sourceAddress } from "../addresses.ts";
 import { RequestError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Caller, Identity, Person, SessionCredential } from "../identity/index.ts";
+import { createFailures } from "../limits/index.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { readTraceparent } from "../trace.ts";
 import { isLoopbackHost, isOwnHost, plainOverNetwork } from "./addresses.ts";
 import { isForPerson, securityHeaders, sendProblem } from "./answers.ts";
-import { createFailures } from "./failures.ts";
 import {
   checkRule,
   clientOf,
   createAuthentication,
   SESSION_HEADER,
   type RoutePermission,
+  tooManyFailures,
 } from "./authentication.ts";
 import { createSessionCookie } from "./cookies.ts";
 import { isSafe, refuseForeignSite } from "./csrf.ts";
@@ -59,6 +60,8 @@ const SINGLETONS: ReadonlySet<string> = new Set([
 ]);
 
 /** A one-time link that is none: it counts as a failed authentication does. */
+/** Failed authentications of one network in a minute. */
+const MAX_FAILURES = 20;
 const BAD_LINK: ReadonlySet<string> = new Set(["link_invalid", "setup_link_invalid"]);
 
 interface FunnelOptions {
@@ -75,7 +78,7 @@ interface FunnelOptions {
 /** Puts the funnel around every route that is added to `app` after this. */
 export function installFunnel(app: FastifyInstance, options: FunnelOptions): void {
   const { identity, log, clock, dashboardUrl, trustedProxies = [], listening } = options;
-  const failures = createFailures({ clock });
+  const failures = createFailures({ perMinute: MAX_FAILURES, clock });
   const secure = dashboardUrl.startsWith("https:");
   const headers = securityHeaders({ secure });
   const cookie = createSessionCookie(dashboardUrl);
@@ -134,12 +137,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   /** What is told in place of `error`: of a bad link past the limit, that it is past the limit. */
   function counted(error: unknown, request: FastifyRequest): unknown {
     if (!(error instanceof RequestError) || !BAD_LINK.has(error.code)) return error;
-    try {
-      failures.count(clientNetwork(request.address));
-    } catch (limited) {
-      return limited;
-    }
-    return error;
+    return failures.count(clientNetwork(request.address)) > 0 ? tooManyFailures() : error;
   }
 
   app.setErrorHandler((thrown, request, reply) => {

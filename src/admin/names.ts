@@ -36,14 +36,14 @@ const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
 /** A time in a query or a cursor, as text. Postgres has no year 0, and reads no year of five digits. */
 export const instant = z.iso
   .datetime({ offset: true, abort: true, error: "give a time as in 2027-01-31T12:00:00Z" })
-  .refine((text) => lies(text, FIRST_MS), "give a time of the years 1 to 9999");
+  .refine((text) => isWithin(text, FIRST_MS), "give a time of the years 1 to 9999");
 
 /** A time that is kept and given back, in UTC. The years before are of no use, and JavaScript reads the first hundred as others. */
 export const keptInstant = z.iso
   .datetime({ abort: true, error: "give a time as in 2027-01-31T12:00:00Z" })
-  .refine((text) => lies(text, 0), "give a time of the years 1970 to 9999");
+  .refine((text) => isWithin(text, 0), "give a time of the years 1970 to 9999");
 
-function lies(text: string, firstMs: number): boolean {
+function isWithin(text: string, firstMs: number): boolean {
   const ms = Date.parse(text);
   return ms >= firstMs && ms <= LAST_MS;
 }

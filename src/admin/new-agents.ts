@@ -1,7 +1,7 @@
 // What a workspace gives new agents at most, over REST.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { WIDENING, type NewAgents } from "../access/index.ts";
+import { WIDENING, type NewAgents } from "../agents/index.ts";
 import { limitingParts } from "./agent-scope.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import { environmentName } from "./names.ts";

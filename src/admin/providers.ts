@@ -1,7 +1,7 @@
 // The providers that a workspace can use: the built-in table and its own additions, and where keys are configured.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { CustomProviders, CustomProviderView } from "../access/index.ts";
+import type { CustomProviders, CustomProviderView } from "../agents/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import type { Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";

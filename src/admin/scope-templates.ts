@@ -1,7 +1,7 @@
 // Templates of scopes over REST: rules to begin with, the same for every workspace.
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { scopeTemplates } from "../access/index.ts";
+import { scopeTemplates } from "../scopes/index.ts";
 import { addRoute } from "./route.ts";
 
 const templateView = z

@@ -11,7 +11,7 @@ import type {
   NewAgents,
   Registrations,
   ScopeTrials,
-} from "../access/index.ts";
+} from "../agents/index.ts";
 import type { Audit, AuditProofs, Erasures } from "../audit/index.ts";
 import type { Backups } from "../backup/index.ts";
 import type { Certificate } from "../certificate.ts";

@@ -1,6 +1,6 @@
 // Whether calls come straight from addresses whose X-Forwarded-For counts: whoever calls from there can say that they come from
 // anywhere. As activity tells of the last two days. Reads only.
-import { lies, parseAddress } from "../addresses.ts";
+import { isWithin, parseAddress } from "../addresses.ts";
 import type { Config } from "../config.ts";
 import { transact, type OwnerSql, type TransactionSql } from "../db/index.ts";
 import { codeOf, listed, type Findings } from "./finding.ts";
@@ -41,7 +41,7 @@ export async function checkTrustedProxies(
       for await (const rows of sources.cursor(BATCH)) {
         for (const { address, agents } of rows) {
           if (address === "") unknown += agents;
-          else if (lies(trustedProxies, parseAddress(address))) direct.push(address);
+          else if (isWithin(trustedProxies, parseAddress(address))) direct.push(address);
           seen++;
         }
       }

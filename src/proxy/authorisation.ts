@@ -1,6 +1,6 @@
 // Whether a grant allows a request, and the request that goes upstream for it. Judges the request as it was rewritten. Must never open a key
 // for a refused call.
-import type { Access, Grant } from "../access/index.ts";
+import type { Grants, Grant } from "../grants/index.ts";
 import { SealError, type RefusalReason } from "../errors.ts";
 import { mayCarryKey, sensitiveEndpoint } from "../providers/index.ts";
 import type { HeldSecret, ReleasedSecret, Vault } from "../vault/index.ts";
@@ -41,7 +41,7 @@ export interface UpstreamRequest {
 
 /** Gives a call the grant that its token resolved to. Throws Refusal if there is none, or it may not be used at all. */
 export function admitGrant(
-  access: Pick<Access, "admit">,
+  grants: Pick<Grants, "admit">,
   call: Call,
   resolved: Grant | RefusalReason,
 ): Grant {
@@ -52,14 +52,14 @@ export function admitGrant(
     exchange.context = readContext(request.rawHeaders);
     if (exchange.context === undefined) throw refusalFor("bad_context");
   }
-  const denied = access.admit(grant, exchange.address);
+  const denied = grants.admit(grant, exchange.address);
   if (denied !== undefined) throw refusalFor(denied);
   return grant;
 }
 
 /** Checks that the grant allows the call. Opens no key. Throws Refusal. */
 export function authorise(
-  access: Pick<Access, "decide">,
+  grants: Pick<Grants, "decide">,
   call: Call,
   grant: Grant,
   route: JudgedRoute,
@@ -68,7 +68,7 @@ export function authorise(
   const { canonicalPath } = route;
   const target = findTarget(call, grant, route);
   call.sensitiveEndpoint = sensitiveEndpoint(target.name, exchange.method, canonicalPath);
-  const denied = access.decide(grant, {
+  const denied = grants.decide(grant, {
     provider: target.name,
     method: exchange.method,
     path: canonicalPath,

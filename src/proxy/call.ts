@@ -1,7 +1,7 @@
 // What is known of one request while it is under way. The steps of its way fill it in, and a refusal's message reads it. Must never hold a
 // key.
 import type { IncomingMessage } from "node:http";
-import type { Access, CustomProvider, Grant } from "../access/index.ts";
+import type { Grants, CustomProvider, Grant } from "../grants/index.ts";
 import { sourceAddress } from "../addresses.ts";
 import type { Cidr } from "../config.ts";
 import { builtInProviders, type CredentialScheme, type ErrorShape } from "../providers/index.ts";
@@ -12,7 +12,7 @@ import type { RefusalContext } from "./refusal.ts";
 import { namedProvider, type Route } from "./route.ts";
 
 export interface CallContext {
-  readonly access: Pick<Access, "isCurrent" | "admit">;
+  readonly grants: Pick<Grants, "isCurrent" | "admit">;
   readonly originOverrides: ReadonlyMap<string, string>;
   readonly hostSuffix: string | undefined;
   readonly dashboardUrl: string;
@@ -108,11 +108,11 @@ export class Call {
   /** Whether its token still resolves to its grant, and the grant may be used now. Check it after each wait. */
   isCurrent(): boolean {
     const { grant } = this;
-    const { access } = this.#context;
+    const { grants } = this.#context;
     return (
       grant !== undefined &&
-      access.isCurrent(grant) &&
-      access.admit(grant, this.exchange.address) === undefined
+      grants.isCurrent(grant) &&
+      grants.admit(grant, this.exchange.address) === undefined
     );
   }
 

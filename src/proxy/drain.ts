@@ -1,7 +1,7 @@
 // How the data plane ends: it takes no new connections, gives open calls time, and then cuts them. Must never end an answer so that it
 // looks complete.
 import { setTimeout as delay } from "node:timers/promises";
-import type { Access, OpenCall } from "../access/index.ts";
+import type { Grants, OpenCall } from "../grants/index.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Answer } from "./answer.ts";
@@ -22,7 +22,7 @@ export interface Draining {
   readonly exchanges: Exchanges;
   readonly deadlineClock: DeadlineClock<Waiting & OpenCall>;
   readonly deadlines: Pick<Config["deadlines"], "drainMs" | "drainDelayMs">;
-  readonly access: Access;
+  readonly grants: Grants;
   readonly clock: Clock;
 }
 
@@ -68,8 +68,8 @@ async function untilIdle({ listener, exchanges, clock, ...o }: Waited): Promise<
   }
 }
 
-function cutAll({ access, deadlineClock }: Draining): void {
-  const sweep = access.beginCutting();
+function cutAll({ grants, deadlineClock }: Draining): void {
+  const sweep = grants.beginCutting();
   deadlineClock.each((open) => {
     if (open.cut("stopping")) sweep.add(open.grant, "stopping");
   });

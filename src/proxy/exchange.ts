@@ -3,7 +3,7 @@
 //
 // Records are emitted in batches. Code that runs once a request finds cold CPU caches and costs several times what it costs in a loop:
 // one by one, the records were a quarter of a request's CPU.
-import type { Admission } from "../access/index.ts";
+import type { Admission } from "../limits/index.ts";
 import type { Clock } from "../clock.ts";
 import type { RefusalReason } from "../errors.ts";
 import { newProcessId } from "../ids.ts";

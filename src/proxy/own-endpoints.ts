@@ -1,6 +1,6 @@
 // The data plane's own endpoint /_x3sproxy/token: tells an agent what its token may do.
 import type { ServerResponse } from "node:http";
-import type { Grant } from "../access/index.ts";
+import type { Grant } from "../grants/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 
 /** Answers; false when there is no endpoint of ours at this path and method. */

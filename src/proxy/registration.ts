@@ -1,9 +1,9 @@
 // POST /_x3sproxy/register: trades a registration token for a proxy token. It takes the registration token in Authorization only, and no
 // proxy token. Counts failures by the client's network; only failures are ever told to wait, so nobody can lock a good token out.
-import { LRUCache } from "lru-cache";
-import type { Access, Traded } from "../access/index.ts";
+import type { Grants, Traded } from "../grants/index.ts";
 import { clientNetwork } from "../addresses.ts";
 import type { Clock } from "../clock.ts";
+import { createFailures } from "../limits/index.ts";
 import { builtInProviders } from "../providers/index.ts";
 import type { Call } from "./call.ts";
 import { discardRest } from "./endings.ts";
@@ -14,8 +14,6 @@ import { refusalFor, unlessRefused } from "./refusal.ts";
 export const REGISTER_PATH = "/_x3sproxy/register";
 
 const MAX_FAILURES = 30;
-const WINDOW_MS = 60_000;
-const MAX_NETWORKS = 10_000;
 
 const CREDENTIAL = /^Bearer +(x3sreg_[A-Za-z0-9]{32})$/i;
 
@@ -25,32 +23,21 @@ export interface Registering {
 }
 
 export function createRegistering(o: {
-  access: Pick<Access, "trade">;
+  grants: Pick<Grants, "trade">;
   clock: Clock;
   publicUrl: string;
 }): Registering {
-  const { access, clock, publicUrl } = o;
-  const windows = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_NETWORKS });
-
-  const windowOf = (network: string): { count: number; endsMs: number } => {
-    const nowMs = clock.monotonicMs();
-    let window = windows.get(network);
-    if (window === undefined || window.endsMs <= nowMs) {
-      window = { count: 0, endsMs: nowMs + WINDOW_MS };
-      windows.set(network, window);
-    }
-    return window;
-  };
+  const { grants, clock, publicUrl } = o;
+  const failures = createFailures({ perMinute: MAX_FAILURES, clock });
 
   async function trade(call: Call): Promise<Traded> {
     const { exchange, request } = call;
     // A malformed token is looked up, too, so that it takes as long.
-    const result = await access.trade(credentialOf(request.rawHeaders), exchange.address);
+    const result = await grants.trade(credentialOf(request.rawHeaders), exchange.address);
     if (result !== "registration_invalid") return unlessRefused(result);
-    const window = windowOf(clientNetwork(exchange.address ?? ""));
-    window.count += 1;
-    if (window.count <= MAX_FAILURES) throw refusalFor(result);
-    call.retryAfterS = Math.ceil((window.endsMs - clock.monotonicMs()) / 1000);
+    const waitS = failures.count(clientNetwork(exchange.address ?? ""));
+    if (waitS === 0) throw refusalFor(result);
+    call.retryAfterS = waitS;
     throw refusalFor("rate_limited");
   }
 

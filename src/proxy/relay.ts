@@ -2,7 +2,7 @@
 // Bytes pass as they come. When an answer breaks off, the client's breaks off, too: it must never look complete. It decides nothing: it only
 // checks that the call is still current, and returns `overtaken` if not.
 import type { Dispatcher } from "undici";
-import type { Grant, OpenCall } from "../access/index.ts";
+import type { Grant, OpenCall } from "../grants/index.ts";
 import type { Deadlines } from "../config.ts";
 import type { RefusalReason } from "../errors.ts";
 import type { AnswerWatcher } from "./answer.ts";

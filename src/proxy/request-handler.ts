@@ -6,7 +6,8 @@
 // branches of it. Nothing goes up that did not come this way, and nothing that a change has overtaken since it was decided.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Access, Grant, Limiter } from "../access/index.ts";
+import type { Grants, Grant } from "../grants/index.ts";
+import type { Limiter } from "../limits/index.ts";
 import type { RefusalReason } from "../errors.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Vault } from "../vault/index.ts";
@@ -61,7 +62,7 @@ export interface RequestHandler {
 
 export function createRequestHandler(o: {
   calls: CallContext;
-  access: Access;
+  grants: Grants;
   limiter: Limiter;
   vault: Vault;
   exchanges: Exchanges;
@@ -70,7 +71,7 @@ export function createRequestHandler(o: {
   cors: Cors;
   log: Log;
 }): RequestHandler {
-  const { calls, access, limiter, vault, exchanges, registering, connections, cors, log } = o;
+  const { calls, grants, limiter, vault, exchanges, registering, connections, cors, log } = o;
 
   async function handle(incoming: Incoming): Promise<void> {
     const { request, response, expects } = incoming;
@@ -94,17 +95,17 @@ export function createRequestHandler(o: {
         answerProbe(call);
         return;
       }
-      const resolved = access.resolve(token, exchange.address, request.socket);
+      const resolved = grants.resolve(token, exchange.address, request.socket);
       // The one synchronous short cut: with a remembered grant the body is listened to before Node reads it. It would be kept in a stream
       // first else, which costs a tenth of a request.
       const found = resolved instanceof Promise ? await resolved : resolved;
       refuseLeft(response);
-      const grant = admitGrant(access, call, found);
+      const grant = admitGrant(grants, call, found);
       if (isOwn(route)) {
         answerOwnEndpoint(call, route, grant);
         return;
       }
-      const authorised = authorise(access, call, grant, route);
+      const authorised = authorise(grants, call, grant, route);
       if (grant.limited) await admitWithinLimits(call, grant);
       exchanges.countOpen(exchange);
       if (expects === "100-continue") response.writeContinue();
@@ -131,8 +132,8 @@ export function createRequestHandler(o: {
     let releases = 0;
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (authorised === undefined || !call.isCurrent()) {
-        const grant = admitGrant(access, call, await relay.unlessOver(resolve(call, token)));
-        authorised = authorise(access, call, grant, route);
+        const grant = admitGrant(grants, call, await relay.unlessOver(resolve(call, token)));
+        authorised = authorise(grants, call, grant, route);
         isJudged = false;
         continue;
       }
@@ -144,7 +145,7 @@ export function createRequestHandler(o: {
       if (secret.released === undefined) {
         if (releases++ === MAX_RELEASES) throw refusalFor("store_unavailable");
         const { address } = call.exchange;
-        const denied = await relay.unlessOver(access.release(relay.grant, secret, address));
+        const denied = await relay.unlessOver(grants.release(relay.grant, secret, address));
         if (denied !== undefined) throw refusalFor(denied);
         continue;
       }
@@ -181,7 +182,7 @@ export function createRequestHandler(o: {
   }
 
   async function resolve({ exchange, request }: Call, token: string) {
-    return access.resolve(token, exchange.address, request.socket);
+    return grants.resolve(token, exchange.address, request.socket);
   }
 
   /** Checks the limits of its agent and workspace. Rejects with Refusal or ClientLeft. */

@@ -1,7 +1,8 @@
 // The data plane's listener: wires Node's server to the way of a request, and says how it ends.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Access, Limiter, OpenCall } from "../access/index.ts";
+import type { Grants, OpenCall } from "../grants/index.ts";
+import type { Limiter } from "../limits/index.ts";
 import type { Certificate } from "../certificate.ts";
 import type { Clock } from "../clock.ts";
 import { boundConnections } from "../connection-bounds.ts";
@@ -64,7 +65,7 @@ export interface ProxyOptions {
     | "trustedProxies"
     | "corsOrigins"
   >;
-  readonly access: Access;
+  readonly grants: Grants;
   readonly limiter: Limiter;
   readonly vault: Vault;
   /** With it, the listener speaks TLS only. */
@@ -80,10 +81,10 @@ export interface ProxyOptions {
 
 /** Makes the data plane. */
 export function createProxy(o: ProxyOptions): Proxy {
-  const { config, access, limiter, clock, log } = o;
+  const { config, grants, limiter, clock, log } = o;
   const exchanges = createExchanges(o);
   const deadlineClock = createDeadlineClock<Waiting & OpenCall>(clock);
-  access.watchOpen((visit) => deadlineClock.each(visit));
+  grants.watchOpen((visit) => deadlineClock.each(visit));
   const rule = createAddressRule(config.allowPrivateUpstreams);
   const upstreams = createUpstreams({ ...config, rule, clock });
   const relays: RelayContext = {
@@ -96,7 +97,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     httpDate: createHttpDate(clock),
   };
   const calls: CallContext = {
-    access,
+    grants,
     originOverrides: config.originOverrides,
     hostSuffix: providerHostSuffix(config.publicUrl),
     dashboardUrl: config.dashboardUrl,
@@ -105,9 +106,9 @@ export function createProxy(o: ProxyOptions): Proxy {
   const connections = new Connections();
   const pipelining = new Pipelining();
   const handler = createRequestHandler({
-    ...{ calls, access, limiter, vault: o.vault, exchanges, connections, log },
+    ...{ calls, grants, limiter, vault: o.vault, exchanges, connections, log },
     cors: createCors(config.corsOrigins),
-    registering: createRegistering({ access, clock, publicUrl: config.publicUrl }),
+    registering: createRegistering({ grants, clock, publicUrl: config.publicUrl }),
   });
 
   const openRelay = (call: Call): Relay => new Relay(relays, call);
@@ -190,7 +191,7 @@ export function createProxy(o: ProxyOptions): Proxy {
     listen: (address) => listen(server, address),
     async drain() {
       const { deadlines } = config;
-      await drain({ listener, connections, exchanges, deadlineClock, deadlines, access, clock });
+      await drain({ listener, connections, exchanges, deadlineClock, deadlines, grants, clock });
       deadlineClock.close();
       await upstreams.destroy();
       exchanges.flush();

@@ -10,7 +10,7 @@ import {
   createNewAgents,
   createRegistrations,
   createScopeTrials,
-} from "../../src/access/index.ts";
+} from "../../src/agents/index.ts";
 import { createActivityViews, createCallViews } from "../../src/activity/index.ts";
 import { createAdmin } from "../../src/admin/index.ts";
 import {

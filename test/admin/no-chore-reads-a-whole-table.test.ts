@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { createExpiredTokens, createUnusedTokens } from "../../src/access/index.ts";
+import { createExpiredTokens, createUnusedTokens } from "../../src/agents/index.ts";
 import { createRetention } from "../../src/activity/index.ts";
 import { createAuditRetention } from "../../src/audit/index.ts";
 import { createPool } from "../../src/db/index.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { z } from "zod";
-import { scopeTemplates } from "../../src/access/index.ts";
+import { scopeTemplates } from "../../src/scopes/index.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
 import { custom } from "../../src/providers/custom-models.ts";
 import { SETTINGS } from "../../src/setting-doubts.ts";

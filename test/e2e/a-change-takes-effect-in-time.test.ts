@@ -1,5 +1,5 @@
 // Promise 3, measured on the whole product: within a second under load, and soon when notifications are cut. (That it is
-// never later than 60 s, whatever happens, is shown with a clock in hand in test/access/a-revoked-token-stops.test.ts.)
+// never later than 60 s, whatever happens, is shown with a clock in hand in test/grants/a-revoked-token-stops.test.ts.)
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test, type TestContext } from "node:test";

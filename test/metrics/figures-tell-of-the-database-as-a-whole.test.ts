@@ -5,7 +5,7 @@ import { createPool } from "../../src/db/index.ts";
 import { createFigures } from "../../src/figures.ts";
 import { createLog } from "../../src/log.ts";
 import { createMetrics } from "../../src/metrics.ts";
-import { createManualClock } from "../access/manual-clock.ts";
+import { createManualClock } from "../grants/manual-clock.ts";
 import { openDataPlane } from "../support/data-plane.ts";
 import { createTcpGate } from "../support/tcp-gate.ts";
 import { readSamples, valueOf } from "./exposition.ts";

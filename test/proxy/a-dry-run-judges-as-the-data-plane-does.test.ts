@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import postgres from "postgres";
-import { createScopeTrials, type ScopeChange } from "../../src/access/index.ts";
+import { createScopeTrials, type ScopeChange } from "../../src/agents/index.ts";
 import { createCallViews } from "../../src/activity/index.ts";
 import { systemClock } from "../../src/clock.ts";
 import { createPool } from "../../src/db/index.ts";

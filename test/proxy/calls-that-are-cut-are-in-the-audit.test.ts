@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
-import { createManualClock } from "../access/manual-clock.ts";
+import { createManualClock } from "../grants/manual-clock.ts";
 import { actorIn } from "../support/actor.ts";
 import { breakAudit } from "../support/broken-audit.ts";
 import { openDataPlane } from "../support/data-plane.ts";

@@ -1,7 +1,7 @@
 // Promise 3: revoked or replaced means gone, everywhere, within a second while notifications flow.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { createEnvironments } from "../../src/access/index.ts";
+import { createEnvironments } from "../../src/agents/index.ts";
 import { createPool, type Pool } from "../../src/db/index.ts";
 import { createAllWorkspaces } from "../../src/identity/all-workspaces.ts";
 import { ask, OK } from "../support/attack.ts";

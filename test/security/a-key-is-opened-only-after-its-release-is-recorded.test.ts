@@ -4,7 +4,7 @@ import { test, type TestContext } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
 import { SealError } from "../../src/errors.ts";
 import type { ReleasedSecret } from "../../src/vault/index.ts";
-import { createManualClock, NO_DEADLINES } from "../access/manual-clock.ts";
+import { createManualClock, NO_DEADLINES } from "../grants/manual-clock.ts";
 import { actorIn } from "../support/actor.ts";
 import { ask, OK } from "../support/attack.ts";
 import { breakAudit } from "../support/broken-audit.ts";

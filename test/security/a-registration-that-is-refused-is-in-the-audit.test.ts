@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withOwner } from "../../src/db/connection.ts";
 import { newBearer, REGISTRATION_PREFIX } from "../../src/ids.ts";
-import { createHouse } from "../access/house.ts";
+import { createHouse } from "../grants/house.ts";
 import { actorIn } from "../support/actor.ts";
 
 const HERE = "192.0.2.1";
@@ -13,7 +13,7 @@ test("once an hour for each that there is or was, and nothing of one that there 
   const house = await createHouse(t);
   const { agents, registrations, database } = house;
   const by = { ...actorIn(house.workspaceId), name: "ci" };
-  const { access } = await house.openAccess();
+  const { grants } = await house.openGrants();
   const asOwner = <T>(act: Parameters<typeof withOwner<T>>[1]) =>
     withOwner<T>(database.ownerUrl, act);
   for (const name of ["traded", "revoked", "suspended", "expired", "redeployed", "destroyed"]) {
@@ -28,7 +28,7 @@ test("once an hour for each that there is or was, and nothing of one that there 
     redeployed: await register("redeployed"),
     destroyed: await register("destroyed"),
   };
-  const first = await access.trade(made.traded.token, HERE);
+  const first = await grants.trade(made.traded.token, HERE);
   assert.ok(typeof first !== "string");
   await registrations.revoke(by, "revoked", made.revoked.registration.id);
   await agents.suspend(by, "suspended");
@@ -44,7 +44,7 @@ test("once an hour for each that there is or was, and nothing of one that there 
   const stranger = newBearer(REGISTRATION_PREFIX);
   const refused = async (): Promise<void> => {
     for (const token of [...tokens, stranger]) {
-      assert.equal(await access.trade(token, THERE), "registration_invalid");
+      assert.equal(await grants.trade(token, THERE), "registration_invalid");
     }
   };
   const events = () =>

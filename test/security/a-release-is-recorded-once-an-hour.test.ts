@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { withOwner } from "../../src/db/connection.ts";
-import { createManualClock, NO_DEADLINES } from "../access/manual-clock.ts";
+import { createManualClock, NO_DEADLINES } from "../grants/manual-clock.ts";
 import { actorIn } from "../support/actor.ts";
 import { ask, OK } from "../support/attack.ts";
 import { openDataPlane } from "../support/data-plane.ts";

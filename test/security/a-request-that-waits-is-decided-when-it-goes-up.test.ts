@@ -138,7 +138,7 @@ async function callOnce({ plane, seen }: Scene, token: string): Promise<void> {
 async function untilLoadedAnew(plane: DataPlane, token: string): Promise<void> {
   const nowMs = systemClock.monotonicMs();
   await eventually(async () => {
-    const current = await plane.access.resolve(token);
+    const current = await plane.grants.resolve(token);
     return typeof current === "string" || current.loadedAtMs >= nowMs;
   });
 }

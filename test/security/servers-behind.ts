@@ -1,7 +1,7 @@
 // Rules and paths with encoded slashes, question marks and number signs in them, and what each server behind may read of such a path.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { canonicalRule, compileRules } from "../../src/access/path-rules.ts";
+import { canonicalRule, compileRules } from "../../src/scopes/path-rules.ts";
 import { canonicalPath } from "../../src/proxy/path.ts";
 
 /** Throws when rules allow a path of which some server reads what they do not allow, or refuse one that all read as allowed. */

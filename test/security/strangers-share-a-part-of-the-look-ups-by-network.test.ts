@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createScripted, hashOf, isGrant, settle, type Scripted } from "../access/scripted.ts";
+import { createScripted, hashOf, isGrant, settle, type Scripted } from "../grants/scripted.ts";
 import { inputs } from "../support/generated.ts";
 
 const SEED = 20_261_130;

@@ -2,14 +2,14 @@
 import type { TestContext } from "node:test";
 import { PassThrough } from "node:stream";
 import {
-  createAccess,
   createAgents,
   createCustomProviders,
-  createLimiter,
   createLeases,
   createRegistrations,
   type Deployment,
-} from "../../src/access/index.ts";
+} from "../../src/agents/index.ts";
+import { createGrants } from "../../src/grants/index.ts";
+import { createLimiter } from "../../src/limits/index.ts";
 import { openCertificate } from "../../src/certificate.ts";
 import { createRecorder } from "../../src/activity/index.ts";
 import { systemClock, type Clock } from "../../src/clock.ts";
@@ -38,7 +38,7 @@ export interface DataPlane {
   readonly url: string;
   readonly workspaceId: string;
   readonly config: Config;
-  readonly access: ReturnType<typeof createAccess>;
+  readonly grants: ReturnType<typeof createGrants>;
   readonly agents: ReturnType<typeof createAgents>;
   readonly registrations: ReturnType<typeof createRegistrations>;
   readonly leases: ReturnType<typeof createLeases>;
@@ -103,7 +103,7 @@ export async function openDataPlane(
   const changes = createChanges(proxyUrl, { clock, log, metrics });
   const { redeployGraceMs, releaseEveryMs } = config;
   const processId = newProcessId();
-  const access = createAccess({
+  const grants = createGrants({
     ...{ pool, changes, vault, redeployGraceMs, releaseEveryMs, processId, clock, log, metrics },
   });
   const limiter = createLimiter({ redisUrl: config.redisUrl, clock, log, metrics });
@@ -120,7 +120,7 @@ export async function openDataPlane(
   const activityPool = createPool(proxyUrl, { max: 1 });
   const recorder = createRecorder({ pool: activityPool, clock, log, metrics });
   const proxy = createProxy({
-    ...{ config, access, limiter, vault, certificate, clock, log, metrics, processId },
+    ...{ config, grants, limiter, vault, certificate, clock, log, metrics, processId },
     onEnded: (ended) => recorder.add(ended),
   });
   recorder.start(() => {
@@ -135,7 +135,7 @@ export async function openDataPlane(
   t.after(async () => {
     await drain();
     certificate?.close();
-    await access.close();
+    await grants.close();
     await limiter.close();
     await changes.close();
     await Promise.all([pool.close(), activityPool.close(), control.close()]);
@@ -146,7 +146,7 @@ export async function openDataPlane(
     url: `${certificate === undefined ? "http" : "https"}://127.0.0.1:${port}`,
     workspaceId,
     config,
-    access,
+    grants,
     agents,
     registrations: createRegistrations({ pool: control, clock }),
     leases: createLeases({ pool: control, clock }),

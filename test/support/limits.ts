@@ -1,6 +1,6 @@
 // What the tests of limits share: changing limits as the control plane does, and calls that say how they were refused.
 import { withOwner } from "../../src/db/connection.ts";
-import type { WorkspaceLimits } from "../../src/access/index.ts";
+import type { WorkspaceLimits } from "../../src/limits/index.ts";
 import { actorIn } from "./actor.ts";
 import type { Answer } from "./attack.ts";
 import { ask } from "./attack.ts";
