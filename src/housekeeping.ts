@@ -1,5 +1,6 @@
-// The housekeeping: all that is done again and again beside what clients ask for. One list: a job is a row, its work is its room's.
-// Data-plane timers (deadlines, the cache, batches of activity) and the database's heartbeat belong to what they keep going, and aren't here.
+// The list of background jobs; platform/jobs.ts runs it, and the work itself stands in each job's room. To add one: a row here, its name in
+// JOB_NAMES (platform/metric-labels.ts) and docs/monitoring.md, and a lock in db/locks.ts if only one process at a time may do it; its
+// statements take that lock. Timers of the data plane (deadlines, the cache, batches of activity) and the database's heartbeat are not jobs.
 import { createExpiredTokens, createUnusedTokens } from "./agents/index.ts";
 import { createRetention } from "./activity/index.ts";
 import {
@@ -11,7 +12,7 @@ import {
 import type { Certificate } from "./platform/certificate.ts";
 import type { Clock } from "./platform/clock.ts";
 import type { CheckpointSettings } from "./platform/config.ts";
-import { LOCK, type Pool } from "./db/index.ts";
+import type { Pool } from "./db/index.ts";
 import { createFigures } from "./figures.ts";
 import type { Job } from "./platform/jobs.ts";
 import type { Log } from "./platform/log.ts";
@@ -22,7 +23,7 @@ const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
-/** `pool`: of the control role. In the order in which jobs do what they do last. */
+/** `pool` is the control role's. The order is that of each job's `last` when the service stops. */
 export function housekeepingJobs(o: {
   pool: Pool;
   checkpoints: CheckpointSettings;
@@ -47,51 +48,59 @@ export function housekeepingJobs(o: {
   const jobs: (Job | false)[] = [
     {
       name: "activity_pruning",
-      ...{ everyMs: HOUR_MS, withinMs: HOUR_MS, by: { lock: LOCK.activityPruning } },
+      everyMs: HOUR_MS,
+      withinMs: HOUR_MS,
       failure: "activity not pruned",
       run: (signal) => retention.prune(signal),
     },
     {
       name: "audit_pruning",
-      ...{ everyMs: HOUR_MS, withinMs: HOUR_MS, by: { lock: LOCK.auditPruning } },
+      everyMs: HOUR_MS,
+      withinMs: HOUR_MS,
       failure: "the audit can't be pruned",
       run: async (signal) => tell("pruned the audit", await auditRetention.prune(signal)),
     },
     {
       name: "unused_tokens",
-      ...{ everyMs: 5 * MINUTE_MS, withinMs: HOUR_MS, by: { lock: LOCK.unusedTokens } },
+      everyMs: 5 * MINUTE_MS,
+      withinMs: HOUR_MS,
       failure: "unused tokens not ended",
       run: async (signal) => tell("ended unused tokens", await unusedTokens.expire(signal)),
     },
     {
       name: "token_ends",
-      ...{ everyMs: MINUTE_MS, withinMs: HOUR_MS, by: { lock: LOCK.tokenEnds } },
+      everyMs: MINUTE_MS,
+      withinMs: HOUR_MS,
       failure: "ends of tokens not recorded",
       run: (signal) => expiredTokens.record(signal),
     },
     {
       name: "figures",
-      ...{ everyMs: 20 * SECOND_MS, withinMs: MINUTE_MS, by: "each process" },
+      everyMs: 20 * SECOND_MS,
+      withinMs: MINUTE_MS,
       failure: "figures not renewed",
       run: () => figures.renew(),
     },
     certificate !== undefined && {
       name: "certificate",
-      ...{ everyMs: MINUTE_MS, withinMs: MINUTE_MS, by: "each process" },
+      everyMs: MINUTE_MS,
+      withinMs: MINUTE_MS,
       failure: "the certificate can't be looked at",
       run: () => certificate.look(),
     },
     {
       // Each process says which keys it holds; one at a time, under the lock, rewraps.
       name: "key_rotation",
-      ...{ everyMs: 2 * SECOND_MS, withinMs: HOUR_MS, by: { lock: LOCK.masterKeyRotation } },
+      everyMs: 2 * SECOND_MS,
+      withinMs: HOUR_MS,
       failure: "the master keys' state is unknown",
       run: (signal) => keyRotation.run(signal),
       last: () => keyRotation.close(),
     },
     {
       name: "audit_sealing",
-      ...{ everyMs: SECOND_MS, withinMs: HOUR_MS, by: { lock: LOCK.auditSealing } },
+      everyMs: SECOND_MS,
+      withinMs: HOUR_MS,
       failure: "the audit's events can't be sealed",
       run: (signal) => sequencer.run(signal),
       last: () => sequencer.run(),
@@ -99,7 +108,8 @@ export function housekeepingJobs(o: {
     destinations.length > 0 && {
       // Each process sends by itself, so that none depends on another.
       name: "checkpoint_sending",
-      ...{ everyMs: o.checkpoints.intervalMs, withinMs: MINUTE_MS, by: "each process" },
+      everyMs: o.checkpoints.intervalMs,
+      withinMs: MINUTE_MS,
       failure: "the audit's checkpoints can't be read",
       run: () => sending.look(),
       last: () => sending.close(),

@@ -1,5 +1,5 @@
-// What has to be done again and again, in the background: one runner for all of it. A job never overlaps with itself, and none can hold up
-// another; a failure is counted and logged, and the next time comes. Must never end the service.
+// Runs background jobs at their intervals. A job never overlaps with itself and never delays another one. A failed run is counted and
+// logged, and the job runs again at its next time. Must never end the service.
 import { setTimeout as delay } from "node:timers/promises";
 import { systemClock } from "./clock.ts";
 import { errorFields, type Log } from "./log.ts";
@@ -11,28 +11,26 @@ export interface Job {
   readonly name: JobName;
   /** From the beginning of a run to that of the next, give or take a twentieth. */
   readonly everyMs: number;
-  /** Who does it: each process, or one at a time, under this advisory lock, which its own statements take. */
-  readonly by: "each process" | { readonly lock: number };
-  /** After so long a run is told to end, and the next one goes on. */
+  /** After this time a run is told to end. */
   readonly withinMs: number;
-  /** For the log, when it fails. */
+  /** The log's message when a run fails. */
   readonly failure: string;
-  /** Ends soon after `signal` says so. */
+  /** Must end soon after `signal` is aborted. */
   run(signal: AbortSignal): Promise<unknown>;
-  /** One last time, when the service stops. */
+  /** Runs once more when the service stops. */
   last?(): Promise<unknown>;
 }
 
 export interface JobRunner {
-  /** Runs each job now and from then on at its times. */
+  /** Runs each job now, and then at its interval. */
   start(): void;
-  /** Ends what runs, then does what jobs do last, in the order of the list. Never rejects. */
+  /** Ends running jobs, then calls each job's `last` in the order of the list. Never rejects. */
   stop(): Promise<void>;
 }
 
 const JITTER = 0.05;
 const STOP_WITHIN_MS = 10_000;
-// While a job goes on failing it is said again after so long.
+// While a job keeps failing, its log line is repeated after this time.
 const SAID_EVERY_MS = 3_600_000;
 const PAUSE_MS = 100;
 
@@ -109,8 +107,8 @@ export function createJobRunner(
 }
 
 /**
- * Does a piece of work a part a statement, so that none takes long, until a part has fewer than `partSize` or `signal` says so. Resolves to
- * how many there were.
+ * Repeats `doPart` until a part has fewer than `partSize` rows or `signal` is aborted, so that no single statement takes long. Resolves to
+ * the number of all rows.
  */
 export async function inParts(
   doPart: () => Promise<number>,
@@ -126,7 +124,7 @@ export async function inParts(
   }
 }
 
-/** Ends early, without a word, when `signal` says so. */
+/** Resolves early when `signal` is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
 }

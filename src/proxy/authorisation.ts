@@ -11,9 +11,9 @@ import { rewriteRequest, withoutField } from "./headers.ts";
 import { checkModel } from "./model-check.ts";
 import type { BodyReader } from "./model-judge.ts";
 import { refusalFor, unlessRefused } from "./refusal.ts";
-import type { JudgedRoute } from "./route.ts";
+import type { CanonicalRoute } from "./route.ts";
 
-/** A request that its grant allows, unless its body names another model. */
+/** A request that its grant allows, as far as its head tells. The reader still has to judge the model in the body. */
 export interface Authorised {
   readonly target: Target;
   readonly secret: HeldSecret;
@@ -23,7 +23,7 @@ export interface Authorised {
   readonly headers: readonly string[];
   /** The scheme name of a credential that stood among the WebSocket subprotocols, if one did. */
   readonly subprotocolScheme: string | undefined;
-  /** Reads the body; its last part must not go on before the reader has passed it. Reads one body, once. */
+  /** Must pass the body before its last part goes up. For one body only. */
   readonly bodyReader: BodyReader | undefined;
 }
 
@@ -62,7 +62,7 @@ export function authorise(
   grants: Pick<Grants, "decide">,
   call: Call,
   grant: Grant,
-  route: JudgedRoute,
+  route: CanonicalRoute,
 ): Authorised {
   const { exchange, request } = call;
   const { canonicalPath } = route;
@@ -140,19 +140,19 @@ export function inject(
   return { origin, target: requestTarget, headers, injectedFrom, subprotocolScheme, bodyReader };
 }
 
-function findTarget(call: Call, grant: Grant, route: JudgedRoute): Target {
+function findTarget(call: Call, grant: Grant, route: CanonicalRoute): Target {
   if (call.exchange.providerIsBuiltIn && call.target !== undefined) return call.target;
   const custom = grant.customProviders.get(route.provider);
   if (custom === undefined) throw refusalFor("unknown_provider");
   const target = call.noteCustomProvider(custom);
-  // A slot of its own, known only now.
+  // A custom provider's header is known only now: a foreign key may stand in it.
   if (carriesForeign(call.request.rawHeaders, custom.credential.header)) {
     throw refusalFor("foreign_credential");
   }
   return target;
 }
 
-/** The secret of a grant for its target, which goes only where, and in the header and scheme, that it was sealed for. */
+/** The grant's secret for this provider, if it was sealed for this very origin, header and scheme. */
 function findSecret(grant: Grant, { name, origin, credential }: Target): HeldSecret {
   const secret = grant.secrets.get(name);
   if (secret === undefined) throw refusalFor("no_secret");

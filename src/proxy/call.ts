@@ -25,7 +25,7 @@ export interface Target {
   readonly name: string;
   readonly title: string;
   readonly origin: string | undefined;
-  /** Of a custom one: where it takes its key now. A built-in one's key goes where it was sealed for. */
+  /** Where a custom provider takes its key now; undefined for a built-in one. */
   readonly credential: CredentialScheme | undefined;
 }
 
@@ -35,7 +35,7 @@ export class Call {
   readonly response: Answer;
   /** Content-Length as it came, checked by the parser; undefined when there is none. */
   readonly lengthText: string | undefined;
-  /** The same in bytes. */
+  /** The same as a number of bytes. */
   readonly contentLength: number | undefined;
   readonly isChunked: boolean;
   /** Whether it says on whose behalf it is made. */

@@ -1,6 +1,6 @@
 // One request on its way up and its answer on its way down: undici's dispatch, backpressure both ways, abort both ways, deadlines.
-// Bytes pass as they come. When an answer breaks off, the client's breaks off, too: it must never look complete. It decides nothing: it only
-// checks that the call is still current, and returns `overtaken` if not.
+// Bytes pass as they come. When an answer breaks off, the client's breaks off, too: it must never look complete. It decides nothing about
+// access: it only checks that the call is still current.
 import type { Dispatcher } from "undici";
 import type { Grant, OpenCall } from "../grants/index.ts";
 import type { Deadlines } from "../platform/config.ts";
@@ -54,7 +54,7 @@ interface HeldAnswer {
 // If the upstream was just closing a reused connection, that shows within a round trip. A later failure may come after work was done.
 const RETRY_WITHIN_MS = 1_000;
 const RETRIABLE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
-/** To do it twice is to do it once (RFC 9110, 9.2.2). */
+/** Repeating such a request has the same effect as making it once (RFC 9110, 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher {
@@ -66,14 +66,14 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   protected sent: UpstreamRequest | undefined;
   /** The protocol to upgrade to. */
   protected readonly upgrade: string | undefined;
-  /** Set once. From then on events of the upstream are ignored. */
+  /** True once nothing more is expected of the upstream: its later events are ignored. */
   protected over = false;
   #controller: Dispatcher.DispatchController | undefined;
   #outcome: Outcome | undefined;
   /** Why it ended without an answer. */
   #failure: Refusal | ClientLeft | undefined;
   /** Settle the present wait. */
-  #resolve: ((ended: Outcome | "overtaken") => void) | undefined;
+  #resolve: ((ended: Outcome | "again") => void) | undefined;
   #reject: ((failure: unknown) => void) | undefined;
   #body: Buffer | StreamedBody | null = null;
   #isStreamed = false;
@@ -81,7 +81,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   /** The room that its body takes among all gathered bodies, in bytes. */
   #gatheredBytes = 0;
   #hasRetried = false;
-  /** True while it is handed to a connection: it was decided in this turn. */
+  /** True while it is handed to a connection, in the turn in which it was decided. */
   #isSending = false;
   #isAnswered = false;
   #isCloseDelimited = false;
@@ -107,7 +107,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     return grant;
   }
 
-  /** Resolves to the client's body if it is small enough to be gathered; undefined: there is none, or it streams. Rejects as `unlessOver`. */
+  /** Resolves to the client's body if it is small enough to be gathered; undefined: there is none, or it streams. Rejects as `unlessFailed`. */
   takeBody(): Promise<Buffer | undefined> {
     const { request, exchange, contentLength, isChunked } = this.call;
     if (!isChunked && (contentLength === undefined || contentLength === 0)) return NO_BODY;
@@ -130,7 +130,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   }
 
   /** Waits for `other`. Rejects with Refusal or ClientLeft as soon as the call is cut, overdue, or left by its client. */
-  unlessOver<T>(other: Promise<T>): Promise<T> {
+  unlessFailed<T>(other: Promise<T>): Promise<T> {
     this.#progressMs = this.context.deadlineClock.nowMs();
     return new Promise((resolve, reject) => {
       this.#reject = reject;
@@ -140,10 +140,11 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   }
 
   /**
-   * Sends the request, and relays its answer. Resolves to how it ended once the client has taken all of it, or to `overtaken`: then
-   * nothing of it was sent, and it is to be decided anew. Rejects with Refusal or ClientLeft while nothing of an answer was relayed.
+   * Sends the request, and relays its answer. Resolves to how it ended once the client has taken all of it. Resolves to `again` if it
+   * must be decided and sent anew: a change overtook it before it was sent, or a reused connection broke and it may be repeated. Rejects
+   * with Refusal or ClientLeft while nothing of an answer was relayed.
    */
-  send(request: UpstreamRequest): Promise<Outcome | "overtaken"> {
+  send(request: UpstreamRequest): Promise<Outcome | "again"> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure;
       this.#resolve = resolve;
@@ -164,7 +165,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     this.context.exchanges.pauseOwnTime(this.call.exchange);
   }
 
-  /** Ends both sides at once. False: it was over. */
+  /** Ends both sides at once. Returns false if the call had ended otherwise than completed. */
   cut(reason: RefusalReason): boolean {
     if (this.over && this.#outcome !== "completed") return false;
     if (this.#isAnswered) {
@@ -267,14 +268,14 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   onResponseError(_controller: unknown, error: Error): void {
     if (this.over) return;
     if (error instanceof OvertakenError) {
-      this.#sendAgain(); // it has waited for a connection, and nothing of it has been written
+      this.#askToSendAgain(); // it has waited for a connection, and nothing of it has been written
       return;
     }
     const { exchange } = this.call;
     const code = codeOf(error);
     if (this.#mayRetry(code)) {
       this.#hasRetried = true;
-      this.#sendAgain();
+      this.#askToSendAgain();
       return;
     }
     exchange.errorCode = code;
@@ -340,11 +341,11 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     this.context.exchanges.pauseOwnTime(exchange);
   }
 
-  #sendAgain(): void {
+  #askToSendAgain(): void {
     if (this.#body instanceof StreamedBody) this.#body.leave();
     this.#controller = undefined;
     this.context.exchanges.resumeOwnTime(this.call.exchange);
-    this.#resolve?.("overtaken");
+    this.#resolve?.("again");
   }
 
   #relayInterim(controller: Dispatcher.DispatchController, status: number): void {
@@ -414,7 +415,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
       onRefused: (reason) => {
         if (!this.over) this.#giveUp(refusalFor(reason));
       },
-      onPassed: () => this.#passOn(),
+      onPassed: () => this.#relayHeld(),
     };
   }
 
@@ -426,7 +427,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   }
 
   /** The body has passed its check: relays the held answer. */
-  #passOn(): void {
+  #relayHeld(): void {
     this.#isUnchecked = false;
     const held = this.#held;
     const controller = this.#controller;

@@ -2,8 +2,8 @@
 //
 //   route → token → grant → authorise → admit → release → inject → relay
 //
-// Each step returns, or throws a Refusal; one catch answers. HTTP and WebSocket, the probe, registration and our own endpoints are
-// branches of it. Nothing goes up that did not come this way, and nothing that a change has overtaken since it was decided.
+// Each step returns, or throws a Refusal; one catch answers. WebSockets, the probe, registration and our own endpoints are branches of it.
+// Every request that goes up takes this way. If its grant has changed since it was authorised, it must be authorised anew.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Grants, Grant } from "../grants/index.ts";
@@ -26,11 +26,10 @@ import { rawRefusal, Refusal, refusalFor, sendRefusal, unlessRefused } from "./r
 import { REGISTER_PATH, type Registering } from "./registration.ts";
 import { ClientLeft, type Relay } from "./relay.ts";
 import { noteRequestIds } from "./request-ids.ts";
-import { findRoute, isOwn, type JudgedRoute } from "./route.ts";
+import { findRoute, isOwn, type CanonicalRoute } from "./route.ts";
 
-// How often a call may check its grant before it goes up: again after each change that overtakes it, and after each release that is written
-// to the audit.
-const MAX_LOOKS = 12;
+// Turns of the loop in sendCurrent: each one decides anew, has a release written to the audit, or sends.
+const MAX_TURNS = 12;
 const MAX_RELEASES = 3;
 
 /** What a request asks for before its body comes (RFC 9110, 10.1.1); undefined: nothing. */
@@ -49,7 +48,7 @@ export interface Incoming {
 interface Sending {
   readonly relay: Relay;
   readonly token: string;
-  readonly route: JudgedRoute;
+  readonly route: CanonicalRoute;
   /** As it was decided before its body came. */
   readonly authorised: Authorised;
 }
@@ -126,48 +125,48 @@ export function createRequestHandler(o: {
   }
 
   /**
-   * Sends it in the turn in which it was found to be allowed, with the key that was released for it; resolves to how it ended. Rejects
-   * with Refusal, ClientLeft, or what is nobody's refusal.
+   * Sends the request in the same turn of the event loop as the check that allows it. Resolves to how it ended. Rejects with Refusal,
+   * ClientLeft, or an unforeseen error.
    */
   async function sendCurrent(call: Call, o: Sending): Promise<Outcome> {
     const { relay, token, route } = o;
     let authorised: Authorised | undefined = o.authorised;
     const body = await relay.takeBody();
-    let isJudged = false;
+    let bodyIsJudged = false;
     let releases = 0;
-    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    for (let turns = 0; turns < MAX_TURNS; turns++) {
       if (authorised === undefined || !call.isCurrent()) {
-        const grant = admitGrant(grants, call, await relay.unlessOver(resolve(call, token)));
+        const grant = admitGrant(grants, call, await relay.unlessFailed(resolve(call, token)));
         authorised = authorise(grants, call, grant, route);
-        isJudged = false;
+        bodyIsJudged = false;
         continue;
       }
-      if (body !== undefined && !isJudged) {
+      if (body !== undefined && !bodyIsJudged) {
         judgeBody(authorised, body);
-        isJudged = true;
+        bodyIsJudged = true;
       }
       const { secret } = authorised;
       if (secret.released === undefined) {
         if (releases++ === MAX_RELEASES) throw refusalFor("store_unavailable");
         const { address } = call.exchange;
-        const denied = await relay.unlessOver(grants.release(relay.grant, secret, address));
+        const denied = await relay.unlessFailed(grants.release(relay.grant, secret, address));
         if (denied !== undefined) throw refusalFor(denied);
         continue;
       }
       const ended = await relay.send(inject(vault, call, authorised, secret.released));
-      if (ended !== "overtaken") return ended;
+      if (ended !== "again") return ended;
       authorised = undefined; // a reader reads one body once
     }
     throw refusalFor("overloaded");
   }
 
-  function routeOf(call: Call): JudgedRoute {
+  function routeOf(call: Call): CanonicalRoute {
     const { request, exchange } = call;
     const { rawHeaders, httpVersion, url = "" } = request;
     if (!isWellFramed(rawHeaders, httpVersion)) throw refusalFor("bad_request");
     const route = unlessRefused(findRoute(url, fieldValue(rawHeaders, "host"), calls.hostSuffix));
     call.noteRoute(route);
-    if (!isJudged(route)) throw refusalFor("bad_path");
+    if (!hasCanonicalPath(route)) throw refusalFor("bad_path");
     if (exchange.method === "CONNECT" || exchange.method === "TRACE") {
       throw refusalFor("method_not_allowed");
     }
@@ -175,7 +174,7 @@ export function createRequestHandler(o: {
   }
 
   /** Undefined: there is none, and the request is only a look whether anything is there, as some clients begin with. */
-  function tokenOf(call: Call, route: JudgedRoute): string | undefined {
+  function tokenOf(call: Call, route: CanonicalRoute): string | undefined {
     const { request, exchange } = call;
     const found = findToken(request.rawHeaders, route.query);
     const probes = exchange.method === "HEAD" && route.path === "/" && exchange.providerIsBuiltIn;
@@ -234,7 +233,7 @@ export function createRequestHandler(o: {
     exchanges.end(exchange, "completed");
   }
 
-  function answerOwnEndpoint({ exchange, response }: Call, { path }: JudgedRoute, grant: Grant) {
+  function answerOwnEndpoint({ exchange, response }: Call, { path }: CanonicalRoute, grant: Grant) {
     if (!answerOwn(response, exchange.method, path, grant)) throw refusalFor("not_found");
     exchange.status = 200;
     exchanges.end(exchange, "completed");
@@ -251,7 +250,7 @@ export function createRequestHandler(o: {
       log.error("request failed", { exchangeId: exchange.id, ...errorFields(failure) });
     }
     const reason = failure instanceof Refusal ? failure.reason : "internal_error";
-    // It was refused before its token was looked for.
+    // Without a grant its ids may not be noted yet; noting them twice does no harm.
     if (exchange.agentId === undefined) noteRequestIds(exchange, request.rawHeaders);
     answerRefusal(call, reason);
     exchanges.end(exchange, "refused", reason);
@@ -298,11 +297,11 @@ export function createRequestHandler(o: {
   };
 }
 
-function isJudged(route: { canonicalPath: string | undefined }): route is JudgedRoute {
+function hasCanonicalPath(route: { canonicalPath: string | undefined }): route is CanonicalRoute {
   return route.canonicalPath !== undefined;
 }
 
-function isRegistration(route: JudgedRoute, method: string): boolean {
+function isRegistration(route: CanonicalRoute, method: string): boolean {
   return isOwn(route) && route.path === REGISTER_PATH && method === "POST";
 }
 

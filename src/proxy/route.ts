@@ -14,7 +14,7 @@ export interface Route {
 }
 
 /** A route whose path every server reads alike. */
-export type JudgedRoute = Route & { readonly canonicalPath: string };
+export type CanonicalRoute = Route & { readonly canonicalPath: string };
 
 const OWN_PREFIX = "/_x3sproxy/";
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)/i;

@@ -1,4 +1,4 @@
-// A WebSocket through the proxy: the same request as any other until the upstream's answer, then two joined sockets.
+// Relays a WebSocket: the upgrade request goes up as any request does; after 101 the two sockets are joined.
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";

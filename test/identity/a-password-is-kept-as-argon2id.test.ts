@@ -23,7 +23,7 @@ it("a rush from one network is refused with 503 once it has its share of the roo
   const passwords = createPasswordHasher();
   const rush = Array.from({ length: 40 }, () => passwords.verify("wrong", undefined, stranger(1)));
   const settled = Promise.allSettled(rush);
-  // Each has its turn before the rush's second, and takes as long as any: enough of them to be slower than one hash on another thread.
+  // Eight networks with one hash each: on the strangers' thread they take nine hashes' time, on a thread of its own one takes one.
   const others = Promise.all(
     [2, 3, 4, 5, 6, 7, 8, 9].map((network) => passwords.hash(PASSWORD, stranger(network))),
   );

@@ -7,7 +7,7 @@ import { createMetrics } from "../../src/platform/metrics.ts";
 import { valueOf } from "../metrics/exposition.ts";
 import { eventually } from "../support/eventually.ts";
 
-const EACH = { by: "each process", withinMs: 60_000, failure: "it failed" } as const;
+const EACH = { withinMs: 60_000, failure: "it failed" } as const;
 
 function open(t: TestContext, jobs: readonly Job[]) {
   const lines: { msg: string; part?: string; errorName?: string }[] = [];
