@@ -1,13 +1,15 @@
-// How far the use of one limit is ahead of it: the generic cell rate algorithm, one timestamp a meter. Smooth: there is no window
-// at whose edge twice as much would pass. redis-script.ts says the same to Redis. Knows no clock.
+// GCRA, the generic cell rate algorithm: one timestamp for each limit, up to which its use is paid for. It is smooth: no window has an edge
+// around which twice as much could pass. Source: ATM Forum, Traffic Management 4.1, 4.4.2 (virtual scheduling); for requests: Brandur
+// Leach, "Rate Limiting, Cells, and GCRA", brandur.org/rate-limiting. Must never read a clock. redis-script.ts has the same in Lua,
+// postgres-store.ts in SQL; test/limits holds memory and Redis to the same answers.
 import type { RefusalReason } from "../platform/errors.ts";
 
 const MINUTE_MS = 60_000;
-/** What may be used at once, as a part of what a minute allows: ten seconds' worth. */
+/** What may be used at once, as a part of a minute's limit: ten seconds' worth. */
 const BURST = 1 / 6;
-/** No debt takes longer than this to pay, whatever an open stream has carried. */
+/** The longest debt, however much an open stream has carried. */
 const MAX_DEBT_MS = 24 * 3_600_000;
-// Of sums of fractions.
+// For errors of rounding in sums of fractions.
 const ROUNDING_MS = 0.001;
 
 export type LimitReason = Extract<
@@ -17,18 +19,18 @@ export type LimitReason = Extract<
 
 export interface LimitRefusal {
   readonly reason: LimitReason;
-  /** When it is worth another try: whole seconds, at least 1. */
+  /** When a retry may succeed: whole seconds, at least 1. */
   readonly retryAfterS: number;
 }
 
-/** The use of one limit. All times are monotonic milliseconds; a limit is in units a minute. */
+/** The use of one limit. Times are monotonic milliseconds; a limit is in units a minute. */
 export class Meter {
-  /** When all that was used is paid for: the algorithm's theoretical arrival time. */
+  /** Until when the use so far is paid for: the "theoretical arrival time" of GCRA. */
   #paidAtMs = 0;
-  /** The limit that it was reckoned with. */
+  /** The limit with which `#paidAtMs` was computed. */
   #limit = 1;
 
-  /** For how many milliseconds what was used uses up the limit. A limit that was raised shortens it in proportion. */
+  /** How far the use is ahead of the clock, in milliseconds. If the limit was raised since, it is shorter in proportion. */
   aheadMs(limit: number, nowMs: number): number {
     return Math.max(0, this.#paidAtMs - nowMs) * Math.min(1, this.#limit / limit);
   }
@@ -44,18 +46,18 @@ export class Meter {
   }
 }
 
-/** In how many milliseconds one more request is admitted: a sixth of the limit at once, at least one, then evenly. */
+/** In how many milliseconds one more request is admitted; 0: now. A sixth of the limit may come at once, at least one request, then evenly. */
 export function requestWaitMs(aheadMs: number, limit: number): number {
   const eachMs = MINUTE_MS / limit;
   return waitMs(aheadMs + eachMs - Math.ceil(limit * BURST) * eachMs);
 }
 
-/** In how many milliseconds a call is admitted: once what was used beyond ten seconds' worth, the debt, is paid. */
+/** In how many milliseconds a call is admitted; 0: now. What a call carries is known only later, so use beyond ten seconds' worth is a debt to wait for. */
 export function bytesWaitMs(aheadMs: number): number {
   return waitMs(aheadMs - MINUTE_MS * BURST);
 }
 
-/** The refusal for a wait. */
+/** The refusal that tells a client to wait. */
 export function refusal(reason: LimitReason, waitMs: number): LimitRefusal {
   return { reason, retryAfterS: Math.max(1, Math.ceil((waitMs - ROUNDING_MS) / 1000)) };
 }
