@@ -1,36 +1,36 @@
-// Rules on method and path: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` takes away.
-// Compared on the canonical path (proxy/path.ts), so no spelling of a path gets past one.
+// Path rules, and their globs: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` denies. Must be asked
+// about the canonical path (proxy/path.ts) alone, so that no spelling of a path evades a rule. No regular expression of a rule's text.
 import { isAmbivalent, pathReadings } from "../platform/path-readings.ts";
 
 interface Rule {
   readonly denies: boolean;
-  /** `*`: every one. */
+  /** `*`: every method. */
   readonly method: string;
   readonly provider: string;
-  /** Of the provider's own path. */
+  /** Segments of the provider's own path. */
   readonly segments: readonly string[];
 }
 
 export interface PathRules {
   /**
-   * `path`: the provider's own, canonical. Some rule has to allow the call, and none may deny it, in each reading of the path: which one
-   * the server behind takes is not known.
+   * `path`: the provider's own, canonical. Servers may read it in several ways; in each one, some rule must allow the call and none may deny
+   * it.
    */
   allow(method: string, provider: string, path: string): boolean;
 }
 
 const RULE =
   /^(!?)(\*|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/(?:[a-z0-9-]|\*(?!\*))+)?((?:\/[a-z0-9_.~!$&'()*+,=:@-]+)*)$/;
-const LONGEST = 300;
+const MAX_LENGTH = 300;
 
-/** The rule in its one spelling: method in capitals, path in lower case, as paths are compared; undefined when it is none. */
+/** The rule in its canonical spelling: method in upper case, path in lower case, as paths are compared; undefined: it isn't a rule. */
 export function canonicalRule(text: string): string | undefined {
   const [, method = "", path = ""] = /^\s*(!?\s*[a-z*]+)\s+(\S+)\s*$/i.exec(text) ?? [];
   const rule = `${method.replace(/\s/g, "").toUpperCase()} ${path.toLowerCase().replace(/(?<=.)\/$/, "")}`;
-  return parseRule(rule) === undefined || rule.length > LONGEST ? undefined : rule;
+  return parseRule(rule) === undefined || rule.length > MAX_LENGTH ? undefined : rule;
 }
 
-/** What a canonical rule is about; undefined when it is none. `path`: the provider's own. */
+/** The parts of a canonical rule; undefined: it isn't one. `path`: the provider's own. */
 export function rulePartsOf(
   rule: string,
 ): { method: string; provider: string; path: string } | undefined {
@@ -40,7 +40,7 @@ export function rulePartsOf(
   return { method, provider, path: `/${segments.join("/")}` };
 }
 
-/** Compiles rules that `canonicalRule` has given. Throws on any other. */
+/** Compiles rules in canonical spelling. Throws on any other. */
 export function compileRules(texts: readonly string[]): PathRules {
   const rules = texts.map((text) => {
     const rule = parseRule(text);
@@ -52,7 +52,7 @@ export function compileRules(texts: readonly string[]): PathRules {
     let found = byProvider.get(provider);
     if (found === undefined) {
       found = rules.filter((rule) => matchesGlob(rule.provider, provider));
-      byProvider.set(provider, found); // providers are few: only known ones get here
+      byProvider.set(provider, found); // bounded: only existing providers get here
     }
     return found;
   };
@@ -61,7 +61,8 @@ export function compileRules(texts: readonly string[]): PathRules {
     let allowed = false;
     for (const rule of rulesFor(provider)) {
       if (allowed && !rule.denies) continue;
-      if (!takes(rule.method, method) || !matchesSegments(rule.segments, segments)) continue;
+      if (!matchesMethod(rule.method, method) || !matchesSegments(rule.segments, segments))
+        continue;
       if (rule.denies) return false;
       allowed = true;
     }
@@ -75,13 +76,13 @@ export function compileRules(texts: readonly string[]): PathRules {
   };
 }
 
-/** HEAD gives no more than GET does. */
-function takes(wanted: string, method: string): boolean {
+/** A rule for GET allows HEAD, too, which answers with less. */
+function matchesMethod(wanted: string, method: string): boolean {
   return wanted === "*" || wanted === method || (wanted === "GET" && method === "HEAD");
 }
 
 function parseRule(text: string): Rule | undefined {
-  // `/**` is every provider and every path.
+  // `/**` means every provider and every path.
   const [, denies, method, provider, path] = RULE.exec(text.replace(/ \/\*\*$/, " /*/**")) ?? [];
   if (method === undefined || provider === undefined) return undefined;
   const segments = (path ?? "").split("/").slice(1);
@@ -90,22 +91,20 @@ function parseRule(text: string): Rule | undefined {
   return { denies: denies === "!", method, provider: provider.slice(1), segments };
 }
 
-// Patterns with stars. A match costs at most pattern × text, whatever both are: no regular expression that could run for ever.
-
-/** Whether `text` matches `pattern` as a whole; `*` stands for any characters, also none. */
+/** Whether the whole `text` matches `pattern`; `*` stands for any characters, or none. Takes at most pattern × text steps. */
 export function matchesGlob(pattern: string, text: string): boolean {
-  return walk(pattern, text, "*", (a, b) => a === b);
+  return matchStars(pattern, text, "*", (a, b) => a === b);
 }
 
-/** Whether the segments of a path match; `**` stands for any number of segments, also none, `*` within one as in `matchesGlob`. */
+/** Whether all segments of a path match; `**` stands for any number of segments, or none; within a segment, as `matchesGlob`. */
 export function matchesSegments(pattern: readonly string[], segments: readonly string[]): boolean {
-  return walk(pattern, segments, "**", (part, segment) =>
+  return matchStars(pattern, segments, "**", (part, segment) =>
     part.includes("*") ? matchesGlob(part, segment) : part === segment,
   );
 }
 
-/** Goes along both; when they differ it lets the latest star take one more. Earlier stars need never be tried again. */
-function walk(
+/** Compares both in step. At a difference, the latest star takes one item more; an earlier star never needs to. */
+function matchStars(
   pattern: ArrayLike<string>,
   text: ArrayLike<string>,
   star: string,

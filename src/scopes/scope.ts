@@ -1,5 +1,5 @@
-// What a grant allows: the scope as the database has it, compiled once, and asked for each call. What is not set limits nothing; what
-// is set is a complete list. Pure; the dry run asks the same code as the data plane.
+// A scope: what a grant allows. Compiled once from the database's row and asked for each call. A part that isn't set limits nothing; a part
+// that is set is the complete list. Pure, so that dry runs use the same code as the data plane.
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { isWithin, parseAddress } from "../platform/addresses.ts";
@@ -8,15 +8,15 @@ import { compileRules, matchesGlob, type PathRules } from "./path-rules.ts";
 
 /** A scope as it is stored and shown. Null: not limited in this respect. */
 export interface ScopeFields {
-  /** Names of the only providers. */
+  /** Names of the providers that it may call. */
   providers: string[] | null;
-  /** Rules on method and path, as path-rules.ts reads them. */
+  /** Rules for method and path; path-rules.ts has their form. */
   rules: string[] | null;
   /** Sensitive endpoints that it may call, as `<provider>:<name>`. */
   allowedEndpoints: string[];
-  /** Blocks of addresses, the only ones that calls may come from. */
+  /** Blocks of addresses from which calls may come. */
   addresses: string[] | null;
-  /** Models by name, `*` standing for any characters. */
+  /** Names of models; `*` stands for any characters. */
   models: string[] | null;
 }
 
@@ -26,17 +26,17 @@ export interface Scope {
   readonly rules: PathRules | undefined;
   readonly allowedEndpoints: ReadonlySet<string>;
   readonly addresses: ((address: string | undefined) => boolean) | undefined;
-  /** Whether it allows a model by this name. Undefined: every one, and nobody needs to know which. */
+  /** Whether it allows the model. Undefined: all models, and the body need not be read for its model. */
   readonly models: ((model: string) => boolean) | undefined;
-  /** Wall-clock end of the scope, milliseconds since the Unix epoch, whatever the token's; undefined: none. */
+  /** When the scope ends, whenever the token does: wall clock, milliseconds since the Unix epoch; undefined: never. */
   readonly endsAtMs: number | undefined;
 }
 
-/** What a decision is made on. */
+/** What a scope needs to know of a call. */
 export interface CallFacts {
   readonly provider: string;
   readonly method: string;
-  /** The provider's own path, canonical. */
+  /** The provider's own path in canonical form. */
   readonly path: string;
   /** The sensitive endpoint that the call hits, if any. */
   readonly sensitiveEndpoint: string | undefined;
@@ -51,7 +51,7 @@ export const scopeRow = z.object({
   expiresAtMs: z.int().nullable(),
 });
 
-/** Throws when a rule or block is not as it is stored. */
+/** Throws if a stored rule or block is malformed. */
 export function compileScope(row: z.infer<typeof scopeRow>): Scope {
   const { expiresAtMs, ...fields } = row;
   const { providers, rules, allowedEndpoints, addresses, models } = fields;
@@ -67,7 +67,7 @@ export function compileScope(row: z.infer<typeof scopeRow>): Scope {
   };
 }
 
-/** Why the scope refuses whatever comes from `address` (undefined: unknown) at `nowMs`, or undefined. */
+/** Why the scope refuses every call from `address` (undefined: unknown) at `nowMs`, or undefined. */
 export function admissionOf(
   { endsAtMs, addresses }: Scope,
   address: string | undefined,
@@ -77,7 +77,7 @@ export function admissionOf(
   return addresses?.(address) === false ? "address_not_allowed" : undefined;
 }
 
-/** Why the scope refuses a call, or undefined. The model is not asked for here: it comes with the body. */
+/** Why the scope refuses the call, or undefined. The model is checked later, since it is in the body. */
 export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefined {
   const { provider, method, path, sensitiveEndpoint } = call;
   if (scope.providers?.has(provider) === false) return "provider_not_allowed";
@@ -88,8 +88,8 @@ export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefi
   return undefined;
 }
 
-// An agent mostly calls from one address for as long as its grant is remembered.
-const REMEMBERED = 64;
+/** How many addresses of callers are remembered with their answer. Most agents call from one. */
+const MAX_KNOWN_ADDRESSES = 64;
 
 function compileAddresses(texts: readonly string[]): (address: string | undefined) => boolean {
   const blocks = texts.map((text) => ipaddr.parseCIDR(text));
@@ -99,7 +99,7 @@ function compileAddresses(texts: readonly string[]): (address: string | undefine
     let inside = known.get(address);
     if (inside === undefined) {
       inside = isWithin(blocks, parseAddress(address));
-      if (known.size >= REMEMBERED) known.clear();
+      if (known.size >= MAX_KNOWN_ADDRESSES) known.clear();
       known.set(address, inside);
     }
     return inside;
