@@ -1,6 +1,6 @@
 // The housekeeping: all that is done again and again beside what clients ask for. One list: a job is a row, its work is its room's.
 // Data-plane timers (deadlines, the cache, batches of activity) and the database's heartbeat belong to what they keep going, and aren't here.
-import { createEndedTokens } from "./agents/index.ts";
+import { createExpiredTokens, createUnusedTokens } from "./agents/index.ts";
 import { createRetention } from "./activity/index.ts";
 import {
   createAuditRetention,
@@ -36,7 +36,8 @@ export function housekeepingJobs(o: {
   const { pool, certificate, keyRotation, sequencer, log, metrics } = o;
   const retention = createRetention({ pool });
   const auditRetention = createAuditRetention({ pool });
-  const endedTokens = createEndedTokens({ pool });
+  const expiredTokens = createExpiredTokens({ pool });
+  const unusedTokens = createUnusedTokens({ pool });
   const figures = createFigures(o);
   const destinations = destinationsOf(o.checkpoints);
   const sending = createCheckpointSending({ pool, destinations, log, metrics });
@@ -60,13 +61,13 @@ export function housekeepingJobs(o: {
       name: "unused_tokens",
       ...{ everyMs: 5 * MINUTE_MS, withinMs: HOUR_MS, by: { lock: LOCK.unusedTokens } },
       failure: "unused tokens not ended",
-      run: async (signal) => tell("ended unused tokens", await endedTokens.endUnused(signal)),
+      run: async (signal) => tell("ended unused tokens", await unusedTokens.expire(signal)),
     },
     {
       name: "token_ends",
       ...{ everyMs: MINUTE_MS, withinMs: HOUR_MS, by: { lock: LOCK.tokenEnds } },
       failure: "ends of tokens not recorded",
-      run: (signal) => endedTokens.recordExpired(signal),
+      run: (signal) => expiredTokens.record(signal),
     },
     {
       name: "figures",

@@ -15,4 +15,4 @@ export { createEnvironments, type Environments } from "./environments.ts";
 export { createScopeTrials, type RememberedCall, type ScopeTrials } from "./scope-trials.ts";
 export { createLeases, type Leases } from "./leases.ts";
 export { createRegistrations, type Registrations } from "./registrations.ts";
-export { createEndedTokens } from "./ended-tokens.ts";
+export { createExpiredTokens, createUnusedTokens } from "./token-ends.ts";

@@ -1,5 +1,5 @@
 // GCRA, the generic cell rate algorithm: one timestamp for each limit, up to which its use is paid for. It is smooth: no window has an edge
-// around which twice as much could pass. Source: ATM Forum, Traffic Management 4.1, 4.4.2 (virtual scheduling); for requests: Brandur
+// around which twice as much could pass. Source: ITU-T I.371 and ATM Forum, Traffic Management 4.1 (virtual scheduling); for requests: Brandur
 // Leach, "Rate Limiting, Cells, and GCRA", brandur.org/rate-limiting. Must never read a clock. redis-script.ts has the same in Lua,
 // postgres-store.ts in SQL; test/limits holds memory and Redis to the same answers.
 import type { RefusalReason } from "../platform/errors.ts";

@@ -432,9 +432,15 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     const controller = this.#controller;
     if (this.over || held === undefined || controller === undefined) return;
     this.#held = undefined;
-    this.onResponseStart(controller, held.status, undefined, held.phrase);
-    for (const chunk of held.chunks) this.onResponseData(controller, chunk);
-    if (held.hasEnded) this.onResponseEnd(controller);
+    try {
+      this.onResponseStart(controller, held.status, undefined, held.phrase);
+      for (const chunk of held.chunks) this.onResponseData(controller, chunk);
+      if (held.hasEnded) this.onResponseEnd(controller);
+    } catch (error) {
+      // undici catches what its own calls of these throw.
+      this.#abortUpstream();
+      this.#reject?.(error);
+    }
     controller.resume();
   }
 

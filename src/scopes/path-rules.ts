@@ -1,36 +1,36 @@
-// Path rules, and their globs: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` denies. Must be asked
-// about the canonical path (proxy/path.ts) alone, so that no spelling of a path evades a rule. No regular expression of a rule's text.
+// Path rules: `METHOD /provider/path`, as an agent calls it at the proxy. A rule that begins with `!` denies. Rules are compared with the
+// canonical path (proxy/path.ts), so no spelling of a path gets past them.
 import { isAmbivalent, pathReadings } from "../platform/path-readings.ts";
 
 interface Rule {
   readonly denies: boolean;
-  /** `*`: every method. */
+  /** `*`: every one. */
   readonly method: string;
   readonly provider: string;
-  /** Segments of the provider's own path. */
+  /** The segments of the provider's own path. */
   readonly segments: readonly string[];
 }
 
 export interface PathRules {
   /**
-   * `path`: the provider's own, canonical. Servers may read it in several ways; in each one, some rule must allow the call and none may deny
-   * it.
+   * `path`: the provider's own, canonical. In each reading of the path that a server may have, some rule must allow the call and none may
+   * deny it.
    */
   allow(method: string, provider: string, path: string): boolean;
 }
 
 const RULE =
   /^(!?)(\*|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/(?:[a-z0-9-]|\*(?!\*))+)?((?:\/[a-z0-9_.~!$&'()*+,=:@-]+)*)$/;
-const MAX_LENGTH = 300;
+const LONGEST = 300;
 
-/** The rule in its canonical spelling: method in upper case, path in lower case, as paths are compared; undefined: it isn't a rule. */
+/** The canonical spelling of a rule: method in capitals, path in lower case; undefined: it is no rule. */
 export function canonicalRule(text: string): string | undefined {
   const [, method = "", path = ""] = /^\s*(!?\s*[a-z*]+)\s+(\S+)\s*$/i.exec(text) ?? [];
   const rule = `${method.replace(/\s/g, "").toUpperCase()} ${path.toLowerCase().replace(/(?<=.)\/$/, "")}`;
-  return parseRule(rule) === undefined || rule.length > MAX_LENGTH ? undefined : rule;
+  return parseRule(rule) === undefined || rule.length > LONGEST ? undefined : rule;
 }
 
-/** The parts of a canonical rule; undefined: it isn't one. `path`: the provider's own. */
+/** The parts of a canonical rule; undefined: it is no rule. `path`: the provider's own. */
 export function rulePartsOf(
   rule: string,
 ): { method: string; provider: string; path: string } | undefined {
@@ -40,7 +40,7 @@ export function rulePartsOf(
   return { method, provider, path: `/${segments.join("/")}` };
 }
 
-/** Compiles rules in canonical spelling. Throws on any other. */
+/** Compiles canonical rules. Throws on any other. */
 export function compileRules(texts: readonly string[]): PathRules {
   const rules = texts.map((text) => {
     const rule = parseRule(text);
@@ -52,7 +52,7 @@ export function compileRules(texts: readonly string[]): PathRules {
     let found = byProvider.get(provider);
     if (found === undefined) {
       found = rules.filter((rule) => matchesGlob(rule.provider, provider));
-      byProvider.set(provider, found); // bounded: only existing providers get here
+      byProvider.set(provider, found); // providers are few: only known ones get here
     }
     return found;
   };
@@ -61,8 +61,7 @@ export function compileRules(texts: readonly string[]): PathRules {
     let allowed = false;
     for (const rule of rulesFor(provider)) {
       if (allowed && !rule.denies) continue;
-      if (!matchesMethod(rule.method, method) || !matchesSegments(rule.segments, segments))
-        continue;
+      if (!takes(rule.method, method) || !matchesSegments(rule.segments, segments)) continue;
       if (rule.denies) return false;
       allowed = true;
     }
@@ -76,13 +75,13 @@ export function compileRules(texts: readonly string[]): PathRules {
   };
 }
 
-/** A rule for GET allows HEAD, too, which answers with less. */
-function matchesMethod(wanted: string, method: string): boolean {
+/** A rule for GET covers HEAD, which tells less. */
+function takes(wanted: string, method: string): boolean {
   return wanted === "*" || wanted === method || (wanted === "GET" && method === "HEAD");
 }
 
 function parseRule(text: string): Rule | undefined {
-  // `/**` means every provider and every path.
+  // `/**` is every provider and every path.
   const [, denies, method, provider, path] = RULE.exec(text.replace(/ \/\*\*$/, " /*/**")) ?? [];
   if (method === undefined || provider === undefined) return undefined;
   const segments = (path ?? "").split("/").slice(1);
@@ -91,20 +90,22 @@ function parseRule(text: string): Rule | undefined {
   return { denies: denies === "!", method, provider: provider.slice(1), segments };
 }
 
-/** Whether the whole `text` matches `pattern`; `*` stands for any characters, or none. Takes at most pattern × text steps. */
+// Patterns with stars. A match costs at most pattern × text, whatever both are: no regular expression that could run for ever.
+
+/** Whether `text` matches `pattern` as a whole; `*` stands for any characters, also none. */
 export function matchesGlob(pattern: string, text: string): boolean {
-  return matchStars(pattern, text, "*", (a, b) => a === b);
+  return walk(pattern, text, "*", (a, b) => a === b);
 }
 
-/** Whether all segments of a path match; `**` stands for any number of segments, or none; within a segment, as `matchesGlob`. */
+/** Whether the segments of a path match; `**` stands for any number of segments, also none, `*` within one as in `matchesGlob`. */
 export function matchesSegments(pattern: readonly string[], segments: readonly string[]): boolean {
-  return matchStars(pattern, segments, "**", (part, segment) =>
+  return walk(pattern, segments, "**", (part, segment) =>
     part.includes("*") ? matchesGlob(part, segment) : part === segment,
   );
 }
 
-/** Compares both in step. At a difference, the latest star takes one item more; an earlier star never needs to. */
-function matchStars(
+/** Walks along both. When they differ, the latest star takes one more item; earlier stars need never be tried again. */
+function walk(
   pattern: ArrayLike<string>,
   text: ArrayLike<string>,
   star: string,

@@ -1,22 +1,22 @@
-// A scope: what a grant allows. Compiled once from the database's row and asked for each call. A part that isn't set limits nothing; a part
-// that is set is the complete list. Pure, so that dry runs use the same code as the data plane.
+// A scope: what a grant allows. Compiled once from the database's row and asked for each call. A part that isn't set limits nothing; one
+// that is set is a complete list. Pure; dry runs use the same code as the data plane.
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { isWithin, parseAddress } from "../platform/addresses.ts";
 import type { RefusalReason } from "../platform/errors.ts";
 import { compileRules, matchesGlob, type PathRules } from "./path-rules.ts";
 
-/** A scope as it is stored and shown. Null: not limited in this respect. */
+/** A scope as it is stored and shown. Null: this part limits nothing. */
 export interface ScopeFields {
-  /** Names of the providers that it may call. */
+  /** The allowed providers, by name. */
   providers: string[] | null;
-  /** Rules for method and path; path-rules.ts has their form. */
+  /** Rules on method and path, as path-rules.ts reads them. */
   rules: string[] | null;
   /** Sensitive endpoints that it may call, as `<provider>:<name>`. */
   allowedEndpoints: string[];
-  /** Blocks of addresses from which calls may come. */
+  /** The address blocks that calls may come from. */
   addresses: string[] | null;
-  /** Names of models; `*` stands for any characters. */
+  /** The allowed models; `*` stands for any characters. */
   models: string[] | null;
 }
 
@@ -26,17 +26,17 @@ export interface Scope {
   readonly rules: PathRules | undefined;
   readonly allowedEndpoints: ReadonlySet<string>;
   readonly addresses: ((address: string | undefined) => boolean) | undefined;
-  /** Whether it allows the model. Undefined: all models, and the body need not be read for its model. */
+  /** Whether it allows a model. Undefined: it allows all, and calls are not read for their model. */
   readonly models: ((model: string) => boolean) | undefined;
-  /** When the scope ends, whenever the token does: wall clock, milliseconds since the Unix epoch; undefined: never. */
+  /** The scope's own end, milliseconds since the Unix epoch; undefined: none. */
   readonly endsAtMs: number | undefined;
 }
 
-/** What a scope needs to know of a call. */
+/** The facts of a call that decide. */
 export interface CallFacts {
   readonly provider: string;
   readonly method: string;
-  /** The provider's own path in canonical form. */
+  /** The provider's own path, canonical. */
   readonly path: string;
   /** The sensitive endpoint that the call hits, if any. */
   readonly sensitiveEndpoint: string | undefined;
@@ -51,7 +51,7 @@ export const scopeRow = z.object({
   expiresAtMs: z.int().nullable(),
 });
 
-/** Throws if a stored rule or block is malformed. */
+/** Throws when a rule or block is not as it is stored. */
 export function compileScope(row: z.infer<typeof scopeRow>): Scope {
   const { expiresAtMs, ...fields } = row;
   const { providers, rules, allowedEndpoints, addresses, models } = fields;
@@ -67,7 +67,7 @@ export function compileScope(row: z.infer<typeof scopeRow>): Scope {
   };
 }
 
-/** Why the scope refuses every call from `address` (undefined: unknown) at `nowMs`, or undefined. */
+/** Why the scope refuses every call from `address` (undefined: unknown) at `nowMs`; undefined: it doesn't. */
 export function admissionOf(
   { endsAtMs, addresses }: Scope,
   address: string | undefined,
@@ -77,7 +77,7 @@ export function admissionOf(
   return addresses?.(address) === false ? "address_not_allowed" : undefined;
 }
 
-/** Why the scope refuses the call, or undefined. The model is checked later, since it is in the body. */
+/** Why the scope refuses a call; undefined: it doesn't. The model is checked elsewhere, since it comes with the body. */
 export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefined {
   const { provider, method, path, sensitiveEndpoint } = call;
   if (scope.providers?.has(provider) === false) return "provider_not_allowed";
@@ -88,8 +88,8 @@ export function refusalOf(scope: Scope, call: CallFacts): RefusalReason | undefi
   return undefined;
 }
 
-/** How many addresses of callers are remembered with their answer. Most agents call from one. */
-const MAX_KNOWN_ADDRESSES = 64;
+// Agents mostly call from one address while their grant is cached.
+const REMEMBERED = 64;
 
 function compileAddresses(texts: readonly string[]): (address: string | undefined) => boolean {
   const blocks = texts.map((text) => ipaddr.parseCIDR(text));
@@ -99,7 +99,7 @@ function compileAddresses(texts: readonly string[]): (address: string | undefine
     let inside = known.get(address);
     if (inside === undefined) {
       inside = isWithin(blocks, parseAddress(address));
-      if (known.size >= MAX_KNOWN_ADDRESSES) known.clear();
+      if (known.size >= REMEMBERED) known.clear();
       known.set(address, inside);
     }
     return inside;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { createEndedTokens } from "../../src/agents/index.ts";
+import { createExpiredTokens, createUnusedTokens } from "../../src/agents/index.ts";
 import { createRetention } from "../../src/activity/index.ts";
 import { createAuditRetention } from "../../src/audit/index.ts";
 import { createPool } from "../../src/db/index.ts";
@@ -26,9 +26,8 @@ test("no sign-in, deployment or pruning reads a whole table, and what does is fo
   assert.equal((await admin.call("DELETE", "/api/v1/agents/new")).status, 200);
   assert.ok((await createRetention({ pool }).prune()) >= 0);
   await createAuditRetention({ pool }).prune();
-  const endedTokens = createEndedTokens({ pool });
-  await endedTokens.recordExpired();
-  await endedTokens.endUnused();
+  await createExpiredTokens({ pool }).record();
+  await createUnusedTokens({ pool }).expire();
   const plans = watch.take();
   assert.ok(plans.length > 50, `${plans.length} plans`);
   assert.deepEqual(faults(plans, MOST_READ), []);

@@ -34,19 +34,19 @@ const ended = (deployment: number): string =>
   `token.expire ttl {"deployment":${deployment},"expiredAt":"2026-01-02T03:04:05.678Z"}`;
 
 test("by time", async (t) => {
-  const { endedTokens, deploy, expire, events } = await open(t);
+  const { expiredTokens, deploy, expire, events } = await open(t);
   await deploy("a");
   await deploy("b");
-  assert.equal(await endedTokens.recordExpired(), 0);
+  assert.equal(await expiredTokens.record(), 0);
   await expire("a");
-  assert.equal(await endedTokens.recordExpired(), 1);
-  assert.equal(await endedTokens.recordExpired(), 0);
+  assert.equal(await expiredTokens.record(), 1);
+  assert.equal(await expiredTokens.record(), 0);
   assert.deepEqual(await events("a"), ["agent.deploy done", ended(1)]);
   assert.deepEqual(await events("b"), ["agent.deploy done"]);
 });
 
 test("found only when another deployment, or the agent's end, takes it away", async (t) => {
-  const { agents, by, deploy, expire, events, endedTokens } = await open(t);
+  const { agents, by, deploy, expire, events, expiredTokens } = await open(t);
   await deploy("a");
   await expire("a");
   await deploy("a");
@@ -58,19 +58,19 @@ test("found only when another deployment, or the agent's end, takes it away", as
   );
   await deploy("b");
   await expire("b");
-  await endedTokens.recordExpired();
+  await expiredTokens.record();
   await agents.destroy(by, "b");
   assert.deepEqual(await events("b"), ["agent.deploy done", ended(1), "agent.destroy done"]);
 });
 
 test("one that ended since nobody used it has its event already", async (t) => {
-  const { asOwner, deploy, events, endedTokens } = await open(t);
+  const { asOwner, deploy, events, expiredTokens, unusedTokens } = await open(t);
   await deploy("a");
   await asOwner((sql) => sql`update x3sproxy.workspaces set unused_days = 1`);
   await asOwner(
     (sql) => sql`update x3sproxy.proxy_tokens set created_at = now() - interval '2 days'`,
   );
-  assert.equal(await endedTokens.endUnused(), 1);
-  assert.equal(await endedTokens.recordExpired(), 0);
+  assert.equal(await unusedTokens.expire(), 1);
+  assert.equal(await expiredTokens.record(), 0);
   assert.deepEqual(await events("a"), ["agent.deploy done", "token.expire unused"]);
 });

@@ -30,7 +30,7 @@ async function aged(
 }
 
 test("those that nobody has used for as long as the workspace says end; others stay", async (t) => {
-  const { endedTokens, openGrants, tokens, limit, sql, agents, workspaceId } = await aged(t, {
+  const { unusedTokens, openGrants, tokens, limit, sql, agents, workspaceId } = await aged(t, {
     never: { made: 31 },
     "long-ago": { made: 300, used: 31 },
     lately: { made: 300, used: 29 },
@@ -48,10 +48,10 @@ test("those that nobody has used for as long as the workspace says end; others s
       found.map(([name, it]) => [name, typeof it === "string" ? it : "good"]),
     );
   };
-  assert.equal(await endedTokens.endUnused(), 0, "without a limit none");
+  assert.equal(await unusedTokens.expire(), 0, "without a limit none");
   await limit(30);
   await answers();
-  assert.equal(await endedTokens.endUnused(), 2);
+  assert.equal(await unusedTokens.expire(), 2);
   await eventually(async () => (await answers())["never"] === "expired_token", 1_000);
   assert.deepEqual(await answers(), {
     never: "expired_token",
@@ -60,7 +60,7 @@ test("those that nobody has used for as long as the workspace says end; others s
     fresh: "good",
     redeployed: "good",
   });
-  assert.equal(await endedTokens.endUnused(), 0, "once");
+  assert.equal(await unusedTokens.expire(), 0, "once");
 
   const events = await sql(`
     select actor_kind, target_kind, target_name, result,
@@ -77,12 +77,12 @@ test("those that nobody has used for as long as the workspace says end; others s
 
 test("a redeployment has the life that was asked for, not what was left of it", async (t) => {
   const hourMs = 3_600_000;
-  const { endedTokens, agents, by, limit } = await aged(t, {
+  const { unusedTokens, agents, by, limit } = await aged(t, {
     ends: { made: 40, ttlMs: 100 * 24 * hourMs },
     endless: { made: 40 },
   });
   await limit(30);
-  assert.equal(await endedTokens.endUnused(), 2);
+  assert.equal(await unusedTokens.expire(), 2);
   const { agent: ends } = await agents.deploy(by, { name: "ends" });
   const lifeMs = Date.parse(ends.expiresAt ?? "") - Date.now();
   assert.ok(Math.abs(lifeMs - 100 * 24 * hourMs) < hourMs);
@@ -91,9 +91,9 @@ test("a redeployment has the life that was asked for, not what was left of it", 
 
 test("of several processes at once each token is ended by one", async (t) => {
   const agents = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`a${i}`, { made: 31 }]));
-  const { endedTokens, limit, sql } = await aged(t, agents);
+  const { unusedTokens, limit, sql } = await aged(t, agents);
   await limit(30);
-  await Promise.all(Array.from({ length: 4 }, () => endedTokens.endUnused()));
+  await Promise.all(Array.from({ length: 4 }, () => unusedTokens.expire()));
   const [events] = await sql(
     "select count(*)::int as count from x3sproxy.audit_events where action = 'token.expire'",
   );

@@ -3,9 +3,10 @@ import type { TestContext } from "node:test";
 import {
   createAgents,
   createCustomProviders,
+  createExpiredTokens,
   createLeases,
   createRegistrations,
-  createEndedTokens,
+  createUnusedTokens,
 } from "../../src/agents/index.ts";
 import { createGrants } from "../../src/grants/index.ts";
 import { systemClock, type Clock } from "../../src/platform/clock.ts";
@@ -90,7 +91,8 @@ export async function createHouse(t: TestContext, o: { clock?: Clock } = {}) {
     agents: createAgents({ pool: control, clock, vault }),
     leases: createLeases({ pool: control, clock }),
     registrations: createRegistrations({ pool: control, clock }),
-    endedTokens: createEndedTokens({ pool: control }),
+    expiredTokens: createExpiredTokens({ pool: control }),
+    unusedTokens: createUnusedTokens({ pool: control }),
     customProviders: createCustomProviders({ pool: control, originProblem }),
     secrets: createSecrets({ pool: control, vault, originOverrides: new Map(), originProblem }),
     /** A data plane of its own; as many as wanted on one database. `changesUrl`: where it listens. Ready: it does. */

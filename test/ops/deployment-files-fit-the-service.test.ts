@@ -94,7 +94,9 @@ test("the image's first stage copies all that the dashboard is built from", asyn
   assert.ok(copied.includes("src/dashboard"));
   const seen = new Set(["src/dashboard/build.ts", "src/dashboard/main.tsx"]);
   for (const file of seen) {
-    for (const [, spec = ""] of (await text(file)).matchAll(/(?:from |import\()"(\.[^"]+\.tsx?)"/g)) {
+    for (const [, spec = ""] of (await text(file)).matchAll(
+      /(?:from |import\()"(\.[^"]+\.tsx?)"/g,
+    )) {
       const found = relative(ROOT, resolve(ROOT, dirname(file), spec));
       seen.add(found);
       assert.ok(

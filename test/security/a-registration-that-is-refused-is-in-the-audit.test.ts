@@ -87,7 +87,7 @@ test("once an hour for each that there is or was, and nothing of one that there 
   await asOwner(
     (sql) => sql`update x3sproxy.spent_registrations set spent_at = now() - interval '31 days'`,
   );
-  await house.endedTokens.recordExpired();
+  await house.expiredTokens.record();
   const [left] = await asOwner(
     (sql) =>
       sql<[{ count: number }]>`select count(*)::int as count from x3sproxy.spent_registrations`,

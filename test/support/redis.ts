@@ -32,6 +32,7 @@ export async function startRedis(
 ): Promise<TestRedis> {
   const program = findProgram(["valkey-server", "redis-server"], "redis-server");
   const port = o.port ?? (await freePorts(1))[0] ?? 0;
+  const [busPort] = o.isCluster === true ? await freePorts(1) : [];
   const url = `redis://${o.password === undefined ? "" : `:${encodeURIComponent(o.password)}@`}127.0.0.1:${port}`;
   const folder = await mkdtemp(join(tmpdir(), "x3sproxy-redis-"));
   let child: ChildProcess | undefined;
@@ -47,6 +48,8 @@ export async function startRedis(
         'save ""',
         "appendonly no",
         `cluster-enabled ${o.isCluster === true ? "yes" : "no"}`,
+        // Else it is ten thousand above, where somebody's connection may begin: Redis ends then.
+        ...(busPort === undefined ? [] : [`cluster-port ${busPort}`]),
         ...(o.password === undefined ? [] : [`requirepass ${o.password}`]),
         "",
       ].join("\n"),
@@ -67,7 +70,7 @@ export async function startRedis(
   }
 
   async function command(...args: string[]): Promise<unknown> {
-    const client = createClient({ url, RESP: 2 });
+    const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false } });
     client.on("error", () => undefined);
     await client.connect();
     try {
