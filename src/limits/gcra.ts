@@ -52,7 +52,7 @@ export function requestWaitMs(aheadMs: number, limit: number): number {
   return waitMs(aheadMs + eachMs - Math.ceil(limit * BURST) * eachMs);
 }
 
-/** In how many milliseconds a call is admitted; 0: now. What a call carries is known only later, so use beyond ten seconds' worth is a debt to wait for. */
+/** In how many milliseconds a call is admitted; 0: now. Its bytes are known only later, so use beyond ten seconds' worth is a debt first. */
 export function bytesWaitMs(aheadMs: number): number {
   return waitMs(aheadMs - MINUTE_MS * BURST);
 }
