@@ -1,8 +1,7 @@
-// An agent as it is stored and as it is shown.
-import { record, type Actor } from "../audit/index.ts";
-import type { TransactionSql } from "../db/index.ts";
-import type { Limits } from "../limits/index.ts";
+// Reads agents: as rows of the database, and as they are shown. Must never write.
+import { searchWords, type Page, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
+import type { Limits } from "../limits/index.ts";
 import type { ScopeFields } from "../scopes/index.ts";
 
 /** All times ISO 8601, UTC. */
@@ -10,20 +9,20 @@ export interface AgentView extends ScopeFields {
   id: string;
   name: string;
   environment: string;
-  /** When its scope ends, whatever its token's own end; null: never. */
+  /** When its scope ends, whenever its token does; null: never. */
   scopeExpiresAt: string | null;
   limits: Limits;
-  /** Since when it is suspended by itself; null: it is not. */
+  /** Since when the agent itself is suspended; null: it is not. Suspending the whole workspace leaves this as it is. */
   suspendedAt: string | null;
   /** Counts from 1. */
   deployment: number;
   createdAt: string;
   deployedAt: string;
-  /** Of its token; null: never. */
+  /** When its token ends; null: never. */
   expiresAt: string | null;
 }
 
-/** A scope, but for its environment. */
+/** A scope without its environment. */
 export interface ScopeRow {
   providers: string[] | null;
   rules: string[] | null;
@@ -48,13 +47,13 @@ export interface AgentRow extends ScopeRow {
   expires_at: Date | null;
 }
 
-/** The agent of this name as it is, or undefined. Holds its row until the transaction ends. */
+/** The agent of this name, or undefined. Locks its row until the transaction ends. */
 export async function findAgent(
   sql: TransactionSql,
   workspaceId: string,
   name: string,
 ): Promise<AgentView | undefined> {
-  // Two statements: what the second sees is what the first waited for.
+  // Two statements, so that the second one sees what the first one waited for.
   await sql`
     select from x3sproxy.agents where workspace_id = ${workspaceId} and name = ${name} for update`;
   const [row] = await sql<AgentRow[]>`
@@ -93,7 +92,7 @@ export function agentView(row: AgentRow): AgentView {
   };
 }
 
-/** The same where there has to be one. Throws RequestError 404 `agent_not_found`. */
+/** As `findAgent`. Throws RequestError 404 `agent_not_found` if there is none. */
 export async function needAgent(
   sql: TransactionSql,
   workspaceId: string,
@@ -109,22 +108,69 @@ export function agentTarget({ id, name }: AgentView) {
   return { kind: "agent", id, name };
 }
 
-// Suspending an agent and resuming it: whether its token is good for anything, without ending the token.
+/** Which agents a list has: those to which everything that is given applies. */
+export interface AgentFilter {
+  /** Words in the agent's name or its environment's, in upper or lower case. */
+  readonly query?: string | undefined;
+  readonly environment?: string | undefined;
+  /** A provider that its scope lets it use. */
+  readonly mayUse?: string | undefined;
+  /** A provider that it has used. */
+  readonly used?: string | undefined;
+}
 
-/** The agent as it becomes; as it is, and nothing recorded, when it is so already. `before`: with its row held. */
-export async function setSuspended(
+/** Which agents a list has. `only`: the names that the caller may see; null: all. */
+interface Listed {
+  readonly only: readonly string[] | null;
+  readonly filter: AgentFilter;
+}
+
+/** By name. */
+export async function listAgents(
   sql: TransactionSql,
-  by: Actor,
-  before: AgentView,
-  suspended: boolean,
-): Promise<AgentView> {
-  if ((before.suspendedAt !== null) === suspended) return before;
-  await sql`
-    update x3sproxy.agents set suspended_at = case when ${suspended} then now() end
-    where id = ${before.id}`;
-  const after = await findAgent(sql, by.workspaceId, before.name);
-  if (after === undefined) throw new Error("a held agent is missing");
-  const action = suspended ? "agent.suspend" : "agent.resume";
-  await record(sql, by, { action, target: agentTarget(after), before, after });
-  return after;
+  workspaceId: string,
+  { page, ...listed }: Listed & { page: Page<readonly [name: string]> | undefined },
+): Promise<AgentView[]> {
+  const after = page?.after?.[0];
+  const rows = await sql<AgentRow[]>`
+    select a.*, t.expires_at
+    from x3sproxy.agents a
+    left join x3sproxy.proxy_tokens t on t.agent_id = a.id and t.kind = 'deployment'
+    where ${isListed(sql, workspaceId, listed)}
+      ${after === undefined ? sql`` : sql`and a.name > ${after}`}
+    order by a.name
+    ${page === undefined ? sql`` : sql`limit ${page.limit}`}`;
+  return rows.map(agentView);
+}
+
+/** How many such a list has, over all pages. */
+export async function countAgents(
+  sql: TransactionSql,
+  workspaceId: string,
+  listed: Listed,
+): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::integer from x3sproxy.agents a where ${isListed(sql, workspaceId, listed)}`;
+  return row?.count ?? 0;
+}
+
+function isListed(sql: TransactionSql, workspaceId: string, { only, filter }: Listed) {
+  const { query, environment, mayUse, used } = filter;
+  return sql`
+    a.workspace_id = ${workspaceId}
+    ${only === null ? sql`` : sql`and a.name = any (${[...only]})`}
+    ${searchWords(query).reduce(
+      (all, word) => sql`${all}
+        and (strpos(a.name, ${word}) > 0 or strpos(a.environment, ${word}) > 0)`,
+      sql``,
+    )}
+    ${environment === undefined ? sql`` : sql`and a.environment = ${environment}`}
+    ${mayUse === undefined ? sql`` : sql`and (a.providers is null or ${mayUse} = any (a.providers))`}
+    ${
+      used === undefined
+        ? sql``
+        : sql`and exists (
+            select from x3sproxy.activity_agents u
+            where u.workspace_id = ${workspaceId} and u.agent_id = a.id and u.provider = ${used})`
+    }`;
 }

@@ -1,49 +1,38 @@
-// Agents and their tokens: each deployment mints a token and ends those before it, leases too, in one transaction. The token
-// leaves here once, as the answer to a deployment; only its SHA-256 is kept.
+// Agents and their tokens. Each deployment mints a token and ends the agent's other tokens, leases too, in one transaction. The token is
+// returned once, by the deployment; only its SHA-256 is stored.
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
-import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
+import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../platform/ids.ts";
 import type { Vault } from "../vault/index.ts";
 import {
   agentTarget,
-  agentView,
+  countAgents,
   findAgent,
+  listAgents,
   needAgent,
-  type AgentRow,
+  type AgentFilter,
   type AgentView,
-  setSuspended,
 } from "./agent-view.ts";
 import { ALL_RIGHTS, demandForChange, type Rights } from "./demands.ts";
 import { forgetScope, rememberScope, scopeOfNew } from "./new-agents.ts";
 import { checkScope, storeScope, type ScopeChange } from "./scope-change.ts";
 import { claimOf, madeBefore, remember, tokenOf, type Deployment } from "./repeated-deployment.ts";
 
-/** A caller's own means beside its request. */
+/** What a caller brings beside its request. */
 export interface DeployOptions {
   readonly idempotencyKey?: string | undefined;
-  /** To scopes that are wider, or another than the agent has. */
+  /** Whether it may give the agent a wider scope, or another than it has. All rights if left out. */
   readonly rights?: Rights;
-}
-
-/** Which agents a list is about; all that is given has to hold. */
-export interface AgentFilter {
-  /** In its name or its environment's, upper and lower case alike. */
-  readonly query?: string | undefined;
-  readonly environment?: string | undefined;
-  /** A provider that its scope lets it use. */
-  readonly mayUse?: string | undefined;
-  /** A provider that it has used. */
-  readonly used?: string | undefined;
 }
 
 export interface Agents {
   /**
-   * Makes the agent if there is none of this name. With an `idempotencyKey`, the same deployment asked for again by the same caller
-   * within 24 hours is not made again: its answer is. Throws RequestError 422 saying what is wrong with the request, 409
-   * `idempotency_conflict` when the key was given with another request or its deployment is no longer the newest, 403
-   * `role_too_low` or `proof_needed` when its scope would be another than it has, or more than new agents get, and `rights` don't do.
+   * Deploys the agent; makes it if there is none of this name. If the same caller repeats a request with the same `idempotencyKey` within
+   * 24 hours, nothing is deployed again: the same answer is returned. Throws RequestError: 422 if the request is wrong; 409
+   * `idempotency_conflict` if the key was used for another request, or its deployment is no longer the newest; 403 `role_too_low` or
+   * `proof_needed` if `rights` don't allow the scope that is asked for.
    */
   deploy(
     by: Actor,
@@ -51,8 +40,7 @@ export interface Agents {
     options?: DeployOptions,
   ): Promise<{ agent: AgentView; token: string }>;
   /**
-   * Changes what the agent may do, at once and with the token that it has. Throws RequestError 404 `agent_not_found`, 422, 403 as
-   * `deploy`.
+   * Changes what the agent may do, at once; it keeps its token. Throws RequestError 404 `agent_not_found`, and 422 and 403 as `deploy`.
    */
   changeScope(by: Actor, name: string, change: ScopeChange, rights?: Rights): Promise<AgentView>;
   /** By name. */
@@ -62,16 +50,16 @@ export interface Agents {
     only?: readonly string[] | null,
     filter?: AgentFilter,
   ): Promise<AgentView[]>;
-  /** How many such a list has, over all pages. */
+  /** How many agents such a list has, on all pages. */
   count(workspaceId: string, only: readonly string[] | null, filter: AgentFilter): Promise<number>;
   /**
-   * Refuses its calls and cuts the open ones until it is resumed, redeployments or not. Changes nothing when it is suspended.
+   * Refuses the agent's calls until it is resumed, even if it is redeployed, and cuts the open ones. Does nothing if it is suspended.
    * Throws RequestError 404 `agent_not_found`.
    */
   suspend(by: Actor, name: string): Promise<AgentView>;
-  /** Lets it go on with the tokens that it has. Throws RequestError 404 `agent_not_found`. */
+  /** Lets the agent call again, with the tokens that it has. Throws RequestError 404 `agent_not_found`. */
   resume(by: Actor, name: string): Promise<AgentView>;
-  /** Ends the agent and its tokens. Throws RequestError 404 `agent_not_found`. */
+  /** Deletes the agent and ends its tokens. Throws RequestError 404 `agent_not_found`. */
   destroy(by: Actor, name: string): Promise<AgentView>;
 }
 
@@ -96,15 +84,15 @@ export function createAgents(o: {
         const made = claim && (await madeBefore(sql, by, claim, nowMs));
         if (claim !== undefined && made !== undefined) {
           const token = tokenOf(vault, by, claim, made);
-          return { agent: await repeat(sql, by, asked.name, token), token };
+          return { agent: await repeatAnswer(sql, by, asked.name, token), token };
         }
         const { name, ttlMs: askedTtlMs, ...rest } = asked;
         const change = await checkScope(sql, workspaceId, rest);
-        await takeTurn(sql, workspaceId, name);
+        await lockName(sql, workspaceId, name);
         const before = await findAgent(sql, workspaceId, name);
         const row =
           before === undefined
-            ? await make(sql, workspaceId, { name, change, rights })
+            ? await createAgent(sql, workspaceId, { name, change, rights })
             : await redeploy(sql, before, { change, rights });
         const oldTtlMs = await endTokens(sql, row.id);
         const ttlMs = askedTtlMs === undefined ? oldTtlMs : askedTtlMs;
@@ -125,32 +113,10 @@ export function createAgents(o: {
         return { agent, token };
       });
     },
-    async list(workspaceId, page, only, filter = {}) {
-      const after = page?.after?.[0];
-      const rows = await pool.inWorkspace(
-        workspaceId,
-        (sql) => sql<AgentRow[]>`
-          select a.*, t.expires_at
-          from x3sproxy.agents a
-          left join x3sproxy.proxy_tokens t on t.agent_id = a.id and t.kind = 'deployment'
-          where a.workspace_id = ${workspaceId}
-            ${after === undefined ? sql`` : sql`and a.name > ${after}`}
-            ${only == null ? sql`` : sql`and a.name = any (${[...only]})`}
-            ${fitting(sql, workspaceId, filter)}
-          order by a.name
-          ${page === undefined ? sql`` : sql`limit ${page.limit}`}`,
-      );
-      return rows.map(agentView);
-    },
+    list: (workspaceId, page, only = null, filter = {}) =>
+      pool.inWorkspace(workspaceId, (sql) => listAgents(sql, workspaceId, { page, only, filter })),
     count: (workspaceId, only, filter) =>
-      pool.inWorkspace(workspaceId, async (sql) => {
-        const [row] = await sql<{ count: number }[]>`
-          select count(*)::integer from x3sproxy.agents a
-          where a.workspace_id = ${workspaceId}
-            ${only === null ? sql`` : sql`and a.name = any (${[...only]})`}
-            ${fitting(sql, workspaceId, filter)}`;
-        return row?.count ?? 0;
-      }),
+      pool.inWorkspace(workspaceId, (sql) => countAgents(sql, workspaceId, { only, filter })),
     changeScope: (by, name, asked, rights = ALL_RIGHTS) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const change = await checkScope(sql, by.workspaceId, asked);
@@ -180,27 +146,26 @@ export function createAgents(o: {
   };
 }
 
-function fitting(sql: TransactionSql, workspaceId: string, filter: AgentFilter) {
-  const { query, environment, mayUse, used } = filter;
-  return sql`
-    ${searchWords(query).reduce(
-      (all, word) => sql`${all}
-        and (strpos(a.name, ${word}) > 0 or strpos(a.environment, ${word}) > 0)`,
-      sql``,
-    )}
-    ${environment === undefined ? sql`` : sql`and a.environment = ${environment}`}
-    ${mayUse === undefined ? sql`` : sql`and (a.providers is null or ${mayUse} = any (a.providers))`}
-    ${
-      used === undefined
-        ? sql``
-        : sql`and exists (
-            select from x3sproxy.activity_agents u
-            where u.workspace_id = ${workspaceId} and u.agent_id = a.id and u.provider = ${used})`
-    }`;
+/** Suspends or resumes the agent and records it. Does nothing if it already is so. `before`: its row is locked. */
+async function setSuspended(
+  sql: TransactionSql,
+  by: Actor,
+  before: AgentView,
+  suspended: boolean,
+): Promise<AgentView> {
+  if ((before.suspendedAt !== null) === suspended) return before;
+  await sql`
+    update x3sproxy.agents set suspended_at = case when ${suspended} then now() end
+    where id = ${before.id}`;
+  const after = await findAgent(sql, by.workspaceId, before.name);
+  if (after === undefined) throw new Error("a locked agent is missing");
+  const action = suspended ? "agent.suspend" : "agent.resume";
+  await record(sql, by, { action, target: agentTarget(after), before, after });
+  return after;
 }
 
-/** The answer to a deployment that was made before. Recorded too, since its token is shown again. */
-async function repeat(
+/** The answer to a deployment that was made before. The audit records it, since the token is shown again. */
+async function repeatAnswer(
   sql: TransactionSql,
   by: Actor,
   name: string,
@@ -229,8 +194,8 @@ async function repeat(
 }
 
 /**
- * Ends every token of the agent, leases and registrations too: one of them may be why it is redeployed. Returns the life that was asked
- * for its deployment's, in milliseconds; null: none.
+ * Ends every token of the agent, leases and registrations too: a leak of one may be the reason for this deployment. Returns the life that
+ * was asked for the old deployment's token, in milliseconds; null: no end.
  */
 async function endTokens(sql: TransactionSql, agentId: string): Promise<number | null> {
   await sql`delete from x3sproxy.registrations where agent_id = ${agentId}`;
@@ -253,8 +218,11 @@ function check({ name, ttlMs }: Deployment): void {
   }
 }
 
-/** Deployments of one name come one after the other, of one that there isn't yet, too: nobody's check is of another's agent. */
-async function takeTurn(sql: TransactionSql, workspaceId: string, name: string): Promise<void> {
+/**
+ * Waits for other deployments of this name, until the transaction ends. An advisory lock, since a new agent has no row to lock: without it
+ * two callers could both find no agent, and each would be checked as the one who makes it.
+ */
+async function lockName(sql: TransactionSql, workspaceId: string, name: string): Promise<void> {
   const lock = `x3sproxy agent ${workspaceId} ${name}`;
   await sql`select pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
 }
@@ -264,7 +232,7 @@ interface Deployed {
   deployments: number;
 }
 
-async function make(
+async function createAgent(
   sql: TransactionSql,
   workspaceId: string,
   wanted: { name: string; change: ScopeChange; rights: Rights },
@@ -280,7 +248,7 @@ async function make(
   return { id, deployments: 1 };
 }
 
-/** `before`: with its row held. */
+/** `before`: its row is locked. */
 async function redeploy(
   sql: TransactionSql,
   before: AgentView,
@@ -290,7 +258,7 @@ async function redeploy(
   const [row] = await sql<Deployed[]>`
     update x3sproxy.agents set deployments = deployments + 1, deployed_at = now()
     where id = ${before.id} returning id, deployments`;
-  if (row === undefined) throw new Error("a held agent is missing");
+  if (row === undefined) throw new Error("a locked agent is missing");
   await storeScope(sql, row.id, change);
   return row;
 }

@@ -1,5 +1,5 @@
-// The providers that a workspace adds beside the built-in ones: where they are and how they take their key.
-// Never accepts a name that routing gives to something else, nor a header that a key may not go into.
+// Custom providers: those that a workspace adds to the built-in ones. Owns their origin and where their key goes. Must never accept a name
+// that routing uses otherwise, or a header that may not carry a key.
 import { record, type Actor } from "../audit/index.ts";
 import { parseOrigin } from "../platform/config-values.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
@@ -17,15 +17,15 @@ export interface CustomProviderView {
 
 export interface CustomProviders {
   /**
-   * Adds a provider or replaces it. Keys stay sealed for the origin, the header and the scheme that it had: where one of these is
-   * another now, they have to be saved again. Throws RequestError 422 saying which part of it is wrong.
+   * Adds a provider or replaces it. Its keys stay sealed for the old origin, header and scheme: if one of these changes, the keys must be
+   * saved again. Throws RequestError 422 that says which part is wrong.
    */
   put(
     by: Actor,
     p: { name: string; origin: string; header: string; scheme: string },
   ): Promise<CustomProviderView>;
   list(workspaceId: string): Promise<CustomProviderView[]>;
-  /** Throws RequestError 404 `provider_not_found`. Secrets stored for it stay, sealed for what it had. */
+  /** Deletes the provider. Its secrets stay, sealed for the origin that it had. Throws RequestError 404 `provider_not_found`. */
   delete(by: Actor, name: string): Promise<void>;
 }
 
@@ -39,10 +39,11 @@ interface ProviderRow {
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const RESERVED_NAMES = new Set(["api"]);
-// Tokens as in RFC 9110 section 5.6.2; not so long that they could be a key that was put into the wrong place.
+// Tokens as in RFC 9110, 5.6.2. The bounds on length refuse a key that was typed into the wrong field.
 const HEADER = /^[!#$%&'*+.^_`|~0-9a-z-]{1,40}$/;
 const SCHEME = /^[!#$%&'*+.^_`|~0-9a-z-]{0,24}$/i;
-/** `originProblem` says in a sentence why calls may not go to an origin, or undefined. */
+
+/** `originProblem`: why calls may not go to an origin, in a sentence; undefined if they may. */
 export function createCustomProviders(o: {
   pool: Pool;
   originProblem: (origin: string) => string | undefined;
@@ -95,7 +96,7 @@ export function createCustomProviders(o: {
       const { workspaceId } = by;
       const { name, origin, header, scheme } = check(p);
       return pool.inWorkspace(workspaceId, async (sql) => {
-        const before = await existing(sql, workspaceId, name);
+        const before = await findProvider(sql, workspaceId, name);
         const [row] = await sql<ProviderRow[]>`
           insert into x3sproxy.providers (workspace_id, name, origin, header, scheme)
           values (${workspaceId}, ${name}, ${origin}, ${header}, ${scheme})
@@ -119,7 +120,7 @@ export function createCustomProviders(o: {
     },
     delete: (by, name) =>
       pool.inWorkspace(by.workspaceId, async (sql) => {
-        const before = await existing(sql, by.workspaceId, name);
+        const before = await findProvider(sql, by.workspaceId, name);
         if (before === undefined) {
           throw new RequestError(
             404,
@@ -134,8 +135,8 @@ export function createCustomProviders(o: {
   };
 }
 
-/** The provider as it is. Holds its row until the transaction ends. */
-async function existing(
+/** The provider, or undefined. Locks its row until the transaction ends. */
+async function findProvider(
   sql: TransactionSql,
   workspaceId: string,
   name: string,

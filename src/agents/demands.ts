@@ -1,5 +1,5 @@
-// What a change of an agent's scope asks of whoever makes it, by whatever route. Declared here and nowhere else: routes ask `demand`
-// and say nothing of it themselves. A scope is everything that an agent may do, its environment too. Pure.
+// Which rights a change of an agent's scope needs, by any route. Owns that rule: routes must never decide it themselves. A scope is
+// everything that an agent may do, its environment too. Pure.
 import ipaddr from "ipaddr.js";
 import type { Cidr } from "../platform/addresses.ts";
 import { WIDENING } from "../contract/index.ts";
@@ -8,10 +8,10 @@ import type { Limits } from "../limits/index.ts";
 import { compileRules, matchesGlob, rulePartsOf } from "../scopes/index.ts";
 import { changedScope, sameScope, type AgentScope, type ScopeChange } from "./scope-change.ts";
 
-/** What of that somebody has. */
+/** The rights of whoever makes the change. */
 export interface Rights {
   readonly hasRole: boolean;
-  /** Whether the last proof of its session counts still; nobody asks an API key for one. */
+  /** Whether the session proved lately who uses it. True for an API key, which can't prove that. */
   readonly hasProof: boolean;
 }
 
@@ -20,7 +20,7 @@ export const ALL_RIGHTS: Rights = { hasRole: true, hasProof: true };
 /** The most that an agent may do. Null: not limited. */
 export type ScopeBounds = Omit<AgentScope, "environment"> & { environments: string[] | null };
 
-/** Throws RequestError 403 `role_too_low` or `proof_needed`. `why`: what the change would do, and what to do instead, in sentences. */
+/** Throws RequestError 403 `role_too_low` or `proof_needed` without both rights. `why`: what the change would do, and what to do instead. */
 export function demand({ hasRole, hasProof }: Rights, why: string): void {
   if (!hasRole) {
     throw new RequestError(403, "role_too_low", `${why} Else it needs the role ${WIDENING.role}.`);
@@ -34,7 +34,7 @@ export function demand({ hasRole, hasProof }: Rights, why: string): void {
   }
 }
 
-/** Throws when `rights` don't allow for another scope than the agent has. Of two scopes nobody can always tell which one is wider. */
+/** As `demand`, for a scope that differs from the agent's. Any difference counts: which of two scopes is wider can't always be told. */
 export function demandForChange(rights: Rights, now: AgentScope, change: ScopeChange): void {
   if (sameScope(now, changedScope(now, change))) return;
   demand(
@@ -43,19 +43,19 @@ export function demandForChange(rights: Rights, now: AgentScope, change: ScopeCh
   );
 }
 
-// Patterns are compared each with each, up to as many pairs; beyond that only those count that are on both lists.
-const MOST_PAIRS = 2_000;
+/** Each pattern is compared with each, up to this many pairs. Beyond that, only those that are on both lists count as allowed. */
+const MAX_PAIRS = 2_000;
 
-/** The parts of `scope` that allow more than `bounds` do, or that can't be told not to. */
+/** The parts of `scope` that allow more than `bounds`, or that may do so. */
 export function partsBeyond(bounds: ScopeBounds, scope: AgentScope): string[] {
   const { limits } = scope;
   const beyond = {
-    environment: !holdsAll(bounds.environments, [scope.environment]),
-    providers: !holdsAll(bounds.providers, scope.providers),
-    rules: !holdRules(bounds.rules, scope.rules),
-    allowedEndpoints: !holdsAll(bounds.allowedEndpoints, scope.allowedEndpoints),
-    addresses: !holdBlocks(bounds.addresses, scope.addresses),
-    models: !holdModels(bounds.models, scope.models),
+    environment: !includesAll(bounds.environments, [scope.environment]),
+    providers: !includesAll(bounds.providers, scope.providers),
+    rules: !includesRules(bounds.rules, scope.rules),
+    allowedEndpoints: !includesAll(bounds.allowedEndpoints, scope.allowedEndpoints),
+    addresses: !includesBlocks(bounds.addresses, scope.addresses),
+    models: !includesModels(bounds.models, scope.models),
     scopeExpiresAt: !isAtMost(timeOf(scope.scopeExpiresAt), timeOf(bounds.scopeExpiresAt)),
     ...Object.fromEntries(
       LIMITS.map((name) => [name, !isAtMost(limits[name], bounds.limits[name])]),
@@ -68,20 +68,20 @@ const LIMITS: readonly (keyof Limits)[] = ["requestsPerMinute", "openStreams", "
 
 type List = readonly string[] | null;
 
-function holdsAll(outer: List, inner: List): boolean {
+function includesAll(outer: List, inner: List): boolean {
   if (outer === null || inner === null) return outer === null;
   const all = new Set(outer);
   return inner.every((each) => all.has(each));
 }
 
-function holdModels(outer: List, inner: List): boolean {
-  if (holdsAll(outer, inner)) return true;
+function includesModels(outer: List, inner: List): boolean {
+  if (includesAll(outer, inner)) return true;
   if (outer === null || inner === null || tooMany(outer, inner)) return false;
-  // A star of the inner pattern is a character that only a star of the outer one takes.
+  // A star in the inner pattern counts as a character, which only a star of the outer pattern matches.
   return inner.every((each) => outer.some((pattern) => matchesGlob(pattern, each)));
 }
 
-function holdBlocks(outer: List, inner: List): boolean {
+function includesBlocks(outer: List, inner: List): boolean {
   if (outer === null || inner === null) return outer === null;
   const blocks = outer.map((text): Cidr => ipaddr.parseCIDR(text));
   return inner.every((text) => {
@@ -93,13 +93,16 @@ function holdBlocks(outer: List, inner: List): boolean {
   });
 }
 
-/** A rule counts as held when it is on both lists with all that the outer one takes away, or when it is one call that that allows. */
-function holdRules(outer: List, inner: List): boolean {
+/**
+ * Whether the outer rules allow all that the inner ones allow. An inner rule passes if it is on both lists and every denial of the outer list
+ * is on the inner one, too; or if it names a single call that the outer rules allow.
+ */
+function includesRules(outer: List, inner: List): boolean {
   if (outer === null || inner === null) return outer === null;
   const [outerAll, innerAll] = [new Set(outer), new Set(inner)];
-  const takesAwayAll = outer.every((rule) => !rule.startsWith("!") || innerAll.has(rule));
+  const deniesAll = outer.every((rule) => !rule.startsWith("!") || innerAll.has(rule));
   const others = inner.filter(
-    (rule) => !rule.startsWith("!") && !(takesAwayAll && outerAll.has(rule)),
+    (rule) => !rule.startsWith("!") && !(deniesAll && outerAll.has(rule)),
   );
   if (others.length === 0) return true;
   if (tooMany(outer, others)) return false;
@@ -113,7 +116,7 @@ function holdRules(outer: List, inner: List): boolean {
 }
 
 function tooMany(outer: readonly string[], inner: readonly string[]): boolean {
-  return outer.length * inner.length > MOST_PAIRS;
+  return outer.length * inner.length > MAX_PAIRS;
 }
 
 function isAtMost(inner: number | null, outer: number | null): boolean {

@@ -1,21 +1,22 @@
-// Environments: the names that agents and keys share. One is there while an agent or a key is in it, and has no row of its own.
+// Environments: an agent uses the keys of its own environment. An environment exists while an agent or a key names it; it has no row.
 import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 
 export interface EnvironmentView {
   name: string;
-  /** How many keys and agents are in it. */
+  /** How many keys it has. */
   secrets: number;
+  /** How many agents it has. */
   agents: number;
 }
 
 export interface Environments {
-  /** By name. `only`: the agents that count, as if there were no others; null: all. */
+  /** By name. `only`: the agents that the caller may see, and only these are counted; null: all. */
   list(workspaceId: string, only: readonly string[] | null): Promise<EnvironmentView[]>;
   /**
-   * Moves all agents and keys of one to another name, together. Where that is an environment already, the two become one. Recorded in
-   * the audit. Throws RequestError: 404 `environment_not_found`, 409 `name_taken` when both have a key of one provider.
+   * Renames an environment: moves all its agents and keys together. If the new name exists already, the two environments become one.
+   * Recorded in the audit. Throws RequestError: 404 `environment_not_found`, 409 `name_taken` if both have a key of one provider.
    */
   rename(by: Actor, from: string, to: string): Promise<EnvironmentView>;
 }
@@ -29,11 +30,11 @@ export function createEnvironments({ pool }: { pool: Pool }): Environments {
     rename: (by, from, to) =>
       pool
         .inWorkspace(by.workspaceId, async (sql) => {
-          // Whoever changes what new agents get would write the names from before again.
+          // Locks the workspace, so that a change of what new agents get can't write the old name back.
           await sql`
             select from x3sproxy.workspaces where id = ${by.workspaceId} for no key update`;
           const before = (await read(sql, by.workspaceId, null)).find(({ name }) => name === from);
-          // Both tables announce it, so that grants are looked up anew.
+          // Triggers on both tables notify the proxies, which look up the grants again.
           const secrets = await sql`
             update x3sproxy.secrets set environment = ${to}
             where workspace_id = ${by.workspaceId} and environment = ${from}`;
@@ -74,7 +75,7 @@ interface NewAgentEnvironments {
   environments: string[] | null;
 }
 
-/** What new agents may be deployed into goes by the same name from then on. Gives what the workspace says of it. */
+/** Renames it among the environments that new agents may have. Returns these from before and after. */
 async function renameInBounds(
   sql: TransactionSql,
   workspaceId: string,
@@ -88,7 +89,7 @@ async function renameInBounds(
     select environments from x3sproxy.new_agent_scopes
     where workspace_id = ${workspaceId} and agent = ''`;
   const [before] = await ofWorkspace();
-  // In their order: new agents begin in the first one.
+  // Keeps their order: new agents begin in the first one.
   await sql`
     update x3sproxy.new_agent_scopes
     set environments = array(

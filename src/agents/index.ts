@@ -1,7 +1,8 @@
-// Agents: their deployments and tokens, what they may do, and how they come to their first token.
-export type { AgentView } from "./agent-view.ts";
+// Agents: their deployments, tokens and leases, what they may do, and how an agent gets its first token. Must never return a token that is
+// stored: only its SHA-256 is.
+export type { AgentFilter, AgentView } from "./agent-view.ts";
 export type { Deployment } from "./repeated-deployment.ts";
-export { createAgents, type AgentFilter, type Agents } from "./agents.ts";
+export { createAgents, type Agents } from "./agents.ts";
 export {
   createCustomProviders,
   type CustomProviders,
@@ -14,5 +15,4 @@ export { createEnvironments, type Environments } from "./environments.ts";
 export { createScopeTrials, type RememberedCall, type ScopeTrials } from "./scope-trials.ts";
 export { createLeases, type Leases } from "./leases.ts";
 export { createRegistrations, type Registrations } from "./registrations.ts";
-export { createExpiredTokens } from "./token-ends.ts";
-export { createUnusedTokens } from "./token-ends.ts";
+export { createExpiredTokens, createUnusedTokens } from "./token-ends.ts";

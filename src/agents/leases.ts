@@ -1,5 +1,5 @@
-// Leases: tokens of an agent beside its deployment's, which live for two minutes and on only while somebody renews them. A lease's
-// token leaves here once; only its SHA-256 is kept.
+// Leases: short-lived tokens that an agent has beside its deployment's token. A lease ends after two minutes unless it is renewed. Its token
+// is returned once; only its SHA-256 is stored.
 import { record, type Actor, serviceActor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
@@ -7,26 +7,26 @@ import { RequestError } from "../platform/errors.ts";
 import { PROXY_TOKEN_PREFIX, hashBearer, newBearer, newId } from "../platform/ids.ts";
 import { agentTarget, needAgent, type AgentView } from "./agent-view.ts";
 
-/** From its making, and from each renewal. */
+/** How long a lease lives from its start and from each renewal. */
 export const LEASE_MS = 120_000;
-/** Live at once, of one agent. */
+/** How many live leases an agent may have. */
 const MAX_LEASES = 100;
 
 export interface LeaseView {
   id: string;
-  /** Unless it is renewed before. ISO 8601, UTC. */
+  /** When it ends unless it is renewed. ISO 8601, UTC. */
   expiresAt: string;
 }
 
 export interface Leases {
   /**
-   * Throws RequestError 404 `agent_not_found`, 409 `agent_suspended` since its token would be refused, 409 `too_many_leases` past 100
-   * of one agent.
+   * Starts a lease. Throws RequestError 404 `agent_not_found`; 409 `agent_suspended`, since its token would be refused; 409
+   * `too_many_leases` if the agent has 100.
    */
   take(by: Actor, name: string): Promise<{ agent: AgentView; lease: LeaseView; token: string }>;
-  /** Two more minutes from now, and nothing else: not recorded, not announced. Throws RequestError 404 `lease_not_found`. */
+  /** Lets it live for two minutes from now. Neither recorded nor notified. Throws RequestError 404 `lease_not_found`. */
   renew(by: Actor, name: string, id: string): Promise<LeaseView>;
-  /** Ends its token at once. Throws RequestError 404 `lease_not_found`. */
+  /** Ends the lease and its token at once. Throws RequestError 404 `lease_not_found`. */
   end(by: Actor, name: string, id: string): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export function createLeases({ pool, clock }: { pool: Pool; clock: Clock }): Lea
         const agent = await needAgent(sql, by.workspaceId, name);
         await refuseSuspended(sql, agent);
         const nowMs = clock.nowMs();
-        await forgetLapsed(sql, by, agent, nowMs);
+        await deleteLapsed(sql, by, agent, nowMs);
         const live = await sql`
           select from x3sproxy.proxy_tokens where agent_id = ${agent.id} and kind = 'lease'`;
         if (live.length >= MAX_LEASES) {
@@ -112,8 +112,8 @@ async function refuseSuspended(sql: TransactionSql, agent: AgentView): Promise<v
   );
 }
 
-/** Deletes the leases that nobody renewed, and records their end. The agent's row is held. */
-async function forgetLapsed(
+/** Deletes the leases that nobody renewed, and records their end. The agent's row is locked. */
+async function deleteLapsed(
   sql: TransactionSql,
   { workspaceId }: Actor,
   agent: AgentView,

@@ -1,5 +1,5 @@
-// What new agents may do at most, where whoever makes them may not widen a scope: what their workspace says, and what an agent of the
-// same name could do when it was destroyed. Must never touch the scope of an agent that there is.
+// New agents: what an agent may do at most if whoever makes it may not widen a scope. Two bounds apply: the workspace's, and the scope of a
+// destroyed agent of the same name. Must never change the scope of an existing agent.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { scopeOf, type AgentView, type ScopeRow } from "./agent-view.ts";
@@ -13,7 +13,7 @@ import {
   type ScopeChange,
 } from "./scope-change.ts";
 
-/** What a workspace gives new agents. Sensitive endpoints and an end are not among it: those are said for each agent. */
+/** What a workspace gives new agents. Sensitive endpoints and the end of a scope are set for each agent alone. */
 export type NewAgentScope = Omit<ScopeBounds, "allowedEndpoints" | "scopeExpiresAt">;
 
 /** What is left out stays as it is. */
@@ -25,19 +25,20 @@ export type NewAgentChange = Pick<
 
 export interface NewAgents {
   get(workspaceId: string): Promise<NewAgentScope>;
-  /** Recorded in the audit. Agents that there are stay as they are. Throws RequestError 422 saying what is wrong. */
+  /** Changes it for agents that are made from now on. Recorded in the audit. Throws RequestError 422 that says what is wrong. */
   change(by: Actor, change: NewAgentChange): Promise<NewAgentScope>;
 }
 
-/** The name under which the workspace's own stands. No agent has it. */
-const EVERY = "";
+/** In the column `agent`: the row is the workspace's own. No agent has this name. */
+const ANY_AGENT = "";
 const DEFAULT_ENVIRONMENT = "production";
-// Whoever waits for this to pass could take another name at once: it is for callers that are limited to the name.
+// This holds only callers that are limited to the name; others can take another name at once. So a year is long enough.
 const REMEMBERED_DAYS = 365;
-/** Of those that have had their time as many go with each that comes. */
+/** How many expired rows are deleted with each that is added. */
 const MAX_FORGOTTEN = 100;
 
-const WORDS: Readonly<Record<string, string>> = {
+/** How messages name the parts of a scope. */
+const PART_NAMES: Readonly<Record<string, string>> = {
   allowedEndpoints: "sensitive endpoints",
   scopeExpiresAt: "end of the scope",
   requestsPerMinute: "requests a minute",
@@ -57,17 +58,17 @@ export function createNewAgents({ pool }: { pool: Pool }): NewAgents {
         const { environments, ...rest } = asked;
         for (const name of environments ?? []) checkEnvironment(name);
         const change = await checkScope(sql, workspaceId, rest);
-        // Two who change it wait for each other here; the row itself may not be there yet.
+        // Locks the workspace, so that two changes wait for each other: the bounds may have no row yet.
         const [workspace] = await sql<{ name: string }[]>`
           select name from x3sproxy.workspaces where id = ${workspaceId} for no key update`;
         if (workspace === undefined) throw new Error("the workspace is missing");
         const before = await ofWorkspace(sql, workspaceId);
         const after: ScopeBounds = {
-          ...changedScope(startOf(before), change),
+          ...changedScope(defaultScope(before), change),
           environments:
             environments === undefined ? before.environments : environments && unique(environments),
         };
-        await store(sql, workspaceId, EVERY, after);
+        await store(sql, workspaceId, ANY_AGENT, after);
         await record(sql, by, {
           action: "workspace.change",
           target: { kind: "workspace", id: workspaceId, name: workspace.name },
@@ -80,9 +81,9 @@ export function createNewAgents({ pool }: { pool: Pool }): NewAgents {
 }
 
 /**
- * The scope of an agent that is made. What is left out of `change` is as the workspace says, or as the destroyed one of this name had
- * it, where that is narrower. Throws RequestError 403 when it is more than either and `rights` don't allow for that; whoever has the
- * role is not held to a destroyed one.
+ * The scope of a new agent. What `change` leaves out is taken from the workspace, or from the destroyed agent of this name where that is
+ * narrower. Throws RequestError 403 if the scope exceeds either and `rights` don't allow it. A destroyed agent's scope doesn't bind whoever
+ * has the role.
  */
 export async function scopeOfNew(
   sql: TransactionSql,
@@ -92,17 +93,21 @@ export async function scopeOfNew(
   const ofAll = await ofWorkspace(sql, workspaceId);
   const before = rights.hasRole ? undefined : await read(sql, workspaceId, name);
   const scope = changedScope(
-    before === undefined ? startOf(ofAll) : narrower(ofAll, before),
+    before === undefined ? defaultScope(ofAll) : narrower(ofAll, before),
     change,
   );
-  refuse(partsBeyond(ofAll, scope), rights, "this workspace gives new agents");
+  demandForParts(partsBeyond(ofAll, scope), rights, "this workspace gives new agents");
   if (before !== undefined) {
-    refuse(partsBeyond(before, scope), rights, `the agent had that was destroyed as ${name}`);
+    demandForParts(
+      partsBeyond(before, scope),
+      rights,
+      `the agent had that was destroyed as ${name}`,
+    );
   }
   return scope;
 }
 
-/** Remembers by its name what a destroyed agent could do, for a year. */
+/** Remembers for a year, by the agent's name, what a destroyed agent could do. */
 export async function rememberScope(
   sql: TransactionSql,
   workspaceId: string,
@@ -113,12 +118,12 @@ export async function rememberScope(
     delete from x3sproxy.new_agent_scopes
     where workspace_id = ${workspaceId} and agent = any (array(
       select agent from x3sproxy.new_agent_scopes
-      where workspace_id = ${workspaceId} and agent <> ${EVERY}
+      where workspace_id = ${workspaceId} and agent <> ${ANY_AGENT}
         and set_at < now() - ${REMEMBERED_DAYS}::integer * interval '1 day'
       order by set_at limit ${MAX_FORGOTTEN} for update skip locked))`;
 }
 
-/** The agent is there again, with a scope of its own. */
+/** Forgets that, when an agent of the name has been made. */
 export async function forgetScope(
   sql: TransactionSql,
   workspaceId: string,
@@ -128,22 +133,22 @@ export async function forgetScope(
     delete from x3sproxy.new_agent_scopes where workspace_id = ${workspaceId} and agent = ${name}`;
 }
 
-function refuse(beyond: readonly string[], rights: Rights, whose: string): void {
+function demandForParts(beyond: readonly string[], rights: Rights, whose: string): void {
   if (beyond.length === 0) return;
-  const parts = beyond.map((part) => WORDS[part] ?? part).join(", ");
+  const parts = beyond.map((part) => PART_NAMES[part] ?? part).join(", ");
   demand(rights, `This would give the agent more than ${whose}: ${parts}. Deploy it with less.`);
 }
 
-/** Where an agent begins of which nothing is said. */
-function startOf({ environments, ...scope }: ScopeBounds): AgentScope {
+/** The scope of an agent for which nothing was asked. */
+function defaultScope({ environments, ...scope }: ScopeBounds): AgentScope {
   const environment =
     environments?.includes(DEFAULT_ENVIRONMENT) === false ? environments[0] : undefined;
   return { ...scope, environment: environment ?? DEFAULT_ENVIRONMENT };
 }
 
-/** Part by part what the destroyed one had, unless that is more than new ones get. */
+/** Each part as the destroyed agent had it, or as new agents get it if that is less. */
 function narrower(ofAll: ScopeBounds, before: ScopeBounds): AgentScope {
-  const [base, own] = [startOf(ofAll), startOf(before)];
+  const [base, own] = [defaultScope(ofAll), defaultScope(before)];
   const beyond = new Set(partsBeyond(ofAll, own));
   const pick = <T extends object, Part extends keyof T & string>(from: T, or: T, part: Part) =>
     beyond.has(part) ? or[part] : from[part];
@@ -175,7 +180,7 @@ const UNLIMITED: ScopeBounds = {
 };
 
 async function ofWorkspace(sql: TransactionSql, workspaceId: string): Promise<ScopeBounds> {
-  return (await read(sql, workspaceId, EVERY)) ?? UNLIMITED;
+  return (await read(sql, workspaceId, ANY_AGENT)) ?? UNLIMITED;
 }
 
 async function read(

@@ -1,5 +1,5 @@
-// Registrations: what an agent's container gets instead of a token, to trade it once for one. A registration's token leaves here once;
-// only its SHA-256 is kept. The trade itself is the data plane's, in trade.ts.
+// Registrations: an agent's container gets a registration token and trades it, once, for a proxy token. The registration token is returned
+// once; only its SHA-256 is stored. The trade is in grants/trade.ts.
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
@@ -7,7 +7,7 @@ import { RequestError } from "../platform/errors.ts";
 import { REGISTRATION_PREFIX, hashBearer, newBearer, newId } from "../platform/ids.ts";
 import { agentTarget, needAgent } from "./agent-view.ts";
 
-/** Live at once, of one agent. */
+/** How many live registrations an agent may have. */
 const MAX_REGISTRATIONS = 100;
 
 /** Times ISO 8601, UTC. */
@@ -22,13 +22,13 @@ export interface RegistrationView {
 }
 
 export interface Registrations {
-  /** Throws RequestError 404 `agent_not_found`, 409 `too_many_registrations` past 100 of one agent. */
+  /** Throws RequestError 404 `agent_not_found`, 409 `too_many_registrations` if the agent has 100. */
   create(
     by: Actor,
     name: string,
     lifeMs: number,
   ): Promise<{ registration: RegistrationView; token: string }>;
-  /** Those that can still be traded, oldest first. Throws RequestError 404 `agent_not_found`. */
+  /** Those that can be traded, oldest first. Throws RequestError 404 `agent_not_found`. */
   list(workspaceId: string, name: string): Promise<RegistrationView[]>;
   /** Throws RequestError 404 `agent_not_found`, `registration_not_found`. */
   revoke(by: Actor, name: string, id: string): Promise<RegistrationView>;

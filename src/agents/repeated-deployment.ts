@@ -1,6 +1,5 @@
-// Deployments that may be asked for twice: a caller that got no answer sends the same idempotency key again and gets the token of the
-// deployment that was made. No token is kept for that: it is derived anew, one way, by the vault. Of a key and its request only
-// hashes are kept, for a day.
+// Repeated deployments: a caller that got no answer sends the same idempotency key again and gets the same token. Must never store a token:
+// the vault derives it again, one way. Of the key and its request, only hashes are stored, for a day.
 import { hash } from "node:crypto";
 import type { Actor } from "../audit/index.ts";
 import type { TransactionSql } from "../db/index.ts";
@@ -9,32 +8,32 @@ import { PROXY_TOKEN_PREFIX } from "../platform/ids.ts";
 import type { Vault } from "../vault/index.ts";
 import type { ScopeChange } from "./scope-change.ts";
 
-/** What is left out stays as it was at the deployment before; at the first it is as the workspace says of new agents, without expiry. */
+/** What is left out stays as it was. For a new agent it is what the workspace gives new agents, and the token has no end. */
 export interface Deployment extends ScopeChange {
   name: string;
-  /** Life of the token; null: without end. */
+  /** The token's life; null: no end. */
   ttlMs?: number | null | undefined;
 }
 
 const KEPT_MS = 24 * 3_600_000;
-/** Of those that have had their time as many go with each that comes. */
+/** How many expired claims are deleted with each that is made. */
 const MAX_FORGOTTEN = 100;
 
-/** A request for a deployment, under a key of its caller's. Both are SHA-256 (FIPS 180-4), lower-case hex. */
+/** A caller's request under an idempotency key. Both hashes are SHA-256 (FIPS 180-4) in lower-case hex. */
 export interface Claim {
   readonly keyHash: string;
   readonly requestHash: string;
 }
 
-/** A deployment that was made under a claim. */
+/** The deployment that a claim led to. */
 export interface MadeDeployment {
   readonly agentId: string;
   readonly deployment: number;
-  /** Wall clock. In the token's derivation, so that numbers that are used again (after a restored backup) give no token again. */
+  /** Wall clock. The token is derived from it, too: after a backup is restored, a deployment's number is used again, but not its token. */
   readonly atMs: number;
 }
 
-/** The same key of another caller is another claim. */
+/** The caller is a part of it: the same key of another caller is another claim. */
 export function claimOf(by: Actor, idempotencyKey: string, d: Deployment): Claim {
   const { name, environment, providers, allowedEndpoints, ttlMs } = d;
   const { rules, addresses, models, scopeExpiresAt, limits } = d;
@@ -48,8 +47,8 @@ export function claimOf(by: Actor, idempotencyKey: string, d: Deployment): Claim
 }
 
 /**
- * What was made under the claim within the last 24 hours. Holds the claim until the transaction ends, so that of two at once the
- * second finds what the first has made. Throws RequestError 409 when the key was given with another request.
+ * What was made under the claim in the last 24 hours. Locks the claim until the transaction ends: of two requests at once, the second finds
+ * what the first has made. Throws RequestError 409 if the key was used for another request.
  */
 export async function madeBefore(
   sql: TransactionSql,
@@ -77,8 +76,8 @@ export async function madeBefore(
 }
 
 /**
- * Deletes the claim itself if it was made before `until`, and some others that were. One at a time does the latter: who held one claim
- * and waited for another could be waited for.
+ * Deletes the claim, and some others, if they were made before `until`. One transaction at a time deletes others, so that two that each hold
+ * a claim never wait for each other.
  */
 async function forget(
   sql: TransactionSql,

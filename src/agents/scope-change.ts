@@ -1,4 +1,5 @@
-// Changing what an agent may do: checks what is asked for, and stores it in its one spelling.
+// Changes of an agent's scope: checks what is asked for and stores it in its canonical spelling. Whether the caller may do so is in
+// demands.ts.
 import { parseBlock } from "../platform/addresses.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
@@ -21,16 +22,16 @@ export type AgentScope = Pick<
 export interface ScopeChange extends Change<ScopeFields> {
   /** Whose keys it uses. */
   environment?: string | undefined;
-  /** ISO 8601; null: without end. */
+  /** ISO 8601; null: no end. */
   scopeExpiresAt?: string | null | undefined;
   limits?: Change<Limits> | undefined;
 }
 
 const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
-// What Google, Azure, AWS and Hugging Face call models, too.
+// Covers names of models at Google, Azure, AWS and Hugging Face.
 const MODEL = /^[\w.:/@*+-]{1,200}$/;
 
-/** The same change in its one spelling. Throws RequestError 422 saying what is wrong. */
+/** The change in its canonical spelling. Throws RequestError 422 that says what is wrong. */
 export async function checkScope(
   sql: TransactionSql,
   workspaceId: string,
@@ -70,7 +71,7 @@ export function checkEnvironment(name: string): void {
   );
 }
 
-/** The scope as `change` leaves it. */
+/** The scope after `change`. */
 export function changedScope(scope: AgentScope, change: ScopeChange): AgentScope {
   const or = <T>(then: T | undefined, now: T): T => (then === undefined ? now : then);
   const { limits = {} } = change;
@@ -90,7 +91,7 @@ export function changedScope(scope: AgentScope, change: ScopeChange): AgentScope
   };
 }
 
-/** Whether two scopes, in their one spelling, allow the same; the order of lists means nothing. */
+/** Whether two scopes in canonical spelling allow the same. The order of lists doesn't matter. */
 export function sameScope(a: AgentScope, b: AgentScope): boolean {
   return canonical(a) === canonical(b);
 }
@@ -124,14 +125,14 @@ export async function storeScope(
     where id = ${agentId}`;
 }
 
-/** Throws RequestError 422. A rule with a misspelt provider would do nothing: one that denies would not deny. */
+/** Throws RequestError 422 for a provider that doesn't exist. A rule that denies would deny nothing if its provider were misspelt. */
 async function refuseUnknown(
   sql: TransactionSql,
   workspaceId: string,
   { providers, inRules }: { providers: readonly string[]; inRules: readonly string[] },
 ): Promise<void> {
-  const isOther = (name: string): boolean => !builtInProviders.has(name);
-  if (!providers.some(isOther) && !inRules.some(isOther)) return;
+  const isCustom = (name: string): boolean => !builtInProviders.has(name);
+  if (!providers.some(isCustom) && !inRules.some(isCustom)) return;
   const rows = await sql<{ name: string }[]>`
     select name from x3sproxy.providers where workspace_id = ${workspaceId}`;
   const all = [...builtInProviders.keys(), ...rows.map(({ name }) => name)];
@@ -139,14 +140,14 @@ async function refuseUnknown(
     [providers, "provider_unknown", "no provider is called that."],
     [inRules, "rule_invalid", "a rule names a provider that there isn't."],
   ] as const) {
-    const stranger = names.find((name) => isOther(name) && !all.includes(name));
-    if (stranger === undefined) continue;
-    const hint = didYouMean(stranger, all);
+    const unknown = names.find((name) => isCustom(name) && !all.includes(name));
+    if (unknown === undefined) continue;
+    const hint = didYouMean(unknown, all);
     throw new RequestError(422, code, `${sentence}${hint} There are: ${all.join(", ")}`);
   }
 }
 
-/** Of a canonical rule. */
+/** The provider of a canonical rule. */
 function providerOf(rule: string): string {
   return rulePartsOf(rule)?.provider ?? "";
 }

@@ -1,5 +1,5 @@
-// What a change of an agent's scope would do to calls, without changing anything: the scope that the agent would have, compiled by the
-// code that the data plane runs, and asked about calls that are known of.
+// Scope trials (dry runs): which known calls an agent's scope would refuse after a change. Must never change anything. The scope is compiled
+// and asked by the same code as in the data plane.
 import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
 import { RequestError, type RefusalReason } from "../platform/errors.ts";
@@ -8,9 +8,9 @@ import { agentView, type AgentRow } from "./agent-view.ts";
 import { changedScope, checkScope, type ScopeChange } from "./scope-change.ts";
 import { admissionOf, compileScope, refusalOf, type Scope } from "../scopes/index.ts";
 
-/** A call as it is remembered. */
+/** What is remembered of a call. */
 export interface RememberedCall {
-  /** Empty: nothing but that there was one. */
+  /** Empty: not known. */
   readonly provider: string;
   readonly method: string;
   /** Canonical; empty: not known. */
@@ -21,12 +21,12 @@ export interface RememberedCall {
 
 export interface ScopeTrial {
   readonly agentId: string;
-  /** Why the scope would refuse the call if it came now; undefined: it would not; `unknown`: too little is known of the call. */
+  /** Why the scope would refuse the call now; undefined: it would not; `unknown`: too little is known of the call. */
   judge(call: RememberedCall): RefusalReason | "unknown" | undefined;
 }
 
 export interface ScopeTrials {
-  /** The agent's scope with `change`. Throws RequestError as changing it would: 404 `agent_not_found`, 422. */
+  /** Tries the agent's scope with `change`. Throws RequestError 404 `agent_not_found`, and 422 as the change itself would. */
   begin(workspaceId: string, name: string, change: ScopeChange): Promise<ScopeTrial>;
 }
 
@@ -61,9 +61,9 @@ function judge(
   nowMs: number,
 ): RefusalReason | "unknown" | undefined {
   if (provider === "") return "unknown";
-  const stranger = admissionOf(scope, address === "" ? undefined : address, nowMs);
-  if (stranger !== undefined) return stranger;
-  // Whatever its path, a provider that is not allowed is not.
+  const refusal = admissionOf(scope, address === "" ? undefined : address, nowMs);
+  if (refusal !== undefined) return refusal;
+  // A provider that isn't allowed is refused on every path.
   if (path === "" && scope.providers?.has(provider) !== false) return "unknown";
   return refusalOf(scope, {
     ...{ provider, method, path },

@@ -5,6 +5,7 @@ import type { Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { API_KEY_PREFIX } from "../platform/ids.ts";
 import { holds } from "../platform/addresses.ts";
+import { requestsInPostgres } from "../limits/index.ts";
 import { digest, digestSession, isBearer, isSession } from "./bearers.ts";
 import type { Caller, Client, Person, SessionCredential } from "./caller.ts";
 import type { Verifications } from "./verifications.ts";
@@ -62,17 +63,15 @@ export function createCallers(o: { pool: Pool; verifications: Verifications }): 
    */
   async function count({ id, workspace_id }: KeyRow, emergency: boolean): Promise<boolean> {
     const state = await pool.inWorkspace(workspace_id, async (sql) => {
-      const share = sql`interval '1 microsecond' * (60000000 / requests_per_minute)`;
-      const used = sql`greatest(used_until, now()) + ${share}`;
+      const { usedUntil, isAdmitted, waitS } = requestsInPostgres(sql);
       const { count: counted } = await sql`
         update x3sproxy.api_keys set
           last_used_at = case when last_used_at > now() - interval '1 minute' then last_used_at else now() end,
-          used_until = coalesce(${used}, used_until)
-        where id = ${id} and coalesce(${used} <= now() + interval '1 minute', true)`;
+          used_until = coalesce(${usedUntil}, used_until)
+        where id = ${id} and ${isAdmitted}`;
       if (counted > 0) return { waitS: 0 };
       const [row] = await sql<{ waitS: number }[]>`
-        select greatest(1, ceil(extract(epoch from ${used} - interval '1 minute' - now())))::integer as "waitS"
-        from x3sproxy.api_keys where id = ${id}`;
+        select ${waitS} as "waitS" from x3sproxy.api_keys where id = ${id}`;
       return row;
     });
     if (state === undefined || state.waitS === 0 || emergency) return state !== undefined;

@@ -1,6 +1,6 @@
-// Failed authentications of each network, in this process's memory, bounded. They only tell the next one that fails to wait: whoever shows
-// a good credential is let in, however many others have failed. Must never be asked before a credential was verified.
-// They count in windows of a minute, as the documentation promises, and so are no GCRA.
+// Counts failed authentications of each network, in the memory of this process, bounded. Only a request that fails is told to wait: a good
+// credential is let in, however many others have failed. Must never be asked before a credential was verified.
+// Not GCRA: the documentation promises a number of failures in a window of a minute.
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../platform/clock.ts";
 
@@ -8,11 +8,11 @@ const WINDOW_MS = 60_000;
 const MAX_NETWORKS = 10_000;
 
 export interface Failures {
-  /** Counts one. Returns in how many seconds another may fail; 0: at once. */
+  /** Counts one failure. Returns in how many seconds the next one is allowed; 0: at once. */
   count(network: string): number;
 }
 
-/** `perMinute`: how many of one network may fail in a minute before they are told to wait. */
+/** `perMinute`: how many requests of one network may fail in a minute before the next one is told to wait. */
 export function createFailures({
   perMinute,
   clock,

@@ -1,33 +1,36 @@
-// The limiter: admits calls of agents and workspaces with limits, and counts what open calls use. It counts in this process's memory, and
-// in Redis if there is one. It never refuses a call because Redis is away. Grants that are not `limited` don't come here.
+// Admits calls within the limits of their agent and workspace, and charges open calls for what they carry. Counts in the memory of this
+// process, or in Redis if there is one. Must never refuse a call because Redis is away, nor be asked for a grant that is not `limited`.
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { LimitRefusal } from "./gcra.ts";
-import { LEASE_MS } from "./redis-script.ts";
-import { createSharedLimits, type Lease } from "./redis-store.ts";
-import { checkUses, Uses, type Account, type Use } from "./memory-store.ts";
+import { ENTRY_MS } from "./redis-script.ts";
+import { createRedisStore, type Entry } from "./redis-store.ts";
+import { checkUsage, MemoryStore, type Account, type Usage } from "./memory-store.ts";
 
 const TICK_MS = 1000;
-const RENEW_EVERY_MS = LEASE_MS / 3;
+const RENEW_EVERY_MS = ENTRY_MS / 3;
 
-/** A call as its limits see it. */
+/** What limits need to know of a call. */
 export interface LimitedCall {
   readonly websocket: boolean;
-  /** So far; it is read each second and at the end. */
+  /** Bytes so far, read each second and at the end. */
   readonly requestBytes: number;
   readonly responseBytes: number;
 }
 
-/** An admitted call. */
+/** A call that was admitted. */
 export interface Admission {
-  /** Call it when the call has ended, in whatever way. */
+  /** Must be called when the call has ended, however it ended. */
   end(): void;
 }
 
 export interface Limiter {
-  /** For a `limited` grant: admits a call, or says why not. Asynchronous only if Redis is asked: within 250 ms. Never rejects. */
+  /**
+   * Admits a call of a grant that is `limited`, or says why not. A promise only if Redis is asked, settled within 250 ms; limits in memory
+   * answer at once, since a wait costs a part of each request (request-handler.ts has the figure). Never rejects.
+   */
   enter(
     of: Account,
     call: LimitedCall,
@@ -35,7 +38,7 @@ export interface Limiter {
   close(): Promise<void>;
 }
 
-/** `redisUrl`: of the Redis by which processes share their counts; undefined: each counts for itself. */
+/** `redisUrl`: where processes share their counts; undefined: each process counts for itself. */
 export function createLimiter(o: {
   redisUrl: string | undefined;
   clock: Clock;
@@ -43,63 +46,63 @@ export function createLimiter(o: {
   metrics: Metrics;
 }): Limiter {
   const { redisUrl, clock, metrics } = o;
-  const uses = new Uses();
-  const open: Open[] = [];
+  const memory = new MemoryStore();
+  const open: AdmittedCall[] = [];
   const prefix = randomBytes(8).toString("hex");
   let count = 0;
   let renewedAtMs = clock.monotonicMs();
-  const shared =
-    redisUrl === undefined ? undefined : createSharedLimits({ ...o, url: redisUrl, onUp: renew });
+  const redis =
+    redisUrl === undefined ? undefined : createRedisStore({ ...o, url: redisUrl, onUp: renew });
 
-  class Open implements Admission {
+  class AdmittedCall implements Admission {
     readonly #of: Account;
     readonly #call: LimitedCall;
-    readonly #lease: Lease;
-    readonly #agent: Use;
-    readonly #workspace: Use;
-    /** Whether Redis may know of it. */
-    #isShared: boolean;
+    readonly #entry: Entry;
+    readonly #agent: Usage;
+    readonly #workspace: Usage;
+    /** Whether Redis may have an entry of it. */
+    #isInRedis: boolean;
     /** Its index in `open`; -1: it has ended. */
-    #at: number;
+    #index: number;
     #chargedBytes = 0;
 
-    constructor(of: Account, call: LimitedCall, lease: Lease, isShared: boolean) {
+    constructor(of: Account, call: LimitedCall, entry: Entry, isInRedis: boolean) {
       this.#of = of;
       this.#call = call;
-      this.#lease = lease;
-      this.#isShared = isShared;
-      [this.#agent, this.#workspace] = uses.of(of);
+      this.#entry = entry;
+      this.#isInRedis = isInRedis;
+      [this.#agent, this.#workspace] = memory.of(of);
       const nowMs = clock.monotonicMs();
-      this.#agent.enter(lease.websocket, nowMs);
-      this.#workspace.enter(lease.websocket, nowMs);
-      this.#at = open.push(this) - 1;
+      this.#agent.enter(entry.websocket, nowMs);
+      this.#workspace.enter(entry.websocket, nowMs);
+      this.#index = open.push(this) - 1;
     }
 
     charge(): void {
       const bytes = this.#takeBytes();
-      if (bytes > 0) shared?.charge(this.#account(), bytes);
+      if (bytes > 0) redis?.charge(this.#account(), bytes);
     }
 
     renew(): void {
-      this.#isShared = true;
-      shared?.renew(this.#account(), this.#lease);
+      this.#isInRedis = true;
+      redis?.renew(this.#account(), this.#entry);
     }
 
     end(): void {
       const last = open.at(-1);
-      if (this.#at < 0 || last === undefined) return;
-      open[this.#at] = last;
-      last.#at = this.#at;
-      this.#at = -1;
+      if (this.#index < 0 || last === undefined) return;
+      open[this.#index] = last;
+      last.#index = this.#index;
+      this.#index = -1;
       open.pop();
       const bytes = this.#takeBytes();
-      this.#agent.leave(this.#lease.websocket);
-      this.#workspace.leave(this.#lease.websocket);
-      if (this.#isShared) shared?.release(this.#account(), this.#lease, bytes);
-      else if (bytes > 0) shared?.charge(this.#account(), bytes);
+      this.#agent.leave(this.#entry.websocket);
+      this.#workspace.leave(this.#entry.websocket);
+      if (this.#isInRedis) redis?.remove(this.#account(), this.#entry, bytes);
+      else if (bytes > 0) redis?.charge(this.#account(), bytes);
     }
 
-    /** Charges the bytes since the last call of this; returns how many. */
+    /** Charges what it has carried since the last time, and returns how many bytes that are. */
     #takeBytes(): number {
       const { requestBytes, responseBytes } = this.#call;
       const bytes = requestBytes + responseBytes - this.#chargedBytes;
@@ -111,7 +114,7 @@ export function createLimiter(o: {
       return bytes;
     }
 
-    /** With the newest limits: they may have changed since a long stream began. */
+    /** With the current limits: they may have changed since the call began. */
     #account(): Account {
       const { workspaceId, agentId } = this.#of;
       const { limits } = this.#agent;
@@ -119,30 +122,30 @@ export function createLimiter(o: {
     }
   }
 
-  function enterAlone(
+  function admitInMemory(
     of: Account,
     call: LimitedCall,
-    lease: Lease,
-    isShared: boolean,
+    entry: Entry,
+    isInRedis: boolean,
   ): Admission | LimitRefusal {
-    const [agent, workspace] = uses.of(of);
+    const [agent, workspace] = memory.of(of);
     return (
-      checkUses(agent, workspace, lease.websocket, clock.monotonicMs()) ??
-      new Open(of, call, lease, isShared)
+      checkUsage(agent, workspace, entry.websocket, clock.monotonicMs()) ??
+      new AdmittedCall(of, call, entry, isInRedis)
     );
   }
 
-  async function enterShared(
+  async function admitInRedis(
     of: Account,
     call: LimitedCall,
-    lease: Lease,
+    entry: Entry,
   ): Promise<Admission | LimitRefusal> {
-    const answer = await shared?.enter(of, lease);
-    if (answer === "entered") return new Open(of, call, lease, true);
+    const answer = await redis?.enter(of, entry);
+    if (answer === "entered") return new AdmittedCall(of, call, entry, true);
     if (answer !== undefined) return answer;
     metrics.limitsFallbacks.inc();
-    const entered = enterAlone(of, call, lease, true);
-    if ("reason" in entered) shared?.release(of, lease, 0);
+    const entered = admitInMemory(of, call, entry, true);
+    if ("reason" in entered) redis?.remove(of, entry, 0);
     return entered;
   }
 
@@ -154,20 +157,20 @@ export function createLimiter(o: {
   const timer = setInterval(() => {
     const nowMs = clock.monotonicMs();
     for (const one of open) one.charge();
-    uses.sweep(nowMs);
+    memory.sweep(nowMs);
     if (nowMs - renewedAtMs >= RENEW_EVERY_MS) renew();
   }, TICK_MS).unref();
 
   return {
     enter(of, call) {
-      const lease = { id: `${prefix}-${(++count).toString(36)}`, websocket: call.websocket };
-      if (shared?.isUp === true) return enterShared(of, call, lease);
-      if (shared !== undefined) metrics.limitsFallbacks.inc();
-      return enterAlone(of, call, lease, false);
+      const entry = { id: `${prefix}-${(++count).toString(36)}`, websocket: call.websocket };
+      if (redis?.isUp === true) return admitInRedis(of, call, entry);
+      if (redis !== undefined) metrics.limitsFallbacks.inc();
+      return admitInMemory(of, call, entry, false);
     },
     async close() {
       clearInterval(timer);
-      await shared?.close();
+      await redis?.close();
     },
   };
 }

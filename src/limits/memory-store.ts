@@ -1,4 +1,5 @@
-// The memory store of limits: what agents and workspaces use, as far as this process knows. Bounded; idle entries are forgotten.
+// Keeps in memory what limited agents and workspaces use of their limits, in this process. Bounded; what is idle is forgotten. The hot path:
+// must never wait.
 import {
   bytesWaitMs,
   Meter,
@@ -8,16 +9,17 @@ import {
   type LimitRefusal,
 } from "./gcra.ts";
 
-const MAX_USES = 20_000;
-/** When to try again, since nobody knows when a stream ends. */
+/** How many agents and workspaces are kept. */
+const MAX_USAGES = 20_000;
+/** What a client is told to wait for a stream to end: nobody knows when one will. */
 const STREAM_WAIT_MS = 1000;
 
 /** Null: no limit. */
 export interface Limits {
   readonly requestsPerMinute: number | null;
-  /** Open calls at once, including WebSockets. */
+  /** Calls open at once, WebSocket connections included. A count, not a rate. */
   readonly openStreams: number | null;
-  /** Of requests and answers together. */
+  /** Bytes of requests and answers together. */
   readonly bytesPerMinute: number | null;
 }
 
@@ -25,18 +27,18 @@ export interface WorkspaceLimits extends Limits {
   readonly openWebsockets: number | null;
 }
 
-/** Whose limits, and which: a grant is one. */
+/** An agent and its workspace, with their limits. A grant is one. */
 export interface Account {
   readonly workspaceId: string;
   readonly agentId: string;
   readonly limits: Limits;
-  /** Of all agents of the workspace together. */
+  /** Shared by all agents of the workspace. */
   readonly workspaceLimits: WorkspaceLimits;
 }
 
-/** The use of one agent or workspace. */
-export class Use {
-  /** The newest limits. */
+/** What one agent, or one workspace, uses. */
+export class Usage {
+  /** The newest limits that are known. */
   limits: WorkspaceLimits;
   open = 0;
   websockets = 0;
@@ -93,10 +95,10 @@ export class Use {
   }
 }
 
-/** Why one more call of this agent is refused, with the longest wait; the agent's limits go before the workspace's. Undefined: admitted. */
-export function checkUses(
-  agent: Use,
-  workspace: Use,
+/** Why one more call is refused, or undefined. The first reason counts, the agent's before the workspace's, with the longest wait. */
+export function checkUsage(
+  agent: Usage,
+  workspace: Usage,
   isWebSocket: boolean,
   nowMs: number,
 ): LimitRefusal | undefined {
@@ -111,35 +113,35 @@ export function checkUses(
   return reason && refusal(reason, longestMs);
 }
 
-export class Uses {
-  readonly #byId = new Map<string, Use>();
+export class MemoryStore {
+  readonly #byId = new Map<string, Usage>();
 
-  /** The agent's and the workspace's, with the limits that the grant says. */
+  /** What the agent and the workspace use, with the limits that the grant has. */
   of({
     agentId,
     limits,
     workspaceId,
     workspaceLimits,
-  }: Account): readonly [agent: Use, workspace: Use] {
+  }: Account): readonly [agent: Usage, workspace: Usage] {
     return [
       this.#find(agentId, { ...limits, openWebsockets: null }),
       this.#find(workspaceId, workspaceLimits),
     ];
   }
 
-  /** Forgets idle entries. */
+  /** Forgets what is idle. */
   sweep(nowMs: number): void {
-    for (const [id, use] of this.#byId) if (use.isIdle(nowMs)) this.#byId.delete(id);
+    for (const [id, usage] of this.#byId) if (usage.isIdle(nowMs)) this.#byId.delete(id);
   }
 
-  #find(id: string, limits: WorkspaceLimits): Use {
-    let use = this.#byId.get(id);
-    if (use === undefined) {
-      if (this.#byId.size >= MAX_USES) this.#dropOne();
-      this.#byId.set(id, (use = new Use(limits)));
+  #find(id: string, limits: WorkspaceLimits): Usage {
+    let usage = this.#byId.get(id);
+    if (usage === undefined) {
+      if (this.#byId.size >= MAX_USAGES) this.#dropOne();
+      this.#byId.set(id, (usage = new Usage(limits)));
     }
-    use.limits = limits;
-    return use;
+    usage.limits = limits;
+    return usage;
   }
 
   #dropOne(): void {

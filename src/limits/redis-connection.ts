@@ -1,10 +1,10 @@
-// The connection to Redis or Valkey, by which processes share limits. No call waits for it for long: a late answer ends the connection, and
-// until there is a new one every question is answered at once by undefined. Never logs its URL.
+// The connection to Redis or Valkey, through which processes share their counts. If Redis misses a deadline, the connection ends; until there
+// is a new one, each question is answered at once: not known. Must never log its URL, which may hold a password.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorFields, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import { ENTER, keysOf, LEASE_MS, NO_LIMITS, SETTLE } from "./redis-script.ts";
+import { ENTER, keysOf, ENTRY_MS, NO_LIMITS, SETTLE } from "./redis-script.ts";
 
 const DEADLINE_MS = 250;
 const CONNECT_DEADLINE_MS = 2000;
@@ -12,28 +12,28 @@ const RETRY_MS = 500;
 
 export type Script = typeof ENTER | typeof SETTLE;
 
-export interface SharedCounts {
+export interface RedisConnection {
   readonly isUp: boolean;
-  /** Runs a script and resolves to its answer within 250 ms; undefined: it may or may not have run. Never rejects. */
+  /** Runs a script. Resolves to its answer; undefined: whether it ran is not known. Takes at most 250 ms, never rejects. */
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>;
-  /** Waits for running scripts, and disconnects. */
+  /** Waits for scripts that are running, and disconnects. */
   close(): Promise<void>;
 }
 
 interface Connection {
   run(command: readonly string[]): Promise<unknown>;
-  /** Resolves to what ended it. */
+  /** Resolves to the cause of its end. */
   readonly ended: Promise<unknown>;
   end(cause: unknown): void;
 }
 
-/** Connects in the background, and reconnects for ever. `onUp`: it is connected, and Redis may have lost its data. */
-export function createSharedCounts(o: {
+/** Connects in the background and reconnects for ever. `onUp`: called when Redis answers; it may have lost all data. */
+export function createRedisConnection(o: {
   url: string;
   log: Log;
   metrics: Metrics;
   onUp: () => void;
-}): SharedCounts {
+}): RedisConnection {
   const { log, metrics } = o;
   const closing = new AbortController();
   const underWay = new Set<Promise<unknown>>();
@@ -99,9 +99,9 @@ export function createSharedCounts(o: {
   };
 }
 
-/** One connection; the first failure ends it. Rejects when it can't connect. */
+/** Opens a connection, which ends at its first error. Rejects if none can be opened. */
 async function connect(url: string, closing: AbortSignal): Promise<Connection> {
-  // Imported here only: it is large, and most services have no Redis.
+  // Loaded only here: it is large, and most services have no Redis.
   const { createClient } = await import("@redis/client");
   const client = createClient({
     url,
@@ -150,7 +150,7 @@ async function connect(url: string, closing: AbortSignal): Promise<Connection> {
       };
       const giveUp = (): void => settle(undefined);
       waiting.add(giveUp);
-      // If this process was slow, the answer may be here but unread: wait one more turn.
+      // If this process was slow, the answer may have arrived unread: leave one more turn of the event loop to read it.
       const timer = setTimeout(
         () => setImmediate(() => waiting.has(giveUp) && end(timedOut())),
         DEADLINE_MS,
@@ -161,11 +161,11 @@ async function connect(url: string, closing: AbortSignal): Promise<Connection> {
   };
 }
 
-/** Tries both scripts on keys of nobody, so that the server caches them. Resolves to whether it answered. */
+/** Runs both scripts on keys of their own, so that the server caches them. Resolves to whether it answered. */
 async function works(connection: Connection): Promise<boolean> {
   const nowhere = keysOf({ workspaceId: "probe", agentId: "probe" });
   const limits = ["1000000000", ...NO_LIMITS.slice(1)];
-  const ms = String(LEASE_MS);
+  const ms = String(ENTRY_MS);
   const entering = ["EVAL", ENTER, "7", ...nowhere, "probe", ms, "0", ...limits];
   const settling = ["EVAL", SETTLE, "7", ...nowhere, "0", ms, ...limits, "-probe"];
   const answers = await Promise.all([connection.run(entering), connection.run(settling)]);
@@ -185,7 +185,7 @@ function timedOut(): Error {
   return Object.assign(new Error("Redis did not answer in time"), { code: "ETIMEDOUT" });
 }
 
-/** The first word of a Redis error, as in WRONGPASS; never the rest of its message. */
+/** The code that a reply of Redis begins with, as in WRONGPASS. The rest of the reply is not logged. */
 function replyCode(error: unknown): { errorCode?: string } {
   const word = error instanceof Error ? /^[A-Z]{2,20}(?= )/.exec(error.message)?.[0] : undefined;
   return word === undefined ? {} : { errorCode: word };

@@ -1,12 +1,12 @@
-// The scripts for Redis: the arithmetic of gcra.ts in Lua, atomic and by Redis's own clock. A limit of 0 is none. All keys of a workspace
-// share one hash tag.
+// The Lua scripts that Redis runs for limits: the arithmetic of gcra.ts, each in one step and by Redis's own clock. A limit of 0 is no limit.
+// All keys of a workspace share one hash tag, so that a cluster keeps them together.
 import type { LimitReason } from "./gcra.ts";
 import type { Account } from "./memory-store.ts";
 
-/** How long a lease lives. A process renews its leases in time; those of a killed process lapse. */
-export const LEASE_MS = 60_000;
+/** How long the entry of an open call lives in Redis. A process renews its entries in time; those of a killed process lapse. */
+export const ENTRY_MS = 60_000;
 
-/** The reasons, in the order of ENTER's codes. */
+/** In the order of the codes with which ENTER refuses. */
 export const REASONS: readonly LimitReason[] = [
   "rate_limited",
   "too_many_streams",
@@ -26,15 +26,15 @@ local function add(key, units, limit)
   local ms = math.min(ahead(key, limit) + units * 60000 / limit, 86400000)
   redis.call('SET', key, string.format('%.17g %.17g', now + ms, limit), 'PX', math.ceil(ms) + 1000)
 end
-local function lease(key, id, ms)
+local function put_entry(key, id, ms)
   redis.call('ZADD', key, string.format('%.17g', now + ms), id)
   redis.call('PEXPIRE', key, ms + 1000)
 end
 `;
 
 /**
- * KEYS: of the agent requests, bytes, open; of the workspace requests, bytes, open, websockets. ARGV: lease, its milliseconds, 1 for a
- * WebSocket, then the limits in the order of the keys. Answers {0} when the call was let in, else {code, milliseconds to wait}.
+ * Admits a call. KEYS: the agent's requests, bytes, open; the workspace's requests, bytes, open, websockets. ARGV: the entry's id, its life in
+ * milliseconds, 1 for a WebSocket, the limits in the order of the keys. Answers {0} if the call is admitted, else {code, milliseconds to wait}.
  */
 export const ENTER = `${METERS}
 local code, wait = 0, 0
@@ -74,13 +74,13 @@ for _, i in ipairs({1, 4}) do
   if limit_of(i) > 0 then add(KEYS[i], 1, limit_of(i)) end
 end
 for _, i in ipairs({3, 6, 7}) do
-  if limit_of(i) > 0 and (i < 7 or is_websocket) then lease(KEYS[i], ARGV[1], tonumber(ARGV[2])) end
+  if limit_of(i) > 0 and (i < 7 or is_websocket) then put_entry(KEYS[i], ARGV[1], tonumber(ARGV[2])) end
 end
 return {0}
 `;
 
 /**
- * KEYS as for ENTER. ARGV: bytes to charge, a lease's milliseconds, the limits in the order of the keys, then leases: \`-\` before one that
+ * KEYS as for ENTER. ARGV: bytes to charge, an entry's life in milliseconds, the limits in the order of the keys, then entries: \`-\` before one that
  * has ended, \`+\` before one to renew, \`~\` before one of a WebSocket to renew.
  */
 export const SETTLE = `${METERS}
@@ -95,7 +95,7 @@ for n = 10, #ARGV do
     if sign == '-' then
       redis.call('ZREM', KEYS[i], id)
     elseif limit_of(i) > 0 and (i < 7 or sign == '~') then
-      lease(KEYS[i], id, tonumber(ARGV[2]))
+      put_entry(KEYS[i], id, tonumber(ARGV[2]))
     end
   end
 end

@@ -1,76 +1,76 @@
-// The Redis store of limits. Admissions are asked one by one, at once. Charges, renewals and releases go in batches, one an agent; a release
-// is kept until Redis has it.
+// Keeps in Redis what agents and workspaces use of their limits, shared by all processes. Whether to admit a call is asked at once; what open
+// calls did is reported in batches, one for each agent. Reports of ended calls are kept while Redis is away, within bounds.
 import { setTimeout as delay } from "node:timers/promises";
 import { logEnd, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { refusal, type LimitRefusal } from "./gcra.ts";
-import { createSharedCounts } from "./redis-connection.ts";
+import { createRedisConnection } from "./redis-connection.ts";
 import type { Account } from "./memory-store.ts";
-import { ENTER, keysOf, LEASE_MS, limitArguments, REASONS, SETTLE } from "./redis-script.ts";
+import { ENTER, keysOf, ENTRY_MS, limitArguments, REASONS, SETTLE } from "./redis-script.ts";
 
 const CLOSE_POLL_MS = 5;
 const MAX_SENDING = 32;
 const MAX_KEPT = 10_000;
 
-/** An open call, as Redis knows it. */
-export interface Lease {
+/** An open call, as Redis keeps it. */
+export interface Entry {
   readonly id: string;
   readonly websocket: boolean;
 }
 
-export interface SharedLimits {
+export interface RedisStore {
   readonly isUp: boolean;
-  /** Asks to admit a call, which then holds `lease`; undefined: Redis is away. Within 250 ms, never rejects. */
-  enter(account: Account, lease: Lease): Promise<"entered" | LimitRefusal | undefined>;
+  /** Asks whether to admit a call, and keeps its entry if so; undefined: not known. Takes at most 250 ms, never rejects. */
+  enter(account: Account, entry: Entry): Promise<"entered" | LimitRefusal | undefined>;
   charge(account: Account, bytes: number): void;
-  /** Renews a lease: call it more often than leases lapse, and after `onUp`. */
-  renew(account: Account, lease: Lease): void;
-  /** Releases a lease, and charges the last `bytes`. */
-  release(account: Account, lease: Lease, bytes: number): void;
-  /** Waits for running scripts, and disconnects. */
+  /** Renews the entry of an open call. To be called before it lapses, and after `onUp`. */
+  renew(account: Account, entry: Entry): void;
+  /** Removes the entry of an ended call, and charges `bytes` that were not charged yet. */
+  remove(account: Account, entry: Entry, bytes: number): void;
+  /** Waits for the reports that are under way, and disconnects. */
   close(): Promise<void>;
 }
 
-interface News {
+interface Report {
   account: Account;
   bytes: number;
-  /** As SETTLE takes them. */
-  readonly leases: string[];
+  /** As SETTLE takes them: a sign and an id each. */
+  readonly entries: string[];
 }
 
-export function createSharedLimits(o: {
+export function createRedisStore(o: {
   url: string;
   log: Log;
   metrics: Metrics;
-  /** Redis is connected, and may know nothing of open calls. */
+  /** Called when Redis answers again; it may have lost the entries of open calls. */
   onUp: () => void;
-}): SharedLimits {
-  const counts = createSharedCounts({
+}): RedisStore {
+  const counts = createRedisConnection({
     ...o,
     onUp: () => {
       o.onUp();
       sendSoon();
     },
   });
-  const news = new Map<string, News>();
+  const reports = new Map<string, Report>();
   let kept = 0;
   let sending = 0;
   let isSendingSoon = false;
 
-  function add(account: Account, bytes: number, lease?: string): void {
-    let found = news.get(account.agentId);
+  function add(account: Account, bytes: number, entry?: string): void {
+    let found = reports.get(account.agentId);
     if (found === undefined) {
-      news.set(account.agentId, (found = { account, bytes: 0, leases: [] }));
+      reports.set(account.agentId, (found = { account, bytes: 0, entries: [] }));
     }
     found.account = account;
     found.bytes += bytes;
-    if (lease !== undefined) {
-      found.leases.push(lease);
+    if (entry !== undefined) {
+      found.entries.push(entry);
       kept++;
     }
   }
 
-  /** Sends at the end of this turn of the event loop: an agent's changes go together, and before any later call. */
+  /** Sends at the end of this turn of the event loop: an agent's reports go together, and before the next call asks. */
   function sendSoon(): void {
     if (isSendingSoon) return;
     isSendingSoon = true;
@@ -81,10 +81,10 @@ export function createSharedLimits(o: {
   }
 
   function send(): void {
-    for (const [agentId, one] of news) {
+    for (const [agentId, one] of reports) {
       if (!counts.isUp || sending >= MAX_SENDING) return;
-      news.delete(agentId);
-      kept -= one.leases.length;
+      reports.delete(agentId);
+      kept -= one.entries.length;
       sending++;
       const sent = settle(one).finally(() => {
         sending--;
@@ -94,15 +94,15 @@ export function createSharedLimits(o: {
     }
   }
 
-  async function settle({ account, bytes, leases }: News): Promise<void> {
-    const args = [String(bytes), String(LEASE_MS), ...limitArguments(account), ...leases];
+  async function settle({ account, bytes, entries }: Report): Promise<void> {
+    const args = [String(bytes), String(ENTRY_MS), ...limitArguments(account), ...entries];
     if ((await counts.run(SETTLE, keysOf(account), args)) !== undefined) return;
-    for (const lease of leases) keep(account, lease);
+    for (const entry of entries) keep(account, entry);
   }
 
-  /** Keeps releases until Redis is back; everything else is renewed then. A release that finds no room lapses. */
-  function keep(account: Account, lease: string): void {
-    if (lease.startsWith("-") && kept < MAX_KEPT) add(account, 0, lease);
+  /** Keeps the end of a call until Redis is back; open calls are renewed then. What finds no room lapses in Redis by itself. */
+  function keep(account: Account, entry: string): void {
+    if (entry.startsWith("-") && kept < MAX_KEPT) add(account, 0, entry);
   }
 
   return {
@@ -110,7 +110,7 @@ export function createSharedLimits(o: {
       return counts.isUp;
     },
     async enter(account, { id, websocket }) {
-      const args = [id, String(LEASE_MS), websocket ? "1" : "0", ...limitArguments(account)];
+      const args = [id, String(ENTRY_MS), websocket ? "1" : "0", ...limitArguments(account)];
       const answer = await counts.run(ENTER, keysOf(account), args);
       if (!Array.isArray(answer)) return undefined;
       const [code, waitMs] = answer as unknown[];
@@ -127,7 +127,7 @@ export function createSharedLimits(o: {
       add(account, 0, (websocket ? "~" : "+") + id);
       sendSoon();
     },
-    release(account, { id }, bytes) {
+    remove(account, { id }, bytes) {
       if (!counts.isUp) {
         keep(account, `-${id}`);
         return;
@@ -136,7 +136,7 @@ export function createSharedLimits(o: {
       sendSoon();
     },
     async close() {
-      while (counts.isUp && news.size > 0) await delay(CLOSE_POLL_MS);
+      while (counts.isUp && reports.size > 0) await delay(CLOSE_POLL_MS);
       await counts.close();
     },
   };

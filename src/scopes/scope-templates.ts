@@ -1,18 +1,18 @@
-// Ready-made rules for common kinds of agents, made from what the provider rows say of paths. Pure. A template is rules to begin with, no
-// more: an agent that has got them keeps them as they are.
+// Scope templates: rules to begin with for common kinds of agents, made from the providers' table. An agent keeps the rules that it got, even
+// if the template changes. Pure.
 import { builtInProviders } from "../providers/index.ts";
 
 export interface ScopeTemplate {
   readonly name: string;
   readonly title: string;
   readonly description: string;
-  /** In their one spelling. */
+  /** In canonical spelling. */
   readonly rules: readonly string[];
 }
 
 const rows = [...builtInProviders.values()];
 
-/** `METHOD /path` of a provider as an agent calls it at the proxy. */
+/** The provider's `METHOD /path`, as an agent calls it at the proxy. */
 const ruleOf = (provider: string, call: string): string => call.replace(" /", ` /${provider}/`);
 
 export const scopeTemplates: readonly ScopeTemplate[] = [

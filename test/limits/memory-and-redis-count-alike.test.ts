@@ -6,7 +6,7 @@ import fc from "fast-check";
 import {
   ENTER,
   keysOf,
-  LEASE_MS,
+  ENTRY_MS,
   limitArguments,
   REASONS,
   SETTLE,
@@ -16,7 +16,7 @@ import { createCounter, limitedGrant, type LimitedGrant } from "./limited.ts";
 
 const maybe = (max: number) => fc.option(fc.integer({ min: 1, max }), { nil: null });
 const rates = fc.record({ requestsPerMinute: maybe(200), bytesPerMinute: maybe(60_000) });
-// These stay as they are: Redis learns of a stream that is older than its limit when its lease is renewed.
+// These stay as they are: Redis learns of a stream that is older than its limit when its entry is renewed.
 const streams = fc.record({ openStreams: maybe(5), openWebsockets: maybe(3) });
 const steps = fc.array(
   fc.record({
@@ -57,10 +57,10 @@ test("the same calls at the same times get the same answers", async (t) => {
           assert.notEqual(held, script);
           return client.sendCommand(["EVAL", held, "7", ...keysOf(grant), ...args]);
         };
-        const leaseMs = String(LEASE_MS * 1000);
+        const entryMs = String(ENTRY_MS * 1000);
         const newest = new Map<string, LimitedGrant>();
         let newestOfAll: LimitedGrant | undefined;
-        const open: { lease: string; agentId: string; end: (bytes: number) => void }[] = [];
+        const open: { entry: string; agentId: string; end: (bytes: number) => void }[] = [];
         for (const [i, step] of all.entries()) {
           counter.advance(step.pauseMs);
           nowMs += step.pauseMs;
@@ -70,7 +70,7 @@ test("the same calls at the same times get the same answers", async (t) => {
             ending.end(step.bytes);
             const { workspaceLimits } = newestOfAll;
             const limits = limitArguments({ limits: known.limits, workspaceLimits });
-            const args = [String(step.bytes), leaseMs, ...limits, `-${ending.lease}`];
+            const args = [String(step.bytes), entryMs, ...limits, `-${ending.entry}`];
             await run(SETTLE, known, args);
           }
           const grant = limitedGrant({
@@ -82,12 +82,12 @@ test("the same calls at the same times get the same answers", async (t) => {
           newest.set(step.agentId, grant);
           newestOfAll = grant;
           const entered = counter.enter(grant, step);
-          const args = [`lease-${i}`, leaseMs, step.websocket ? "1" : "0"];
+          const args = [`entry-${i}`, entryMs, step.websocket ? "1" : "0"];
           const answer = await run(ENTER, grant, [...args, ...limitArguments(grant)]);
           const [code, waitMs] = answer as number[];
           assert.equal(entered.reason, REASONS[Number(code) - 1], `step ${i}`);
           if (entered.reason === undefined) {
-            open.push({ lease: `lease-${i}`, agentId: step.agentId, end: entered.end });
+            open.push({ entry: `entry-${i}`, agentId: step.agentId, end: entered.end });
           } else {
             refusals++;
             const waitS = Math.max(1, Math.ceil(Number(waitMs) / 1000));
@@ -101,17 +101,17 @@ test("the same calls at the same times get the same answers", async (t) => {
   assert.ok(refusals > 100, "both had something to refuse");
 });
 
-test("a lease that nobody renews lapses, and one that is renewed does not", async (t) => {
+test("an entry that nobody renews lapses, and one that is renewed does not", async (t) => {
   const redis = await startRedis(t);
   const grant = limitedGrant({ agent: { openStreams: 1 } });
   const at = (script: string, nowS: number): string =>
     script.replace("redis.call('TIME')", `{${nowS}, 0}`);
-  const enter = async (lease: string, nowS: number): Promise<unknown> => {
-    const args = [lease, String(LEASE_MS), "0", ...limitArguments(grant)];
+  const enter = async (entry: string, nowS: number): Promise<unknown> => {
+    const args = [entry, String(ENTRY_MS), "0", ...limitArguments(grant)];
     return redis.command("EVAL", at(ENTER, nowS), "7", ...keysOf(grant), ...args);
   };
-  const renew = async (lease: string, nowS: number): Promise<unknown> => {
-    const args = ["0", String(LEASE_MS), ...limitArguments(grant), `+${lease}`];
+  const renew = async (entry: string, nowS: number): Promise<unknown> => {
+    const args = ["0", String(ENTRY_MS), ...limitArguments(grant), `+${entry}`];
     return redis.command("EVAL", at(SETTLE, nowS), "7", ...keysOf(grant), ...args);
   };
   assert.deepEqual(await enter("first", 1000), [0]);
@@ -121,5 +121,5 @@ test("a lease that nobody renews lapses, and one that is renewed does not", asyn
   assert.deepEqual(await enter("second", 1119), [0]);
   const [, , open = ""] = keysOf(grant);
   const leftMs = Number(await redis.command("PTTL", open));
-  assert.ok(leftMs > 0 && leftMs <= LEASE_MS + 1000, "a key that nobody uses goes");
+  assert.ok(leftMs > 0 && leftMs <= ENTRY_MS + 1000, "a key that nobody uses goes");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLimiter } from "../../src/limits/index.ts";
-import { keysOf, LEASE_MS } from "../../src/limits/redis-script.ts";
+import { keysOf, ENTRY_MS } from "../../src/limits/redis-script.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { eventually } from "../support/eventually.ts";
@@ -27,33 +27,33 @@ test("each third of the time after which it lapses, until the call ends", async 
   assert.ok(!("reason" in plain) && !("reason" in socket));
 
   const [, , agentOpen = "", , , workspaceOpen = "", websockets = ""] = keysOf(grant);
-  /** When each lease lapses, by key. */
-  const leases = async (): Promise<number[][]> =>
+  /** When each entry lapses, by key. */
+  const entries = async (): Promise<number[][]> =>
     Promise.all(
       [agentOpen, workspaceOpen, websockets].map(async (key) => {
         const flat = (await redis.command("ZRANGE", key, "0", "-1", "WITHSCORES")) as string[];
         return flat.filter((_, i) => i % 2 === 1).map(Number);
       }),
     );
-  const before = await leases();
+  const before = await entries();
   assert.deepEqual(
     before.map((key) => key.length),
     [2, 2, 1],
   );
   const first = Math.max(...before.flat());
-  clock.advance(LEASE_MS / 3);
-  await eventually(async () => (await leases()).flat().every((ms) => ms > first));
+  clock.advance(ENTRY_MS / 3);
+  await eventually(async () => (await entries()).flat().every((ms) => ms > first));
   assert.deepEqual(
-    (await leases()).map((key) => key.length),
+    (await entries()).map((key) => key.length),
     [2, 2, 1],
   );
 
   plain.end();
   socket.end();
-  await eventually(async () => (await leases()).flat().length === 0);
-  clock.advance(LEASE_MS);
+  await eventually(async () => (await entries()).flat().length === 0);
+  clock.advance(ENTRY_MS);
   await limiter.close();
-  assert.deepEqual((await leases()).flat(), [], "what has ended is not renewed");
+  assert.deepEqual((await entries()).flat(), [], "what has ended is not renewed");
 });
 
 test("what a stream carries is charged while it is open, to all processes", async (t) => {
