@@ -18,7 +18,7 @@ export function installationHandlers(o: {
   identity: Identity;
   masterKeys: MasterKeys;
   backups: Backups;
-  document: OpenApiDocument;
+  document: () => OpenApiDocument;
   dashboardUrl: string;
 }): HandlersOf<InstallationRoutes> {
   const { masterKeys, backups, document } = o;
@@ -66,6 +66,6 @@ export function installationHandlers(o: {
       return undefined;
     },
 
-    "GET /openapi.json": () => ({ ...document }),
+    "GET /openapi.json": () => ({ ...document() }),
   };
 }

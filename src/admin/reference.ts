@@ -1,4 +1,4 @@
-// The reference page: the OpenAPI document for people. Plain HTML without any script, made once, the same for everybody.
+// The reference page: the OpenAPI document for people. Plain HTML without any script, made when it is first asked for, the same for everybody.
 import type { FastifyInstance } from "fastify";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,14 +19,16 @@ interface Entry {
 /** Adds `/reference`, with its style. `dashboardUrl`: what the examples call. */
 export async function addReference(
   app: FastifyInstance,
-  document: OpenApiDocument,
+  document: () => OpenApiDocument,
   { dashboardUrl }: { dashboardUrl: string },
 ): Promise<void> {
-  const page = referencePage(document, dashboardUrl).text;
+  let page: string | undefined;
   const style = await readFile(STYLE_FILE);
   const config = { permission: "public" } as const;
   app.get("/reference", { config }, (_request, reply) =>
-    reply.type("text/html; charset=utf-8").send(page),
+    reply
+      .type("text/html; charset=utf-8")
+      .send((page ??= referencePage(document(), dashboardUrl).text)),
   );
   app.get("/reference.css", { config }, (_request, reply) =>
     reply.type("text/css; charset=utf-8").send(style),

@@ -38,7 +38,7 @@ import { addDashboard } from "./dashboard.ts";
 import { installFunnel } from "./funnel.ts";
 import { installationHandlers } from "./installation.ts";
 import { createLocalListener } from "./local-listener.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { providerHandlers } from "./providers.ts";
 import { addReference } from "./reference.ts";
 import { addRoutes } from "./route.ts";
@@ -133,7 +133,10 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     if (isClosing) reply.header("connection", "close");
   });
   installFunnel(app, { ...options, listening: () => listening });
-  const document = openApiDocument(createSessionCookie(options.dashboardUrl).name);
+  const cookieName = createSessionCookie(options.dashboardUrl).name;
+  // Made when it is first asked for: it takes longer to make than everything else that starts here.
+  let made: OpenApiDocument | undefined;
+  const document = () => (made ??= openApiDocument(cookieName));
   addRoutes(app, {
     ...accountHandlers(options),
     ...userHandlers(options),
