@@ -71,8 +71,8 @@ export type LogFields = {
   [Name in keyof typeof FIELDS]?: Types[(typeof FIELDS)[Name]] | undefined;
 };
 
-const NESTED = ',"fields":{';
-const TYPES: Readonly<Record<string, string>> = FIELDS;
+// Found in half of the time that an object with as many members takes.
+const TYPES = new Map<string, string>(Object.entries(FIELDS));
 
 /** `atMs`: when it happened, wall clock, where that was not just now. */
 type Write = (message: string, fields?: LogFields, atMs?: number) => void;
@@ -106,13 +106,17 @@ export function createLog(o: {
   const destination = o.destination ?? openLogOutput("stdout");
   let stampedMs = 0;
   let stamp = "";
+  // The fields of the line that pino writes now, as JSON: for twenty of them pino itself takes three times as long.
+  let members = "";
   const logger = pino()(
     {
       level: o.level,
       base: o.worker === undefined ? null : { worker: o.worker },
       timestamp: () => stamp,
-      serializers: { fields: listed },
-      hooks: { streamWrite: flat },
+      hooks: {
+        streamWrite: (line) =>
+          members === "" ? line : `${line.slice(0, -"}\n".length)}${members}}\n`,
+      },
     },
     destination,
   );
@@ -123,7 +127,8 @@ export function createLog(o: {
         stampedMs = atMs;
         stamp = `,"time":"${new Date(atMs).toISOString()}"`;
       }
-      to[level]({ msg: message, fields });
+      members = fields === undefined ? "" : membersOf(listed(fields));
+      to[level](message);
     };
   const at = (level: Level): Write =>
     logger.isLevelEnabled(level) ? writeTo(logger, level) : drop;
@@ -154,19 +159,14 @@ function listed(fields: Readonly<Record<string, unknown>>): Readonly<Record<stri
   return fields;
 }
 
-/**
- * The line with its fields beside the message instead of within `fields`. They go to pino as one value, since it takes three
- * times as long for twenty single ones. No text within a line has a bare quotation mark, so the first match is the place.
- */
-function flat(line: string): string {
-  const at = line.indexOf(NESTED);
-  if (at < 0) return line;
-  const fields = line.slice(at + NESTED.length, -"}}\n".length);
-  return `${line.slice(0, at)}${fields === "" ? "" : ","}${fields}}\n`;
+/** The members of an object as JSON, each after a comma. */
+function membersOf(fields: object): string {
+  const json = JSON.stringify(fields);
+  return json === "{}" ? "" : `,${json.slice(1, -1)}`;
 }
 
 function isListed(name: string, value: unknown): boolean {
-  return value === undefined || typeof value === TYPES[name];
+  return value === undefined || typeof value === TYPES.get(name);
 }
 
 /**
