@@ -1,4 +1,5 @@
 // The settings that point an agent's clients at the proxy, in the forms that people paste them into.
+import { printable } from "./failure.ts";
 import type { DeployedAgent, Provider } from "../contract/index.ts";
 
 export const FORMATS = ["shell", "docker", "compose", "k8s"] as const;
@@ -31,9 +32,14 @@ export function formatEnvironment(
       : []),
     ...reached.filter((it) => it.client?.baseUrlVariable === undefined).map(baseUrlComment),
     ...reached.filter(isRefusedOverHttp).map(httpsComment),
-  ].map((comment) => `# ${comment}`);
+  ].map(commentOf);
   const variables = [...environmentOf(reached, token ?? PLACEHOLDER)];
   return [...comments, ...render(format, agent, variables, moved)].join("\n");
+}
+
+/** One line of comment, whatever `text` has in it: a line break would begin a command. */
+export function commentOf(text: string): string {
+  return `# ${printable(text.replaceAll("\n", " "))}`;
 }
 
 interface FromContainer {

@@ -2,7 +2,7 @@
 import { Option, type Command } from "commander";
 import type { Clock } from "../platform/clock.ts";
 import { newId } from "../platform/ids.ts";
-import { formatEnvironment, FORMATS, usable, type Format } from "./agent-environment.ts";
+import { commentOf, formatEnvironment, FORMATS, usable, type Format } from "./agent-environment.ts";
 import { addRegistrationCommands } from "./agent-registrations.ts";
 import { addScopeCommand, addScopeOptions, scopeOf, type ScopeOptions } from "./agent-scope.ts";
 import { addSuspensionCommands } from "./agent-suspension.ts";
@@ -58,11 +58,13 @@ export function addAgentCommands(program: Command, clock: Clock): void {
       });
       const { agent, token, expiresAt, baseUrls } = deployment;
       const text = [
-        `# Agent ${agent.name} (${agent.environment}), deployment ${agent.deployment}. ` +
-          `Its token is shown only now${expiresAt === null ? "" : ` and ends ${expiresAt}`}.`,
+        commentOf(
+          `Agent ${agent.name} (${agent.environment}), deployment ${agent.deployment}. ` +
+            `Its token is shown only now${expiresAt === null ? "" : ` and ends ${expiresAt}`}.`,
+        ),
         ...(agent.suspendedAt === null
           ? []
-          : [`# It is suspended. To resume it: x3sproxy agent resume ${agent.name}`]),
+          : [commentOf(`It is suspended. To resume it: x3sproxy agent resume ${agent.name}`)]),
         `export X3SPROXY_TOKEN='${token}'`,
         formatEnvironment("shell", agent, usable(all, agent), token),
       ].join("\n");

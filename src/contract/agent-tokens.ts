@@ -3,7 +3,7 @@
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { baseUrls, byAgent, deployedAgent } from "./agents.ts";
-import { agentName, time } from "./fields.ts";
+import { agentName, agentToken, time } from "./fields.ts";
 
 const MAX_LIFE_S = 24 * 3600;
 
@@ -70,7 +70,7 @@ export const agentTokenRoutes = {
     answer: z.object({
       lease,
       agent: deployedAgent,
-      token: z.string().describe("`x3sproxy_…`: shown here and nowhere else."),
+      token: agentToken,
       baseUrls,
     }),
     success: [201],

@@ -1,7 +1,7 @@
 // Agents: what is deployed, what it may do, and what became of a change of that.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
-import { agentName, environmentName, providerName, time } from "./fields.ts";
+import { agentName, agentToken, environmentName, providerName, time } from "./fields.ts";
 import { nextCursor, pageParameters, searchParameter, total } from "./lists.ts";
 import { WIDENING } from "./permissions.ts";
 import { limitsView, scopeChange, scopeParts } from "./scopes.ts";
@@ -46,8 +46,8 @@ const listQuery = z.strictObject({
 export const deployedAgent = z
   .object({
     id: z.string(),
-    name: z.string(),
-    environment: z.string().describe("Whose keys it uses."),
+    name: agentName,
+    environment: environmentName.describe("Whose keys it uses."),
     providers: z.array(z.string()).nullable().describe("Null, here and below: not limited."),
     rules: z.array(z.string()).nullable().describe("The only calls that it may make."),
     allowedEndpoints: z.array(z.string()).describe("Sensitive endpoints that it may call."),
@@ -135,7 +135,7 @@ export const agentRoutes = {
     example: { providers: ["anthropic", "openai"], ttlSeconds: 43_200 },
     answer: z.object({
       agent: deployedAgent,
-      token: z.string().describe("`x3sproxy_…`: shown here and nowhere else."),
+      token: agentToken,
       expiresAt: time.nullable().describe("When the token ends; null: never."),
       baseUrls,
     }),

@@ -16,6 +16,12 @@ export const agentName = z
     "give lower-case letters, digits, dots, dashes and underscores",
   );
 
+/** An agent's token, in an answer. */
+export const agentToken = z
+  .string()
+  .regex(/^x3sproxy_[A-Za-z0-9]{32}$/)
+  .describe("`x3sproxy_…`: shown here and nowhere else.");
+
 const NUL = "\\u0000";
 const KEPT = new RegExp(`^(?:[^${NUL}\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$`);
 

@@ -1,7 +1,7 @@
 // The providers that a workspace can use, built in and added, and the templates of scopes, which are rules for their paths.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
-import { line, providerName, time } from "./fields.ts";
+import { environmentName, line, providerName, time } from "./fields.ts";
 
 const putBody = z.strictObject({
   origin: line(300).describe("Scheme, host and port of its API."),
@@ -13,26 +13,33 @@ const putBody = z.strictObject({
   scheme: line(100).default("Bearer").describe("The word before the key; may be empty."),
 });
 
+// What is set in an agent's environment, by a shell that reads it as a command, too. A service that lies must neither set a variable that
+// means something to the shell or the system, such as PATH, nor end a value's quotation marks.
+const VARIABLE =
+  /^(?:[A-Z][A-Z0-9]*_)+(?:KEY|TOKEN|URL|ENDPOINT)$|^AWS_(?:BEARER_TOKEN|ENDPOINT_URL)_[A-Z_]+$/;
+const BASE_URL = /^https?:\/\/[\w.:[\]%~/!&()*+,;=@-]+$/;
+const BASE_PATH = /^(?:\/[\w.~-]+)*\/?$/;
+
 const byProvider = z.object({ name: providerName });
 
 const provider = z
   .object({
-    name: z.string(),
+    name: providerName,
     title: z.string(),
     kind: z.enum(["built-in", "custom"]),
     origin: z.string().nullable().describe("Where its calls go; null: each secret names its own."),
     header: z.string().describe("The header that takes its key."),
     scheme: z.string().describe("The word before the key."),
-    baseUrl: z.string().describe("Where an agent finds the provider's own paths."),
-    environments: z.array(z.string()).describe("Those that have a key."),
+    baseUrl: z.string().regex(BASE_URL).describe("Where an agent finds the provider's own paths."),
+    environments: z.array(environmentName).describe("Those that have a key."),
     sensitiveEndpoints: z
       .array(z.string())
       .describe("Endpoints that an agent reaches only when it is allowed them by these names."),
     client: z
       .object({
-        baseUrlVariable: z.string().optional(),
-        keyVariable: z.string(),
-        basePath: z.string(),
+        baseUrlVariable: z.string().regex(VARIABLE).optional(),
+        keyVariable: z.string().regex(VARIABLE),
+        basePath: z.string().regex(BASE_PATH),
         httpsOnly: z.boolean().optional().describe("They send their key over https alone."),
       })
       .nullable()

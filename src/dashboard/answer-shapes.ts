@@ -6,6 +6,8 @@ export interface Shape {
   readonly anyOf?: readonly Shape[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
+  /** Of a text: a regular expression. */
+  readonly pattern?: string;
   readonly items?: Shape;
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly required?: readonly string[];
@@ -34,9 +36,20 @@ function isOf(type: string, shape: Shape, value: unknown): boolean {
       return Array.isArray(value) && value.every((each) => fits(shape.items ?? {}, each));
     case "object":
       return isObject(value) && fitsFields(shape, value);
+    case "string":
+      return typeof value === "string" && matches(shape.pattern, value);
     default:
       return typeof value === type;
   }
+}
+
+const patterns = new Map<string, RegExp>();
+
+function matches(pattern: string | undefined, text: string): boolean {
+  if (pattern === undefined) return true;
+  let expression = patterns.get(pattern);
+  if (expression === undefined) patterns.set(pattern, (expression = new RegExp(pattern)));
+  return expression.test(text);
 }
 
 function fitsFields(shape: Shape, value: Readonly<Record<string, unknown>>): boolean {

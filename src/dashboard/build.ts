@@ -79,7 +79,7 @@ export function answerShapes(): AnswerShapes {
   return shapes;
 }
 
-const NOT_SHAPE = new Set(["$schema", "pattern", "format", "minimum", "maximum", "propertyNames"]);
+const NOT_SHAPE = new Set(["$schema", "format", "minimum", "maximum", "propertyNames"]);
 
 function onlyShape(key: string, value: unknown): unknown {
   const isClosed = key === "additionalProperties" && value === false; // it may get more fields

@@ -116,14 +116,20 @@ export const syslogAddress = form(
   },
 );
 
+const encodeInUrl = (character: string): string =>
+  `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+
 /** Without a slash at its end. */
 export const httpUrl = form(
-  "an http or https URL, as in https://x3sproxy.example.com",
+  "an http or https URL without a user or password, as in https://x3sproxy.example.com",
   (text): string | undefined => {
     const url = URL.parse(text);
     const isHttp = url !== null && /^https?:$/.test(url.protocol);
-    if (!isHttp || url.search !== "" || url.hash !== "" || url.username !== "") return undefined;
-    return url.href.replace(/\/+$/, "");
+    if (!isHttp || url.search !== "" || url.hash !== "") return undefined;
+    // It is shown to everybody.
+    if (url.username !== "" || url.password !== "") return undefined;
+    // It stands between quotation marks in what people paste into a shell.
+    return url.href.replace(/\/+$/, "").replace(/['$]/g, encodeInUrl);
   },
 );
 

@@ -107,7 +107,7 @@ const upstreams = {
   X3SPROXY_ALLOW_PRIVATE_UPSTREAMS: addressBlocks.prefault("").meta({
     description: "address blocks in which private addresses and plain `http:` are allowed",
   }),
-  HTTPS_PROXY: plain("an http URL").optional().meta({
+  HTTPS_PROXY: plain("an http or https URL").optional().meta({
     description: "a forward proxy for calls to providers, and to AWS KMS; also as `https_proxy`",
   }),
   NO_PROXY: plain(

@@ -1,6 +1,7 @@
 // The dashboard checks answers by shapes that its build makes of the contract's schemas: both have to take and refuse the same.
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import fc from "fast-check";
 import { ROUTES, type RouteDeclaration } from "../../src/contract/index.ts";
 import { fits, type Shape } from "../../src/dashboard/answer-shapes.ts";
 import { answerShapes } from "../../src/dashboard/build.ts";
@@ -28,7 +29,9 @@ function examplesOfType(type: string, shape: Shape): unknown[] {
     case "object":
       return objectsOf(shape);
     default:
-      return ["text"];
+      return shape.pattern === undefined
+        ? ["text"]
+        : fc.sample(fc.stringMatching(new RegExp(shape.pattern)), { numRuns: 3, seed: 1 });
   }
 }
 
@@ -52,7 +55,7 @@ function spoilt(value: unknown): unknown[] {
     const items: readonly unknown[] = value;
     return items.flatMap((each, at) => spoilt(each).map((bad) => items.with(at, bad)));
   }
-  if (typeof value !== "object" || value === null) return [Symbol("of no kind"), {}];
+  if (typeof value !== "object" || value === null) return [Symbol("of no kind"), {}, "\n';"];
   return Object.entries(value).flatMap(([name, field]) => {
     const rest = Object.fromEntries(Object.entries(value).filter(([other]) => other !== name));
     return [rest, ...spoilt(field).map((bad) => ({ ...value, [name]: bad }))];
