@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { after, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
@@ -46,11 +46,28 @@ export interface WatchedPage {
   readonly openTab: (url: string) => Promise<WatchedPage>;
 }
 
+const UNUSED_MS = 1000;
+
 let shared: Promise<Browser> | undefined;
-after(async () => (await shared)?.close());
+let users = 0;
+let closing: NodeJS.Timeout | undefined;
+
+/** The browser of all tests of this process. It closes itself once no test has used it for a second. */
+function share(t: TestContext): Promise<Browser> {
+  clearTimeout(closing);
+  users++;
+  t.after(() => {
+    if (--users > 0) return;
+    closing = setTimeout(() => {
+      void shared?.then((browser) => browser.close());
+      shared = undefined;
+    }, UNUSED_MS);
+  });
+  return (shared ??= launch());
+}
 
 /**
- * A browser, the same for all tests of a file; each page has cookies of its own, and is gone when the test ends. `localName`: a host name
+ * A browser, the same for all tests; each page has cookies of its own, and is gone when the test ends. `localName`: a host name
  * that leads it to this machine, in a browser of its own; so is one with `scrollbars`, which Chromium hides from tests.
  */
 export async function openBrowser(
@@ -61,7 +78,7 @@ export async function openBrowser(
 }> {
   let browser: Browser;
   if (localName === undefined && !scrollbars) {
-    browser = await (shared ??= launch());
+    browser = await share(t);
   } else {
     const rules = localName && [`--host-resolver-rules=MAP ${localName} 127.0.0.1`];
     browser = await launch(rules || [], scrollbars);
