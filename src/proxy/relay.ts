@@ -260,13 +260,18 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     this.#outcome = "completed";
     this.#progressMs = this.context.deadlineClock.nowMs();
     const { request, response } = this.call;
-    const trailers = controller.rawTrailers as Buffer[] | undefined;
-    response.relayEnd(trailers === undefined ? [] : responseSection(trailers).headers);
+    const trailers = controller.rawTrailers as Buffer[] | null | undefined;
+    response.relayEnd(trailers ? responseSection(trailers).headers : []);
     if (!request.complete) discardRest(request);
   }
 
-  onResponseError(_controller: unknown, error: Error): void {
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (this.over) return;
+    if (this.#held !== undefined && this.#isWhole(this.#held, controller)) {
+      // undici did not come to see its end: it was paused there when the connection went.
+      this.onResponseEnd(controller);
+      return;
+    }
     if (error instanceof OvertakenError) {
       this.#askToSendAgain(); // it has waited for a connection, and nothing of it has been written
       return;
@@ -311,6 +316,12 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     }
   }
 
+  /** Lets go of all that holds the key: the request, and undici's control of it. */
+  protected forget(): void {
+    this.sent = undefined;
+    this.#controller = undefined;
+  }
+
   /** Settles `send` with how the call ended. */
   protected end(outcome: Outcome): void {
     this.#resolve?.(outcome);
@@ -344,6 +355,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
   #askToSendAgain(): void {
     if (this.#body instanceof StreamedBody) this.#body.leave();
     this.#controller = undefined;
+    this.#isUnchecked = false; // it may be sent without a check the next time
     this.context.exchanges.resumeOwnTime(this.call.exchange);
     this.#resolve?.("again");
   }
@@ -426,6 +438,14 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
     if (this.#body instanceof StreamedBody) this.#body.readOn();
   }
 
+  /** Whether all has come that its Content-Length says. */
+  #isWhole({ status, chunks }: HeldAnswer, { rawHeaders }: Dispatcher.DispatchController): boolean {
+    if (!hasBody(this.call.exchange.method, status)) return true;
+    const { headers } = responseSection(rawHeaders as Buffer[], status);
+    const length = fieldValue(headers, "content-length");
+    return length !== undefined && chunks.reduce((sum, it) => sum + it.length, 0) >= Number(length);
+  }
+
   /** The body has passed its check: relays the held answer. */
   #relayHeld(): void {
     this.#isUnchecked = false;
@@ -442,7 +462,7 @@ export class Relay implements UpstreamHandler, Waiting, OpenCall, AnswerWatcher 
       this.#abortUpstream();
       this.#reject?.(error);
     }
-    controller.resume();
+    if (!held.hasEnded) controller.resume();
   }
 
   /** Whether any byte of an answer has come, including interim responses. */

@@ -10,6 +10,7 @@ import type { Outcome } from "./exchange.ts";
 import { linger } from "./endings.ts";
 import { closeFrame, FrameTracker, GOING_AWAY, POLICY_VIOLATION } from "./frames.ts";
 import { hasHeader, responseSection } from "./headers.ts";
+import type { BodyReader } from "./model-judge.ts";
 import { Relay, type RelayContext } from "./relay.ts";
 import { rawHead } from "./upstream-answer.ts";
 
@@ -49,6 +50,8 @@ export class WebSocketRelay extends Relay {
   readonly #client: Socket;
   #directions: readonly Direction[] = [];
   #outcome: Outcome = "completed";
+  /** Reads the client's messages, where its models are listed. */
+  #reader: BodyReader | undefined;
   #takesLeave = false;
 
   constructor(context: RelayContext, call: Call, handshake: Handshake) {
@@ -84,6 +87,8 @@ export class WebSocketRelay extends Relay {
     for (const event of ["data", "end"]) client.removeAllListeners(event);
     client.setNoDelay(true);
     client.write(this.#head(controller.rawHeaders as Buffer[]), "latin1");
+    this.#reader = this.sent?.bodyReader;
+    this.forget(); // a WebSocket can last for days
     this.answerBegan();
     const nowMs = (): number => context.deadlineClock.nowMs();
     const up = new Direction(client, upstream, nowMs, (bytes) => (exchange.requestBytes += bytes), {
@@ -129,7 +134,7 @@ export class WebSocketRelay extends Relay {
 
   /** Whether the client's bytes name only allowed models. Others are not sent, and end the WebSocket. */
   #mayPass(chunk: Buffer): boolean {
-    const refusal = this.sent?.bodyReader?.take(chunk);
+    const refusal = this.#reader?.take(chunk);
     if (refusal === undefined) return true;
     if (this.#outcome === "completed") {
       this.call.exchange.cutBy = refusal;

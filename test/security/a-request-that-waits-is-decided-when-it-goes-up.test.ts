@@ -121,6 +121,10 @@ const CHANGES: Readonly<
       plane.agents.changeScope(actorIn(plane.workspaceId), "held", { models: ["gpt-4"] }),
     answer: "model_not_allowed",
   },
+  "the list of models is taken away": {
+    make: (plane) => plane.agents.changeScope(actorIn(plane.workspaceId), "held", { models: null }),
+    answer: { key: FAKE_KEY },
+  },
 };
 
 async function openExchanges(plane: DataPlane): Promise<number | undefined> {
