@@ -1,11 +1,17 @@
 // Where the master keys come from: a file, the environment, a command, AWS KMS, or the file that the embedded default makes for itself.
 // One source, and in it one key or several. Keys go from here into a ring and nowhere else.
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { commandEnvironment, type Config } from "../platform/config.ts";
+import {
+  commandEnvironment,
+  readAwsSettings,
+  readUpstreamProxy,
+  type Config,
+} from "../platform/config.ts";
 import { ConfigError } from "../platform/errors.ts";
 import { readFromCommand, COMMAND_SETTING } from "./key-command.ts";
 import { createKeyFile, readKeyFile } from "./key-file.ts";
-import { KeyRing, type MasterKey } from "./master-key.ts";
+import { KeyRing, MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 import { decodeAll, linesOf, parseKeys, wordsOf } from "./key-text.ts";
 
 const SETTINGS = {
@@ -87,4 +93,29 @@ async function ownKeys(
     `the master key is missing: ${path} is gone, and the database beside it was sealed under it. ` +
       "Restore it from your backup",
   );
+}
+
+/**
+ * Makes a master key and gives its line (base64, and a line's end) to `write`; resolves to its id. With `kmsKey` (an id, alias or ARN)
+ * AWS KMS makes it, and the line is what only KMS can open: its id is not known before that. Throws ConfigError.
+ */
+export async function generateMasterKey(
+  o: { kmsKey?: string | undefined },
+  write: (line: Buffer) => Promise<void>,
+): Promise<string | undefined> {
+  if (o.kmsKey !== undefined) {
+    const { generateSealedKey } = await import("./aws-kms.ts");
+    const sealed = await generateSealedKey(o.kmsKey, readAwsSettings(), readUpstreamProxy());
+    await write(Buffer.from(`${sealed}\n`));
+    return undefined;
+  }
+  const bytes = randomBytes(MASTER_KEY_BYTES);
+  const line = Buffer.from(`${bytes.toString("base64")}\n`);
+  try {
+    const { id } = new MasterKey(bytes);
+    await write(line);
+    return id;
+  } finally {
+    line.fill(0);
+  }
 }

@@ -1,8 +1,9 @@
 // The rows of secrets and of their versions: read, held and pointed at, within a caller's transaction. Must never read a sealed value.
 import { record, type Action, type Actor } from "../audit/index.ts";
-import type { TransactionSql } from "../db/index.ts";
+import { searchWords, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { newId } from "../platform/ids.ts";
+import { builtInProviders } from "../providers/index.ts";
 
 export interface SecretView {
   id: string;
@@ -20,6 +21,14 @@ export interface SecretView {
   createdAt: string;
   /** When the active version was saved, ISO 8601. */
   updatedAt: string;
+}
+
+/** Which secrets a list is about; all that is given has to hold. */
+export interface SecretFilter {
+  /** Words, each in its provider's name or title, its environment's name or its label, upper and lower case alike. */
+  readonly query?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly environment?: string | undefined;
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -139,4 +148,26 @@ export function toView(row: SecretRow): SecretView {
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+/** The conditions of a filter, each with its `and`. */
+export function filterConditions(
+  sql: TransactionSql,
+  { query, provider, environment }: SecretFilter,
+) {
+  return sql`
+    ${provider === undefined ? sql`` : sql`and s.provider = ${provider}`}
+    ${environment === undefined ? sql`` : sql`and s.environment = ${environment}`}
+    ${searchWords(query).reduce(
+      (all, word) => sql`${all}
+        and (strpos(s.provider, ${word}) > 0 or s.provider = any (${providersTitled(word)}::text[])
+          or strpos(s.environment, ${word}) > 0 or strpos(lower(s.label), ${word}) > 0)`,
+      sql``,
+    )}`;
+}
+
+function providersTitled(word: string): string[] {
+  return [...builtInProviders.values()]
+    .filter(({ title }) => title.toLowerCase().includes(word))
+    .map(({ name }) => name);
 }

@@ -1,22 +1,22 @@
 // The secrets of a workspace, as the control plane sees them: saved, listed masked, rolled back, deleted. Every change
 // is one transaction confined to its workspace. Must never read a sealed value back, nor return more than its mask.
 import type { Actor } from "../audit/index.ts";
-import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
+import { type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { builtInProviders } from "../providers/index.ts";
-import { VISIBLE_LINE } from "../platform/visible-text.ts";
-import { refuseMistakes } from "./key-mistakes.ts";
-import { mask } from "./mask.ts";
+import { mask, refuseDescription, refuseLabel, refuseMistakes } from "./secret-input.ts";
 import { destinationOf, misplacements, type Misplacement } from "./secret-origin.ts";
 import {
   activate,
   claimVersion,
   dropCandidate,
+  filterConditions,
   find,
   lock,
   recordChange,
   toView,
   views,
+  type SecretFilter,
   type SecretRow,
   type SecretView,
 } from "./secret-rows.ts";
@@ -42,14 +42,6 @@ export interface NewSecret {
   /** For a provider whose customers have an origin each. */
   origin?: string;
   value: string;
-}
-
-/** Which secrets a list is about; all that is given has to hold. */
-export interface SecretFilter {
-  /** Words, each in its provider's name or title, its environment's name or its label, upper and lower case alike. */
-  readonly query?: string | undefined;
-  readonly provider?: string | undefined;
-  readonly environment?: string | undefined;
 }
 
 /** Every change is recorded in the audit. Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
@@ -98,8 +90,6 @@ export interface Secrets {
   delete(by: Actor, secretId: string): Promise<SecretView>;
 }
 
-const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const MAX_LABEL = 200;
 type Destination = Pick<Place, "origin" | "header" | "scheme">;
 
 /** `originProblem` says in a sentence why an origin may not be called, or undefined. */
@@ -226,7 +216,7 @@ export function createSecrets(o: {
         const rows = await sql<SecretRow[]>`
           ${views(sql)} where s.workspace_id = ${workspaceId}
             ${after === undefined ? sql`` : sql`and (s.provider, s.environment) > (${after[0]}, ${after[1]})`}
-            ${fitting(sql, filter)}
+            ${filterConditions(sql, filter)}
           order by s.provider, s.environment
           ${page === undefined ? sql`` : sql`limit ${page.limit}`}`;
         return rows.map(toView);
@@ -236,7 +226,7 @@ export function createSecrets(o: {
       pool.inWorkspace(workspaceId, async (sql) => {
         const [row] = await sql<{ count: number }[]>`
           select count(*)::integer from x3sproxy.secrets s
-          where s.workspace_id = ${workspaceId} ${fitting(sql, filter)}`;
+          where s.workspace_id = ${workspaceId} ${filterConditions(sql, filter)}`;
         return row?.count ?? 0;
       }),
 
@@ -310,46 +300,4 @@ export function createSecrets(o: {
         return view;
       }),
   };
-}
-
-function fitting(sql: TransactionSql, { query, provider, environment }: SecretFilter) {
-  return sql`
-    ${provider === undefined ? sql`` : sql`and s.provider = ${provider}`}
-    ${environment === undefined ? sql`` : sql`and s.environment = ${environment}`}
-    ${searchWords(query).reduce(
-      (all, word) => sql`${all}
-        and (strpos(s.provider, ${word}) > 0 or s.provider = any (${titledWith(word)}::text[])
-          or strpos(s.environment, ${word}) > 0 or strpos(lower(s.label), ${word}) > 0)`,
-      sql``,
-    )}`;
-}
-
-function titledWith(word: string): string[] {
-  return [...builtInProviders.values()]
-    .filter(({ title }) => title.toLowerCase().includes(word))
-    .map(({ name }) => name);
-}
-
-function refuseDescription({ environment, label = "", value }: NewSecret): void {
-  if (!ENVIRONMENT.test(environment)) {
-    throw new RequestError(
-      422,
-      "environment_malformed",
-      "An environment's name has up to 63 lower-case letters, digits and dashes, as in production.",
-    );
-  }
-  refuseLabel(label);
-  if (label.includes(value)) {
-    throw new RequestError(422, "label_has_key", "The label holds the key itself. Take it out.");
-  }
-}
-
-function refuseLabel(label: string): void {
-  if (label.length > MAX_LABEL || !VISIBLE_LINE.test(label)) {
-    throw new RequestError(
-      422,
-      "label_malformed",
-      `A label is one line of up to ${MAX_LABEL} visible characters.`,
-    );
-  }
 }
