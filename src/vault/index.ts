@@ -1,5 +1,5 @@
-// The vault: seals real keys, keeps them sealed in the database, opens one for as long as it is in use and sets it on a
-// request. No verb of it returns a key in the open.
+// The vault: seals real keys, stores them sealed, opens a key only while it is in use, and sets it on a request. No function of
+// this room may return the plaintext of a key.
 export { KeyRing, MasterKey } from "./master-key.ts";
 export { generateMasterKey, loadMasterKeys } from "./key-sources.ts";
 export { checkMasterKeys, missingKeys, verifyMasterKeys, type NeededKey } from "./key-check.ts";

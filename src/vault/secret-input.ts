@@ -10,8 +10,8 @@ const MAX_LABEL_LENGTH = 200;
 const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const MIN_MASKED_LENGTH = 16;
 
-// What people copy together with a key: a line of a shell or of a .env file, or a header. A key in base64 passes: what comes behind its
-// "=" is nothing, or another.
+// What people copy together with a key: a line of a shell script or of a .env file, or a header. A key in base64 passes, since its "="
+// stands at the end or before another "=".
 const SETTING =
   /^\s*(?:export\s+|setx?\s+|\$env:)?(?:\w+_\w+|\w*(?:key|token|secret))\s*[=:]\s*[^\s=]/i;
 const HEADER = /^\s*(?:-H\s*)?["']?(?:(?:proxy-)?authorization|(?:\w+-)+(?:key|token))["']?\s*:/i;
@@ -44,8 +44,8 @@ const MISTAKES: readonly {
     code: "key_has_odd_characters",
     made: (value) => !VISIBLE_LINE.test(value.replace(/\s/g, "")),
     message:
-      "There are characters in the key that nobody sees, as some web pages and chats put them into what is copied. " +
-      "Copy the key again, with the provider's own button for it.",
+      "There are characters in the key that nobody sees: some web pages and chat programs add them to copied text. " +
+      "Copy the key again, with the provider's copy button.",
   },
   {
     code: "key_has_whitespace",
