@@ -6,7 +6,7 @@ import type { Pool } from "../db/index.ts";
 import { errorFields, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { fileDestination, urlDestination, type Destination } from "./checkpoint-destinations.ts";
-import { syslogDestination } from "./checkpoint-syslog.ts";
+import { syslogDestination } from "./checkpoint-destinations.ts";
 
 export interface CheckpointSending {
   /** Takes what is new, to send it in the background. Rejects as the pool does. */

@@ -1,7 +1,7 @@
 // The search for events that filters ask for, newest first. Each statement goes along an index for one of the filters and reads a bounded
 // number of events: a search of which no index knows the answer ends early, and goes on from where it came to. Reads only.
 import { goAlongIndexes, type FoundPage, type Page, type TransactionSql } from "../db/index.ts";
-import type { KeptEventRow } from "./event-row.ts";
+import type { KeptEventRow } from "./leaf.ts";
 
 /** All that is given has to hold. */
 export interface AuditFilter {

@@ -9,8 +9,8 @@ import {
   type AuditFilter,
   type EventPlace,
 } from "./event-search.ts";
-import type { KeptEventRow } from "./event-row.ts";
-import { toEvent } from "./event-row.ts";
+import type { KeptEventRow } from "./leaf.ts";
+import { toEvent } from "./leaf.ts";
 import type { ErasedPart, EventLine, PrunedLine } from "./export-lines.ts";
 import { TILE_LEVELS } from "./merkle.ts";
 

@@ -14,7 +14,7 @@ import {
   verifierKey,
   type LogSigner,
 } from "./note.ts";
-import { toSealable, type KeptEventRow } from "./event-row.ts";
+import { toSealable, type KeptEventRow } from "./leaf.ts";
 import {
   appendLeaves,
   lastCheckpoint,

@@ -1,8 +1,8 @@
 // Looks at a workspace's whole tree, as after a restore: each event that is there against its leaf, the leaves against the last
 // checkpoint, and that against the key. Reads only, in constant memory. What an event that isn't there means is not judged here.
 import type { TransactionSql } from "../db/index.ts";
-import type { KeptEventRow } from "./event-row.ts";
-import { toEvent } from "./event-row.ts";
+import type { KeptEventRow } from "./leaf.ts";
+import { toEvent } from "./leaf.ts";
 import { actorCommitment, leafData, targetCommitment } from "./leaf.ts";
 import { GrowingTree, leafHash } from "./merkle.ts";
 import { NoteError, openCheckpoint, originOfLog, verifierKey } from "./note.ts";

@@ -8,7 +8,7 @@ import { errorFields, logEnd, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { openClient, withDeadline } from "./connection.ts";
 import { createPool } from "./pool.ts";
-import { createServers } from "./servers.ts";
+import { createServers } from "./dial.ts";
 
 export type Change = { agentId: string } | { workspaceId: string };
 

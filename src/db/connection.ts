@@ -8,8 +8,7 @@ import { ConfigError, StoreUnavailableError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
 import { DEFAULT_PORT, namedServers, readDatabaseUrl } from "./database-url.ts";
 import { dial } from "./dial.ts";
-import { createServers, type Servers } from "./servers.ts";
-import { textArray } from "./text-array.ts";
+import { createServers, type Servers } from "./dial.ts";
 import { endWithConnection } from "./transactions.ts";
 
 /** A connection of the owner's, for as long as it is given. */
@@ -206,3 +205,23 @@ export function asUnavailable(error: unknown): StoreUnavailableError | undefined
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === "23505";
 }
+
+const TEXT_ARRAY_OID = 1009;
+
+/** The type to register with the `postgres` package. Nulls inside an array are not ours and refuse to parse. */
+export const textArray = {
+  to: TEXT_ARRAY_OID,
+  from: [TEXT_ARRAY_OID],
+  serialize(values: readonly string[]): string {
+    return `{${values.map((value) => `"${value.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+  },
+  /** Reads the text form of a one-dimensional array (PostgreSQL manual, 8.15.6). */
+  parse(text: string): string[] {
+    const values: string[] = [];
+    for (const [, quoted, bare] of text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,{}"]+)/gs)) {
+      if (bare === "NULL") throw new Error("a null inside a text[]");
+      values.push(bare ?? (quoted ?? "").replace(/\\(.)/gs, "$1"));
+    }
+    return values;
+  },
+};

@@ -6,8 +6,8 @@ import { chown, mkdir, open, readFile, rename, rm, unlink, writeFile } from "nod
 import { join } from "node:path";
 import { ConfigError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
-import { findPrograms, type Programs } from "./embedded-binaries.ts";
-import { reachablePrograms, serverUser, type SystemUser } from "./embedded-root.ts";
+import { findPrograms, type Programs } from "./embedded-programs.ts";
+import { reachablePrograms, serverUser, type SystemUser } from "./embedded-programs.ts";
 
 /** How programs of Postgres are run on a cluster here. */
 export interface Host {

@@ -9,13 +9,13 @@ export {
   isUniqueViolation,
 } from "./connection.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
-export { confineEverybody } from "./confinement.ts";
+export { confineEverybody } from "./logins.ts";
 export { LOCK } from "./locks.ts";
 export { loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
-export { goAlongIndexes, type FoundPage, type Page } from "./page.ts";
+export { goAlongIndexes, type FoundPage, type Page } from "./lists.ts";
 export { createPool, type Pool } from "./pool.ts";
-export { searchWords } from "./search.ts";
+export { searchWords } from "./lists.ts";
 export { startEmbedded } from "./embedded.ts";
 export { createChanges, type Changes } from "./changes.ts";
 export { transact } from "./transactions.ts";

@@ -1,12 +1,11 @@
 // The two login roles of this database: who may connect as what. The rights themselves belong to the group roles of
 // sql/. Sends a SCRAM verifier, never a password: a statement can end up in the server's log.
-import { hash } from "node:crypto";
+import { createHash, createHmac, hash, pbkdf2Sync, randomBytes } from "node:crypto";
 import { ConfigError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
-import { withOwner, type OwnerSql, type Sql, type TransactionSql } from "./connection.ts";
+import { type OwnerSql, type Sql, type TransactionSql, withOwner } from "./connection.ts";
 import { withUser } from "./database-url.ts";
 import { LOCK } from "./locks.ts";
-import { scramVerifier } from "./scram.ts";
 import { transact } from "./transactions.ts";
 
 type Role = "control" | "proxy";
@@ -85,4 +84,44 @@ export async function mayNotMakeRoles(sql: Sql): Promise<ConfigError> {
     `DATABASE_URL: the user ${owner} may not make the database roles of the service. ` +
       `Let an administrator of the server run: ${statements.join(" ")}`,
   );
+}
+
+const ITERATIONS = 4096;
+const SALT_BYTES = 16;
+
+/**
+ * The verifier as Postgres stores it: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`. `password` must be
+ * ASCII, for which the SASLprep that the RFC asks for changes nothing.
+ */
+export function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_BYTES)): string {
+  const salted = pbkdf2Sync(password, salt, ITERATIONS, 32, "sha256");
+  const hmac = (text: string): Buffer => createHmac("sha256", salted).update(text).digest();
+  const storedKey = createHash("sha256").update(hmac("Client Key")).digest("base64");
+  const serverKey = hmac("Server Key").toString("base64");
+  return `SCRAM-SHA-256$${ITERATIONS}:${salt.toString("base64")}$${storedKey}:${serverKey}`;
+}
+
+/** As the superuser of a migrated database. Does nothing when it was done before. */
+export function confineEverybody(ownerUrl: string): Promise<void> {
+  return withOwner(ownerUrl, async (sql) => {
+    await sql
+      .unsafe(
+        `
+        do $$
+        declare f regprocedure;
+        begin
+          for f in
+            select p.oid from pg_catalog.pg_proc p
+            where p.pronamespace = 'pg_catalog'::regnamespace and has_function_privilege('public', p.oid, 'execute')
+              and (p.proname ~ '^(lo_|pg_(try_)?advisory_)' or p.proname in ('loread', 'lowrite', 'pg_cancel_backend',
+                'pg_terminate_backend', 'pg_logical_emit_message', 'pg_export_snapshot'))
+          loop
+            execute format('revoke execute on function %s from public', f);
+          end loop;
+        end $$;
+        grant execute on function pg_catalog.pg_advisory_xact_lock(bigint), pg_catalog.pg_try_advisory_xact_lock(bigint)
+          to x3sproxy_control`,
+      )
+      .simple();
+  });
 }

@@ -1,18 +1,20 @@
 // What a user does with the own account: prove it, change the password, enrol and remove a second factor. Each change that gives or
 // takes rights gives the session new values.
-import { record, type Action } from "../audit/index.ts";
+import { type Action, record } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import {
   actorFrom,
-  userTarget,
+  type Caller,
   type Client,
   type Person,
   type SessionCredential,
+  userTarget,
 } from "./caller.ts";
 import { checkPassword } from "./password-rules.ts";
-import { lineOf, type PasswordHasher } from "./passwords.ts";
-import { proverFrom, type Proof, type Proofs } from "./proofs.ts";
+import { requesterOf, type PasswordHasher } from "./passwords.ts";
+import { type Proof, type Proofs, proverFrom } from "./proofs.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, renewSession } from "./sessions.ts";
 
@@ -60,7 +62,7 @@ export function createAccount(o: {
       return proofs.withProof(
         proverFrom(person, client),
         { password: current },
-        () => passwords.hash(password, lineOf(person)),
+        () => passwords.hash(password, requesterOf(person)),
         async (sql, hash) => {
           await setPassword(sql, person.id, hash);
           await endSessions(sql, person.id, person.session.id);
@@ -145,4 +147,43 @@ async function note(
 ): Promise<void> {
   const target = userTarget({ id: person.id, email: person.name });
   await record(sql, actorFrom(person, client), { action, target });
+}
+
+export interface MeView {
+  kind: "user" | "api_key";
+  id: string;
+  name: string;
+  role: Role;
+  agents: readonly string[] | null;
+  workspace: { id: string; name: string; secondFactorRequired: boolean };
+  /** Null for an API key. */
+  secondFactor: { enrolled: boolean; recoveryCodesLeft: number } | null;
+  mustEnrol: boolean;
+}
+
+interface Row {
+  name: string;
+  required: boolean;
+  enrolled: boolean;
+  left: number;
+}
+
+export function createMe({ pool }: { pool: Pool }): (caller: Caller) => Promise<MeView> {
+  return async ({ kind, id, name, role, agents, workspaceId, mustEnrol }) => {
+    const [row] = await pool.inWorkspace(
+      workspaceId,
+      (sql) => sql<Row[]>`
+        select w.name, w.second_factor_required as required,
+          exists (select from x3sproxy.second_factors where user_id = ${id}) as enrolled,
+          (select count(*)::integer from x3sproxy.recovery_codes where user_id = ${id}) as left
+        from x3sproxy.workspaces w where w.id = ${workspaceId}`,
+    );
+    if (row === undefined) throw new Error("the caller's workspace is missing");
+    return {
+      ...{ kind, id, name, role, agents, mustEnrol },
+      workspace: { id: workspaceId, name: row.name, secondFactorRequired: row.required },
+      secondFactor:
+        kind === "user" ? { enrolled: row.enrolled, recoveryCodesLeft: row.left } : null,
+    };
+  };
 }

@@ -4,7 +4,7 @@ import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { newBearer, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 
 export interface WorkspaceSummary {
   id: string;

@@ -5,7 +5,7 @@ import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { API_KEY_PREFIX, newBearer, newId } from "../platform/ids.ts";
 import { parseBlock } from "../platform/addresses.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 import { KEY_NAME } from "./bootstrap.ts";
 import { checkLimit } from "./caller.ts";
 

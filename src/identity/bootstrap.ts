@@ -3,7 +3,7 @@
 import { record, serviceActor } from "../audit/index.ts";
 import { createPool } from "../db/index.ts";
 import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 
 const WORKSPACE_NAME = "default";
 /** The name of the key that a start makes, and replaces when its file is lost. */

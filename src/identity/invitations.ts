@@ -5,7 +5,7 @@ import type { Role } from "../contract/index.ts";
 import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer, newId } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 import { normalizeEmail } from "./emails.ts";
 import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
 import { checkLimit } from "./caller.ts";

@@ -7,16 +7,16 @@ import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.t
 import { RequestError, StoreUnavailableError } from "../platform/errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
 import { setPassword } from "./account.ts";
-import { digest, isBearer } from "./bearers.ts";
+import { digest, isBearer } from "./credentials.ts";
 import { userTarget, type Client, type SessionCredential } from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
 import { checkPassword } from "./password-rules.ts";
-import { lineOf, type Line, type PasswordHasher } from "./passwords.ts";
+import { requesterOf, type Requester, type PasswordHasher } from "./passwords.ts";
 import type { Proofs } from "./proofs.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, startSession } from "./sessions.ts";
 import { codeNeeded } from "./sign-in.ts";
-import type { Verifications } from "./verifications.ts";
+import type { Verifications } from "./credentials.ts";
 
 export interface LinkView {
   kind: "invitation" | "reset" | "setup";
@@ -157,7 +157,7 @@ export function createLinks(o: {
       return inTurn(token, async () => {
         await look(token, SETUP_TOKEN_PREFIX, client, invalidSetupLink);
         checkPassword(password, email);
-        const passwordHash = await passwords.hash(password, holderLine(email));
+        const passwordHash = await passwords.hash(password, linkRequester(email));
         return pool.transaction(async (tx) => {
           const [link] = await tx<{ workspaceId: string | null }[]>`
             select x3sproxy.redeem_setup_link(${digest(token)}) as "workspaceId"`;
@@ -176,7 +176,7 @@ export function createLinks(o: {
         const { kind, email: invited } = await look(token, LINK_TOKEN_PREFIX, client);
         if (kind !== "invitation" || invited === null) throw invalidLink();
         checkPassword(password, invited);
-        const passwordHash = await passwords.hash(password, holderLine(invited));
+        const passwordHash = await passwords.hash(password, linkRequester(invited));
         return pool.transaction(async (tx) => {
           const [row] = await tx<InvitationRow[]>`
             select * from x3sproxy.redeem_invitation(${digest(token)})`;
@@ -196,7 +196,7 @@ export function createLinks(o: {
         const by = holder(workspaceId, email, client);
         const hashed = async (): Promise<string> => {
           checkPassword(password, email);
-          return passwords.hash(password, lineOf({ id: userId }));
+          return passwords.hash(password, requesterOf({ id: userId }));
         };
         const reset = async (
           sql: TransactionSql,
@@ -226,8 +226,8 @@ export function createLinks(o: {
   };
 }
 
-/** The line of whoever holds a live link. */
-function holderLine(email: string): Line {
+/** The holder of a live link as a requester. */
+function linkRequester(email: string): Requester {
   return { known: true, key: email };
 }
 

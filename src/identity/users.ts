@@ -4,7 +4,7 @@ import type { Role } from "../contract/index.ts";
 import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 import { checkLimit, userTarget } from "./caller.ts";
 import { endSessions } from "./sessions.ts";
 

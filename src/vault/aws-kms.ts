@@ -69,7 +69,7 @@ function keyOf(bytes: Buffer): MasterKey {
   bytes.fill(0);
   if (decoded.length === MASTER_KEY_BYTES) return new MasterKey(decoded);
   throw new ConfigError(
-    `${SETTING}: what KMS opened is not a master key of ${MASTER_KEY_BYTES} bytes`,
+    `${SETTING}: what KMS opened is no master key of ${MASTER_KEY_BYTES} bytes`,
   );
 }
 

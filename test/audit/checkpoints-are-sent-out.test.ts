@@ -21,7 +21,7 @@ import {
   setDefaultCACertificates,
 } from "node:tls";
 import { createCheckpointSending, destinationsOf } from "../../src/audit/index.ts";
-import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
+import { syslogDestination } from "../../src/audit/checkpoint-destinations.ts";
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
 import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
 import { readConfig } from "../../src/platform/config.ts";

@@ -1,7 +1,7 @@
 // Whether the whole audit of a database is sealed as it stands: made anew from its rows, by the definition of a leaf alone.
 import assert from "node:assert/strict";
 import { actorCommitment, leafData, targetCommitment } from "../../src/audit/leaf.ts";
-import { toSealable, type KeptEventRow } from "../../src/audit/event-row.ts";
+import { toSealable, type KeptEventRow } from "../../src/audit/leaf.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { openCheckpoint, originOfLog, verifierKey } from "../../src/audit/note.ts";
 import { withOwner } from "../../src/db/connection.ts";

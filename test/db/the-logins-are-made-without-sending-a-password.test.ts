@@ -3,7 +3,7 @@ import { createHmac, hash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { openClient, withOwner } from "../../src/db/connection.ts";
 import { createPool, prepareLogins } from "../../src/db/index.ts";
-import { scramVerifier } from "../../src/db/scram.ts";
+import { scramVerifier } from "../../src/db/logins.ts";
 import { ConfigError, StoreUnavailableError } from "../../src/platform/errors.ts";
 import {
   createTestDatabase,

@@ -21,3 +21,11 @@ export interface FoundPage<Key extends readonly string[], Row> {
 export async function goAlongIndexes(sql: TransactionSql): Promise<void> {
   await sql`select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`;
 }
+
+/** The words of it, in lower case: each has to stand somewhere. `openai/staging` are two, as two of its columns hold them. */
+export function searchWords(query = ""): string[] {
+  return query
+    .toLowerCase()
+    .split(/[\s/]+/)
+    .filter((word) => word !== "");
+}
