@@ -1,6 +1,13 @@
 // The search for events that filters ask for, newest first. Each statement goes along an index for one of the filters and reads a bounded
 // number of events: a search of which no index knows the answer ends early, and goes on from where it came to. Reads only.
-import { goAlongIndexes, type FoundPage, type Page, type TransactionSql } from "../db/index.ts";
+import {
+  createdUs,
+  momentOf,
+  preferOrderedIndexes,
+  type FoundPage,
+  type Page,
+  type TransactionSql,
+} from "../db/index.ts";
 import type { KeptEventRow } from "./leaf.ts";
 
 /** All that is given has to hold. */
@@ -24,7 +31,7 @@ export interface EventRow extends Omit<KeptEventRow, "workspace_id" | "at"> {
   leaf_index: string | null;
 }
 
-type Fragment = ReturnType<typeof microseconds>;
+type Fragment = ReturnType<typeof createdUs>;
 /** Which events a filter lets pass, each by the columns of one index. */
 type Ways = readonly Fragment[];
 
@@ -39,7 +46,7 @@ export async function searchEvents(
   filter: AuditFilter,
   { after, limit }: Page<EventPlace>,
 ): Promise<FoundPage<EventPlace, EventRow>> {
-  await goAlongIndexes(sql);
+  await preferOrderedIndexes(sql);
   const ways = waysOf(sql, filter);
   const all = conditionsOf(sql, filter);
   let best: { rows: EventRow[]; reached: EventPlace } | undefined;
@@ -51,10 +58,10 @@ export async function searchEvents(
         ? sql``
         : sql`
           union all
-          select e.*, ${microseconds(sql)}, null, true from (${read} limit 1 offset ${MOST_READ - 1}) e
+          select e.*, ${createdUs(sql)}, null, true from (${read} limit 1 offset ${MOST_READ - 1}) e
           limit ${limit}`;
     const found = await sql<(EventRow & { is_end: boolean })[]>`
-      (select e.*, ${microseconds(sql)} as created_us,
+      (select e.*, ${createdUs(sql)} as created_us,
         (select l.leaf_index from x3sproxy.audit_leaves l where l.event_id = e.id) as leaf_index, false as is_end
       from (${read} limit ${MOST_READ}) e where true ${all}
       order by created_at desc, id desc limit ${limit})
@@ -107,7 +114,7 @@ function candidates(
   const beyond =
     after === undefined
       ? sql``
-      : sql`and (created_at, id) < (${momentOf(sql, after)}, ${after[1]}::bigint)`;
+      : sql`and (created_at, id) < (${momentOf(sql, after[0])}, ${after[1]}::bigint)`;
   const parts = ways.map(
     (way) => sql`
       (select * from x3sproxy.audit_events
@@ -125,16 +132,6 @@ function candidates(
 
 function anyOf(sql: TransactionSql, [first = sql`true`, second]: Ways): Fragment {
   return second === undefined ? first : sql`${first} or ${second}`;
-}
-
-/** `created_at` as places have it. */
-export function microseconds(sql: TransactionSql) {
-  return sql`(extract(epoch from created_at) * 1000000)::bigint`;
-}
-
-/** A place's time, exactly. */
-export function momentOf(sql: TransactionSql, [us]: EventPlace): Fragment {
-  return sql`timestamptz 'epoch' + ${us}::bigint * interval '1 microsecond'`;
 }
 
 function isOlder([us, id]: EventPlace, [otherUs, otherId]: EventPlace): boolean {

@@ -1,14 +1,7 @@
 // The leaves of a log with the events that they stand for, as the database has them, in pages: each a short transaction of its own, so
 // that an export may take as long as it likes. Shows what is there and judges nothing.
-import type { TransactionSql } from "../db/index.ts";
-import {
-  conditionsOf,
-  microseconds,
-  momentOf,
-  spanOf,
-  type AuditFilter,
-  type EventPlace,
-} from "./event-search.ts";
+import { createdUs, momentOf, type TransactionSql } from "../db/index.ts";
+import { conditionsOf, spanOf, type AuditFilter, type EventPlace } from "./event-search.ts";
 import type { KeptEventRow } from "./leaf.ts";
 import { toEvent } from "./leaf.ts";
 import type { ErasedPart, EventLine, PrunedLine } from "./export-lines.ts";
@@ -140,8 +133,8 @@ export async function readStrays(
       count(*) filter (where l.event_id is null and p.event_id is null)::int as count,
       (min(e.id) filter (where l.event_id is null and p.event_id is null))::text as first
     from (
-      select id, ${microseconds(sql)} as us from x3sproxy.audit_events
-      where workspace_id = ${workspaceId} and (created_at, id) > (${momentOf(sql, after)}, ${after[1]}::bigint)
+      select id, ${createdUs(sql)} as us from x3sproxy.audit_events
+      where workspace_id = ${workspaceId} and (created_at, id) > (${momentOf(sql, after[0])}, ${after[1]}::bigint)
       order by created_at, id limit ${limit}) e
     left join lateral (select event_id from x3sproxy.audit_leaves where event_id = e.id limit 1) l on true
     left join lateral (select event_id from x3sproxy.audit_pending where event_id = e.id limit 1) p on true`;

@@ -13,9 +13,15 @@ export { confineEverybody } from "./logins.ts";
 export { LOCK } from "./locks.ts";
 export { loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
-export { goAlongIndexes, type FoundPage, type Page } from "./lists.ts";
 export { createPool, type Pool } from "./pool.ts";
-export { searchWords } from "./lists.ts";
+export {
+  createdUs,
+  momentOf,
+  preferOrderedIndexes,
+  searchWords,
+  type FoundPage,
+  type Page,
+} from "./lists.ts";
 export { startEmbedded } from "./embedded.ts";
 export { createChanges, type Changes } from "./changes.ts";
 export { transact } from "./transactions.ts";

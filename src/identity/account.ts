@@ -1,5 +1,5 @@
-// What a user does with the own account: prove it, change the password, enrol and remove a second factor. Each change that gives or
-// takes rights gives the session new values.
+// What users do with their own account: see it, prove who they are, change the password, enrol and remove a second factor. A change of
+// password or second factor must renew the session's credential.
 import { type Action, record } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
@@ -19,26 +19,26 @@ import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, renewSession } from "./sessions.ts";
 
 export interface Account {
-  /** Makes the session fresh for another five minutes. Throws RequestError: 401 `proof_refused`, 429, 503. */
+  /** Makes the session fresh for the next five minutes. Throws RequestError: 401 `proof_refused`, 429, 503. */
   prove(person: Person, proof: Proof, client: Client): Promise<void>;
-  /** Ends all other sessions; gives this one's new values. Throws as `prove`, and 422 as `checkPassword` does. */
+  /** Ends all other sessions; returns the new credential of this one. Throws as `prove` does, and 422 as `checkPassword` does. */
   changePassword(
     person: Person,
     passwords: { current: string; password: string },
     client: Client,
   ): Promise<SessionCredential>;
   /**
-   * Enrols a seed (base32) in the place of the one before. Gives the session's new values, and new recovery codes, which are shown
-   * this once. Throws RequestError 422 `code_wrong`.
+   * Enrols a seed (base32), which replaces the earlier one. Returns the session's new credential, and new recovery codes, which are shown
+   * only now. Throws RequestError 422 `code_wrong`.
    */
   enrol(
     person: Person,
     factor: { seed: string; code: string },
     client: Client,
   ): Promise<{ session: SessionCredential; recoveryCodes: string[] }>;
-  /** Gives the session's new values. Throws RequestError 409 `second_factor_required` when the workspace asks for one. */
+  /** Returns the session's new credential. Throws RequestError 409 `second_factor_required` when the workspace requires one. */
   removeSecondFactor(person: Person, client: Client): Promise<SessionCredential>;
-  /** Shown this once. Throws RequestError 409 `second_factor_missing`. */
+  /** The new codes are shown only now. Throws RequestError 409 `second_factor_missing`. */
   renewRecoveryCodes(person: Person, client: Client): Promise<string[]>;
 }
 
@@ -120,7 +120,7 @@ export function createAccount(o: {
   };
 }
 
-/** Puts a password's hash in its place; links that were to reset it are worth nothing from then on. */
+/** Sets the hash of a user's password, and ends links to reset it. */
 export async function setPassword(
   sql: TransactionSql,
   userId: string,
@@ -134,7 +134,7 @@ async function nothing(): Promise<void> {
   // There is nothing to prepare.
 }
 
-/** Changes of one user's factors come one after the other. */
+/** Makes concurrent changes of one user's second factor wait for each other. */
 async function lockUser(sql: TransactionSql, userId: string): Promise<void> {
   await sql`select from x3sproxy.users where id = ${userId} for update`;
 }

@@ -1,6 +1,6 @@
-// One-time links: the first user's, invitations and resets. A link is used up in the transaction of what it is for, so that whatever
-// is refused leaves it good. Passwords are hashed before, and for one holder of a link at a time. Must answer unknown, used and expired
-// links alike.
+// One-time links: to set up a workspace, to accept an invitation, to reset a password. A link is used up in the transaction of its
+// purpose, so it stays valid when that is refused. The password is hashed before the transaction, for one request of a link at a time.
+// Must give the same answer for unknown, used and expired links.
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
@@ -22,27 +22,29 @@ export interface LinkView {
   kind: "invitation" | "reset" | "setup";
   email: string | null;
   role: Role | null;
-  /** Whether it asks for a code of the user's second factor, too. */
+  /** Whether a code of the user's second factor is needed, too. */
   needsCode: boolean;
 }
 
 export interface Links {
-  /** What a link is for. Throws RequestError 401 `link_invalid`. */
+  /** The purpose of a link. Throws RequestError 401 `link_invalid`. */
   look(token: string, client: Client): Promise<LinkView>;
-  /** Each of the following begins a session, and throws RequestError 422 as `checkPassword` does, and 503. */
-  /** Makes the first user, an owner. 401 `setup_link_invalid`. */
+
+  // Each of the following starts a session, and also throws RequestError 503 `busy` and 422 as `checkPassword` does.
+
+  /** Creates the first user, an owner. Throws RequestError 401 `setup_link_invalid`. */
   setUp(
     user: { token: string; email: string; password: string },
     client: Client,
   ): Promise<SessionCredential>;
-  /** Makes the user who was invited. 401 `link_invalid`; 409 `email_taken`. */
+  /** Creates the invited user. Throws RequestError: 401 `link_invalid`, 409 `email_taken`. */
   acceptInvitation(
     o: { token: string; password: string },
     client: Client,
   ): Promise<SessionCredential>;
   /**
-   * Gives a user another password and ends the sessions. 401 `link_invalid`. A second factor that the reset doesn't take away still
-   * counts: 401 `second_factor_needed` without a code, 401 `proof_refused` for a wrong one, 429.
+   * Sets a new password and ends the user's sessions. Throws RequestError 401 `link_invalid`. If a second factor stays, also 401
+   * `second_factor_needed` without a code, 401 `proof_refused` for a wrong one, and 429 `too_many_attempts`.
    */
   acceptReset(
     o: { token: string; password: string; code?: string | undefined },
@@ -66,8 +68,7 @@ interface LinkRow {
   needs_code: boolean;
 }
 
-// Of those who hold the same link. Each waits for the ones before.
-const MAX_IN_TURN = 32;
+const MAX_WAITING_PER_LINK = 32;
 
 export function createLinks(o: {
   pool: Pool;
@@ -80,13 +81,13 @@ export function createLinks(o: {
   const turns = new Map<string, { last: Promise<unknown>; count: number }>();
 
   /**
-   * Whoever holds a live link costs a hash; of those who come with the same one at once, only the first, and after it each that finds
-   * the link as good as before. When the database fails the first, it fails those who wait.
+   * Runs concurrent requests with the same link one after the other, so that each hashes a password only if the link is still valid by
+   * then. When the database fails for one of them, the waiting ones fail too.
    */
   async function inTurn<T>(token: string, work: () => Promise<T>): Promise<T> {
     const key = digest(token).toString("hex");
     const turn = turns.get(key) ?? { last: Promise.resolve(), count: 0 };
-    if (turn.count >= MAX_IN_TURN) {
+    if (turn.count >= MAX_WAITING_PER_LINK) {
       throw new RequestError(503, "busy", "This link is in use already. Try again later.");
     }
     const mine = turn.last.then(work, (error: unknown) => {
@@ -231,7 +232,7 @@ function linkRequester(email: string): Requester {
   return { known: true, key: email };
 }
 
-/** Whoever holds a link, as the audit names them. */
+/** The holder of a link, as the audit names it. */
 function holder(workspaceId: string, email: string, { address }: Client): Actor {
   return { workspaceId, kind: "link", id: null, name: email, address, method: "link" };
 }
@@ -240,7 +241,7 @@ async function confine(sql: TransactionSql, workspaceId: string): Promise<void> 
   await sql`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
 }
 
-/** The address belongs to somebody already, in this workspace or another. */
+/** Throws the refusal when the error says that a user of any workspace has this address. */
 function refuseTaken(error: unknown): never {
   if (!isUniqueViolation(error)) throw error;
   throw new RequestError(409, "email_taken", "There is a user with this e-mail address already.");

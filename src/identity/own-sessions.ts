@@ -1,9 +1,9 @@
 // A user's own sessions: lists and ends them. Must never touch the sessions of another user.
 import { record } from "../audit/index.ts";
-import type { Page, Pool } from "../db/index.ts";
+import { createdUs, momentOf, type Page, type Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { actorFrom, type Client, type Person } from "./caller.ts";
-import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
+import { LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface SessionView {
