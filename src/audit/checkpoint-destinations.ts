@@ -1,4 +1,4 @@
-// Two of the places that checkpoints are sent to: a file, and a URL.
+// The destinations that checkpoints are sent to: a file, a URL, a syslog server. Must reject when it isn't certain that they arrived.
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
@@ -11,21 +11,21 @@ import { Agent, request } from "undici";
 import { systemClock } from "../platform/clock.ts";
 import type { SyslogAddress } from "../platform/config.ts";
 
-/** Where checkpoints go. */
+/** A destination of checkpoints. */
 export interface Destination {
   readonly name: "file" | "url" | "syslog";
-  /** Rejects when it can't be known that they have arrived; with some in place already they may come again. */
+  /** Rejects when it isn't certain that all have arrived. After that some may be sent twice. */
   send(notes: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 const WITHIN_MS = 10_000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-// A pipe that nobody reads would else hold up whoever opens it, and the service's end with it.
+// Without O_NONBLOCK, opening a named pipe waits for a reader, and so would the stop of the service.
 const FLAGS = O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
 
 /**
- * Appends each to a file of our own (0600), and waits until the disk has it. An empty line comes first, so that what a failure left half
- * written spoils none that follows.
+ * Appends each checkpoint to a file (mode 0600 if new), and waits until it is on disk. An empty line before each separates it from one
+ * that a failure left incomplete.
  */
 export function fileDestination(path: string): Destination {
   return {
@@ -42,7 +42,7 @@ export function fileDestination(path: string): Destination {
   };
 }
 
-/** The server refused it: which status, in the code. */
+/** The server refused a checkpoint. The code includes the status. */
 class RefusedError extends Error {
   override name = "RefusedError";
   readonly code: string;
@@ -53,7 +53,7 @@ class RefusedError extends Error {
   }
 }
 
-/** POSTs each as text/plain. A certificate is always verified, a redirect never followed. */
+/** POSTs each checkpoint as text/plain. Always verifies the certificate, and never follows a redirect. */
 export function urlDestination(text: string): Destination {
   const url = new URL(text);
   const { username, password } = url;
@@ -90,10 +90,14 @@ export function urlDestination(text: string): Destination {
   };
 }
 
-// Facility 13, log audit; severity 6, informational.
+// RFC 5424, 6.2.1: facility 13 (log audit), severity 6 (informational).
 const PRIORITY = 13 * 8 + 6;
 const CLOSES_WITHIN_MS = 1000;
 
+/**
+ * Sends each checkpoint as one message of RFC 5424, over UDP (RFC 5426), TCP (RFC 6587, octet counting) or TLS (RFC 5425). Its text is a
+ * JSON object in ASCII, so that no relay splits or re-encodes it.
+ */
 export function syslogDestination(address: SyslogAddress): Destination {
   return {
     name: "syslog",
@@ -101,7 +105,7 @@ export function syslogDestination(address: SyslogAddress): Destination {
       const signal = AbortSignal.any([ending, AbortSignal.timeout(WITHIN_MS)]);
       const messages = notes.map(messageOf);
       signal.throwIfAborted();
-      // A look-up of a name can't be stopped, and its own deadline may be a minute.
+      // A DNS look-up can't be aborted, and may take a minute.
       const stopped = once(signal, "abort").then(() => signal.throwIfAborted());
       const sending =
         address.protocol === "udp"
@@ -136,7 +140,7 @@ async function sendDatagrams({ host, port }: SyslogAddress, messages: Buffer[]):
           if (error === null) resolve();
           else reject(error);
         };
-        // Of a socket that gets no port the callback is never called.
+        // If the socket can't be bound, the callback is never called.
         socket.once("error", end);
         socket.send(message, port, address, end);
       });
@@ -146,7 +150,7 @@ async function sendDatagrams({ host, port }: SyslogAddress, messages: Buffer[]):
   }
 }
 
-/** Resolves once all of it is with the system and the other side has closed, too, or has had a second to. */
+/** Resolves once all is handed to the operating system, and the server has closed the connection or a second has passed. */
 async function sendStream(
   { protocol, host, port }: SyslogAddress,
   messages: readonly Buffer[],
@@ -157,7 +161,7 @@ async function sendStream(
     protocol === "tls"
       ? connectTls({ host, port, ...servername, rejectUnauthorized: true, minVersion: "TLSv1.2" })
       : connect({ host, port });
-  // Each wait hears of an error by itself; this is for one that comes between two.
+  // Each `once` below gets errors. This handles an error between two of them.
   socket.on("error", () => undefined);
   try {
     await once(socket, protocol === "tls" ? "secureConnect" : "connect", { signal });
@@ -173,7 +177,7 @@ async function sendStream(
 
 async function closed(socket: Socket, signal: AbortSignal): Promise<void> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(CLOSES_WITHIN_MS)]);
-  // One that keeps it open has it all the same.
+  // A server that keeps the connection open has the messages, too.
   await once(socket, "close", { signal: within }).catch(() => undefined);
   signal.throwIfAborted();
 }

@@ -44,7 +44,7 @@ interface Row {
   others: number;
 }
 
-const MOST_PASSES = 40;
+const MAX_PASSES = 40;
 const PAUSE_MS = 100;
 const ID_OR_EMAIL = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+)$/;
 
@@ -66,7 +66,7 @@ export function createErasures(o: { pool: Pool; sequencer: Sequencer }): Erasure
         total.parts += row.parts;
         total.others += row.others;
         total.waiting = row.waiting;
-        if (row.waiting === 0 || pass === MOST_PASSES) return total;
+        if (row.waiting === 0 || pass === MAX_PASSES) return total;
         if (o.sequencer.isDamaged(by.workspaceId)) return total;
         // Another process is sealing them, or they are more than one transaction takes.
         if (row.parts === 0) await delay(PAUSE_MS);

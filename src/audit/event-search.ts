@@ -8,7 +8,7 @@ import {
   type Page,
   type TransactionSql,
 } from "../db/index.ts";
-import type { KeptEventRow } from "./leaf.ts";
+import type { StoredEvent } from "./leaf.ts";
 
 /** All that is given has to hold. */
 export interface AuditFilter {
@@ -25,7 +25,7 @@ export interface AuditFilter {
 /** An event's place in the list: when it was, in whole microseconds since 1970 (a Date would lose those below the millisecond), and its id. */
 export type EventPlace = readonly [us: string, id: string];
 
-export interface EventRow extends Omit<KeptEventRow, "workspace_id" | "at"> {
+export interface EventRow extends Omit<StoredEvent, "workspace_id" | "at"> {
   created_at: Date;
   created_us: string;
   leaf_index: string | null;
@@ -33,10 +33,10 @@ export interface EventRow extends Omit<KeptEventRow, "workspace_id" | "at"> {
 
 type Fragment = ReturnType<typeof createdUs>;
 /** Which events a filter lets pass, each by the columns of one index. */
-type Ways = readonly Fragment[];
+type Alternatives = readonly Fragment[];
 
 // Some 50 ms when all of them have to be read from a disk.
-const MOST_READ = 5000;
+const MAX_READ = 5000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `sql`: confined to the workspace. */
@@ -47,7 +47,7 @@ export async function searchEvents(
   { after, limit }: Page<EventPlace>,
 ): Promise<FoundPage<EventPlace, EventRow>> {
   await preferOrderedIndexes(sql);
-  const ways = waysOf(sql, filter);
+  const ways = alternativesOf(sql, filter);
   const all = conditionsOf(sql, filter);
   let best: { rows: EventRow[]; reached: EventPlace } | undefined;
   for (const way of ways.length > 0 ? ways : [[sql`true`]]) {
@@ -58,12 +58,12 @@ export async function searchEvents(
         ? sql``
         : sql`
           union all
-          select e.*, ${createdUs(sql)}, null, true from (${read} limit 1 offset ${MOST_READ - 1}) e
+          select e.*, ${createdUs(sql)}, null, true from (${read} limit 1 offset ${MAX_READ - 1}) e
           limit ${limit}`;
     const found = await sql<(EventRow & { is_end: boolean })[]>`
       (select e.*, ${createdUs(sql)} as created_us,
         (select l.leaf_index from x3sproxy.audit_leaves l where l.event_id = e.id) as leaf_index, false as is_end
-      from (${read} limit ${MOST_READ}) e where true ${all}
+      from (${read} limit ${MAX_READ}) e where true ${all}
       order by created_at desc, id desc limit ${limit})
       ${end}`;
     const last = found.at(-1);
@@ -76,8 +76,11 @@ export async function searchEvents(
   return best ?? { rows: [], reached: undefined };
 }
 
-function waysOf(sql: TransactionSql, { action, actor, target }: AuditFilter): Ways[] {
-  const ways: Ways[] = [];
+function alternativesOf(
+  sql: TransactionSql,
+  { action, actor, target }: AuditFilter,
+): Alternatives[] {
+  const ways: Alternatives[] = [];
   if (target !== undefined) {
     ways.push([sql`target_name = ${target}`, sql`target_id = ${target}`]);
   }
@@ -94,7 +97,7 @@ function waysOf(sql: TransactionSql, { action, actor, target }: AuditFilter): Wa
 /** The conditions of a filter, without its time. */
 export function conditionsOf(sql: TransactionSql, filter: AuditFilter): Fragment[] {
   // The package takes no list without a fragment.
-  return [sql``, ...waysOf(sql, filter).map((way) => sql`and (${anyOf(sql, way)})`)];
+  return [sql``, ...alternativesOf(sql, filter).map((way) => sql`and (${anyOf(sql, way)})`)];
 }
 
 /** A filter's span of time. */
@@ -108,7 +111,7 @@ export function spanOf(sql: TransactionSql, { from, to }: AuditFilter): Fragment
 function candidates(
   sql: TransactionSql,
   workspaceId: string,
-  ways: Ways,
+  ways: Alternatives,
   { after, ...filter }: AuditFilter & { readonly after: EventPlace | undefined },
 ): Fragment {
   const beyond =
@@ -119,7 +122,7 @@ function candidates(
     (way) => sql`
       (select * from x3sproxy.audit_events
        where workspace_id = ${workspaceId} and ${way} ${spanOf(sql, filter)} ${beyond}
-       order by created_at desc, id desc limit ${MOST_READ})`,
+       order by created_at desc, id desc limit ${MAX_READ})`,
   );
   const [first = sql``, second] = parts;
   // An event may be found both by its name and by its id.
@@ -130,7 +133,7 @@ function candidates(
       order by created_at desc, id desc`;
 }
 
-function anyOf(sql: TransactionSql, [first = sql`true`, second]: Ways): Fragment {
+function anyOf(sql: TransactionSql, [first = sql`true`, second]: Alternatives): Fragment {
   return second === undefined ? first : sql`${first} or ${second}`;
 }
 

@@ -8,11 +8,11 @@ import {
   type EventLine,
   type ExportedActor,
   type ExportedTarget,
-  type Line,
+  type ExportLine,
 } from "./export-lines.ts";
 
 /** Reads a line (without its line feed). Throws LineError. */
-export function readLine(text: string): Line {
+export function readLine(text: string): ExportLine {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -31,7 +31,7 @@ export function readLine(text: string): Line {
 type Fields = Readonly<Record<string, unknown>>;
 type LeafFields = Pick<EventLine, "index" | "id" | "erased" | "leafHash">;
 
-function lineOf(fields: Fields): Line {
+function lineOf(fields: Fields): ExportLine {
   const type = fields["type"];
   switch (type) {
     case EXPORT_TYPE: {

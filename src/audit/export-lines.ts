@@ -89,7 +89,8 @@ export interface EndLine {
   readonly note: string;
 }
 
-export type Line = HeaderLine | EventLine | PrunedLine | DamageLine | CheckpointLine | EndLine;
+export type ExportLine =
+  HeaderLine | EventLine | PrunedLine | DamageLine | CheckpointLine | EndLine;
 
 /** A line that can't be read. The message says why, and repeats nothing of it. */
 export class LineError extends Error {
@@ -97,12 +98,12 @@ export class LineError extends Error {
 }
 
 /** The line's text, without the line feed that ends it. */
-export function formatLine(line: Line): string {
+export function formatLine(line: ExportLine): string {
   return JSON.stringify(documentOf(line));
 }
 
 /** An event as it stands in a line: for those who get one alone. */
-export function documentOf(line: Line): object {
+export function documentOf(line: ExportLine): object {
   switch (line.type) {
     case EXPORT_TYPE: {
       const { type, workspace, origin, verifierKey, filters, at } = line;

@@ -10,16 +10,16 @@ import {
   formatLine,
   type EventLine,
   type ExportFilters,
-  type Line,
+  type ExportLine,
   type PrunedLine,
 } from "./export-lines.ts";
 import {
   countWaiting,
-  isKept,
+  isStored,
   readHead,
   readLeaves,
   readNodes,
-  readStrays,
+  readOrphans,
   type Head,
 } from "./exported-rows.ts";
 import { GrowingTree, type Subtree } from "./merkle.ts";
@@ -31,7 +31,7 @@ import {
   verifierKey,
   type LogSigner,
 } from "./note.ts";
-import { OpenRemovals, refuseOutdated } from "./open-removals.ts";
+import { PendingRemovals, refuseOutdated } from "./pending-removals.ts";
 import { TreeHashes, tileLoader } from "./tree-hashes.ts";
 
 export type ExportFormat = "jsonl" | "csv";
@@ -52,7 +52,7 @@ const PAGE = 500;
 const SEARCHED_PAGE = 2000;
 // So much is made at once before others get their turn.
 const SLICE = 125;
-const STRAYS_PAGE = 10_000;
+const ORPHANS_PAGE = 10_000;
 const MAX_ROUNDS = 5;
 
 /** The export's bytes. Throws StoreUnavailableError, TreeDamagedError, ExportOutdatedError: then it has no end. */
@@ -77,7 +77,7 @@ export async function* exportBytes(
   const { signer, workspaceId } = source;
   const hash = createHash("sha256");
   let count = 0;
-  const bytesOf = (lines: readonly Line[]): Buffer => {
+  const bytesOf = (lines: readonly ExportLine[]): Buffer => {
     const bytes = Buffer.from(lines.map((line) => `${formatLine(line)}\n`).join(""), "utf8");
     hash.update(bytes);
     count += lines.length;
@@ -91,14 +91,14 @@ export async function* exportBytes(
   yield Buffer.from(`${formatLine({ type: "end", note })}\n`, "utf8");
 }
 
-async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<Line[]> {
+async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<ExportLine[]> {
   const { pool, workspaceId } = source;
   if (head.checkpoint === undefined) return;
   const { size, note } = head.checkpoint;
   yield [{ type: "checkpoint", note }];
   const hashes = new TreeHashes(tileLoader(pool, workspaceId));
   for await (const { lines } of pages(source, 0, size)) {
-    const proved: Line[] = [];
+    const proved: ExportLine[] = [];
     for (const line of lines) {
       if (line.type !== "event") continue;
       const proof = await hashes.inclusionProof(line.index, size);
@@ -108,10 +108,10 @@ async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<
   }
 }
 
-async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line[]> {
+async function* allLines(source: ExportSource, first: Head): AsyncGenerator<ExportLine[]> {
   const { pool, workspaceId } = source;
   const tree = new GrowingTree();
-  const openRemovals = new OpenRemovals(first.leaves);
+  const pendingRemovals = new PendingRemovals(first.leaves);
   let head = first;
   let at = 0;
   let nodesHold = true;
@@ -122,9 +122,9 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
       for (const line of lines) {
         nodesHold &&= line.index === tree.size;
         tree.append(Buffer.from(line.leafHash, "hex"), (subtree, hash) => {
-          if (isKept(subtree)) made.push({ ...subtree, hash });
+          if (isStored(subtree)) made.push({ ...subtree, hash });
         });
-        openRemovals.add(line);
+        pendingRemovals.add(line);
       }
       yield lines;
       if (nodesHold && made.length > 0) {
@@ -133,25 +133,25 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
       }
     }
     // What was pruned or erased meanwhile is accounted for by events that have been sealed meanwhile.
-    if (!openRemovals.isOpen || round === MAX_ROUNDS) break;
+    if (!pendingRemovals.isPending || round === MAX_ROUNDS) break;
     await source.seal();
     const before = head;
     head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
     if (head.leaves === before.leaves) break;
   }
-  if (first.leaves < head.leaves) await refuseOutdated(source, openRemovals);
-  const strays = await strayEvents(source);
-  if (strays !== undefined) yield [strays];
+  if (first.leaves < head.leaves) await refuseOutdated(source, pendingRemovals);
+  const orphans = await orphanEvents(source);
+  if (orphans !== undefined) yield [orphans];
   const waiting = source.isDamaged() ? await waitingEvents(source) : undefined;
   if (waiting !== undefined) yield [waiting];
   yield closingOf(head);
 }
 
 /** What a checkpoint's row says beside its note can be wrong, too. */
-function closingOf({ checkpoint }: Head): Line[] {
+function closingOf({ checkpoint }: Head): ExportLine[] {
   if (checkpoint === undefined) return [];
   const { size, note } = checkpoint;
-  const lines: Line[] = [{ type: "checkpoint", note }];
+  const lines: ExportLine[] = [{ type: "checkpoint", note }];
   const what = "the last checkpoint is kept under another size than its own";
   try {
     if (readCheckpoint(note).size !== size) lines.unshift({ type: "damage", what });
@@ -187,7 +187,7 @@ async function* pages(
 async function wrongNodes(
   { pool, workspaceId }: ExportSource,
   made: readonly (Subtree & { hash: Buffer })[],
-): Promise<Line[]> {
+): Promise<ExportLine[]> {
   const kept = await pool.inWorkspace(workspaceId, (sql) => readNodes(sql, workspaceId, made));
   return made
     .filter(({ level, index, hash }) => kept.get(`${level}/${index}`)?.equals(hash) !== true)
@@ -197,12 +197,12 @@ async function wrongNodes(
     });
 }
 
-async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | undefined> {
+async function orphanEvents({ pool, workspaceId }: ExportSource): Promise<ExportLine | undefined> {
   let count = 0;
   let first: string | null = null;
   for (let after: EventPlace = ["0", "0"]; ;) {
     const page = await pool.inWorkspace(workspaceId, (sql) =>
-      readStrays(sql, workspaceId, after, STRAYS_PAGE),
+      readOrphans(sql, workspaceId, after, ORPHANS_PAGE),
     );
     if (page === undefined) break;
     count += page.count;
@@ -215,12 +215,12 @@ async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | 
 }
 
 /** They aren't in the export, and will be in none as long as the tree is as it is. */
-async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<Line> {
+async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<ExportLine> {
   const count = await pool.inWorkspace(workspaceId, (sql) => countWaiting(sql, workspaceId));
   return { type: "damage", what: `${count} events wait, and can't be sealed` };
 }
 
-function headerOf({ workspaceId, signer, filter, at }: ExportSource): Line {
+function headerOf({ workspaceId, signer, filter, at }: ExportSource): ExportLine {
   const origin = originOfLog(workspaceId);
   return {
     type: EXPORT_TYPE,

@@ -2,7 +2,7 @@
 // that an export may take as long as it likes. Shows what is there and judges nothing.
 import { createdUs, momentOf, type TransactionSql } from "../db/index.ts";
 import { conditionsOf, spanOf, type AuditFilter, type EventPlace } from "./event-search.ts";
-import type { KeptEventRow } from "./leaf.ts";
+import type { StoredEvent } from "./leaf.ts";
 import { toEvent } from "./leaf.ts";
 import type { ErasedPart, EventLine, PrunedLine } from "./export-lines.ts";
 import { TILE_LEVELS } from "./merkle.ts";
@@ -14,7 +14,7 @@ export interface Head {
   readonly checkpoint: { readonly size: number; readonly note: string } | undefined;
 }
 
-interface LeafRow extends Partial<KeptEventRow> {
+interface LeafRow extends Partial<StoredEvent> {
   leaf_index: string;
   event_id: string;
   leaf_hash: Buffer;
@@ -115,12 +115,12 @@ export async function readNodes(
 }
 
 /** Whether a subtree is one whose hash is kept. */
-export function isKept({ level }: { readonly level: number }): boolean {
+export function isStored({ level }: { readonly level: number }): boolean {
   return level > 0 && level % TILE_LEVELS === 0;
 }
 
 /** Of the next events by their time: where the last is, and those that are neither sealed nor waiting. Undefined: there are no more. */
-export async function readStrays(
+export async function readOrphans(
   sql: TransactionSql,
   workspaceId: string,
   after: EventPlace,
@@ -153,7 +153,7 @@ function lineOf(row: LeafRow): EventLine | PrunedLine {
     leafHash: row.leaf_hash.toString("hex"),
   };
   if (row.id == null) return { type: "pruned", ...leaf };
-  const event = row as KeptEventRow;
+  const event = row as StoredEvent;
   return {
     type: "event",
     ...leaf,

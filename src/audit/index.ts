@@ -1,5 +1,5 @@
-// The record of every change made through the control plane. Written in the transaction of the change itself, so that there is
-// neither a change without its event nor an event without its change. Must never hold a secret, a token or a hash of one.
+// The audit records every change made through the control plane, in the transaction of the change. So there is no change without its
+// event, and no event without its change. Must never record a secret, a token or a hash of one.
 export { createAudit, type Audit, type AuditEventView, type PrunedView } from "./audit.ts";
 export type { AuditFilter } from "./event-search.ts";
 export { createErasures, type Erasure, type Erasures } from "./erasure.ts";

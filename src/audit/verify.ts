@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { GivenCheckpoint } from "./kept-checkpoints.ts";
 import { ExportJudge } from "./export-judge.ts";
 import { readLine } from "./export-line-reading.ts";
-import { EXPORT_TYPE, LineError, MAX_LINE_BYTES, type Line } from "./export-lines.ts";
+import { EXPORT_TYPE, LineError, MAX_LINE_BYTES, type ExportLine } from "./export-lines.ts";
 import type { VerifyReport } from "./verify-report.ts";
 
 export interface VerifyOptions {
@@ -66,7 +66,7 @@ export class ExportVerifier {
   }
 
   /** Throws LineError, NotAnExportError. */
-  #take(line: Line): void {
+  #take(line: ExportLine): void {
     const judge = this.#judge;
     if (judge === undefined) {
       if (line.type !== EXPORT_TYPE) throw notAnExport("its first line is another one's");
@@ -110,7 +110,7 @@ export class ExportReader {
   }
 
   /** The lines that these bytes complete. Throws LineError: then nothing that follows can be read either. */
-  *read(chunk: Uint8Array): Generator<Line> {
+  *read(chunk: Uint8Array): Generator<ExportLine> {
     let data = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
     for (;;) {
       const end = data.indexOf(LINE_FEED);
@@ -131,7 +131,7 @@ export class ExportReader {
     return this.#hash.copy().digest();
   }
 
-  #lineOf(bytes: Buffer): Line {
+  #lineOf(bytes: Buffer): ExportLine {
     if (bytes.length - 1 > MAX_LINE_BYTES) throw new LineError(TOO_LONG);
     let text: string;
     try {

@@ -9,7 +9,7 @@ export class ExportOutdatedError extends Error {
 }
 
 /** The pruned events and erased parts of an export whose prunings and erasures it has not shown yet. */
-export class OpenRemovals {
+export class PendingRemovals {
   // How many leaves there were when the export began.
   readonly #since: number;
   #absentUntil = 0;
@@ -42,7 +42,7 @@ export class OpenRemovals {
     if (line.index >= this.#since) this.#prunedMeanwhile = Math.max(this.#prunedMeanwhile, before);
   }
 
-  get isOpen(): boolean {
+  get isPending(): boolean {
     if (this.#absentUntil > this.#prunedBefore) return true;
     return [...this.#erased.keys()].some((by) => !this.#erasures.has(by));
   }
@@ -63,12 +63,12 @@ export class OpenRemovals {
 /** Throws ExportOutdatedError when since the export began an erasure took what was written out before, or was itself taken away. */
 export async function refuseOutdated(
   { pool, workspaceId }: { readonly pool: Pool; readonly workspaceId: string },
-  openRemovals: OpenRemovals,
+  pendingRemovals: PendingRemovals,
 ): Promise<void> {
-  if (openRemovals.hasLostErasure) {
+  if (pendingRemovals.hasLostErasure) {
     throw new ExportOutdatedError("an erasure was pruned of which the export has parts already");
   }
-  for (const { id, count } of openRemovals.erasuresMeanwhile()) {
+  for (const { id, count } of pendingRemovals.erasuresMeanwhile()) {
     const [row] = await pool.inWorkspace(
       workspaceId,
       (sql) => sql<[{ count: number }]>`
