@@ -1,5 +1,5 @@
-// Erases a person from the audit, on request, and from what else names that person. The tree stays whole: a part that was erased leaves
-// its commitment, and a list that the event of the erasure vouches for, by which it can be told from a part that somebody blanked.
+// Erases a person from the audit on request, and from other rows that name the person. The tree stays valid: an erased part leaves its
+// commitment. The event of the erasure has a hash of the list of all erased parts, which shows that nobody else emptied them.
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
@@ -22,17 +22,17 @@ export interface ErasureList {
 }
 
 export interface Erasure {
-  /** Of events of the audit. */
+  /** How many parts of audit events were erased. */
   parts: number;
-  /** Parts that are left, since their events aren't sealed yet: asking again erases them. */
+  /** How many parts are left because their events aren't sealed yet. Another request erases them. */
   waiting: number;
-  /** Rows beside the audit that named the person, changed or deleted. */
+  /** How many rows outside of the audit were changed or deleted. */
   others: number;
 }
 
 export interface Erasures {
   /**
-   * `user`: an id, or an e-mail address. Changes nothing when there is nothing of that person any more. Recorded in the audit. Throws
+   * `user`: an id or an e-mail address of a deleted user. Changes nothing when nothing is left to erase. Recorded in the audit. Throws
    * RequestError: 409 `user_exists`, 422 `invalid_request`.
    */
   erase(by: Actor, user: string): Promise<Erasure>;
@@ -48,7 +48,7 @@ const MAX_PASSES = 40;
 const PAUSE_MS = 100;
 const ID_OR_EMAIL = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+)$/;
 
-/** `pool`: of the control role. `sequencer`: only sealed events can lose a part. */
+/** `pool`: of the control role. `sequencer`: seals events first, since only sealed events can lose a part. */
 export function createErasures(o: { pool: Pool; sequencer: Sequencer }): Erasures {
   return {
     async erase(by, user) {
@@ -68,7 +68,7 @@ export function createErasures(o: { pool: Pool; sequencer: Sequencer }): Erasure
         total.waiting = row.waiting;
         if (row.waiting === 0 || pass === MAX_PASSES) return total;
         if (o.sequencer.isDamaged(by.workspaceId)) return total;
-        // Another process is sealing them, or they are more than one transaction takes.
+        // Another process seals them now, or there are too many for one transaction.
         if (row.parts === 0) await delay(PAUSE_MS);
       }
     },

@@ -1,5 +1,5 @@
-// The search for events that filters ask for, newest first. Each statement goes along an index for one of the filters and reads a bounded
-// number of events: a search of which no index knows the answer ends early, and goes on from where it came to. Reads only.
+// Searches events by filters, the newest first. Each statement reads a bounded number of events along the index of one filter. A search
+// that no single index can answer ends early, and continues on the next page. Must never change an event.
 import {
   createdUs,
   momentOf,
@@ -10,7 +10,7 @@ import {
 } from "../db/index.ts";
 import type { StoredEvent } from "./leaf.ts";
 
-/** All that is given has to hold. */
+/** An event has to meet every condition given. */
 export interface AuditFilter {
   readonly action?: string | undefined;
   /** An actor's id or name. */
@@ -22,7 +22,7 @@ export interface AuditFilter {
   readonly to?: Date | undefined;
 }
 
-/** An event's place in the list: when it was, in whole microseconds since 1970 (a Date would lose those below the millisecond), and its id. */
+/** The sort key of an event in the list: its time in whole microseconds since 1970, and its id. */
 export type EventPlace = readonly [us: string, id: string];
 
 export interface EventRow extends Omit<StoredEvent, "workspace_id" | "at"> {
@@ -32,10 +32,10 @@ export interface EventRow extends Omit<StoredEvent, "workspace_id" | "at"> {
 }
 
 type Fragment = ReturnType<typeof createdUs>;
-/** Which events a filter lets pass, each by the columns of one index. */
+/** The conditions of a filter, of which one has to hold. Each uses the columns of one index. */
 type Alternatives = readonly Fragment[];
 
-// Some 50 ms when all of them have to be read from a disk.
+// About 50 ms when all have to be read from disk.
 const MAX_READ = 5000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -52,7 +52,7 @@ export async function searchEvents(
   let best: { rows: EventRow[]; reached: EventPlace } | undefined;
   for (const way of ways.length > 0 ? ways : [[sql`true`]]) {
     const read = candidates(sql, workspaceId, way, { ...filter, after });
-    // In one statement with the rows, of one moment: events that came in between would move it.
+    // In the same statement as the rows, since new events would move the end of the search.
     const end =
       ways.length < 2
         ? sql``
@@ -69,7 +69,7 @@ export async function searchEvents(
     const last = found.at(-1);
     if (last?.is_end !== true) return { rows: found, reached: undefined };
     const rows = found.slice(0, -1);
-    // Each way finds the same events; whichever came furthest has found most.
+    // All filters find the same events. Keep the search that went furthest.
     const reached: EventPlace = [last.created_us, last.id];
     if (best === undefined || isOlder(reached, best.reached)) best = { rows, reached };
   }
@@ -94,20 +94,20 @@ function alternativesOf(
   return ways;
 }
 
-/** The conditions of a filter, without its time. */
+/** The conditions of a filter, except those on time. */
 export function conditionsOf(sql: TransactionSql, filter: AuditFilter): Fragment[] {
-  // The package takes no list without a fragment.
+  // The package does not accept an empty list of fragments.
   return [sql``, ...alternativesOf(sql, filter).map((way) => sql`and (${anyOf(sql, way)})`)];
 }
 
-/** A filter's span of time. */
+/** The conditions of a filter on time. */
 export function spanOf(sql: TransactionSql, { from, to }: AuditFilter): Fragment {
   return sql`
     ${from === undefined ? sql`` : sql`and created_at >= ${from}`}
     ${to === undefined ? sql`` : sql`and created_at < ${to}`}`;
 }
 
-/** The events that one filter lets pass, in the list's order, without a limit. */
+/** The events that pass one filter, in the list's order. */
 function candidates(
   sql: TransactionSql,
   workspaceId: string,
@@ -125,7 +125,7 @@ function candidates(
        order by created_at desc, id desc limit ${MAX_READ})`,
   );
   const [first = sql``, second] = parts;
-  // An event may be found both by its name and by its id.
+  // Both the name and the id of an event may match.
   return second === undefined
     ? sql`select * from ${first} one order by created_at desc, id desc`
     : sql`

@@ -1,5 +1,5 @@
-// How a line of an export is read again. There is exactly one spelling of a line: what is spelt otherwise, or says more than is known
-// here, is refused, since nothing would vouch for it.
+// Reads the lines of an export. Must refuse a line that isn't in its one canonical form or has unknown fields, since nothing else
+// verifies those.
 import {
   EXPORT_TYPE,
   EXPORT_VERSION,

@@ -1,5 +1,5 @@
-// Exports: all of a log, or what filters leave of it, written piece by piece in memory that doesn't grow with it. Shows what is in the
-// database as it is, so that whoever verifies it finds what was edited there. Must end as a whole one only when it is whole.
+// Exports a log, or the events that pass a filter, piece by piece in constant memory. Shows the database as it is, so that a verification
+// finds what was edited. Must write the end of an export only if all of it was written.
 import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
@@ -42,20 +42,20 @@ export interface ExportSource {
   readonly workspaceId: string;
   readonly filter: AuditFilter;
   readonly at: Date;
-  /** Seals what waits. */
+  /** Seals pending events. */
   seal(): Promise<void>;
-  /** Whether it can't be sealed, since somebody has edited the tree. */
+  /** Whether they can't be sealed because the tree was edited. */
   isDamaged(): boolean;
 }
 
 const PAGE = 500;
-const SEARCHED_PAGE = 2000;
-// So much is made at once before others get their turn.
+const FILTERED_PAGE = 2000;
+// How many lines are made before other work gets the event loop.
 const SLICE = 125;
 const ORPHANS_PAGE = 10_000;
 const MAX_ROUNDS = 5;
 
-/** The export's bytes. Throws StoreUnavailableError, TreeDamagedError, ExportOutdatedError: then it has no end. */
+/** The bytes of an export. Throws StoreUnavailableError, TreeDamagedError or ExportOutdatedError; the export then lacks its end. */
 export async function* exportBytes(
   source: ExportSource,
   format: ExportFormat,
@@ -132,7 +132,7 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Expo
         if (wrong.length > 0) yield wrong;
       }
     }
-    // What was pruned or erased meanwhile is accounted for by events that have been sealed meanwhile.
+    // What was pruned or erased during the export is recorded by events that are sealed later. Export those too.
     if (!pendingRemovals.isPending || round === MAX_ROUNDS) break;
     await source.seal();
     const before = head;
@@ -147,7 +147,7 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Expo
   yield closingOf(head);
 }
 
-/** What a checkpoint's row says beside its note can be wrong, too. */
+/** The checkpoint, and a line of damage if its row disagrees with its note. */
 function closingOf({ checkpoint }: Head): ExportLine[] {
   if (checkpoint === undefined) return [];
   const { size, note } = checkpoint;
@@ -156,7 +156,7 @@ function closingOf({ checkpoint }: Head): ExportLine[] {
   try {
     if (readCheckpoint(note).size !== size) lines.unshift({ type: "damage", what });
   } catch {
-    // Whoever verifies it finds that.
+    // The verification reports that the note is malformed.
   }
   return lines;
 }
@@ -167,8 +167,8 @@ async function* pages(
   end: number,
 ): AsyncGenerator<{ lines: (EventLine | PrunedLine)[]; next: number }> {
   const { pool, workspaceId, filter } = source;
-  // Of a search most of what is read stays in the database.
-  const page = isFiltered(source) ? { limit: SEARCHED_PAGE, filter } : { limit: PAGE };
+  // With a filter, few of the leaves that a page reads leave the database.
+  const page = isFiltered(source) ? { limit: FILTERED_PAGE, filter } : { limit: PAGE };
   for (let from = start; from < end;) {
     const rows = await pool.inWorkspace(workspaceId, (sql) =>
       readLeaves(sql, workspaceId, { from, end, ...page }),
@@ -214,7 +214,7 @@ async function orphanEvents({ pool, workspaceId }: ExportSource): Promise<Export
   return { type: "damage", what };
 }
 
-/** They aren't in the export, and will be in none as long as the tree is as it is. */
+/** Events that can't be sealed while the tree is damaged, and so are in no export. */
 async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<ExportLine> {
   const count = await pool.inWorkspace(workspaceId, (sql) => countWaiting(sql, workspaceId));
   return { type: "damage", what: `${count} events wait, and can't be sealed` };
@@ -232,7 +232,7 @@ function headerOf({ workspaceId, signer, filter, at }: ExportSource): ExportLine
   };
 }
 
-/** As an export names them. */
+/** The filters as an export writes them. */
 export function filtersOf({ action, actor, target, from, to }: AuditFilter): ExportFilters {
   return { action, actor, target, from: from?.toISOString(), to: to?.toISOString() };
 }

@@ -1,5 +1,5 @@
-// The leaves of a log with the events that they stand for, as the database has them, in pages: each a short transaction of its own, so
-// that an export may take as long as it likes. Shows what is there and judges nothing.
+// Reads the leaves of a log with their events, in pages. Each page is a short transaction, so that a long export blocks nothing. Must show
+// what the database has, and judge nothing.
 import { createdUs, momentOf, type TransactionSql } from "../db/index.ts";
 import { conditionsOf, spanOf, type AuditFilter, type EventPlace } from "./event-search.ts";
 import type { StoredEvent } from "./leaf.ts";
@@ -7,9 +7,9 @@ import { toEvent } from "./leaf.ts";
 import type { ErasedPart, EventLine, PrunedLine } from "./export-lines.ts";
 import { TILE_LEVELS } from "./merkle.ts";
 
-/** Where a log ends. */
+/** The end of a log. */
 export interface Head {
-  /** How many leaves there are; with a tree that is whole the size of the checkpoint. */
+  /** The number of leaves. In an undamaged tree it is the size of the checkpoint. */
   readonly leaves: number;
   readonly checkpoint: { readonly size: number; readonly note: string } | undefined;
 }
@@ -24,7 +24,7 @@ interface LeafRow extends Partial<StoredEvent> {
   erased_target: string | null;
 }
 
-/** Checkpoint and leaves as they are at one moment. `sql`: confined to the workspace, as everywhere here. */
+/** Reads the head. `sql`: a transaction confined to the workspace, as everywhere in this file. */
 export async function readHead(sql: TransactionSql, workspaceId: string): Promise<Head> {
   const [row] = await sql<{ leaves: string; size: string | null; note: string | null }[]>`
     select
@@ -41,8 +41,8 @@ export async function readHead(sql: TransactionSql, workspaceId: string): Promis
 }
 
 /**
- * At most `limit` leaves from `from` on until before `end`, in their order. `filter`: of those only the ones whose event is there and
- * passes it, and the last one, as absent unless it does.
+ * At most `limit` leaves in order, from `from` up to, not including, `end`. With a filter, only those whose event is present and passes,
+ * and always the last leaf read (as absent if its event does not pass).
  */
 export async function readLeaves(
   sql: TransactionSql,
@@ -97,7 +97,7 @@ export async function countWaiting(sql: TransactionSql, workspaceId: string): Pr
   return row.waiting;
 }
 
-/** The hashes of these nodes of the tree, as `<level>/<index>`, as far as they are there. */
+/** The stored hashes of these nodes of the tree, by `<level>/<index>`. */
 export async function readNodes(
   sql: TransactionSql,
   workspaceId: string,
@@ -114,12 +114,12 @@ export async function readNodes(
   return found;
 }
 
-/** Whether a subtree is one whose hash is kept. */
+/** Whether the database stores the hash of a subtree of this level. */
 export function isStored({ level }: { readonly level: number }): boolean {
   return level > 0 && level % TILE_LEVELS === 0;
 }
 
-/** Of the next events by their time: where the last is, and those that are neither sealed nor waiting. Undefined: there are no more. */
+/** Reads the next events by time: the last one's sort key, and how many are neither sealed nor pending. Undefined: there are no more. */
 export async function readOrphans(
   sql: TransactionSql,
   workspaceId: string,
