@@ -1,25 +1,10 @@
 // Erases a person from the audit on request, and from other rows that name the person. The tree stays valid: an erased part leaves its
 // commitment. The event of the erasure has a hash of the list of all erased parts, which shows that nobody else emptied them.
-import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import type { Actor } from "./record.ts";
 import type { Sequencer } from "./sequencer.ts";
-
-/** A part of an event: the actor with its address, or the target. */
-export interface ErasedPart {
-  /** The event's place in its tree. */
-  readonly index: number;
-  readonly part: "actor" | "target";
-}
-
-/** What an `audit.erase` event stands for. */
-export interface ErasureList {
-  /** As its detail has it. */
-  readonly list: string;
-  readonly parts: readonly ErasedPart[];
-}
 
 export interface Erasure {
   /** How many parts of audit events were erased. */
@@ -85,25 +70,4 @@ async function erasePass(pool: Pool, by: Actor, subject: string): Promise<Row> {
   const [row] = rows;
   if (row === undefined) throw new Error("the erasure gave no answer");
   return row;
-}
-
-/** SHA-256, lower-case hex, of a list: one line a part, by index and then actor before target. */
-export function erasureListHash(parts: readonly ErasedPart[]): string {
-  const lines = [...parts]
-    .sort((a, b) => a.index - b.index || (a.part < b.part ? -1 : 1))
-    .map(({ index, part }) => `${index} ${part}\n`);
-  return hash("sha256", lines.join(""), "hex");
-}
-
-/** Of the parts that are blank those that no erasure vouches for: somebody has blanked them. */
-export function unlistedParts(
-  blank: readonly ErasedPart[],
-  erasures: readonly ErasureList[],
-): ErasedPart[] {
-  const listed = new Set(
-    erasures
-      .filter(({ list, parts }) => erasureListHash(parts) === list)
-      .flatMap(({ parts }) => parts.map(({ index, part }) => `${index} ${part}`)),
-  );
-  return blank.filter(({ index, part }) => !listed.has(`${index} ${part}`));
 }

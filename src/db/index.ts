@@ -1,5 +1,5 @@
-// The way to Postgres: an embedded server when there is no other, the schema, the logins, a pool that never hangs, and
-// the notifications of change. No query of ours lives here: each is beside its use.
+// Access to Postgres: an embedded server when no other is configured, migrations, login roles, a pool that never hangs, and notifications
+// of changes. Must not contain the queries of other rooms.
 export {
   withDeadline,
   withOwner,

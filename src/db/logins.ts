@@ -1,5 +1,5 @@
-// The two login roles of this database: who may connect as what. The rights themselves belong to the group roles of
-// sql/. Sends a SCRAM verifier, never a password: a statement can end up in the server's log.
+// The two login roles of a database, for the control plane and the data plane. Their rights come from the group roles in sql/. Must send
+// a SCRAM verifier and never a password, since a statement can end up in the server's log.
 import { createHash, createHmac, hash, pbkdf2Sync, randomBytes } from "node:crypto";
 import { ConfigError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
@@ -10,13 +10,13 @@ import { transact } from "./transactions.ts";
 
 type Role = "control" | "proxy";
 
-// Enough for a few dozen processes, and a bound on what a stolen login can exhaust.
+// Enough for a few dozen processes. Bounds what someone with a stolen login can exhaust.
 const CONNECTION_LIMIT = 64;
 const INSUFFICIENT_PRIVILEGE = "42501";
 
 /**
- * Makes or updates the two login roles of this database and returns their URLs (passwords from `password(role)`).
- * Safe when many start at once. Throws ConfigError, with the SQL to run, when the owner may not create roles.
+ * Creates or updates the two login roles with the passwords of `password(role)`, and resolves to their URLs. Safe when many processes
+ * start at once. Throws ConfigError with the SQL to run when the owner may not create roles.
  */
 export function prepareLogins(
   ownerUrl: string,
@@ -39,7 +39,7 @@ export function prepareLogins(
   });
 }
 
-/** What the login of a role is called in a database of this name: roles belong to the whole server. */
+/** The name of a role's login for this database. It includes a hash of the database's name, since roles belong to the whole server. */
 export function loginName(role: Role, database: string): string {
   return `x3sproxy_${role}_${hash("sha256", database, "hex").slice(0, 8)}`;
 }
@@ -49,7 +49,7 @@ async function prepareLogin(
   { login, group, database }: { login: string; group: string; database: string },
   password: string,
 ): Promise<void> {
-  // Both parts are made of characters that need no escaping, and neither kind of statement takes parameters.
+  // These statements take no parameters. Name and verifier have no characters that need escaping.
   const attributes = `login inherit connection limit ${CONNECTION_LIMIT} password '${scramVerifier(password)}'`;
   await transact(sql, async (transaction) => {
     await transaction`select pg_advisory_xact_lock(${LOCK.logins})`;
@@ -65,12 +65,12 @@ async function grant(
   { login, group, database }: { login: string; group: string; database: string },
 ): Promise<void> {
   await sql`grant ${sql(group)} to ${sql(login)}`;
-  // The group's rights hold in every database of the server, so a login of another one must not get in here.
+  // The group's rights apply in every database of the server, so logins of other databases must not connect to this one.
   await sql`revoke connect, temporary on database ${sql(database)} from public`;
   await sql`grant connect on database ${sql(database)} to ${sql(login)}`;
 }
 
-/** What an administrator has to run when our own database user may not make the roles. */
+/** The error with the statements that an administrator has to run when our database user may not create the roles. */
 export async function mayNotMakeRoles(sql: Sql): Promise<ConfigError> {
   const [row] = await sql<{ owner: string; groups: boolean }[]>`
     select quote_ident(current_user) as owner,
@@ -101,7 +101,11 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_
   return `SCRAM-SHA-256$${ITERATIONS}:${salt.toString("base64")}$${storedKey}:${serverKey}`;
 }
 
-/** As the superuser of a migrated database. Does nothing when it was done before. */
+/**
+ * Revokes from PUBLIC what the login roles don't need: large objects, advisory locks, ending other sessions, logical messages. Only for
+ * the embedded database, which is all ours: in another one it would affect other applications (docs/threat-model.md). `ownerUrl`: the
+ * superuser of a migrated database. Safe to repeat.
+ */
 export function confineEverybody(ownerUrl: string): Promise<void> {
   return withOwner(ownerUrl, async (sql) => {
     await sql

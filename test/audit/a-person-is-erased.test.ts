@@ -1,7 +1,7 @@
 // On the whole admin side, as a person uses it: what names them is gone from every table, and the signed tree still holds.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { unlistedParts } from "../../src/audit/erasure.ts";
+import { unlistedParts } from "./erasure-lists.ts";
 import { KeyRing, MasterKey, openLogSigner } from "../../src/vault/index.ts";
 import { FAKE_KEY } from "../admin/fixture.ts";
 import { assertRefused, openPeople, OWNER_EMAIL, PASSWORD } from "../admin/people.ts";

@@ -10,7 +10,7 @@ import {
   type Actor,
   type Sequencer,
 } from "../../src/audit/index.ts";
-import type { ErasedPart, ErasureList } from "../../src/audit/erasure.ts";
+import type { ErasedPart, ErasureList } from "./erasure-lists.ts";
 import { actorCommitment, leafData, targetCommitment } from "../../src/audit/leaf.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { openCheckpoint, originOfLog, verifierKey, type LogSigner } from "../../src/audit/note.ts";
