@@ -5,7 +5,7 @@ import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { type DatabaseServer, isSocket } from "./database-url.ts";
-import type { TlsWish } from "./tls-wish.ts";
+import type { TlsSettings } from "./database-tls.ts";
 
 // PostgreSQL manual, 54.7: SSLRequest, answered by one byte, S or N.
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
@@ -17,7 +17,11 @@ const YES = 0x53;
  */
 export async function dial(
   server: DatabaseServer,
-  { tls, withinMs, signal }: { tls: TlsWish | undefined; withinMs: number; signal: AbortSignal },
+  {
+    tls,
+    withinMs,
+    signal,
+  }: { tls: TlsSettings | undefined; withinMs: number; signal: AbortSignal },
 ): Promise<Socket> {
   const timeout = AbortSignal.timeout(withinMs);
   const until = { signal: AbortSignal.any([signal, timeout]) };
