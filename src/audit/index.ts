@@ -5,21 +5,21 @@ export type { AuditFilter } from "./event-search.ts";
 export { createErasures, type Erasure, type Erasures } from "./erasure.ts";
 export {
   ACTIONS,
+  createServiceEvents,
   record,
+  recordMigrations,
   serviceActor,
   type Action,
   type Actor,
   type ChangeEvent,
+  type ServiceEvents,
 } from "./record.ts";
 export { createAuditRetention, type AuditRetention } from "./retention.ts";
-export { createServiceEvents, recordMigrations, type ServiceEvents } from "./record.ts";
 export { createSequencer, type Sequencer } from "./sequencer.ts";
-export type { LogSigner } from "./note.ts";
 export { createAuditProofs, type AuditProofs } from "./proofs.ts";
 export { ExportVerifier, NotAnExportError } from "./verify.ts";
 export type { VerifyReport } from "./verify-report.ts";
-export type { GivenCheckpoint } from "./kept-checkpoints.ts";
-export { keptLines, readKeptCheckpoints } from "./kept-checkpoints.ts";
-export { isVerifierKey } from "./note.ts";
+export { keptLines, readKeptCheckpoints, type GivenCheckpoint } from "./kept-checkpoints.ts";
+export { isVerifierKey, type LogSigner } from "./note.ts";
 export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";
 export { lookAtTree, type TreeState } from "./whole-tree.ts";

@@ -13,5 +13,12 @@ export {
   type OpenedBy,
   type SealedTo,
 } from "./sealing.ts";
-export { checkBackup, checkHeader, restore, type OpenBackup, type Restored } from "./restore.ts";
-export { lookAtAudit, type AuditState } from "./restore.ts";
+export {
+  checkBackup,
+  checkHeader,
+  lookAtAudit,
+  restore,
+  type AuditState,
+  type OpenBackup,
+  type Restored,
+} from "./restore.ts";

@@ -1,17 +1,16 @@
 // Access to Postgres: an embedded server when no other is configured, migrations, login roles, a pool that never hangs, and notifications
 // of changes. Must not contain the queries of other rooms.
 export {
+  isUniqueViolation,
   withDeadline,
   withOwner,
   type OwnerSql,
   type Sql,
   type TransactionSql,
-  isUniqueViolation,
 } from "./connection.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
-export { confineEverybody } from "./logins.ts";
 export { LOCK } from "./locks.ts";
-export { loginName, prepareLogins } from "./logins.ts";
+export { confineEverybody, loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
 export { createPool, type Pool } from "./pool.ts";
 export {

@@ -188,8 +188,13 @@ test("who still exists can't be erased; doing it again changes and records nothi
 test("a person of another workspace is out of reach", async (t) => {
   const people = await openPeople(t);
   const ada = await letAdaLive(people);
-  const stranger = await people.addKey("owner", await people.addWorkspace("elsewhere"));
-  const answer = await people.call("POST", "/api/v1/audit/erasures", { user: ada.email }, stranger);
+  const otherOwnerKey = await people.addKey("owner", await people.addWorkspace("elsewhere"));
+  const answer = await people.call(
+    "POST",
+    "/api/v1/audit/erasures",
+    { user: ada.email },
+    otherOwnerKey,
+  );
   assert.deepEqual(answer.body, { erasure: { parts: 0, waiting: 0, others: 0 } });
   assert.ok((await tablesWith(people, EMAIL)).includes("audit_events"));
 });

@@ -25,7 +25,7 @@ export const DAY_MS = 86_400_000;
 /** What can be seen of a tree's events in the database. */
 export interface SeenLog {
   readonly tree: GrowingTree;
-  /** The places of events that are not there. */
+  /** The indexes of absent events. */
   readonly gone: number[];
   /** Parts without a salt. */
   readonly blank: ErasedPart[];

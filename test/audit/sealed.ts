@@ -1,4 +1,4 @@
-// Whether the whole audit of a database is sealed as it stands: made anew from its rows, by the definition of a leaf alone.
+// Checks that the whole audit of a database is sealed, by computing each tree again from the rows.
 import assert from "node:assert/strict";
 import { actorCommitment, leafData, targetCommitment } from "../../src/audit/leaf.ts";
 import { toSealable, type StoredEvent } from "../../src/audit/leaf.ts";
@@ -6,7 +6,7 @@ import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { openCheckpoint, originOfLog, verifierKey } from "../../src/audit/note.ts";
 import { withOwner } from "../../src/db/connection.ts";
 
-/** Fails unless each workspace's events, all of them, are the leaves of its last signed tree; gives their number. */
+/** Fails unless all events of each workspace are the leaves of its last signed tree. Resolves to the number of events. */
 export function assertSealed(ownerUrl: string, publicKey: Uint8Array): Promise<number> {
   return withOwner(ownerUrl, async (sql) => {
     const workspaces = await sql<{ id: string }[]>`

@@ -71,16 +71,16 @@ test("a login of one database can't connect to another", async () => {
   });
   await client.sql`select 1`;
   client.destroy();
-  const stranger = openClient(urlOfDatabase(database.controlUrl, pathname.slice(1)), {
+  const otherDatabase = openClient(urlOfDatabase(database.controlUrl, pathname.slice(1)), {
     max: 1,
     statementTimeoutMs: 0,
   });
   await prepareLogins(database.ownerUrl, (role) => `fake-${role}-password`);
-  await assert.rejects(stranger.sql`select 1`, {
+  await assert.rejects(otherDatabase.sql`select 1`, {
     code: "42501",
     message: /permission denied for database/,
   });
-  stranger.destroy();
+  otherDatabase.destroy();
   await other.drop();
 });
 
