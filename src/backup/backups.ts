@@ -204,7 +204,7 @@ async function withinStall<T>(work: Promise<T>, stallMs: number): Promise<T> {
  * A stream with a writing and a reading side. Unlike the platform's TransformStream it can be aborted at any time, also while a write
  * waits for a stalled reader.
  */
-export interface Pipe {
+interface Pipe {
   readonly readable: ReadableStream<Uint8Array>;
   /** Resolves when the reader is ready for more. Rejects when it has left. */
   write(piece: Uint8Array): Promise<void>;
@@ -213,7 +213,7 @@ export interface Pipe {
   fail(error: unknown): void;
 }
 
-export function createPipe(): Pipe {
+function createPipe(): Pipe {
   const state = { room: Promise.withResolvers<undefined>(), isOver: false };
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const readable = new ReadableStream<Uint8Array>(

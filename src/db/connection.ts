@@ -208,7 +208,7 @@ export function isUniqueViolation(error: unknown): boolean {
 const TEXT_ARRAY_OID = 1009;
 
 /** The type to register with the `postgres` package. Nulls inside an array are not ours and refuse to parse. */
-export const textArray = {
+const textArray = {
   to: TEXT_ARRAY_OID,
   from: [TEXT_ARRAY_OID],
   serialize(values: readonly string[]): string {

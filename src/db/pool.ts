@@ -112,7 +112,7 @@ export function createPool(
   };
 }
 
-export interface PoolMeter {
+interface PoolMeter {
   /** Counts a call that begins. Returns the time to pass to `ended`. */
   begun(): number;
   /** Counts a call that ended. `late`: by our deadline. `error`: the error of a failed call. */
@@ -123,7 +123,7 @@ export interface PoolMeter {
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /** `size`: the maximum number of connections. */
-export function createPoolMeter(metrics: Metrics, pool: PoolName, size: number): PoolMeter {
+function createPoolMeter(metrics: Metrics, pool: PoolName, size: number): PoolMeter {
   const seconds = metrics.querySeconds.of(pool);
   let underWay = 0;
   for (const reason of ["late", "unavailable", "rejected"]) {

@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import { RequestError } from "../platform/errors.ts";
 import { normalized } from "./passwords.ts";
 
-export const PASSWORD_MIN_LENGTH = 12;
-export const PASSWORD_MAX_LENGTH = 1024;
+const PASSWORD_MIN_LENGTH = 12;
+const PASSWORD_MAX_LENGTH = 1024;
 
 const PRODUCT = "x3sproxy";
 // The alphabet, the digits and the rows of a keyboard, forwards and backwards.

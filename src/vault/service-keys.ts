@@ -16,15 +16,15 @@ import { bearerOf } from "../platform/ids.ts";
 import { deriveKey, type KeyRing } from "./master-key.ts";
 import { sealBytes, unsealBytes, zero, type Binding, type SealedValue } from "./sealing.ts";
 
-export const SERVICE_KEY_BYTES = 32;
+const SERVICE_KEY_BYTES = 32;
 
-export type ServiceKeyName = "audit log" | "derivation";
+type ServiceKeyName = "audit log" | "derivation";
 
 /**
  * Opens the key of this name, which is generated when there is none; the caller zeroes it. `ownerUrl`: a migrated database, as its owner
  * role. Throws SealError when the key doesn't open, StoreUnavailableError when the database does not answer.
  */
-export async function openServiceKey(
+async function openServiceKey(
   ownerUrl: string,
   ring: KeyRing,
   name: ServiceKeyName,
