@@ -22,4 +22,4 @@ export type { VerifyReport } from "./verify-report.ts";
 export { keptLines, readKeptCheckpoints, type GivenCheckpoint } from "./kept-checkpoints.ts";
 export { isVerifierKey, type LogSigner } from "./note.ts";
 export { createCheckpointSending, destinationsOf } from "./checkpoint-sending.ts";
-export { lookAtTree, type TreeState } from "./whole-tree.ts";
+export { verifyTree, type TreeState } from "./whole-tree.ts";

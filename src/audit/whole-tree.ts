@@ -24,7 +24,7 @@ type Row = { leaf_index: string; leaf_hash: Buffer; actor: Buffer; target: Buffe
 } & Partial<Omit<StoredEvent, "id">>;
 
 /** `sql`: a transaction that sees the whole workspace in one snapshot. `publicKey`: of the service's logs. */
-export async function lookAtTree(
+export async function verifyTree(
   sql: TransactionSql,
   workspaceId: string,
   publicKey: Uint8Array,

@@ -16,7 +16,7 @@ export {
 export {
   checkBackup,
   checkHeader,
-  lookAtAudit,
+  verifyAudit,
   restore,
   type AuditState,
   type OpenBackup,

@@ -2,7 +2,7 @@
 // changes nothing. A restore also brings back what was revoked after the backup; so agents are suspended unless the caller says otherwise.
 // Must never write into a database that has rows.
 import type { Writable } from "node:stream";
-import { type Actor, type ChangeEvent, lookAtTree, record } from "../audit/index.ts";
+import { type Actor, type ChangeEvent, verifyTree, record } from "../audit/index.ts";
 import {
   appliedMigrations,
   knownMigrations,
@@ -265,7 +265,7 @@ export interface AuditState {
 }
 
 /** Verifies the audit of every workspace of a database. `publicKey`: of the service's logs. */
-export function lookAtAudit(ownerUrl: string, publicKey: Uint8Array): Promise<AuditState> {
+export function verifyAudit(ownerUrl: string, publicKey: Uint8Array): Promise<AuditState> {
   return withOwner(ownerUrl, (sql) =>
     transact(
       sql,
@@ -275,7 +275,7 @@ export function lookAtAudit(ownerUrl: string, publicKey: Uint8Array): Promise<Au
         let [leaves, events] = [0, 0];
         const problems: string[] = [];
         for (const { id } of workspaces) {
-          const state = await lookAtTree(transaction, id, publicKey);
+          const state = await verifyTree(transaction, id, publicKey);
           leaves += state.size;
           events += state.events;
           if (state.problem !== undefined) problems.push(`workspace ${id}: ${state.problem}`);

@@ -207,7 +207,10 @@ export function isUniqueViolation(error: unknown): boolean {
 
 const TEXT_ARRAY_OID = 1009;
 
-/** The type to register with the `postgres` package. Nulls inside an array are not ours and refuse to parse. */
+/**
+ * text[] for the `postgres` package, without null elements. The package would otherwise ask for array types by a query on each new
+ * connection, and a failure of that query can't be caught.
+ */
 const textArray = {
   to: TEXT_ARRAY_OID,
   from: [TEXT_ARRAY_OID],

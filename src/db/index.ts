@@ -10,7 +10,7 @@ export {
 } from "./connection.ts";
 export { isLocal, readDatabaseUrl, type DatabaseServer } from "./database-url.ts";
 export { LOCK } from "./locks.ts";
-export { confineEverybody, loginName, prepareLogins } from "./logins.ts";
+export { revokePublicRights, loginName, prepareLogins } from "./logins.ts";
 export { appliedMigrations, knownMigrations, migrate, migrateWithin } from "./migrations.ts";
 export { createPool, type Pool } from "./pool.ts";
 export {

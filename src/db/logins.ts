@@ -90,8 +90,8 @@ const ITERATIONS = 4096;
 const SALT_BYTES = 16;
 
 /**
- * The verifier as Postgres stores it: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`. `password` must be
- * ASCII, for which the SASLprep that the RFC asks for changes nothing.
+ * The SCRAM-SHA-256 verifier of a password (RFC 5802, 3; RFC 7677), as Postgres stores it:
+ * `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`. `password` has to be ASCII, so that SASLprep changes nothing.
  */
 export function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_BYTES)): string {
   const salted = pbkdf2Sync(password, salt, ITERATIONS, 32, "sha256");
@@ -106,7 +106,7 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_
  * the embedded database, which is all ours: in another one it would affect other applications (docs/threat-model.md). `ownerUrl`: the
  * superuser of a migrated database. Safe to repeat.
  */
-export function confineEverybody(ownerUrl: string): Promise<void> {
+export function revokePublicRights(ownerUrl: string): Promise<void> {
   return withOwner(ownerUrl, async (sql) => {
     await sql
       .unsafe(

@@ -1,4 +1,5 @@
-// The code of a hashing thread: handles one password at a time, with a lower priority than the rest of the service.
+// The code of a hashing thread: handles one password at a time, with a lower priority than the rest of the service, so that hashes do not
+// take the processor from relayed calls.
 import { constants, setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { hashSync, verifySync } from "@node-rs/argon2";
