@@ -1,5 +1,6 @@
-// Erases a person from the audit on request, and from other rows that name the person. The tree stays valid: an erased part leaves its
-// commitment. The event of the erasure has a hash of the list of all erased parts, which shows that nobody else emptied them.
+// Erases a person from the audit on request, and from other rows that name the person. An erased part leaves its commitment, so the tree
+// stays valid. The event of the erasure has a hash of the list of erased parts, which tells them from parts that somebody else emptied.
+// Must never erase a user who still exists.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";

@@ -75,7 +75,10 @@ export function peaksOf(size: number): Subtree[] {
   return coverOf(0, size);
 }
 
-/** The full subtrees that cover the leaves from `start` up to, not including, `end`. A subtree as large as the range must be able to begin at `start`. */
+/**
+ * The full subtrees that cover the leaves from `start` up to, not including, `end`. A subtree as large as the range must be able to begin
+ * at `start`.
+ */
 export function coverOf(start: number, end: number): Subtree[] {
   const cover: Subtree[] = [];
   let at = start;

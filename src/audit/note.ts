@@ -35,7 +35,10 @@ export function originOfLog(workspaceId: string): string {
   return `x3sproxy/audit/${workspaceId}`;
 }
 
-/** The key name for signing a workspace's exports. The key is the log's, but its name differs, so that a note about an export is never accepted as a checkpoint. */
+/**
+ * The key name for signing a workspace's exports. The key is the log's, but its name differs, so that a note about an export is never
+ * accepted as a checkpoint.
+ */
 export function originOfExports(workspaceId: string): string {
   return `x3sproxy/audit-export/${workspaceId}`;
 }

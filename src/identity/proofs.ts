@@ -1,5 +1,5 @@
-// A signed-in user proves again who it is, by password or code. Attempts are limited as for a sign-in, but counted for the session
-// alone. So someone with a stolen session can't lock its user out of signing in, nor out of a proof in another session.
+// Checks the password or code by which a signed-in user proves again who it is. Attempts are limited as for a sign-in, but counted for
+// the session alone: someone with a stolen session must not lock its user out of signing in, nor out of a proof in another session.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";

@@ -1,6 +1,5 @@
-// Tests whether a saved key works, by a free call to the provider. The key goes only to the origin that it is sealed for, and only the
-// status and a reason come back. The audit has each release of a key before it is opened, and each test. Each workspace has a limit a
-// minute.
+// Tests whether a saved key works, by a free call to the provider; limits the tests of each workspace. Returns only the status and a
+// reason. Must send a key only to the origin that it is sealed for, and must record its release in the audit before opening it.
 import { LRUCache } from "lru-cache";
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
