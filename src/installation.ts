@@ -8,7 +8,7 @@ import { recordMigrations } from "./audit/index.ts";
 import {
   checkBackup,
   checkHeader,
-  lookAtAudit,
+  verifyAudit,
   restore,
   type AuditState,
   type OpenBackup,
@@ -16,7 +16,7 @@ import {
 } from "./backup/index.ts";
 import { createComponents, type Components } from "./platform/components.ts";
 import type { Config } from "./platform/config.ts";
-import { confineEverybody, migrate, startEmbedded } from "./db/index.ts";
+import { revokePublicRights, migrate, startEmbedded } from "./db/index.ts";
 import { ConfigError } from "./platform/errors.ts";
 import { bootstrap } from "./identity/index.ts";
 import type { Log } from "./platform/log.ts";
@@ -36,7 +36,7 @@ export async function prepare(
   const masterKeys = await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
   const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, components));
   await migrate(ownerUrl);
-  if (config.databaseUrl === undefined) await confineEverybody(ownerUrl);
+  if (config.databaseUrl === undefined) await revokePublicRights(ownerUrl);
   await verifyMasterKeys(ownerUrl, masterKeys);
   return { masterKeys, ownerUrl };
 }
@@ -74,7 +74,7 @@ export async function restoreBackup(
     const restored = await restore({ ownerUrl, header, ...o });
     await verifyMasterKeys(ownerUrl, masterKeys);
     const { publicKey } = await openLogSigner(ownerUrl, masterKeys);
-    return { restored, audit: await lookAtAudit(ownerUrl, publicKey) };
+    return { restored, audit: await verifyAudit(ownerUrl, publicKey) };
   } finally {
     await components.stop();
   }

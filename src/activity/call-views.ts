@@ -1,6 +1,6 @@
 // Reading what agents called, and on whose behalf: for trying scopes on it, and for whoever watches over it.
 import type { Clock } from "../platform/clock.ts";
-import { goAlongIndexes, type Page, type Pool, type TransactionSql } from "../db/index.ts";
+import { preferOrderedIndexes, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 
 /** Calls that went up, added up. Texts are empty where they are not known. */
 export interface CallCount {
@@ -70,7 +70,7 @@ export function createCallViews({ pool, clock }: { pool: Pool; clock: Clock }): 
 
     contexts: (workspaceId, { from, to, agent }, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
-        await goAlongIndexes(sql);
+        await preferOrderedIndexes(sql);
         const rows = await sql<(Omit<ContextUse, "minute"> & { minute: Date })[]>`
           select minute, agent, provider, context, requests::float8, context_hash as hash
           from x3sproxy.activity_contexts

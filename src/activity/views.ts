@@ -1,6 +1,6 @@
 // Reading what was added up: by whoever may see the workspace, never beyond it.
 import type { Clock } from "../platform/clock.ts";
-import { goAlongIndexes, type Page, type Pool } from "../db/index.ts";
+import { preferOrderedIndexes, type Page, type Pool } from "../db/index.ts";
 import { contextKey, contextsOf, type ContextUse } from "./call-views.ts";
 import { findKeyRefusals, type KeyRefusals } from "./key-refusals.ts";
 import { readOverview, type Overview } from "./overview.ts";
@@ -103,7 +103,7 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
 
     list: (workspaceId, { from, to, agent, provider, agents }, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
-        await goAlongIndexes(sql);
+        await preferOrderedIndexes(sql);
         const named = namesOf(agent, agents);
         const part = sql`
           select minute, agent, provider, requests::float8, status_2xx::float8 as "status2xx",
@@ -138,7 +138,7 @@ export function createActivityViews({ pool, clock }: { pool: Pool; clock: Clock 
 
     versionUse: (workspaceId, secretId, agents, { after, limit }) =>
       pool.inWorkspace(workspaceId, async (sql) => {
-        await goAlongIndexes(sql);
+        await preferOrderedIndexes(sql);
         const only = agents as string[] | null;
         const rows = await sql<
           (Omit<VersionUse, "firstUsedAt" | "lastUsedAt"> &

@@ -1,9 +1,9 @@
-// Reading the audit. Never changes it.
+// Reads the audit for the control plane. Must never change it.
 import type { FoundPage, Page, Pool } from "../db/index.ts";
 import { searchEvents, type AuditFilter, type EventPlace, type EventRow } from "./event-search.ts";
 
 export interface AuditEventView {
-  /** Grows with time; as text, since it may outgrow a number. */
+  /** Later events have larger ids. As text, since it may exceed the safe integers. */
   id: string;
   /** ISO 8601. */
   at: string;
@@ -15,28 +15,28 @@ export interface AuditEventView {
   beforeHash: string | null;
   afterHash: string | null;
   result: string;
-  /** What else there is to know: a JSON object, as text. */
+  /** Further details: a JSON object, as text. */
   detail: string | null;
-  /** Its place in the tree; null: it isn't sealed yet. */
+  /** The index of its leaf in the tree; null: it isn't sealed yet. */
   index: number | null;
-  /** What a person's erasure took: empty names stand in its place. */
+  /** The parts that the erasure of a person emptied. */
   erased: ("actor" | "target")[];
-  /** In the list. */
+  /** Its sort key in the list. */
   place: EventPlace;
 }
 
-/** Where the audit's events begin: older ones had their time. */
+/** What the last pruning removed: events older than the retention. */
 export interface PrunedView {
-  /** The place in the tree of the first that was not pruned. */
+  /** The index of the first event that was not pruned. */
   index: number;
-  /** ISO 8601: when the oldest may be from. */
+  /** Events before this time were pruned, ISO 8601. */
   at: string;
   /** The retention under which they were pruned. */
   days: number;
 }
 
 export interface Audit {
-  /** Newest first. Rejects with StoreUnavailableError when the database is away. */
+  /** The newest first. Rejects with StoreUnavailableError. */
   list(
     workspaceId: string,
     filter: AuditFilter,
@@ -46,7 +46,7 @@ export interface Audit {
   pruned(workspaceId: string): Promise<PrunedView | null>;
 }
 
-/** `pool`: the control role's. */
+/** `pool`: of the control role. */
 export function createAudit({ pool }: { pool: Pool }): Audit {
   return {
     async list(workspaceId, filter, page) {

@@ -1,23 +1,31 @@
-// Two of the places that checkpoints are sent to: a file, and a URL.
+// The destinations that checkpoints are sent to: a file, a URL, a syslog server. Must reject when it isn't certain that they arrived.
+import { createSocket } from "node:dgram";
+import { lookup } from "node:dns/promises";
+import { once } from "node:events";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { connect, isIP, type Socket } from "node:net";
+import { hostname } from "node:os";
+import { connect as connectTls } from "node:tls";
 import { Agent, request } from "undici";
+import { systemClock } from "../platform/clock.ts";
+import type { SyslogAddress } from "../platform/config.ts";
 
-/** Where checkpoints go. */
+/** A destination of checkpoints. */
 export interface Destination {
   readonly name: "file" | "url" | "syslog";
-  /** Rejects when it can't be known that they have arrived; with some in place already they may come again. */
+  /** Rejects when it isn't certain that all have arrived. After that some may be sent twice. */
   send(notes: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 const WITHIN_MS = 10_000;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-// A pipe that nobody reads would else hold up whoever opens it, and the service's end with it.
+// Without O_NONBLOCK, opening a named pipe waits for a reader, and so would the stop of the service.
 const FLAGS = O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
 
 /**
- * Appends each to a file of our own (0600), and waits until the disk has it. An empty line comes first, so that what a failure left half
- * written spoils none that follows.
+ * Appends each checkpoint to a file (mode 0600 if new), and waits until it is on disk. An empty line before each separates it from one
+ * that a failure left incomplete.
  */
 export function fileDestination(path: string): Destination {
   return {
@@ -34,7 +42,7 @@ export function fileDestination(path: string): Destination {
   };
 }
 
-/** The server refused it: which status, in the code. */
+/** The server refused a checkpoint. The code includes the status. */
 class RefusedError extends Error {
   override name = "RefusedError";
   readonly code: string;
@@ -45,7 +53,7 @@ class RefusedError extends Error {
   }
 }
 
-/** POSTs each as text/plain. A certificate is always verified, a redirect never followed. */
+/** POSTs each checkpoint as text/plain. Always verifies the certificate, and never follows a redirect. */
 export function urlDestination(text: string): Destination {
   const url = new URL(text);
   const { username, password } = url;
@@ -80,4 +88,96 @@ export function urlDestination(text: string): Destination {
       }
     },
   };
+}
+
+// RFC 5424, 6.2.1: facility 13 (log audit), severity 6 (informational).
+const PRIORITY = 13 * 8 + 6;
+const CLOSES_WITHIN_MS = 1000;
+
+/**
+ * Sends each checkpoint as one message of RFC 5424, over UDP (RFC 5426), TCP (RFC 6587, octet counting) or TLS (RFC 5425). Its text is a
+ * JSON object in ASCII, so that no relay splits or re-encodes it.
+ */
+export function syslogDestination(address: SyslogAddress): Destination {
+  return {
+    name: "syslog",
+    async send(notes, ending) {
+      const signal = AbortSignal.any([ending, AbortSignal.timeout(WITHIN_MS)]);
+      const messages = notes.map(messageOf);
+      signal.throwIfAborted();
+      // A DNS look-up can't be aborted, and may take a minute.
+      const stopped = once(signal, "abort").then(() => signal.throwIfAborted());
+      const sending =
+        address.protocol === "udp"
+          ? sendDatagrams(address, messages)
+          : sendStream(address, messages, signal);
+      await Promise.race([sending, stopped]);
+    },
+  };
+}
+
+function messageOf(note: string): Buffer {
+  const at = new Date(systemClock.nowMs()).toISOString();
+  const host =
+    hostname()
+      .replace(/[^!-~]/g, "")
+      .slice(0, 255) || "-";
+  const text = JSON.stringify({ note }).replace(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return Buffer.from(`<${PRIORITY}>1 ${at} ${host} x3sproxy ${process.pid} checkpoint - ${text}`);
+}
+
+async function sendDatagrams({ host, port }: SyslogAddress, messages: Buffer[]): Promise<void> {
+  const { address, family } = await lookup(host);
+  const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  try {
+    for (const message of messages) {
+      await new Promise<void>((resolve, reject) => {
+        const end = (error: Error | null): void => {
+          socket.off("error", end);
+          if (error === null) resolve();
+          else reject(error);
+        };
+        // If the socket can't be bound, the callback is never called.
+        socket.once("error", end);
+        socket.send(message, port, address, end);
+      });
+    }
+  } finally {
+    socket.close();
+  }
+}
+
+/** Resolves once all is handed to the operating system, and the server has closed the connection or a second has passed. */
+async function sendStream(
+  { protocol, host, port }: SyslogAddress,
+  messages: readonly Buffer[],
+  signal: AbortSignal,
+): Promise<void> {
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  const socket: Socket =
+    protocol === "tls"
+      ? connectTls({ host, port, ...servername, rejectUnauthorized: true, minVersion: "TLSv1.2" })
+      : connect({ host, port });
+  // Each `once` below gets errors. This handles an error between two of them.
+  socket.on("error", () => undefined);
+  try {
+    await once(socket, protocol === "tls" ? "secureConnect" : "connect", { signal });
+    socket.resume();
+    socket.end(Buffer.concat(messages.flatMap((it) => [Buffer.from(`${it.length} `), it])));
+    await once(socket, "finish", { signal });
+    if (!socket.closed) await closed(socket, signal);
+    if (socket.errored !== null) throw socket.errored;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function closed(socket: Socket, signal: AbortSignal): Promise<void> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(CLOSES_WITHIN_MS)]);
+  // A server that keeps the connection open has the messages, too.
+  await once(socket, "close", { signal: within }).catch(() => undefined);
+  signal.throwIfAborted();
 }

@@ -1,17 +1,17 @@
-// Sends the logs' checkpoints to where whoever could edit the database can't reach them. Each process sends by itself, so that none
-// depends on another: what comes twice says the same. Must never hold up anything else, nor log an address with its password.
+// Sends checkpoints to places that someone with access to the database can't edit. Every process sends all of them, so that none depends
+// on another; a duplicate does no harm. Must never delay anything else, nor log a URL with its password.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CheckpointSettings } from "../platform/config.ts";
 import type { Pool } from "../db/index.ts";
 import { errorFields, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { fileDestination, urlDestination, type Destination } from "./checkpoint-destinations.ts";
-import { syslogDestination } from "./checkpoint-syslog.ts";
+import { syslogDestination } from "./checkpoint-destinations.ts";
 
 export interface CheckpointSending {
-  /** Takes what is new, to send it in the background. Rejects as the pool does. */
+  /** Reads the latest checkpoints, and sends new ones in the background. Rejects with StoreUnavailableError. */
   look(): Promise<void>;
-  /** Ends, after one last time for what is new. */
+  /** Sends what is new for at most two seconds more, then stops. */
   close(): Promise<void>;
 }
 
@@ -22,9 +22,9 @@ interface Head {
 
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
-const LAST_TIME_MS = 2000;
+const CLOSE_WITHIN_MS = 2000;
 
-/** Those that are set. */
+/** The destinations that are configured. */
 export function destinationsOf({ file, url, syslog }: CheckpointSettings): Destination[] {
   return [
     ...(file === undefined ? [] : [fileDestination(file)]),
@@ -59,15 +59,15 @@ export function createCheckpointSending(o: {
         await look();
       } finally {
         const done = Promise.all(lanes.map((lane) => lane.idle()));
-        // What hangs, as a file system without its server, may not even take notice of the end.
-        await Promise.race([done, sleep(LAST_TIME_MS, undefined, { signal: ending.signal })]);
+        // A file system that hangs, for example NFS without its server, ignores the abort.
+        await Promise.race([done, sleep(CLOSE_WITHIN_MS, undefined, { signal: ending.signal })]);
         ending.abort();
       }
     },
   };
 }
 
-/** One destination: what is new waits here until it is sent, the newest of each log alone. */
+/** Sends to one destination. Only the newest unsent checkpoint of each log waits here. */
 function createLane(
   destination: Destination,
   { log, metrics }: { log: Log; metrics: Pick<Metrics, "checkpointsSent"> },
@@ -107,14 +107,14 @@ function createLane(
   }
 
   return {
-    /** Takes those that differ from what was sent last. */
+    /** Queues the checkpoints that differ from the last one sent. */
     offer(heads: readonly Head[]): void {
       for (const head of heads) {
         if (sent.get(head.workspaceId) !== head.note) waiting.set(head.workspaceId, head);
       }
       working ??= work().finally(() => (working = undefined));
     },
-    /** Once nothing waits any more, or sending has ended; at once where it fails anyhow. */
+    /** Resolves when all is sent or sending has stopped; at once when the destination fails. */
     async idle(): Promise<void> {
       if (!failing) await working;
     },

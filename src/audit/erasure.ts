@@ -1,38 +1,24 @@
-// Erases a person from the audit, on request, and from what else names that person. The tree stays whole: a part that was erased leaves
-// its commitment, and a list that the event of the erasure vouches for, by which it can be told from a part that somebody blanked.
-import { hash } from "node:crypto";
+// Erases a person from the audit on request, and from other rows that name the person. An erased part leaves its commitment, so the tree
+// stays valid. The event of the erasure has a hash of the list of erased parts, which tells them from parts that somebody else emptied.
+// Must never erase a user who still exists.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import type { Actor } from "./record.ts";
 import type { Sequencer } from "./sequencer.ts";
 
-/** A part of an event: the actor with its address, or the target. */
-export interface ErasedPart {
-  /** The event's place in its tree. */
-  readonly index: number;
-  readonly part: "actor" | "target";
-}
-
-/** What an `audit.erase` event stands for. */
-export interface ErasureList {
-  /** As its detail has it. */
-  readonly list: string;
-  readonly parts: readonly ErasedPart[];
-}
-
 export interface Erasure {
-  /** Of events of the audit. */
+  /** How many parts of audit events were erased. */
   parts: number;
-  /** Parts that are left, since their events aren't sealed yet: asking again erases them. */
+  /** How many parts are left because their events aren't sealed yet. Another request erases them. */
   waiting: number;
-  /** Rows beside the audit that named the person, changed or deleted. */
+  /** How many rows outside of the audit were changed or deleted. */
   others: number;
 }
 
 export interface Erasures {
   /**
-   * `user`: an id, or an e-mail address. Changes nothing when there is nothing of that person any more. Recorded in the audit. Throws
+   * `user`: an id or an e-mail address of a deleted user. Changes nothing when nothing is left to erase. Recorded in the audit. Throws
    * RequestError: 409 `user_exists`, 422 `invalid_request`.
    */
   erase(by: Actor, user: string): Promise<Erasure>;
@@ -44,11 +30,11 @@ interface Row {
   others: number;
 }
 
-const MOST_PASSES = 40;
+const MAX_PASSES = 40;
 const PAUSE_MS = 100;
 const ID_OR_EMAIL = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+)$/;
 
-/** `pool`: of the control role. `sequencer`: only sealed events can lose a part. */
+/** `pool`: of the control role. `sequencer`: seals events first, since only sealed events can lose a part. */
 export function createErasures(o: { pool: Pool; sequencer: Sequencer }): Erasures {
   return {
     async erase(by, user) {
@@ -66,9 +52,9 @@ export function createErasures(o: { pool: Pool; sequencer: Sequencer }): Erasure
         total.parts += row.parts;
         total.others += row.others;
         total.waiting = row.waiting;
-        if (row.waiting === 0 || pass === MOST_PASSES) return total;
+        if (row.waiting === 0 || pass === MAX_PASSES) return total;
         if (o.sequencer.isDamaged(by.workspaceId)) return total;
-        // Another process is sealing them, or they are more than one transaction takes.
+        // Another process seals them now, or there are too many for one transaction.
         if (row.parts === 0) await delay(PAUSE_MS);
       }
     },
@@ -85,25 +71,4 @@ async function erasePass(pool: Pool, by: Actor, subject: string): Promise<Row> {
   const [row] = rows;
   if (row === undefined) throw new Error("the erasure gave no answer");
   return row;
-}
-
-/** SHA-256, lower-case hex, of a list: one line a part, by index and then actor before target. */
-export function erasureListHash(parts: readonly ErasedPart[]): string {
-  const lines = [...parts]
-    .sort((a, b) => a.index - b.index || (a.part < b.part ? -1 : 1))
-    .map(({ index, part }) => `${index} ${part}\n`);
-  return hash("sha256", lines.join(""), "hex");
-}
-
-/** Of the parts that are blank those that no erasure vouches for: somebody has blanked them. */
-export function unlistedParts(
-  blank: readonly ErasedPart[],
-  erasures: readonly ErasureList[],
-): ErasedPart[] {
-  const listed = new Set(
-    erasures
-      .filter(({ list, parts }) => erasureListHash(parts) === list)
-      .flatMap(({ parts }) => parts.map(({ index, part }) => `${index} ${part}`)),
-  );
-  return blank.filter(({ index, part }) => !listed.has(`${index} ${part}`));
 }

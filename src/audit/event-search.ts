@@ -1,9 +1,16 @@
-// The search for events that filters ask for, newest first. Each statement goes along an index for one of the filters and reads a bounded
-// number of events: a search of which no index knows the answer ends early, and goes on from where it came to. Reads only.
-import { goAlongIndexes, type FoundPage, type Page, type TransactionSql } from "../db/index.ts";
-import type { KeptEventRow } from "./event-row.ts";
+// Searches events by filters, the newest first. Each statement reads a bounded number of events along the index of one filter. A search
+// that no single index can answer ends early, and continues on the next page. Must never change an event.
+import {
+  createdUs,
+  momentOf,
+  preferOrderedIndexes,
+  type FoundPage,
+  type Page,
+  type TransactionSql,
+} from "../db/index.ts";
+import type { StoredEvent } from "./leaf.ts";
 
-/** All that is given has to hold. */
+/** An event has to meet every condition given. */
 export interface AuditFilter {
   readonly action?: string | undefined;
   /** An actor's id or name. */
@@ -15,21 +22,21 @@ export interface AuditFilter {
   readonly to?: Date | undefined;
 }
 
-/** An event's place in the list: when it was, in whole microseconds since 1970 (a Date would lose those below the millisecond), and its id. */
+/** The sort key of an event in the list: its time in whole microseconds since 1970, and its id. */
 export type EventPlace = readonly [us: string, id: string];
 
-export interface EventRow extends Omit<KeptEventRow, "workspace_id" | "at"> {
+export interface EventRow extends Omit<StoredEvent, "workspace_id" | "at"> {
   created_at: Date;
   created_us: string;
   leaf_index: string | null;
 }
 
-type Fragment = ReturnType<typeof microseconds>;
-/** Which events a filter lets pass, each by the columns of one index. */
-type Ways = readonly Fragment[];
+type Fragment = ReturnType<typeof createdUs>;
+/** The conditions of a filter, of which one has to hold. Each uses the columns of one index. */
+type Alternatives = readonly Fragment[];
 
-// Some 50 ms when all of them have to be read from a disk.
-const MOST_READ = 5000;
+// About 50 ms when all have to be read from disk.
+const MAX_READ = 5000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `sql`: confined to the workspace. */
@@ -39,38 +46,41 @@ export async function searchEvents(
   filter: AuditFilter,
   { after, limit }: Page<EventPlace>,
 ): Promise<FoundPage<EventPlace, EventRow>> {
-  await goAlongIndexes(sql);
-  const ways = waysOf(sql, filter);
+  await preferOrderedIndexes(sql);
+  const ways = alternativesOf(sql, filter);
   const all = conditionsOf(sql, filter);
   let best: { rows: EventRow[]; reached: EventPlace } | undefined;
   for (const way of ways.length > 0 ? ways : [[sql`true`]]) {
     const read = candidates(sql, workspaceId, way, { ...filter, after });
-    // In one statement with the rows, of one moment: events that came in between would move it.
+    // In the same statement as the rows, since new events would move the end of the search.
     const end =
       ways.length < 2
         ? sql``
         : sql`
           union all
-          select e.*, ${microseconds(sql)}, null, true from (${read} limit 1 offset ${MOST_READ - 1}) e
+          select e.*, ${createdUs(sql)}, null, true from (${read} limit 1 offset ${MAX_READ - 1}) e
           limit ${limit}`;
     const found = await sql<(EventRow & { is_end: boolean })[]>`
-      (select e.*, ${microseconds(sql)} as created_us,
+      (select e.*, ${createdUs(sql)} as created_us,
         (select l.leaf_index from x3sproxy.audit_leaves l where l.event_id = e.id) as leaf_index, false as is_end
-      from (${read} limit ${MOST_READ}) e where true ${all}
+      from (${read} limit ${MAX_READ}) e where true ${all}
       order by created_at desc, id desc limit ${limit})
       ${end}`;
     const last = found.at(-1);
     if (last?.is_end !== true) return { rows: found, reached: undefined };
     const rows = found.slice(0, -1);
-    // Each way finds the same events; whichever came furthest has found most.
+    // All filters find the same events. Keep the search that went furthest.
     const reached: EventPlace = [last.created_us, last.id];
     if (best === undefined || isOlder(reached, best.reached)) best = { rows, reached };
   }
   return best ?? { rows: [], reached: undefined };
 }
 
-function waysOf(sql: TransactionSql, { action, actor, target }: AuditFilter): Ways[] {
-  const ways: Ways[] = [];
+function alternativesOf(
+  sql: TransactionSql,
+  { action, actor, target }: AuditFilter,
+): Alternatives[] {
+  const ways: Alternatives[] = [];
   if (target !== undefined) {
     ways.push([sql`target_name = ${target}`, sql`target_id = ${target}`]);
   }
@@ -84,38 +94,38 @@ function waysOf(sql: TransactionSql, { action, actor, target }: AuditFilter): Wa
   return ways;
 }
 
-/** The conditions of a filter, without its time. */
+/** The conditions of a filter, except those on time. */
 export function conditionsOf(sql: TransactionSql, filter: AuditFilter): Fragment[] {
-  // The package takes no list without a fragment.
-  return [sql``, ...waysOf(sql, filter).map((way) => sql`and (${anyOf(sql, way)})`)];
+  // The package does not accept an empty list of fragments.
+  return [sql``, ...alternativesOf(sql, filter).map((way) => sql`and (${anyOf(sql, way)})`)];
 }
 
-/** A filter's span of time. */
+/** The conditions of a filter on time. */
 export function spanOf(sql: TransactionSql, { from, to }: AuditFilter): Fragment {
   return sql`
     ${from === undefined ? sql`` : sql`and created_at >= ${from}`}
     ${to === undefined ? sql`` : sql`and created_at < ${to}`}`;
 }
 
-/** The events that one filter lets pass, in the list's order, without a limit. */
+/** The events that pass one filter, in the list's order. */
 function candidates(
   sql: TransactionSql,
   workspaceId: string,
-  ways: Ways,
+  ways: Alternatives,
   { after, ...filter }: AuditFilter & { readonly after: EventPlace | undefined },
 ): Fragment {
   const beyond =
     after === undefined
       ? sql``
-      : sql`and (created_at, id) < (${momentOf(sql, after)}, ${after[1]}::bigint)`;
+      : sql`and (created_at, id) < (${momentOf(sql, after[0])}, ${after[1]}::bigint)`;
   const parts = ways.map(
     (way) => sql`
       (select * from x3sproxy.audit_events
        where workspace_id = ${workspaceId} and ${way} ${spanOf(sql, filter)} ${beyond}
-       order by created_at desc, id desc limit ${MOST_READ})`,
+       order by created_at desc, id desc limit ${MAX_READ})`,
   );
   const [first = sql``, second] = parts;
-  // An event may be found both by its name and by its id.
+  // Both the name and the id of an event may match.
   return second === undefined
     ? sql`select * from ${first} one order by created_at desc, id desc`
     : sql`
@@ -123,18 +133,8 @@ function candidates(
       order by created_at desc, id desc`;
 }
 
-function anyOf(sql: TransactionSql, [first = sql`true`, second]: Ways): Fragment {
+function anyOf(sql: TransactionSql, [first = sql`true`, second]: Alternatives): Fragment {
   return second === undefined ? first : sql`${first} or ${second}`;
-}
-
-/** `created_at` as places have it. */
-export function microseconds(sql: TransactionSql) {
-  return sql`(extract(epoch from created_at) * 1000000)::bigint`;
-}
-
-/** A place's time, exactly. */
-export function momentOf(sql: TransactionSql, [us]: EventPlace): Fragment {
-  return sql`timestamptz 'epoch' + ${us}::bigint * interval '1 microsecond'`;
 }
 
 function isOlder([us, id]: EventPlace, [otherUs, otherId]: EventPlace): boolean {

@@ -1,5 +1,5 @@
-// The same events as CSV (RFC 4180), for people and their spreadsheets. It can't be verified: it has no form that a signature could be
-// about. Text that a spreadsheet would run as a formula gets an apostrophe before it.
+// Exports as CSV (RFC 4180), for spreadsheets. A CSV can't be verified, since it is not signed. Must put an apostrophe before text that a
+// spreadsheet would run as a formula.
 import { stringify } from "csv-stringify/sync";
 import type { EventLine, PrunedLine } from "./export-lines.ts";
 
@@ -28,19 +28,19 @@ const COLUMNS = [
   "leaf_hash",
 ] as const;
 
-// The wide forms count as the others where text is entered in Chinese, Japanese or Korean. The library's own list lacks the line feed.
+// Spreadsheets with Chinese, Japanese or Korean input treat full-width signs alike. The library's own list lacks the line feed.
 const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 const FORM = {
   record_delimiter: "\r\n",
-  // Some spreadsheets part cells at semicolons and tabs; of line ends the library quotes CR LF alone.
+  // Some spreadsheets split cells at semicolons and tabs. Of line ends, the library quotes only CR LF.
   quoted_match: /[;\t\r\n]/,
   cast: { string: (value: string) => (FORMULA.test(value) ? `'${value}` : value) },
 };
 
 export const CSV_HEADER = stringify([COLUMNS], FORM);
 
-/** A leaf's row, with its line end. */
+/** The row of a leaf, with its line end. */
 export function csvOf(line: EventLine | PrunedLine): string {
   const { index, id, leafHash } = line;
   if (line.type === "pruned") {

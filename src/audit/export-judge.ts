@@ -1,5 +1,5 @@
-// Judges the lines of an export in their order: whether the leaves make up the tree that was signed, and whether all that isn't there is
-// accounted for. Keeps of them what it needs at the end, and no more.
+// Checks the lines of an export in order: whether the leaves are those of the signed tree, and whether every removal is recorded. Must
+// keep only what it needs at the end, so that its memory is bounded.
 import { Removals } from "./removals.ts";
 import { CheckpointComparison, type GivenCheckpoint } from "./kept-checkpoints.ts";
 import {
@@ -57,12 +57,12 @@ export class ExportJudge {
     this.#compareRoots();
   }
 
-  /** How many leaves have been looked at. */
+  /** How many leaves have been checked. */
   get leaves(): number {
     return this.#next;
   }
 
-  /** Whether the last line was there. */
+  /** Whether the last line has come. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
@@ -71,7 +71,7 @@ export class ExportJudge {
     this.#findings.add(finding, count);
   }
 
-  /** `number`: of the line. Throws LineError for one that can't stand here. */
+  /** Checks a line between the first and the last. `number`: its number. Throws LineError for a line in the wrong place. */
   add(line: EventLine | PrunedLine | DamageLine | CheckpointLine, number: number): void {
     if (this.#hasHead && !this.#isFiltered) throw new LineError("it comes after the checkpoint");
     switch (line.type) {
@@ -93,7 +93,7 @@ export class ExportJudge {
     }
   }
 
-  /** The last line. `number`: of it; `hash`: SHA-256 of the lines before it. */
+  /** Checks the last line. `number`: its number; `hash`: SHA-256 of the lines before it. */
   finish(note: string, number: number, hash: Buffer): void {
     this.#hasEnded = true;
     if (!this.#hasHead) this.find({ line: number, what: "the export has no checkpoint" });
@@ -101,7 +101,7 @@ export class ExportJudge {
     this.#findAll(checkClosing(note, this.#key, this.#header.workspace, about), number);
   }
 
-  /** Finds what can only be known once there is no more. */
+  /** Finds what is only known at the end. */
   close(): void {
     for (const { index, what, count } of this.#removals.unaccounted()) {
       this.find({ index, what }, Math.max(count, 1));
@@ -178,20 +178,20 @@ export class ExportJudge {
     const problem = checkLeaf(line, this.#header.workspace);
     if (problem !== undefined) this.find(problem);
     else if (this.#isFiltered) this.#findAll([checkProof(line, this.#checkpoint)]);
-    else this.#account({ index, id, at: event.at }, event);
+    else this.#addRemoval({ index, id, at: event.at }, event);
   }
 
-  /** Of an event that holds: what it says that it took. */
-  #account(
-    told: { readonly index: number; readonly id: string; readonly at: string },
+  /** Takes the removal that a verified event records, if it records one. */
+  #addRemoval(
+    by: { readonly index: number; readonly id: string; readonly at: string },
     { action, detail }: EventLine["event"],
   ): void {
-    const { index } = told;
+    const { index } = by;
     if (action === "audit.prune") {
-      const what = this.#removals.addPruning(told, detail);
+      const what = this.#removals.addPruning(by, detail);
       if (what !== undefined) this.find({ index, what });
     } else if (action === "audit.erase") {
-      const finding = this.#removals.addErasure(told, detail);
+      const finding = this.#removals.addErasure(by, detail);
       if (finding !== undefined) this.find({ index, ...finding });
     }
   }
@@ -218,7 +218,7 @@ export class ExportJudge {
     this.#findAll(this.#kept.compare(this.#tree.size, () => this.#tree.root()));
   }
 
-  /** `line`: which they are about. */
+  /** Adds all findings. `line`: the line concerned. */
   #findAll(findings: Iterable<Finding | undefined>, line?: number): void {
     for (const finding of findings) {
       if (finding !== undefined) this.find(line === undefined ? finding : { line, ...finding });
@@ -226,11 +226,8 @@ export class ExportJudge {
   }
 }
 
-// Whether an event in an export is the one that was sealed: its parts against their commitments, all of it against its leaf, and the leaf
-// against a signed tree. Pure.
-
-/** What is wrong with who did it and with what it was done to. */
-export function* checkParts({ index, actor, target, erased }: EventLine): Generator<Finding> {
+/** Compares the actor and the target of an event with their commitments. */
+function* checkParts({ index, actor, target, erased }: EventLine): Generator<Finding> {
   const parts = {
     actor: {
       ...actor,
@@ -261,8 +258,8 @@ export function* checkParts({ index, actor, target, erased }: EventLine): Genera
   }
 }
 
-/** What is wrong with the event as a whole; undefined: it is what its leaf stands for. */
-export function checkLeaf(line: EventLine, workspaceId: string): Finding | undefined {
+/** Compares an event with its leaf; undefined: they agree. */
+function checkLeaf(line: EventLine, workspaceId: string): Finding | undefined {
   const { index, id, event } = line;
   const commitments = { actor: line.actor.commitment, target: line.target.commitment };
   const data = leafData({ ...event, id, workspaceId }, commitments);
@@ -272,8 +269,8 @@ export function checkLeaf(line: EventLine, workspaceId: string): Finding | undef
   return { index, what, expected: line.leafHash, actual };
 }
 
-/** What is wrong with the proof that its leaf is in the tree of a checkpoint; undefined: it holds. */
-export function checkProof(
+/** Verifies the proof that an event's leaf is in the tree of a checkpoint; undefined: it is. */
+function checkProof(
   { index, leafHash: leaf, proof = [] }: EventLine,
   checkpoint: Checkpoint | undefined,
 ): Finding | undefined {

@@ -1,5 +1,5 @@
-// How a line of an export is read again. There is exactly one spelling of a line: what is spelt otherwise, or says more than is known
-// here, is refused, since nothing would vouch for it.
+// Reads the lines of an export. Must refuse a line that isn't in its one canonical form or has unknown fields, since nothing else
+// verifies those.
 import {
   EXPORT_TYPE,
   EXPORT_VERSION,
@@ -8,11 +8,11 @@ import {
   type EventLine,
   type ExportedActor,
   type ExportedTarget,
-  type Line,
+  type ExportLine,
 } from "./export-lines.ts";
 
 /** Reads a line (without its line feed). Throws LineError. */
-export function readLine(text: string): Line {
+export function readLine(text: string): ExportLine {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -31,7 +31,7 @@ export function readLine(text: string): Line {
 type Fields = Readonly<Record<string, unknown>>;
 type LeafFields = Pick<EventLine, "index" | "id" | "erased" | "leafHash">;
 
-function lineOf(fields: Fields): Line {
+function lineOf(fields: Fields): ExportLine {
   const type = fields["type"];
   switch (type) {
     case EXPORT_TYPE: {

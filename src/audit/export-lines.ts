@@ -1,12 +1,12 @@
-// The lines of an export, JSON Lines, version 1, and how each is written: in one spelling.
+// The format of exports: JSON Lines, version 1. Must write each line in one canonical form, since the signature is about its bytes.
 import type { SealedEvent } from "./leaf.ts";
 
 export const EXPORT_TYPE = "x3sproxy-audit-export";
 export const EXPORT_VERSION = 1;
-/** The longest line that can be one, in bytes. */
+/** The maximum length of a line, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1024;
 
-/** What an export was narrowed to; none: it is of all of the log. */
+/** The filters of an export; without any it is of the whole log. */
 export interface ExportFilters {
   readonly action?: string | undefined;
   readonly actor?: string | undefined;
@@ -22,11 +22,11 @@ export interface HeaderLine {
   readonly origin: string;
   readonly verifierKey: string;
   readonly filters: ExportFilters;
-  /** When it was begun, ISO 8601. */
+  /** When the export began, ISO 8601. */
   readonly at: string;
 }
 
-/** A part as it is kept: of one that was erased only the commitment is left. */
+/** The actor of an event. If it was erased, only the commitment is left. */
 export interface ExportedActor {
   /** Null: erased. */
   readonly salt: string | null;
@@ -43,7 +43,7 @@ export interface ExportedTarget {
   readonly commitment: string;
 }
 
-/** Which part of an event was erased, and the id of the event of that erasure. */
+/** An erased part of an event. `by`: the id of the event that records the erasure. */
 export interface ErasedPart {
   readonly part: "actor" | "target";
   readonly by: string;
@@ -66,12 +66,12 @@ export interface EventLine extends LeafLine {
   readonly proof?: readonly string[] | undefined;
 }
 
-/** A leaf whose event isn't there any more. */
+/** A leaf whose event is absent. */
 export interface PrunedLine extends LeafLine {
   readonly type: "pruned";
 }
 
-/** Something that the service found wrong in its database, beside the leaves. */
+/** A problem that the service found in its database, besides the leaves. */
 export interface DamageLine {
   readonly type: "damage";
   readonly what: string;
@@ -83,26 +83,27 @@ export interface CheckpointLine {
   readonly note: string;
 }
 
-/** The last one: a signed note about the lines before it. */
+/** The last line: a signed note about all lines before it. */
 export interface EndLine {
   readonly type: "end";
   readonly note: string;
 }
 
-export type Line = HeaderLine | EventLine | PrunedLine | DamageLine | CheckpointLine | EndLine;
+export type ExportLine =
+  HeaderLine | EventLine | PrunedLine | DamageLine | CheckpointLine | EndLine;
 
-/** A line that can't be read. The message says why, and repeats nothing of it. */
+/** A line can't be read. The message says why, and quotes nothing of it. */
 export class LineError extends Error {
   override name = "LineError";
 }
 
-/** The line's text, without the line feed that ends it. */
-export function formatLine(line: Line): string {
+/** The text of a line, without its line feed. */
+export function formatLine(line: ExportLine): string {
   return JSON.stringify(documentOf(line));
 }
 
-/** An event as it stands in a line: for those who get one alone. */
-export function documentOf(line: Line): object {
+/** The JSON document of a line, also used for a single event of the REST API. */
+export function documentOf(line: ExportLine): object {
   switch (line.type) {
     case EXPORT_TYPE: {
       const { type, workspace, origin, verifierKey, filters, at } = line;

@@ -1,5 +1,5 @@
-// Exports: all of a log, or what filters leave of it, written piece by piece in memory that doesn't grow with it. Shows what is in the
-// database as it is, so that whoever verifies it finds what was edited there. Must end as a whole one only when it is whole.
+// Exports a log, or the events that pass a filter, piece by piece in constant memory. Shows the database as it is, so that a verification
+// finds what was edited. Must write the end of an export only if all of it was written.
 import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Pool } from "../db/index.ts";
@@ -10,16 +10,16 @@ import {
   formatLine,
   type EventLine,
   type ExportFilters,
-  type Line,
+  type ExportLine,
   type PrunedLine,
 } from "./export-lines.ts";
 import {
   countWaiting,
-  isKept,
+  isStored,
   readHead,
   readLeaves,
   readNodes,
-  readStrays,
+  readOrphans,
   type Head,
 } from "./exported-rows.ts";
 import { GrowingTree, type Subtree } from "./merkle.ts";
@@ -31,7 +31,7 @@ import {
   verifierKey,
   type LogSigner,
 } from "./note.ts";
-import { OpenRemovals, refuseOutdated } from "./open-removals.ts";
+import { PendingRemovals, refuseOutdated } from "./pending-removals.ts";
 import { TreeHashes, tileLoader } from "./tree-hashes.ts";
 
 export type ExportFormat = "jsonl" | "csv";
@@ -42,20 +42,20 @@ export interface ExportSource {
   readonly workspaceId: string;
   readonly filter: AuditFilter;
   readonly at: Date;
-  /** Seals what waits. */
+  /** Seals pending events. */
   seal(): Promise<void>;
-  /** Whether it can't be sealed, since somebody has edited the tree. */
+  /** Whether they can't be sealed because the tree was edited. */
   isDamaged(): boolean;
 }
 
 const PAGE = 500;
-const SEARCHED_PAGE = 2000;
-// So much is made at once before others get their turn.
+const FILTERED_PAGE = 2000;
+// How many lines are made before other work gets the event loop.
 const SLICE = 125;
-const STRAYS_PAGE = 10_000;
+const ORPHANS_PAGE = 10_000;
 const MAX_ROUNDS = 5;
 
-/** The export's bytes. Throws StoreUnavailableError, TreeDamagedError, ExportOutdatedError: then it has no end. */
+/** The bytes of an export. Throws StoreUnavailableError, TreeDamagedError or ExportOutdatedError; the export then lacks its end. */
 export async function* exportBytes(
   source: ExportSource,
   format: ExportFormat,
@@ -77,7 +77,7 @@ export async function* exportBytes(
   const { signer, workspaceId } = source;
   const hash = createHash("sha256");
   let count = 0;
-  const bytesOf = (lines: readonly Line[]): Buffer => {
+  const bytesOf = (lines: readonly ExportLine[]): Buffer => {
     const bytes = Buffer.from(lines.map((line) => `${formatLine(line)}\n`).join(""), "utf8");
     hash.update(bytes);
     count += lines.length;
@@ -91,14 +91,14 @@ export async function* exportBytes(
   yield Buffer.from(`${formatLine({ type: "end", note })}\n`, "utf8");
 }
 
-async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<Line[]> {
+async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<ExportLine[]> {
   const { pool, workspaceId } = source;
   if (head.checkpoint === undefined) return;
   const { size, note } = head.checkpoint;
   yield [{ type: "checkpoint", note }];
   const hashes = new TreeHashes(tileLoader(pool, workspaceId));
   for await (const { lines } of pages(source, 0, size)) {
-    const proved: Line[] = [];
+    const proved: ExportLine[] = [];
     for (const line of lines) {
       if (line.type !== "event") continue;
       const proof = await hashes.inclusionProof(line.index, size);
@@ -108,10 +108,10 @@ async function* filteredLines(source: ExportSource, head: Head): AsyncGenerator<
   }
 }
 
-async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line[]> {
+async function* allLines(source: ExportSource, first: Head): AsyncGenerator<ExportLine[]> {
   const { pool, workspaceId } = source;
   const tree = new GrowingTree();
-  const openRemovals = new OpenRemovals(first.leaves);
+  const pendingRemovals = new PendingRemovals(first.leaves);
   let head = first;
   let at = 0;
   let nodesHold = true;
@@ -122,9 +122,9 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
       for (const line of lines) {
         nodesHold &&= line.index === tree.size;
         tree.append(Buffer.from(line.leafHash, "hex"), (subtree, hash) => {
-          if (isKept(subtree)) made.push({ ...subtree, hash });
+          if (isStored(subtree)) made.push({ ...subtree, hash });
         });
-        openRemovals.add(line);
+        pendingRemovals.add(line);
       }
       yield lines;
       if (nodesHold && made.length > 0) {
@@ -132,31 +132,31 @@ async function* allLines(source: ExportSource, first: Head): AsyncGenerator<Line
         if (wrong.length > 0) yield wrong;
       }
     }
-    // What was pruned or erased meanwhile is accounted for by events that have been sealed meanwhile.
-    if (!openRemovals.isOpen || round === MAX_ROUNDS) break;
+    // What was pruned or erased during the export is recorded by events that are sealed later. Export those too.
+    if (!pendingRemovals.isPending || round === MAX_ROUNDS) break;
     await source.seal();
     const before = head;
     head = await pool.inWorkspace(workspaceId, (sql) => readHead(sql, workspaceId));
     if (head.leaves === before.leaves) break;
   }
-  if (first.leaves < head.leaves) await refuseOutdated(source, openRemovals);
-  const strays = await strayEvents(source);
-  if (strays !== undefined) yield [strays];
+  if (first.leaves < head.leaves) await refuseOutdated(source, pendingRemovals);
+  const orphans = await orphanEvents(source);
+  if (orphans !== undefined) yield [orphans];
   const waiting = source.isDamaged() ? await waitingEvents(source) : undefined;
   if (waiting !== undefined) yield [waiting];
   yield closingOf(head);
 }
 
-/** What a checkpoint's row says beside its note can be wrong, too. */
-function closingOf({ checkpoint }: Head): Line[] {
+/** The checkpoint, and a line of damage if its row disagrees with its note. */
+function closingOf({ checkpoint }: Head): ExportLine[] {
   if (checkpoint === undefined) return [];
   const { size, note } = checkpoint;
-  const lines: Line[] = [{ type: "checkpoint", note }];
+  const lines: ExportLine[] = [{ type: "checkpoint", note }];
   const what = "the last checkpoint is kept under another size than its own";
   try {
     if (readCheckpoint(note).size !== size) lines.unshift({ type: "damage", what });
   } catch {
-    // Whoever verifies it finds that.
+    // The verification reports that the note is malformed.
   }
   return lines;
 }
@@ -167,8 +167,8 @@ async function* pages(
   end: number,
 ): AsyncGenerator<{ lines: (EventLine | PrunedLine)[]; next: number }> {
   const { pool, workspaceId, filter } = source;
-  // Of a search most of what is read stays in the database.
-  const page = isFiltered(source) ? { limit: SEARCHED_PAGE, filter } : { limit: PAGE };
+  // With a filter, few of the leaves that a page reads leave the database.
+  const page = isFiltered(source) ? { limit: FILTERED_PAGE, filter } : { limit: PAGE };
   for (let from = start; from < end;) {
     const rows = await pool.inWorkspace(workspaceId, (sql) =>
       readLeaves(sql, workspaceId, { from, end, ...page }),
@@ -187,7 +187,7 @@ async function* pages(
 async function wrongNodes(
   { pool, workspaceId }: ExportSource,
   made: readonly (Subtree & { hash: Buffer })[],
-): Promise<Line[]> {
+): Promise<ExportLine[]> {
   const kept = await pool.inWorkspace(workspaceId, (sql) => readNodes(sql, workspaceId, made));
   return made
     .filter(({ level, index, hash }) => kept.get(`${level}/${index}`)?.equals(hash) !== true)
@@ -197,12 +197,12 @@ async function wrongNodes(
     });
 }
 
-async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | undefined> {
+async function orphanEvents({ pool, workspaceId }: ExportSource): Promise<ExportLine | undefined> {
   let count = 0;
   let first: string | null = null;
   for (let after: EventPlace = ["0", "0"]; ;) {
     const page = await pool.inWorkspace(workspaceId, (sql) =>
-      readStrays(sql, workspaceId, after, STRAYS_PAGE),
+      readOrphans(sql, workspaceId, after, ORPHANS_PAGE),
     );
     if (page === undefined) break;
     count += page.count;
@@ -214,13 +214,13 @@ async function strayEvents({ pool, workspaceId }: ExportSource): Promise<Line | 
   return { type: "damage", what };
 }
 
-/** They aren't in the export, and will be in none as long as the tree is as it is. */
-async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<Line> {
+/** Events that can't be sealed while the tree is damaged, and so are in no export. */
+async function waitingEvents({ pool, workspaceId }: ExportSource): Promise<ExportLine> {
   const count = await pool.inWorkspace(workspaceId, (sql) => countWaiting(sql, workspaceId));
   return { type: "damage", what: `${count} events wait, and can't be sealed` };
 }
 
-function headerOf({ workspaceId, signer, filter, at }: ExportSource): Line {
+function headerOf({ workspaceId, signer, filter, at }: ExportSource): ExportLine {
   const origin = originOfLog(workspaceId);
   return {
     type: EXPORT_TYPE,
@@ -232,7 +232,7 @@ function headerOf({ workspaceId, signer, filter, at }: ExportSource): Line {
   };
 }
 
-/** As an export names them. */
+/** The filters as an export writes them. */
 export function filtersOf({ action, actor, target, from, to }: AuditFilter): ExportFilters {
   return { action, actor, target, from: from?.toISOString(), to: to?.toISOString() };
 }

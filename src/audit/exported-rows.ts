@@ -1,27 +1,20 @@
-// The leaves of a log with the events that they stand for, as the database has them, in pages: each a short transaction of its own, so
-// that an export may take as long as it likes. Shows what is there and judges nothing.
-import type { TransactionSql } from "../db/index.ts";
-import {
-  conditionsOf,
-  microseconds,
-  momentOf,
-  spanOf,
-  type AuditFilter,
-  type EventPlace,
-} from "./event-search.ts";
-import type { KeptEventRow } from "./event-row.ts";
-import { toEvent } from "./event-row.ts";
+// Reads the leaves of a log with their events, in pages. Each page is a short transaction, so that a long export blocks nothing. Must show
+// what the database has, and judge nothing.
+import { createdUs, momentOf, type TransactionSql } from "../db/index.ts";
+import { conditionsOf, spanOf, type AuditFilter, type EventPlace } from "./event-search.ts";
+import type { StoredEvent } from "./leaf.ts";
+import { toEvent } from "./leaf.ts";
 import type { ErasedPart, EventLine, PrunedLine } from "./export-lines.ts";
 import { TILE_LEVELS } from "./merkle.ts";
 
-/** Where a log ends. */
+/** The end of a log. */
 export interface Head {
-  /** How many leaves there are; with a tree that is whole the size of the checkpoint. */
+  /** The number of leaves. In an undamaged tree it is the size of the checkpoint. */
   readonly leaves: number;
   readonly checkpoint: { readonly size: number; readonly note: string } | undefined;
 }
 
-interface LeafRow extends Partial<KeptEventRow> {
+interface LeafRow extends Partial<StoredEvent> {
   leaf_index: string;
   event_id: string;
   leaf_hash: Buffer;
@@ -31,7 +24,7 @@ interface LeafRow extends Partial<KeptEventRow> {
   erased_target: string | null;
 }
 
-/** Checkpoint and leaves as they are at one moment. `sql`: confined to the workspace, as everywhere here. */
+/** Reads the head. `sql`: a transaction confined to the workspace, as everywhere in this file. */
 export async function readHead(sql: TransactionSql, workspaceId: string): Promise<Head> {
   const [row] = await sql<{ leaves: string; size: string | null; note: string | null }[]>`
     select
@@ -48,8 +41,8 @@ export async function readHead(sql: TransactionSql, workspaceId: string): Promis
 }
 
 /**
- * At most `limit` leaves from `from` on until before `end`, in their order. `filter`: of those only the ones whose event is there and
- * passes it, and the last one, as absent unless it does.
+ * At most `limit` leaves in order, from `from` up to, not including, `end`. With a filter, only those whose event is present and passes,
+ * and always the last leaf read (as absent if its event does not pass).
  */
 export async function readLeaves(
   sql: TransactionSql,
@@ -104,7 +97,7 @@ export async function countWaiting(sql: TransactionSql, workspaceId: string): Pr
   return row.waiting;
 }
 
-/** The hashes of these nodes of the tree, as `<level>/<index>`, as far as they are there. */
+/** The stored hashes of these nodes of the tree, by `<level>/<index>`. */
 export async function readNodes(
   sql: TransactionSql,
   workspaceId: string,
@@ -121,13 +114,13 @@ export async function readNodes(
   return found;
 }
 
-/** Whether a subtree is one whose hash is kept. */
-export function isKept({ level }: { readonly level: number }): boolean {
+/** Whether the database stores the hash of a subtree of this level. */
+export function isStored({ level }: { readonly level: number }): boolean {
   return level > 0 && level % TILE_LEVELS === 0;
 }
 
-/** Of the next events by their time: where the last is, and those that are neither sealed nor waiting. Undefined: there are no more. */
-export async function readStrays(
+/** Reads the next events by time: the last one's sort key, and how many are neither sealed nor pending. Undefined: there are no more. */
+export async function readOrphans(
   sql: TransactionSql,
   workspaceId: string,
   after: EventPlace,
@@ -140,8 +133,8 @@ export async function readStrays(
       count(*) filter (where l.event_id is null and p.event_id is null)::int as count,
       (min(e.id) filter (where l.event_id is null and p.event_id is null))::text as first
     from (
-      select id, ${microseconds(sql)} as us from x3sproxy.audit_events
-      where workspace_id = ${workspaceId} and (created_at, id) > (${momentOf(sql, after)}, ${after[1]}::bigint)
+      select id, ${createdUs(sql)} as us from x3sproxy.audit_events
+      where workspace_id = ${workspaceId} and (created_at, id) > (${momentOf(sql, after[0])}, ${after[1]}::bigint)
       order by created_at, id limit ${limit}) e
     left join lateral (select event_id from x3sproxy.audit_leaves where event_id = e.id limit 1) l on true
     left join lateral (select event_id from x3sproxy.audit_pending where event_id = e.id limit 1) p on true`;
@@ -160,7 +153,7 @@ function lineOf(row: LeafRow): EventLine | PrunedLine {
     leafHash: row.leaf_hash.toString("hex"),
   };
   if (row.id == null) return { type: "pruned", ...leaf };
-  const event = row as KeptEventRow;
+  const event = row as StoredEvent;
   return {
     type: "event",
     ...leaf,

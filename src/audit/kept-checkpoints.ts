@@ -1,5 +1,5 @@
-// Reads checkpoints that were kept elsewhere: signed notes one after the other, as they are appended to a file, or lines of a log that
-// end with one in JSON, as syslog gets it.
+// Checkpoints that were kept outside of the database: reads them from a file, and compares a log with them. The file has signed notes one
+// after the other, or lines of a syslog server, each with a note in JSON at its end. Must report every checkpoint that can't be used.
 import type { Finding } from "./verify-report.ts";
 import { openCheckpoint, readCheckpoint, type Checkpoint } from "./note.ts";
 import { reasonOf } from "./signed-lines.ts";
@@ -11,18 +11,18 @@ export interface KeptCheckpoints {
 }
 
 const BEGINNING = /^x3sproxy\/audit\/[0-9a-f-]{36}$/;
-// Of an Ed25519 signature at least; a shorter one was cut off.
+// At least as long as an Ed25519 signature; a shorter one was cut off.
 const SIGNATURE = /^— \S+ \S{92,}$/;
-// Before its signature; those of the service have four.
+// Lines before the signature. The service writes four.
 const MAX_LINES = 100;
 const IN_JSON = /\{"note":"(?:[^"\\]|\\.)*"\}$/;
 
-// Longer than any line of a checkpoint, and than any that syslog takes.
+// Longer than any line of a checkpoint, and than any that syslog accepts.
 const MAX_LINE_BYTES = 64 * 1024;
 const TOO_LONG = "(too long)";
 const LINE_FEED = 10;
 
-/** `lines`: without their line ends. `name`: of the file, for messages. */
+/** Finds the checkpoints in a file. `lines`: without line ends. `name`: names the file in messages. */
 export async function readKeptCheckpoints(
   lines: AsyncIterable<string>,
   name: string,
@@ -43,7 +43,7 @@ export async function readKeptCheckpoints(
     number += 1;
     if (note?.isSigned === true && !SIGNATURE.test(line)) close();
     const inJson = noteInJson(line);
-    // One that was cut off, as by a full disk, ends where the next one begins.
+    // A note that was cut off, for example by a full disk, ends where the next one begins.
     if (inJson !== undefined || BEGINNING.test(line)) close();
     if (inJson !== undefined) add(inJson, number);
     else if (BEGINNING.test(line)) note = { lines: [line], from: number, isSigned: false };
@@ -58,7 +58,7 @@ export async function readKeptCheckpoints(
   return { checkpoints: [...found.values()], otherLines };
 }
 
-/** A file's lines, without their ends. In place of one that is too long stands a text that is of no checkpoint. */
+/** The lines of a file, without line ends. Replaces a line that is too long by a text that is no checkpoint. */
 export async function* keptLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let pieces: Uint8Array[] = [];
   let bytes = 0;
@@ -93,9 +93,7 @@ function noteInJson(line: string): string | undefined {
   }
 }
 
-// Compares a log, as it grows line by line, with checkpoints of it that were kept elsewhere: each at its own size.
-
-/** A checkpoint that was kept elsewhere, and where that was, in words. */
+/** A checkpoint that was kept elsewhere. `where`: its file and line, for messages. */
 export interface GivenCheckpoint {
   readonly where: string;
   readonly note: string;
@@ -105,19 +103,20 @@ interface Given extends Pick<Checkpoint, "size" | "root"> {
   readonly where: string;
 }
 
+/** Compares a growing log with kept checkpoints, each when the log has its size. */
 export class CheckpointComparison {
-  // The smallest first; they may be those of years.
+  // The smallest first. There may be very many.
   readonly #given: Given[] = [];
-  // How many of them the tree was compared with.
+  // How many of them were compared.
   #compared = 0;
   #agreeing = 0;
 
-  /** With how many the tree agrees. */
+  /** How many checkpoints agree with the tree. */
   get agreeing(): number {
     return this.#agreeing;
   }
 
-  /** Takes those that are of this log; gives what is wrong with them. */
+  /** Takes the checkpoints of this log, and finds those that can't be used. */
   *take(given: readonly GivenCheckpoint[], origin: string, verifier: string): Generator<Finding> {
     for (const { where, note } of given) {
       try {
@@ -134,7 +133,7 @@ export class CheckpointComparison {
     }
   }
 
-  /** Compares the tree, as it is with `size` leaves, with those of this size. Sizes come in their order. */
+  /** Compares the tree of `size` leaves with the checkpoints of this size. Call it with increasing sizes. */
   *compare(size: number, rootOf: () => Buffer): Generator<Finding> {
     for (;;) {
       const next = this.#given[this.#compared];
@@ -144,7 +143,7 @@ export class CheckpointComparison {
     }
   }
 
-  /** Those of no size that the whole log has had. */
+  /** At the end of a whole log: finds checkpoints that are larger than the log. */
   *leftOfWhole(size: number): Generator<Finding> {
     for (const given of this.#given.slice(this.#compared)) {
       yield {
@@ -153,7 +152,7 @@ export class CheckpointComparison {
     }
   }
 
-  /** Of an export with filters there is one tree alone: the one that was signed. */
+  /** At the end of an export with filters: compares the only tree known, the signed one. */
   *leftOfFiltered(signed: Checkpoint | undefined): Generator<Finding> {
     for (const given of this.#given) {
       if (signed?.size === given.size) yield* this.#judge(given, signed.root);

@@ -1,9 +1,9 @@
-// The Merkle tree of RFC 6962 (and RFC 9162, which has the algorithms in full): roots, proofs, and their verification. Pure: knows
-// hashes and positions, nothing of events or of where hashes are kept.
+// The Merkle tree of RFC 6962 (RFC 9162 has the algorithms in full): roots, proofs, and their verification. Pure functions on hashes and
+// indexes. Must not know events or the database.
 import { createHash } from "node:crypto";
 
 export const HASH_BYTES = 32;
-/** Levels of the tree whose full subtrees are kept, beside the leaves: each of 256 of the level before. */
+/** The database stores the leaves, and the hashes of full subtrees at every level that is a multiple of this. */
 export const TILE_LEVELS = 8;
 
 const LEAF = Buffer.of(0);
@@ -33,10 +33,10 @@ export function emptyRoot(): Buffer {
 /** Leaves added one by one from the left, in memory that grows with the logarithm of their number. */
 export class GrowingTree {
   #size: number;
-  // The roots of the full subtrees that the leaves make up, the largest first.
+  // The roots of the full subtrees that cover the leaves, the largest first.
   readonly #peaks: { level: number; hash: Buffer }[] = [];
 
-  /** Goes on from `size` leaves, whose full subtrees (`peaksOf(size)`) have these hashes. */
+  /** Continues a tree of `size` leaves. `peaks`: the hashes of the full subtrees that cover them (`peaksOf(size)`). */
   constructor(size = 0, peaks: readonly Uint8Array[] = []) {
     this.#size = size;
     this.#peaks = peaksOf(size).map(({ level }, i) => {
@@ -50,7 +50,7 @@ export class GrowingTree {
     return this.#size;
   }
 
-  /** Adds a leaf by its hash; `onSubtree` is told of each full subtree that it completes, the smallest first. */
+  /** Appends a leaf by its hash. Calls `onSubtree` for each full subtree that it completes, the smallest first. */
   append(hash: Uint8Array, onSubtree?: (subtree: Subtree, hash: Buffer) => void): void {
     let made: { level: number; hash: Buffer } = { level: 0, hash: Buffer.from(hash) };
     const position = this.#size;
@@ -70,12 +70,15 @@ export class GrowingTree {
   }
 }
 
-/** The full subtrees that make up the first `size` leaves, the largest first. */
+/** The full subtrees that cover the first `size` leaves, the largest first. */
 export function peaksOf(size: number): Subtree[] {
   return coverOf(0, size);
 }
 
-/** The full subtrees that make up the leaves from `start` until before `end`; `start` is where a subtree of the range's size may begin. */
+/**
+ * The full subtrees that cover the leaves from `start` up to, not including, `end`. A subtree as large as the range must be able to begin
+ * at `start`.
+ */
 export function coverOf(start: number, end: number): Subtree[] {
   const cover: Subtree[] = [];
   let at = start;
@@ -88,7 +91,7 @@ export function coverOf(start: number, end: number): Subtree[] {
   return cover;
 }
 
-/** The hash of a range of leaves, of the hashes of the subtrees that cover it; undefined for none. */
+/** The hash of a range of leaves, from the hashes of the subtrees that cover it; undefined for an empty range. */
 export function joinPeaks(hashes: readonly Uint8Array[]): Buffer | undefined {
   let joined: Buffer | undefined;
   for (const hash of [...hashes].reverse()) {
@@ -97,7 +100,7 @@ export function joinPeaks(hashes: readonly Uint8Array[]): Buffer | undefined {
   return joined;
 }
 
-/** A range of leaves: from `start` until before `end`. */
+/** A range of leaves from `start` up to, not including, `end`. */
 export type Range = readonly [start: number, end: number];
 
 /** RFC 6962, 2.1.1: the ranges whose hashes prove that leaf `index` is in the tree of `size` leaves, from the leaf upwards. */
@@ -187,8 +190,8 @@ export function provesConsistency(o: {
 }
 
 /**
- * The way up that RFC 9162's algorithms share, from the node `fn` of a level whose last one is `sn`. `take` gets each sibling, and
- * whether it stands on the left. Whether it arrives at the root with the last of them.
+ * The climb to the root that the algorithms of RFC 9162 share, from node `fn` of a level whose last node is `sn`. Calls `take` with each
+ * sibling and whether it is on the left. Returns whether the last sibling leads to the root.
  */
 function climb(
   fn: number,

@@ -1,9 +1,9 @@
-// Checkpoints as text: a C2SP tlog-checkpoint inside of a C2SP signed note (Ed25519), so that common tools read them, and the key by
-// which they are verified. Knows nothing of where they are kept.
+// Checkpoints as text: a C2SP tlog-checkpoint in a C2SP signed note (Ed25519), which common tools can read, and the verifier keys for
+// them. Must not know where checkpoints are stored.
 import { createPublicKey, hash, verify } from "node:crypto";
 import { HASH_BYTES } from "./merkle.ts";
 
-/** What signs, and never shows by what. */
+/** Signs without showing its private key. */
 export interface LogSigner {
   /** Ed25519 (RFC 8032), 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -12,30 +12,33 @@ export interface LogSigner {
 }
 
 export interface Checkpoint {
-  /** Which log it is of. */
+  /** Names the log. */
   readonly origin: string;
-  /** In leaves. */
+  /** The number of leaves. */
   readonly size: number;
   readonly root: Buffer;
 }
 
-/** A note that isn't one, or whose signature doesn't hold. The message says which. */
+/** A malformed note, or one whose signature does not verify. The message says which. */
 export class NoteError extends Error {
   override name = "NoteError";
 }
 
 const ED25519 = 1;
 const KEY_BYTES = 32;
-// Of an Ed25519 public key in SubjectPublicKeyInfo (RFC 8410).
+// What precedes an Ed25519 public key in SubjectPublicKeyInfo (RFC 8410).
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 const MAX_NOTE_CHARACTERS = 10_000;
 
-/** The log of a workspace: its origin, and the name of its key. */
+/** The origin of a workspace's log, which is also the name of its key. */
 export function originOfLog(workspaceId: string): string {
   return `x3sproxy/audit/${workspaceId}`;
 }
 
-/** Whom a workspace's exports are signed as: the log's key under another name, so that a note about one is never taken for the other. */
+/**
+ * The key name for signing a workspace's exports. The key is the log's, but its name differs, so that a note about an export is never
+ * accepted as a checkpoint.
+ */
 export function originOfExports(workspaceId: string): string {
   return `x3sproxy/audit-export/${workspaceId}`;
 }
@@ -56,7 +59,7 @@ export function signCheckpoint(checkpoint: Checkpoint, signer: LogSigner): strin
   return `${text}\n— ${origin} ${signature.toString("base64")}\n`;
 }
 
-/** What verifies a log's checkpoints, as signed notes have it: `<name>+<key id>+<key>`. Not a secret. */
+/** The verifier key of a log in the form of C2SP signed notes: `<name>+<key id>+<key>`. Not a secret. */
 export function verifierKey(origin: string, publicKey: Uint8Array): string {
   const key = Buffer.concat([Buffer.of(ED25519), publicKey]).toString("base64");
   return `${origin}+${keyIdOf(origin, publicKey).toString("hex")}+${key}`;
@@ -71,7 +74,7 @@ export function isVerifierKey(text: string): boolean {
   }
 }
 
-/** The checkpoint in `note`, once a signature of `verifier` on it holds. Throws NoteError. */
+/** The checkpoint in a note, after verifying its signature with `verifier`. Throws NoteError. */
 export function openCheckpoint(note: string, verifier: string): Checkpoint {
   const { name, keyId, publicKey } = parseVerifierKey(verifier);
   const { text, signatures } = splitNote(note);
@@ -91,7 +94,7 @@ export function openCheckpoint(note: string, verifier: string): Checkpoint {
   return parseCheckpoint(text);
 }
 
-/** The checkpoint in `note`, whoever signed it. Throws NoteError. */
+/** The checkpoint in a note, without verifying the signature. Throws NoteError. */
 export function readCheckpoint(note: string): Checkpoint {
   return parseCheckpoint(splitNote(note).text);
 }
@@ -144,7 +147,7 @@ function parseVerifierKey(verifier: string) {
   return { name, keyId, publicKey };
 }
 
-/** Undefined for what isn't the one base64 form (RFC 4648) of its bytes. */
+/** Decodes base64 (RFC 4648); undefined unless it is the canonical form of its bytes. */
 function strictBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "base64");
   return bytes.toString("base64") === text ? bytes : undefined;

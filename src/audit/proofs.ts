@@ -1,5 +1,5 @@
-// What others can verify the audit by: its checkpoints, the proof of an event, exports. Only reads, but that an export is recorded
-// before its first byte is out.
+// What others need to verify the audit: checkpoints, inclusion proofs, exports. Must record an export in the audit before its first byte
+// is sent, and changes nothing else.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../platform/clock.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
@@ -20,16 +20,16 @@ export interface CheckpointView {
   readonly verifierKey: string;
   /** The signed note; null: nothing is sealed yet. */
   readonly checkpoint: string | null;
-  /** Of its tree, in leaves. */
+  /** The number of leaves of its tree. */
   readonly size: number;
-  /** Events that are not sealed yet. */
+  /** How many events are not sealed yet. */
   readonly waiting: number;
-  /** That the tree begins with an older one. */
+  /** The proof that the tree begins with the tree of `from` leaves (RFC 6962, 2.1.2). */
   readonly consistency: { readonly from: number; readonly proof: string[] } | null;
 }
 
 export interface EventProof {
-  /** As it stands in an export, with its proof. */
+  /** The event as an export has it, with its inclusion proof (RFC 6962, 2.1.1). */
   readonly event: Record<string, unknown>;
   readonly index: number;
   readonly size: number;
@@ -38,11 +38,11 @@ export interface EventProof {
 }
 
 export interface AuditProofs {
-  /** Rejects with RequestError for a `from` of which there is no tree, or for a damaged one. */
+  /** Rejects with RequestError: 422 `size_unknown` when the log is smaller than `from`, `audit_damaged`. */
   checkpoint(workspaceId: string, from?: number): Promise<CheckpointView>;
   /** Rejects with RequestError: `event_not_found`, `event_not_sealed`, `audit_damaged`. */
   proof(workspaceId: string, eventId: string): Promise<EventProof>;
-  /** Records it, and then gives its bytes; they end early, with an error, where the rest can't be had. */
+  /** Records the export, then streams its bytes. The stream fails when the rest can't be read. */
   export(actor: Actor, format: ExportFormat, filter: AuditFilter): Promise<AuditExport>;
 }
 
@@ -54,7 +54,7 @@ export interface AuditExport {
 const SEALING_MS = 2000;
 const SEALING_POLL_MS = 50;
 
-/** `pool`: of the control role. `sequencer`: seals what waits, if nobody else does. */
+/** `pool`: of the control role. `sequencer`: seals pending events before an export. */
 export function createAuditProofs(o: {
   pool: Pool;
   signer: LogSigner;
@@ -65,15 +65,15 @@ export function createAuditProofs(o: {
   const { pool, signer, sequencer, clock, log } = o;
   const keyOf = (workspaceId: string) => verifierKey(originOfLog(workspaceId), signer.publicKey);
 
-  /** Until the event with this id is sealed, or it's clear that this takes longer. */
+  /** Waits until an event is sealed, for at most two seconds, or until the tree is found damaged. */
   async function sealed(workspaceId: string, eventId: string): Promise<void> {
     const untilMs = clock.monotonicMs() + SEALING_MS;
     for (;;) {
-      // Where it can't be sealed there is an export all the same, which shows why.
+      // If sealing fails, the export is made all the same, and shows why.
       const run = sequencer.run().catch((error: unknown) => {
         log.warn("the audit's events can't be sealed", { workspaceId, ...errorFields(error) });
       });
-      // With many that wait a run takes longer than anybody should wait here.
+      // With many pending events a run may take too long to wait for.
       const leftMs = Math.max(0, untilMs - clock.monotonicMs());
       await Promise.race([run, sleep(leftMs, undefined, { ref: false })]);
       const [waiting] = await pool.inWorkspace(
@@ -141,7 +141,7 @@ export function createAuditProofs(o: {
       const detail = { format, filters: names.join(",") };
       const eventId = await pool.inWorkspace(workspaceId, async (sql) => {
         await record(sql, actor, { action: "audit.export", target, detail });
-        // Its own: at the time of this transaction.
+        // The event just recorded has the time of this transaction.
         const [row] = await sql<[{ id: string }]>`
           select max(id)::text as id from x3sproxy.audit_events
           where workspace_id = ${workspaceId} and created_at = now()`;

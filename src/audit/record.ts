@@ -1,23 +1,24 @@
-// How an event is written: by whoever makes the change, with the transaction that makes it.
+// Writes audit events. A change records its event in its own transaction; the service also records its starts, stops and migrations.
+// Must never store the values before and after a change, only how they differ.
 import { hostname } from "node:os";
 import { createPool, type Pool, type TransactionSql } from "../db/index.ts";
 import { changesInWords } from "./changes-in-words.ts";
 
-/** Who makes a change, as what, and from where. */
+/** Who made a change, how it was authenticated, and from which address. */
 export interface Actor {
   readonly workspaceId: string;
-  /** `link`: whoever holds a one-time link. `service`: the service itself. */
+  /** `link`: the holder of a one-time link. `service`: the service itself. */
   readonly kind: "user" | "api_key" | "link" | "service" | "agent";
   readonly id: string | null;
   /** A user's e-mail address, or an API key's name. */
   readonly name: string;
   /** The client's address; null where there is none. */
   readonly address: string | null;
-  /** How it proved who it is: `session`, `api_key`, `link`, … */
+  /** How it was authenticated: `session`, `api_key`, `link`, … */
   readonly method: string;
 }
 
-/** The service, for what it does by itself. */
+/** The service, as the actor of what it does by itself. */
 export function serviceActor(workspaceId: string): Actor {
   return {
     workspaceId,
@@ -29,10 +30,9 @@ export function serviceActor(workspaceId: string): Actor {
   };
 }
 
-/** What can happen. */
 export const ACTIONS = [
   "secret.set",
-  /** A key is kept as a candidate, which no call uses. */
+  /** A key was saved as a candidate, which no call uses. */
   "secret.propose",
   "secret.activate",
   "secret.discard",
@@ -80,9 +80,9 @@ export const ACTIONS = [
   "reset_link.create",
   "api_key.create",
   "api_key.delete",
-  /** A secret was opened for an agent's calls: once for each time that its grant is read from the database. */
+  /** A secret was released for the calls of an agent, or for a key test. */
   "secret.release",
-  /** Calls under way were cut. */
+  /** Open calls were cut off. */
   "stream.cut",
   "audit.export",
   "audit.prune",
@@ -99,34 +99,34 @@ export type Action = (typeof ACTIONS)[number];
 
 export interface ChangeEvent {
   readonly action: Action;
-  /** What it was done to. */
+  /** What was changed. */
   readonly target: { readonly kind: string; readonly id: string; readonly name: string };
-  /** As it was and as it became, in the form that may be shown: how they differ is kept, in words. Absent: there was nothing. */
+  /** The target before and after the change, as the REST API shows it. The event stores how they differ. Absent: it did not exist. */
   readonly before?: object | undefined;
   readonly after?: object | undefined;
-  /** `done`, or why not. */
+  /** `done`, or a reason why not. */
   readonly result?: string;
-  /** What else there is to know: nothing secret, and nothing of a person. At most 1,000 characters as JSON; 4,000 without the change. */
+  /** Further details, without secrets and personal data. As JSON at most 1,000 characters; 4,000 without `before` and `after`. */
   readonly detail?: Readonly<Record<string, string | number>> | undefined;
 }
 
-/** Adds an event. `sql`: the transaction of the change, confined to the actor's workspace. */
+/** Records an event. `sql`: the transaction of the change, confined to the actor's workspace. */
 export async function record(
   sql: TransactionSql,
   actor: Actor,
   { action, target, before, after, result = "done", detail }: ChangeEvent,
 ): Promise<void> {
-  const told = { ...changesInWords(before, after), ...detail };
+  const details = { ...changesInWords(before, after), ...detail };
   await sql`
     insert into x3sproxy.audit_events
       (workspace_id, actor_kind, actor_id, actor_name, address, method, action,
        target_kind, target_id, target_name, result, detail)
     values (${actor.workspaceId}, ${actor.kind}, ${actor.id}, ${actor.name}, ${actor.address}, ${actor.method},
       ${action}, ${target.kind}, ${target.id}, ${target.name}, ${result},
-      ${Object.keys(told).length === 0 ? null : canonicalJson(told)})`;
+      ${Object.keys(details).length === 0 ? null : canonicalJson(details)})`;
 }
 
-/** With keys in order. */
+/** JSON with sorted keys. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     each !== null && typeof each === "object" && !Array.isArray(each)
@@ -135,15 +135,13 @@ function canonicalJson(value: unknown): string {
   );
 }
 
-// What the service does by itself, in the home workspace's audit: that it starts and stops, and which migrations it has applied.
-
 export interface ServiceEvents {
-  /** Rejects where it can't be written: what can't be in the audit must not run. */
+  /** Rejects when the event can't be written: the service must not run without it. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** `pool`: the control role's. `workspaceId`: home. `processId`: of this process, which later events name. */
+/** `pool`: of the control role. `workspaceId`: the home workspace. `processId`: later events of this process name it. */
 export function createServiceEvents(o: {
   pool: Pool;
   workspaceId: string;
@@ -163,7 +161,7 @@ export function createServiceEvents(o: {
   return { start: () => write("service.start"), stop: () => write("service.stop") };
 }
 
-/** Records the migrations that were applied since this was last done; before there is a home workspace, nothing. */
+/** Records the migrations applied since the last call. Does nothing while there is no home workspace. */
 export async function recordMigrations(ownerUrl: string): Promise<void> {
   const pool = createPool(ownerUrl, { max: 1 });
   try {

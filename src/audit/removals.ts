@@ -1,5 +1,5 @@
-// The removals in an export: pruned events, and erased parts of events. A removal is in order only if a later event of the same log records
-// it. Keeps ranges and running hashes only.
+// The removals in an export: pruned events, and erased parts of events. Must accept a removal only if a later event of the same log
+// records it. Keeps only ranges and running hashes, so that its memory is bounded.
 import { createHash, type Hash } from "node:crypto";
 import type { Finding, Erasure, Pruning } from "./verify-report.ts";
 
@@ -8,32 +8,34 @@ interface Run {
   end: number;
 }
 
-interface OpenErasure {
+/** The parts that an erasure took, whose event has not come yet. */
+interface UnrecordedErasure {
   readonly hash: Hash;
   count: number;
-  /** The first of its parts whose event is there. */
+  /** The index of the first of its parts whose event is present. */
   firstPresent: number | undefined;
 }
 
-// Prunings take what is oldest, so that there is one run; more are a sign of something else, and are only counted.
+// A pruning removes the oldest events, so there should be one run of absent events. Further runs are a sign of tampering; those above
+// this number are only counted.
 const MAX_RUNS = 1000;
 const MAX_ERASURES = 100_000;
 const MAX_LISTED = 100;
 
-/** Told of the leaves in their order, and of those events among them that hold. */
+/** Takes the leaves in order, and the events that verified. */
 export class Removals {
-  /** The last ones. */
+  /** The last ones, at most 100; likewise `erasures`. */
   readonly prunings: Pruning[] = [];
   readonly erasures: Erasure[] = [];
   #pruned = 0;
   #runs: Run[] = [];
-  // Events that were gone before they were sealed.
+  // Events that were deleted before they were sealed.
   #neverSealed: number[] = [];
-  // What found no room in these two.
+  // Absent events above the limit of these two lists.
   #more = { count: 0, last: -1 };
-  readonly #open = new Map<string, OpenErasure>();
+  readonly #unrecorded = new Map<string, UnrecordedErasure>();
 
-  /** A leaf whose event isn't there; `wasSealed`: it was, when it was sealed. */
+  /** Adds a leaf without its event. `wasSealed`: the event existed when the leaf was sealed. */
   addAbsent(index: number, wasSealed: boolean): void {
     const last = this.#runs.at(-1);
     if (!wasSealed && this.#neverSealed.length < MAX_RUNS) this.#neverSealed.push(index);
@@ -42,21 +44,21 @@ export class Removals {
     else this.#more = { count: this.#more.count + 1, last: index };
   }
 
-  /** An entry of an erasure's list. Undefined, or why that can't be. */
+  /** Adds an erased part. Returns a problem, if there is one. */
   addErased(index: number, part: string, by: string, isPresent: boolean): string | undefined {
-    let open = this.#open.get(by);
-    if (open === undefined) {
-      if (this.#open.size >= MAX_ERASURES) return "it names one erasure too many";
-      open = { hash: createHash("sha256"), count: 0, firstPresent: undefined };
-      this.#open.set(by, open);
+    let erasure = this.#unrecorded.get(by);
+    if (erasure === undefined) {
+      if (this.#unrecorded.size >= MAX_ERASURES) return "it names one erasure too many";
+      erasure = { hash: createHash("sha256"), count: 0, firstPresent: undefined };
+      this.#unrecorded.set(by, erasure);
     }
-    open.hash.update(`${index} ${part}\n`);
-    open.count += 1;
-    if (isPresent) open.firstPresent ??= index;
+    erasure.hash.update(`${index} ${part}\n`);
+    erasure.count += 1;
+    if (isPresent) erasure.firstPresent ??= index;
     return undefined;
   }
 
-  /** An event `audit.prune` that holds. Undefined, or what is wrong with it. */
+  /** Adds a verified event `audit.prune`. Returns a problem, if there is one. */
   addPruning(event: Omit<Pruning, "before">, detail: string | null): string | undefined {
     const before = fieldsOf(detail)["before"];
     if (typeof before !== "number" || !Number.isSafeInteger(before) || before < 0) {
@@ -83,25 +85,25 @@ export class Removals {
     return undefined;
   }
 
-  /** An event `audit.erase` that holds. Undefined, or what is wrong with it. */
+  /** Adds a verified event `audit.erase`. Returns a problem, if there is one. */
   addErasure(event: Omit<Erasure, "parts">, detail: string | null): Finding | undefined {
     const { parts, list } = fieldsOf(detail);
-    const open = this.#open.get(event.id);
-    this.#open.delete(event.id);
-    const actual = (open?.hash ?? createHash("sha256")).digest("hex");
+    const erasure = this.#unrecorded.get(event.id);
+    this.#unrecorded.delete(event.id);
+    const actual = (erasure?.hash ?? createHash("sha256")).digest("hex");
     const what = "the list of what an erasure took isn't the one that its event tells of";
     if (typeof list !== "string" || typeof parts !== "number") return { what };
-    if (list !== actual || parts !== (open?.count ?? 0)) return { what, expected: list, actual };
+    if (list !== actual || parts !== (erasure?.count ?? 0)) return { what, expected: list, actual };
     add(this.erasures, { ...event, parts });
     return undefined;
   }
 
-  /** How many absent events a pruning accounts for. */
+  /** How many absent events were recorded by a pruning. */
   get pruned(): number {
     return this.#pruned;
   }
 
-  /** What nothing has accounted for, once all leaves are known. */
+  /** At the end: finds removals that no event records. */
   *unaccounted(): Generator<Finding & { readonly count: number }> {
     for (const { start, end } of this.#runs) {
       const count = end - start;
@@ -117,8 +119,8 @@ export class Removals {
       const what = `up to here ${count} more events aren't there, and no pruning of this log took them`;
       yield { index: last, count, what };
     }
-    for (const [id, { count, firstPresent }] of this.#open) {
-      if (firstPresent === undefined) continue; // events and erasure alike are pruned
+    for (const [id, { count, firstPresent }] of this.#unrecorded) {
+      if (firstPresent === undefined) continue; // the erased events were pruned, so the erasure may be, too
       const what = `${count} parts of events from here are said to be erased by event ${id}, which isn't an erasure of this log that comes after them`;
       yield { index: firstPresent, count: 0, what };
     }

@@ -1,6 +1,6 @@
-// The sequencer: takes the events that wait, in the order of their ids, makes them leaves of their workspace's tree, and signs the
-// new head. One process at a time does it, whichever gets the lock. Looks at the head that it goes on from, so that it never signs
-// on top of a tree that somebody has edited. Must never hold up a change: events wait for it, and nobody else does.
+// The sequencer seals events: it appends pending events, in the order of their ids, to the tree of their workspace, and signs the new
+// head. The process that gets the lock does it. It first verifies the last head, and must never sign a tree that was edited. Must never
+// delay a change: events wait to be sealed, requests don't.
 import { isUniqueViolation, LOCK, type Pool, type TransactionSql } from "../db/index.ts";
 import { StoreUnavailableError } from "../platform/errors.ts";
 import { errorFields, type Log } from "../platform/log.ts";
@@ -14,22 +14,22 @@ import {
   verifierKey,
   type LogSigner,
 } from "./note.ts";
-import { toSealable, type KeptEventRow } from "./event-row.ts";
+import { toSealable, type StoredEvent } from "./leaf.ts";
 import {
   appendLeaves,
   lastCheckpoint,
   loadTree,
   TreeDamagedError,
-  type KeptLeaf,
+  type NewLeaf,
 } from "./tree-store.ts";
 
 export interface Sequencer {
-  /** Seals what waits now, until `signal` says so; resolves to how many events. Rejects with StoreUnavailableError. */
+  /** Seals the pending events of all workspaces until `signal` aborts; resolves to their number. Rejects with StoreUnavailableError. */
   run(signal?: AbortSignal): Promise<number>;
-  /** Whether a workspace's log was found edited, so that its events wait. */
-  isDamaged(workspaceId: string): boolean;
-  /** The same for one workspace. 0 while another process is at it. */
+  /** Seals the pending events of one workspace. Resolves to 0 while another process has the lock. */
   seal(workspaceId: string): Promise<number>;
+  /** Whether the workspace's tree was found edited. Its events then stay pending. */
+  isDamaged(workspaceId: string): boolean;
 }
 
 const BATCH = 500;
@@ -39,7 +39,7 @@ export function createSequencer(o: {
   pool: Pool;
   signer: LogSigner;
   log: Log;
-  /** Told of a log whose head doesn't hold any more: its events wait. */
+  /** Called when a workspace's last head does not verify. Its events then stay pending. */
   onDamaged?: () => void;
 }): Sequencer {
   const { pool, signer, log } = o;
@@ -60,7 +60,7 @@ export function createSequencer(o: {
       [{ mine: boolean }]
     >`select pg_try_advisory_xact_lock(${LOCK.auditSealing}) as mine`;
     if (!lock.mine) return 0;
-    const waiting = await sql<({ event_id: string } & Partial<KeptEventRow>)[]>`
+    const waiting = await sql<({ event_id: string } & Partial<StoredEvent>)[]>`
       select p.event_id, e.*, to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
       from x3sproxy.audit_pending p
       left join lateral (select * from x3sproxy.audit_events where id = p.event_id limit 1) e on true
@@ -74,7 +74,7 @@ export function createSequencer(o: {
     await sql`
       insert into x3sproxy.audit_checkpoints (workspace_id, size, note)
       values (${workspaceId}, ${tree.size}, ${note})`;
-    // By name: an event with a lower id may have been committed since.
+    // Delete by id: an event with a lower id may have been committed since the read.
     await sql`
       delete from x3sproxy.audit_pending
       where workspace_id = ${workspaceId} and event_id = any (${`{${waiting.map((row) => row.event_id).join(",")}}`}::bigint[])`;
@@ -88,7 +88,7 @@ export function createSequencer(o: {
       select from x3sproxy.audit_leaves
       where workspace_id = ${workspaceId} and leaf_index >= ${tree.size} limit 1`;
     if (beyond !== undefined) {
-      throw new TreeDamagedError("the audit has leaves that no checkpoint is of");
+      throw new TreeDamagedError("the audit has leaves that no checkpoint covers");
     }
     if (last === undefined) return tree;
     const origin = originOfLog(workspaceId);
@@ -108,7 +108,7 @@ export function createSequencer(o: {
       (sql) => sql<{ id: string }[]>`select x3sproxy.unsealed_workspaces() as id`,
     );
     let total = 0;
-    // What is in the way of one log is not to hold up the others.
+    // A failure in one workspace must not delay the others.
     const failures: unknown[] = [];
     for (const { id } of rows) {
       if (signal?.aborted === true) break;
@@ -145,7 +145,7 @@ export function createSequencer(o: {
   };
 }
 
-/** A row that is there already, where only the sequencer adds any, was put there by somebody else. */
+/** A unique violation is damage, too: only the sequencer adds these rows, so somebody else added the existing one. */
 function isDamage(error: unknown): boolean {
   if (error instanceof TreeDamagedError || error instanceof NoteError) return true;
   return isUniqueViolation(error);
@@ -153,16 +153,16 @@ function isDamage(error: unknown): boolean {
 
 function leafOf(
   workspaceId: string,
-  row: { event_id: string } & Partial<KeptEventRow>,
+  row: { event_id: string } & Partial<StoredEvent>,
   log: Log,
-): KeptLeaf {
+): NewLeaf {
   if (row.id == null) {
     log.error("an event of the audit was gone before it was sealed", { workspaceId });
     const hash = leafHash(missingLeafData(workspaceId, row.event_id));
     const none = "0".repeat(64);
     return { eventId: row.event_id, hash, actor: none, target: none };
   }
-  const { event, actor, target } = toSealable(row as KeptEventRow);
+  const { event, actor, target } = toSealable(row as StoredEvent);
   const commitments = { actor: actorCommitment(actor), target: targetCommitment(target) };
   return { eventId: event.id, hash: leafHash(leafData(event, commitments)), ...commitments };
 }

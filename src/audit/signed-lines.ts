@@ -1,5 +1,5 @@
-// What is signed in an export, and by whom: the key that its first line names, the tree's head, and the note about all lines that is its
-// last one.
+// Checks the signed parts of an export: the key that its first line names, the head of the tree, and the note about all lines at the end.
+// Must accept a note only if its signature and its log's name are right.
 import type { HeaderLine } from "./export-lines.ts";
 import type { Finding } from "./verify-report.ts";
 import type { GrowingTree } from "./merkle.ts";
@@ -12,10 +12,10 @@ import {
   type Checkpoint,
 } from "./note.ts";
 
-// Origin, size, root, an empty line, the signature, and what follows the last line feed: nothing.
+// Origin, size, root, an empty line, the signature, and the empty text after the last line feed.
 const NOTE_LINES = 6;
 
-/** What is wrong with the first line. `key`: by which the export is verified. */
+/** Finds what is wrong with the first line. `key`: the key that verifies the export. */
 export function* checkHeader(header: HeaderLine, key: string): Generator<Finding> {
   const origin = originOfLog(header.workspace);
   if (header.origin !== origin) {
@@ -34,17 +34,17 @@ export function* checkHeader(header: HeaderLine, key: string): Generator<Finding
   }
 }
 
-/** The head that `note` gives of a workspace's log. Throws NoteError. */
+/** The head of a workspace's log in a note, after verifying it. Throws NoteError. */
 export function openHead(note: string, key: string, workspace: string): Checkpoint {
   return openOf(note, key, originOfLog(workspace));
 }
 
-/** Whether a note, whose signature holds, has lines that the service doesn't write: nothing vouches for what others sign. */
+/** Whether a note with a valid signature has lines that the service doesn't write, such as the signatures of others. */
 export function saysMore(note: string): boolean {
   return note.split("\n").length !== NOTE_LINES;
 }
 
-/** What is wrong with the leaves before the head that was signed of them; undefined: nothing. */
+/** Compares the leaves with the signed head; undefined: they agree. */
 export function checkHead({ size, root }: Checkpoint, tree: GrowingTree): Finding | undefined {
   if (size !== tree.size) {
     const what =
@@ -62,7 +62,7 @@ export function checkHead({ size, root }: Checkpoint, tree: GrowingTree): Findin
   };
 }
 
-/** What is wrong with the last line's note. `lines`: how many come before it; `hash`: SHA-256 of them. */
+/** Finds what is wrong with the note in the last line. `lines`: the number of lines before it; `hash`: their SHA-256. */
 export function* checkClosing(
   note: string,
   key: string,
@@ -96,7 +96,7 @@ export function* checkClosing(
   }
 }
 
-/** Why a note can't be opened, in words. */
+/** Says why a note can't be opened. */
 export function reasonOf(error: unknown): string {
   return error instanceof NoteError ? error.message : "it can't be read";
 }

@@ -1,5 +1,5 @@
-// The hashes that proofs are made of, for many proofs in a row: what is read of the tree, 256 hashes at a time, is kept for the next
-// one, within a bound. Only reads.
+// The hashes for many inclusion proofs in a row. Reads the tree in tiles of 256 hashes and caches a bounded number of them. Must never
+// change the tree.
 import type { Pool } from "../db/index.ts";
 import { coverOf, inclusionRanges, joinPeaks, nodeHash, TILE_LEVELS } from "./merkle.ts";
 import { TreeDamagedError } from "./tree-store.ts";
@@ -7,10 +7,10 @@ import { TreeDamagedError } from "./tree-store.ts";
 const TILE_WIDTH = 2 ** TILE_LEVELS;
 const MAX_TILES = 32;
 
-/** The 256 hashes of a level from `first` on, as far as there are any, by their places. */
+/** Up to 256 hashes of a level, from index `first` on, by index. */
 export type LoadTile = (level: number, first: number) => Promise<ReadonlyMap<number, Buffer>>;
 
-/** Of a tree whose size doesn't change while it is read. */
+/** For a tree whose size doesn't change meanwhile. */
 export class TreeHashes {
   readonly #load: LoadTile;
   readonly #tiles = new Map<string, Tile>();
@@ -45,7 +45,7 @@ export class TreeHashes {
     const key = `${level}/${index}`;
     const found = this.#tiles.get(key);
     const tile = found ?? new Tile(level, await this.#load(level, index * TILE_WIDTH), index);
-    // The one that was used last comes last.
+    // The most recently used tile is the last.
     this.#tiles.delete(key);
     this.#tiles.set(key, tile);
     for (const oldest of this.#tiles.keys()) {
@@ -68,7 +68,7 @@ class Tile {
     this.#hashes = hashes;
   }
 
-  /** Of the `index`th subtree of this tile, `above` levels above its own. */
+  /** The hash of the `index`th subtree of this tile, `above` levels above the tile's own level. */
   hash(above: number, index: number): Buffer {
     if (above === 0) {
       const place = this.#first + index;

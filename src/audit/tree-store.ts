@@ -1,5 +1,5 @@
-// The tree as the database keeps it: leaves, the hashes of full subtrees at every eighth level, and the last checkpoint. Reads, and
-// adds; nothing of it is ever changed.
+// The tree in the database: its leaves, the hashes of full subtrees at every eighth level, and checkpoints. Must only read and append,
+// never change a row.
 import type { TransactionSql } from "../db/index.ts";
 import {
   coverOf,
@@ -11,8 +11,8 @@ import {
   type Subtree,
 } from "./merkle.ts";
 
-export interface KeptLeaf {
-  /** As text, since it may outgrow a number. */
+export interface NewLeaf {
+  /** As text, since it may exceed the safe integers. */
   readonly eventId: string;
   readonly hash: Buffer;
   /** Lower-case hex. */
@@ -20,13 +20,13 @@ export interface KeptLeaf {
   readonly target: string;
 }
 
-export interface KeptCheckpoint {
+export interface StoredCheckpoint {
   readonly size: number;
   readonly note: string;
   readonly createdAt: Date;
 }
 
-/** The tree in the database lacks what has to be there: somebody has taken it away. */
+/** The tree in the database isn't whole, or isn't the one that was signed: somebody has edited it. */
 export class TreeDamagedError extends Error {
   override name = "TreeDamagedError";
 }
@@ -35,14 +35,14 @@ export class TreeDamagedError extends Error {
 export async function lastCheckpoint(
   sql: TransactionSql,
   workspaceId: string,
-): Promise<KeptCheckpoint | undefined> {
+): Promise<StoredCheckpoint | undefined> {
   const [row] = await sql<{ size: string; note: string; created_at: Date }[]>`
     select size, note, created_at from x3sproxy.audit_checkpoints
     where workspace_id = ${workspaceId} order by size desc limit 1`;
   return row && { size: Number(row.size), note: row.note, createdAt: row.created_at };
 }
 
-/** The tree of the first `size` leaves, to be gone on with. Throws TreeDamagedError. */
+/** The tree of the first `size` leaves, to which more can be appended. Throws TreeDamagedError. */
 export async function loadTree(
   sql: TransactionSql,
   workspaceId: string,
@@ -51,7 +51,7 @@ export async function loadTree(
   return new GrowingTree(size, await subtreeHashes(sql, workspaceId, peaksOf(size)));
 }
 
-/** The hashes of ranges of leaves, as proofs need them. Throws TreeDamagedError. */
+/** The hashes of ranges of leaves, as a proof needs them. Throws TreeDamagedError. */
 export async function rangeHashes(
   sql: TransactionSql,
   workspaceId: string,
@@ -67,12 +67,12 @@ export async function rangeHashes(
   });
 }
 
-/** Adds leaves behind the tree's last, and what they complete of the tree. */
+/** Appends leaves to the tree, and the hashes of the subtrees that they complete. */
 export async function appendLeaves(
   sql: TransactionSql,
   workspaceId: string,
   tree: GrowingTree,
-  leaves: readonly KeptLeaf[],
+  leaves: readonly NewLeaf[],
 ): Promise<void> {
   const nodes: { workspace_id: string; level: number; node_index: string; hash: Buffer }[] = [];
   const rows = leaves.map((leaf) => {

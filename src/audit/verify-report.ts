@@ -1,16 +1,16 @@
-// What a verification of an export finds, and what people are told of it.
+// The report on the verification of an export.
 import type { ExportFilters } from "./export-lines.ts";
 
-/** A pruning that the log tells of. */
+/** A pruning that the log records. */
 export interface Pruning {
   readonly index: number;
   readonly id: string;
   readonly at: string;
-  /** All events before this index. */
+  /** It removed all events before this index. */
   readonly before: number;
 }
 
-/** An erasure that the log tells of. */
+/** An erasure that the log records. */
 export interface Erasure {
   readonly index: number;
   readonly id: string;
@@ -22,36 +22,36 @@ export interface VerifyReport {
   readonly verified: boolean;
   readonly workspace: string;
   readonly origin: string;
-  /** By which it was verified. */
+  /** The key that verified it. */
   readonly verifierKey: string;
   readonly keyPinned: boolean;
   readonly exportedAt: string;
   readonly filters: ExportFilters;
-  /** Of the tree, in leaves; null where no checkpoint held. */
+  /** The number of leaves of the signed tree; null: no checkpoint verified. */
   readonly size: number | null;
   /** Base64. */
   readonly root: string | null;
-  /** Events that are there. */
+  /** The number of events present. */
   readonly events: number;
-  /** Events that were pruned, as an event that is there says. */
+  /** The number of events that a recorded pruning removed. */
   readonly pruned: number;
-  /** Parts of events that were erased. */
+  /** The number of erased parts of events. */
   readonly erased: number;
-  /** The times of the first and the last event that are there. */
+  /** The times of the earliest and the latest event present. */
   readonly from: string | null;
   readonly to: string | null;
-  /** The last ones. */
+  /** The last ones, at most 100; likewise `erasures`. */
   readonly prunings: readonly Pruning[];
   readonly erasures: readonly Erasure[];
-  /** Checkpoints kept elsewhere with which the tree agrees. */
+  /** How many checkpoints kept elsewhere agree with the tree. */
   readonly checkpoints: number;
-  /** The first ones. */
+  /** The first ones, at most 100. */
   readonly findings: readonly Finding[];
   readonly findingsInAll: number;
   readonly warnings: readonly string[];
 }
 
-/** What even an export in which all holds doesn't prove. */
+/** What even an export without findings does not prove. */
 export function warningsOf(o: {
   readonly keyPinned: boolean;
   readonly isFiltered: boolean;
@@ -70,14 +70,14 @@ export function warningsOf(o: {
   return warnings;
 }
 
-/** Something that doesn't hold. */
+/** Something that does not verify. */
 export interface Finding {
-  /** The leaf that it is about. */
+  /** The index of the leaf concerned. */
   readonly index?: number | undefined;
   /** The line of the file, from 1. */
   readonly line?: number | undefined;
   readonly what: string;
-  /** Hashes, where two were compared. */
+  /** The two hashes, where some were compared. */
   readonly expected?: string | undefined;
   readonly actual?: string | undefined;
 }
@@ -85,7 +85,7 @@ export interface Finding {
 const MAX_LISTED = 100;
 
 export class Findings {
-  /** The first ones. */
+  /** The first ones, at most 100. */
   readonly listed: Finding[] = [];
   #inAll = 0;
 
@@ -93,7 +93,7 @@ export class Findings {
     return this.#inAll;
   }
 
-  /** `count`: for how many it stands. */
+  /** `count`: how many findings it stands for. */
   add(finding: Finding, count = 1): void {
     this.#inAll += count;
     if (this.listed.length < MAX_LISTED) this.listed.push(finding);

@@ -1,19 +1,19 @@
-// Verifies an export offline: line by line, in memory that doesn't grow with it. Asks no network, no database and no clock; what it
-// goes by is the export, a key, and checkpoints that were kept elsewhere. Must never pass what it doesn't understand.
+// Verifies an export offline, line by line in constant memory. Uses only the export, a key, and checkpoints that were kept elsewhere; no
+// network, database or clock. Must never accept what it doesn't understand.
 import { createHash } from "node:crypto";
 import type { GivenCheckpoint } from "./kept-checkpoints.ts";
 import { ExportJudge } from "./export-judge.ts";
 import { readLine } from "./export-line-reading.ts";
-import { EXPORT_TYPE, LineError, MAX_LINE_BYTES, type Line } from "./export-lines.ts";
+import { EXPORT_TYPE, LineError, MAX_LINE_BYTES, type ExportLine } from "./export-lines.ts";
 import type { VerifyReport } from "./verify-report.ts";
 
 export interface VerifyOptions {
-  /** The verifier key that whoever verifies has kept; without it the export's own is taken. */
+  /** The verifier key that the user has kept; by default the one in the export. */
   readonly key?: string | undefined;
   readonly checkpoints?: readonly GivenCheckpoint[] | undefined;
 }
 
-/** The input is no export at all. */
+/** The input is not an export. */
 export class NotAnExportError extends Error {
   override name = "NotAnExportError";
 }
@@ -22,7 +22,7 @@ export class NotAnExportError extends Error {
 export class ExportVerifier {
   readonly #o: VerifyOptions;
   readonly #reader = new ExportReader();
-  // There is one once there is a header.
+  // Created when the header was read.
   #judge: ExportJudge | undefined;
   #stopped = false;
 
@@ -30,12 +30,12 @@ export class ExportVerifier {
     this.#o = options;
   }
 
-  /** How many leaves have been looked at. */
+  /** How many leaves have been checked. */
   get leaves(): number {
     return this.#judge?.leaves ?? 0;
   }
 
-  /** Takes the next bytes; false: what comes need not be read any more. Throws NotAnExportError. */
+  /** Takes the next bytes. False: the rest need not be read. Throws NotAnExportError. */
   push(chunk: Uint8Array): boolean {
     if (this.#stopped) return false;
     try {
@@ -50,7 +50,7 @@ export class ExportVerifier {
     return !this.#stopped;
   }
 
-  /** There is no more. Throws NotAnExportError. */
+  /** Ends the input, and returns the report. Throws NotAnExportError. */
   end(): VerifyReport {
     const judge = this.#judge;
     if (judge === undefined) throw notAnExport("it is empty, or has no whole first line");
@@ -66,7 +66,7 @@ export class ExportVerifier {
   }
 
   /** Throws LineError, NotAnExportError. */
-  #take(line: Line): void {
+  #take(line: ExportLine): void {
     const judge = this.#judge;
     if (judge === undefined) {
       if (line.type !== EXPORT_TYPE) throw notAnExport("its first line is another one's");
@@ -87,30 +87,28 @@ function notAnExport(why: string): NotAnExportError {
   return new NotAnExportError(`This is no export of x3sproxy's audit: ${why}.`);
 }
 
-// Takes an export's bytes apart into its lines, in memory for one line, and hashes those that its last line is about. Knows how lines
-// are written, and nothing of what they mean together.
-
 const LINE_FEED = 10;
 const TOO_LONG = "it is longer than any line of an export";
 
-export class ExportReader {
+/** Splits the bytes of an export into lines, buffering one line, and hashes all lines but the last. */
+class ExportReader {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   readonly #hash = createHash("sha256");
   #rest: Buffer = Buffer.alloc(0);
   #number = 0;
 
-  /** Of the line that was read last, or couldn't be; from 1. */
+  /** The number of the line that was read last, or that couldn't be read; from 1. */
   get number(): number {
     return this.#number;
   }
 
-  /** Whether bytes are left that no line feed has ended. */
+  /** Whether there are bytes after the last line feed. */
   get hasRest(): boolean {
     return this.#rest.length > 0;
   }
 
-  /** The lines that these bytes complete. Throws LineError: then nothing that follows can be read either. */
-  *read(chunk: Uint8Array): Generator<Line> {
+  /** The lines that these bytes complete. Throws LineError; after that no more lines can be read. */
+  *read(chunk: Uint8Array): Generator<ExportLine> {
     let data = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
     for (;;) {
       const end = data.indexOf(LINE_FEED);
@@ -126,12 +124,12 @@ export class ExportReader {
     this.#rest = Buffer.from(data);
   }
 
-  /** SHA-256 of all lines so far but the last one of an export. */
+  /** SHA-256 of all lines so far, except the last line of an export. */
   digest(): Buffer {
     return this.#hash.copy().digest();
   }
 
-  #lineOf(bytes: Buffer): Line {
+  #lineOf(bytes: Buffer): ExportLine {
     if (bytes.length - 1 > MAX_LINE_BYTES) throw new LineError(TOO_LONG);
     let text: string;
     try {

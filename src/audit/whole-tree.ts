@@ -1,19 +1,19 @@
-// Looks at a workspace's whole tree, as after a restore: each event that is there against its leaf, the leaves against the last
-// checkpoint, and that against the key. Reads only, in constant memory. What an event that isn't there means is not judged here.
+// Verifies the whole tree of a workspace in the database, for example after a restore: each event against its leaf, the leaves against
+// the last checkpoint, and its signature. Reads only, in constant memory. Must not judge why an event is absent.
 import type { TransactionSql } from "../db/index.ts";
-import type { KeptEventRow } from "./event-row.ts";
-import { toEvent } from "./event-row.ts";
+import type { StoredEvent } from "./leaf.ts";
+import { toEvent } from "./leaf.ts";
 import { actorCommitment, leafData, targetCommitment } from "./leaf.ts";
 import { GrowingTree, leafHash } from "./merkle.ts";
 import { NoteError, openCheckpoint, originOfLog, verifierKey } from "./note.ts";
 import { lastCheckpoint } from "./tree-store.ts";
 
 export interface TreeState {
-  /** Leaves of the tree. */
+  /** The number of leaves. */
   readonly size: number;
-  /** Leaves whose event is there and is the one that was sealed. */
+  /** How many leaves have the event that was sealed. */
   readonly events: number;
-  /** What doesn't hold, in a sentence; undefined when all does. */
+  /** The first problem, as a sentence; undefined: the tree verifies. */
   readonly problem: string | undefined;
 }
 
@@ -21,10 +21,10 @@ const BATCH = 1000;
 
 type Row = { leaf_index: string; leaf_hash: Buffer; actor: Buffer; target: Buffer } & {
   id: string | null;
-} & Partial<Omit<KeptEventRow, "id">>;
+} & Partial<Omit<StoredEvent, "id">>;
 
-/** `sql`: sees the whole workspace, at one moment. */
-export async function lookAtTree(
+/** `sql`: a transaction that sees the whole workspace in one snapshot. `publicKey`: of the service's logs. */
+export async function verifyTree(
   sql: TransactionSql,
   workspaceId: string,
   publicKey: Uint8Array,
@@ -42,7 +42,7 @@ export async function lookAtTree(
       if (row.leaf_index !== String(tree.size)) problem ??= `leaf ${tree.size} is missing`;
       tree.append(row.leaf_hash);
       if (row.id === null) continue;
-      if (hashOf(row as KeptEventRow & Row).equals(row.leaf_hash)) events += 1;
+      if (hashOf(row as StoredEvent & Row).equals(row.leaf_hash)) events += 1;
       else problem ??= `the event ${row.id} isn't the one that was sealed`;
     }
   }
@@ -54,8 +54,8 @@ export async function lookAtTree(
   return { size: tree.size, events, problem };
 }
 
-function hashOf(row: KeptEventRow & Row): Buffer {
-  // A part without its salt was erased: the commitment stands for it.
+function hashOf(row: StoredEvent & Row): Buffer {
+  // A part without its salt was erased. Its stored commitment takes its place.
   const actor =
     row.actor_salt === null
       ? row.actor.toString("hex")

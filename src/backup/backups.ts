@@ -1,5 +1,5 @@
-// Backups as the service makes them: for owners of the home workspace, one at a time, each in the audit before its first byte. Holds no
-// passphrase and no secret key: it seals to public keys, and whoever asked has the other half.
+// Makes backups for owners of the home workspace, one at a time. Must record each in the audit before its first byte is sent, and must
+// never have the key to open one: it seals to public keys of the caller.
 import { Readable } from "node:stream";
 import { record, type Actor, type ChangeEvent } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -15,45 +15,45 @@ export interface Backup {
   readonly id: string;
   /** ISO 8601. */
   readonly createdAt: string;
-  /** Sealed, in the age format. Breaks off when anything goes wrong; what broke off does not open to its end. */
+  /** Sealed in the age format. Fails when anything goes wrong; an incomplete backup does not open to its end. */
   readonly stream: Readable;
 }
 
 export interface Backups {
   /**
-   * Begins one, sealed to `recipients` (public keys of age). Throws RequestError: 403 `home_workspace_only`, 422
+   * Starts a backup, sealed to `recipients` (public keys of age). Throws RequestError: 403 `home_workspace_only`, 422
    * `recipient_invalid`, 503 `busy`. Rejects with StoreUnavailableError.
    */
   create(by: Actor, recipients: readonly string[]): Promise<Backup>;
-  /** Breaks off what is under way. */
+  /** Aborts a running backup. */
   close(): Promise<void>;
 }
 
-// A snapshot keeps the database from cleaning up for as long as it is held.
+// While a snapshot is open, Postgres can't vacuum rows that were deleted since.
 const WITHIN_MS = 2 * 60 * 60 * 1000;
 const STALL_MS = 60_000;
 
-/** `pool`: of the control role. `ownerUrl`: of the database, for the snapshot. */
+/** `pool`: of the control role. `ownerUrl`: the database as its owner role, for the snapshot. */
 export function createBackups(o: {
   pool: Pool;
   ownerUrl: string;
   clock: Clock;
   log: Log;
   metrics: Pick<Metrics, "lastBackup">;
-  /** How long a reader may take nothing. */
+  /** How long the reader may stall. */
   stallMs?: number;
 }): Backups {
   const { pool, ownerUrl, clock, log, metrics, stallMs = STALL_MS } = o;
   let underWay: { ended: Promise<unknown>; giveUp: AbortController } | undefined;
   let closed = false;
 
-  // Without an answer the gauge stays unset until the next one.
+  // If this fails, the gauge stays unset until the next backup.
   const lastKnown = withOwner(ownerUrl, lastBackupAt).then((at) =>
     metrics.lastBackup.set((at?.getTime() ?? 0) / 1000),
   );
-  logEnd(lastKnown, log, "when the last backup was made can't be known");
+  logEnd(lastKnown, log, "the time of the last backup can't be read");
 
-  /** Rejects when it doesn't come to a snapshot. */
+  /** Starts to read a snapshot into a stream. Rejects when the snapshot can't be taken. */
   async function begin(by: Actor, recipients: readonly string[], signal: AbortSignal) {
     const id = newId();
     const event = (result: string, detail?: ChangeEvent["detail"]): ChangeEvent => ({
@@ -130,11 +130,11 @@ export function createBackups(o: {
         logEnd(isRead.then(release), log, "a backup broke off");
         const sealed = await sealStream(plain, { recipients });
         const stream = Readable.fromWeb(sealed as Parameters<typeof Readable.fromWeb>[0]);
-        // It may break off before anybody listens.
+        // An error may come before anyone listens.
         stream.on("error", () => undefined);
         stream.once("close", () => {
           const left = new Error("the reader of the backup has left");
-          // Without this only a write that stands still would tell that nobody reads any more.
+          // Stop reading the database at once, instead of at the next stalled write.
           giveUp.abort(left);
           const isTaken = stream.readableEnded;
           const settled = isRead.then(async (isWhole) => {
@@ -143,7 +143,7 @@ export function createBackups(o: {
           });
           logEnd(settled, log, "a backup broke off");
         });
-        // A reader that stands still would never come to where it broke off.
+        // A reader that has stalled would never reach the error at the end of the stream.
         const watched = isRead.then((isWhole) => {
           if (!isWhole) stream.destroy(new Error("it broke off"));
         });
@@ -164,7 +164,7 @@ export function createBackups(o: {
   };
 }
 
-/** When the last whole backup was made. `sql`: the owner's. */
+/** The time of the last complete backup. `sql`: of the owner role. */
 export async function lastBackupAt(sql: Sql): Promise<Date | undefined> {
   const [row] = await sql<{ at: Date }[]>`
     select done.created_at as at from x3sproxy.audit_events done
@@ -178,7 +178,7 @@ export async function lastBackupAt(sql: Sql): Promise<Date | undefined> {
 }
 
 async function refuseElsewhere(sql: TransactionSql): Promise<void> {
-  // Row-level security leaves the transaction's own workspace alone.
+  // Row-level security shows the transaction's own workspace only.
   if ((await sql`select from x3sproxy.workspaces where home`).count > 0) return;
   throw new RequestError(
     403,
@@ -200,19 +200,20 @@ async function withinStall<T>(work: Promise<T>, stallMs: number): Promise<T> {
   }
 }
 
-// A stream that is written from one side and read from the other, and that can be broken off at any moment, also while a write waits for
-// a reader that stands still (the platform's TransformStream can't).
-
-export interface Pipe {
+/**
+ * A stream with a writing and a reading side. Unlike the platform's TransformStream it can be aborted at any time, also while a write
+ * waits for a stalled reader.
+ */
+interface Pipe {
   readonly readable: ReadableStream<Uint8Array>;
-  /** Resolves when the reader has room for more; rejects when it has left. */
+  /** Resolves when the reader is ready for more. Rejects when it has left. */
   write(piece: Uint8Array): Promise<void>;
   end(): void;
-  /** The reader gets `error`. */
+  /** Aborts the stream. The reader gets `error`. */
   fail(error: unknown): void;
 }
 
-export function createPipe(): Pipe {
+function createPipe(): Pipe {
   const state = { room: Promise.withResolvers<undefined>(), isOver: false };
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const readable = new ReadableStream<Uint8Array>(

@@ -1,5 +1,5 @@
-// What is inside of a sealed backup: lines of UTF-8. The first is the header (JSON), then each table as `{"table":…}`, its rows in
-// Postgres' COPY text form and `\.`, and last the trailer, with a hash of all before it. Knows nothing of databases or of sealing.
+// The format inside of a sealed backup, lines of UTF-8: the header (JSON), each table as `{"table":…}`, its rows in the COPY text format of
+// Postgres and `\.`, and the trailer with a hash of all before it. Must not know the database or the sealing.
 import { createHash } from "node:crypto";
 import { z } from "zod";
 
@@ -12,16 +12,16 @@ const count = z.int().min(0);
 const headerSchema = z.object({
   format: z.literal(FORMAT),
   version: z.int(),
-  /** Of this backup; the audit names it. */
+  /** The id of this backup, which the audit names. */
   id: z.guid(),
   createdAt: z.iso.datetime(),
-  /** Of x3sproxy. */
+  /** The version of x3sproxy. */
   product: z.string(),
-  /** The schema: the migrations that the database had had, in order. */
+  /** The migrations that had been applied, in order. */
   migrations: z.array(z.object({ name: z.string(), sha256: z.string() })).min(1),
-  /** Without these nothing that is sealed in it opens. `check` (base64) opens under the key and under no other. */
+  /** The master keys needed to open what is sealed in it. `check` (base64) opens only under that key. */
   masterKeys: z.array(z.object({ id: z.string(), check: z.base64() })),
-  /** In an order that foreign keys allow. */
+  /** Ordered so that foreign keys hold. */
   tables: z.array(z.object({ name, columns: z.array(name).min(1), rows: count })),
   sequences: z.array(z.object({ name, last: z.string().regex(/^\d{1,19}$/), used: z.boolean() })),
 });
@@ -29,16 +29,16 @@ export type Header = z.infer<typeof headerSchema>;
 
 const trailerSchema = z.object({ rows: count, sha256: z.string() });
 
-/** What was read when all of it held. */
+/** A summary of a complete backup. */
 export interface Contents {
   readonly header: Header;
-  /** Of all tables. */
+  /** The number of rows of all tables. */
   readonly rows: number;
-  /** Lower-case hex, of everything before the trailer. */
+  /** The hash of everything before the trailer, lower-case hex. */
   readonly sha256: string;
 }
 
-/** Not a backup, or not all of one. The message says which, for whoever restores. */
+/** The input is not a backup, or not a complete one. The message says which. */
 export class ContainerError extends Error {
   override name = "ContainerError";
 }
@@ -46,10 +46,10 @@ export class ContainerError extends Error {
 const NEWLINE = 10;
 const END_OF_ROWS = "\\.";
 const PIECE_BYTES = 64 * 1024;
-// The widest rows are far below; what is longer is no backup.
+// Much longer than any row.
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** Writes one, in pieces of about 64 KiB, each of which is waited for. */
+/** Writes a backup in pieces of about 64 KiB, one after the other. */
 export class ContainerWriter {
   readonly #write: (piece: Buffer) => Promise<void>;
   readonly #hash = createHash("sha256");
@@ -65,7 +65,7 @@ export class ContainerWriter {
     await this.#line(JSON.stringify(header));
   }
 
-  /** `chunks`: whole rows in COPY's text form, cut anywhere. */
+  /** `chunks`: the rows in COPY's text format, split anywhere. */
   async table(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
     await this.#line(JSON.stringify({ table: name }));
     for await (const chunk of chunks) {
@@ -75,7 +75,7 @@ export class ContainerWriter {
     await this.#line(END_OF_ROWS);
   }
 
-  /** What the trailer will say. */
+  /** The content of the trailer. */
   summary(): { rows: number; sha256: string } {
     return { rows: this.#rows, sha256: this.#hash.copy().digest("hex") };
   }
@@ -104,22 +104,22 @@ export class ContainerWriter {
   }
 }
 
-/** What is done with a backup's parts while it is read. Each is waited for. */
+/** Handles the parts of a backup while it is read, one after the other. */
 export interface ContainerReader {
   header?(header: Header): Promise<void> | void;
-  /** A table begins; `write` gets whole rows in COPY's text form. */
   beginTable?(name: string): Promise<void> | void;
+  /** Gets whole rows in COPY's text format. */
   rows?(rows: Buffer): Promise<void> | void;
   endTable?(): Promise<void> | void;
 }
 
-/** Reads one to its end. Throws ContainerError for what is not whole and consistent; by then parts may have been handed on. */
+/** Reads a backup to its end. Throws ContainerError when it isn't complete and consistent; the reader may have got parts of it by then. */
 export async function readContainer(
   source: AsyncIterable<Uint8Array>,
   reader: ContainerReader,
 ): Promise<Contents> {
   const hash = createHash("sha256");
-  // Which table we are at, whether among its rows, and how many there were.
+  // The index of the current table, whether its rows are being read, and the rows so far.
   const at = { open: -1, inRows: false, tableRows: 0, total: 0 };
   const end: { trailer?: z.infer<typeof trailerSchema> } = {};
   const begin: { header?: Header } = {};
@@ -133,7 +133,7 @@ export async function readContainer(
       begin.header = parseHeader(text);
       await reader.header?.(begin.header);
     } else if (at.inRows) {
-      // Only ever the end: rows are taken in runs.
+      // Rows don't come here, so this is the end of the table.
       const declared = header.tables[at.open];
       if (declared?.rows !== at.tableRows) throw damaged();
       at.inRows = false;

@@ -1,5 +1,5 @@
-// Backups of the whole instance: made by the service, sealed to public keys, restored into an empty database. What is sealed under the
-// master key stays so in them, and the master key is never part of one.
+// Backups of the whole installation: the service makes them, sealed to public keys; they are restored into an empty database. Secrets in
+// them stay sealed under the master key. Must never contain the master key.
 export { createBackups, lastBackupAt, type Backup, type Backups } from "./backups.ts";
 export { ContainerError, readContainer, type Contents, type Header } from "./container.ts";
 export { passphraseIdentity } from "./passphrase.ts";
@@ -13,5 +13,12 @@ export {
   type OpenedBy,
   type SealedTo,
 } from "./sealing.ts";
-export { checkBackup, checkHeader, restore, type OpenBackup, type Restored } from "./restore.ts";
-export { lookAtAudit, type AuditState } from "./audit-state.ts";
+export {
+  checkBackup,
+  checkHeader,
+  verifyAudit,
+  restore,
+  type AuditState,
+  type OpenBackup,
+  type Restored,
+} from "./restore.ts";

@@ -1,5 +1,5 @@
-// age's passphrase recipient (age-encryption.org/v1, "scrypt"), by Node's own scrypt: the library's, in JavaScript, takes ten times as
-// long and holds up everything else meanwhile.
+// Sealing by a passphrase, as age does (age-encryption.org/v1, "scrypt"), with Node's scrypt. The library's scrypt in JavaScript takes ten
+// times as long and blocks the event loop. Must never keep the passphrase longer than its recipient or identity.
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
 import { promisify } from "node:util";
 import { Stanza, type Identity, type Recipient } from "age-encryption";
@@ -11,7 +11,7 @@ type Scrypt = (
   options: { N: number; r: number; p: number; maxmem: number },
 ) => Promise<Buffer>;
 
-// As age itself: about a second.
+// The same as age uses: about a second.
 const WORK_FACTOR = 18;
 const MAX_WORK_FACTOR = 20;
 const SALT_BYTES = 16;
@@ -20,7 +20,7 @@ const FILE_KEY_BYTES = 16;
 const NO_NONCE = Buffer.alloc(12); // each key seals one file key
 const CIPHER = "chacha20-poly1305";
 
-/** Seals to whoever knows the passphrase. */
+/** Seals a file key with a passphrase. */
 export function passphraseRecipient(passphrase: string): Recipient {
   return {
     async wrapFileKey(fileKey) {
@@ -33,7 +33,7 @@ export function passphraseRecipient(passphrase: string): Recipient {
   };
 }
 
-/** Opens what was sealed so. Remembers the key for the file that it has opened, since a restore opens one twice. */
+/** Opens what was sealed with the passphrase. Caches the key of the last file, since a restore opens its file twice. */
 export function passphraseIdentity(passphrase: string): Identity {
   const keys = new Map<string, Promise<Buffer>>();
   return {
@@ -62,7 +62,7 @@ export function passphraseIdentity(passphrase: string): Identity {
   };
 }
 
-/** Null when it is another passphrase's. */
+/** Null when the passphrase is wrong. */
 function open(key: Buffer, body: Uint8Array): Uint8Array | null {
   const decipher = createDecipheriv(CIPHER, key, NO_NONCE, { authTagLength: TAG_BYTES });
   decipher.setAuthTag(body.subarray(FILE_KEY_BYTES));

@@ -1,47 +1,48 @@
-// A backup into an empty database, all of it in one transaction: whatever goes wrong, the database stays as it was. What was revoked
-// after the backup comes back with it, so agents stay suspended until somebody has looked, unless they are told to go on.
+// Restores a backup into an empty database, and verifies the audit afterwards. All rows are restored in one transaction, so that a failure
+// changes nothing. A restore also brings back what was revoked after the backup; so agents are suspended unless the caller says otherwise.
+// Must never write into a database that has rows.
 import type { Writable } from "node:stream";
-import { record, type Actor, type ChangeEvent } from "../audit/index.ts";
+import { type Actor, type ChangeEvent, verifyTree, record } from "../audit/index.ts";
 import {
   appliedMigrations,
   knownMigrations,
   LOCK,
   migrateWithin,
-  transact,
-  withOwner,
   type Sql,
+  transact,
   type TransactionSql,
+  withOwner,
 } from "../db/index.ts";
 import { ConfigError } from "../platform/errors.ts";
-import { missingKeys, type KeyRing } from "../vault/index.ts";
-import { ContainerError, readContainer, type Contents, type Header } from "./container.ts";
+import { type KeyRing, missingKeys } from "../vault/index.ts";
+import { ContainerError, type Contents, type Header, readContainer } from "./container.ts";
 import { LEFT_OUT, tablesOf } from "./tables.ts";
 
-/** Opens the backup anew, from its beginning. */
+/** Opens the backup again, from its beginning. */
 export type OpenBackup = () => AsyncIterable<Uint8Array>;
 
 export interface Restored {
   readonly backupId: string;
-  /** ISO 8601: everything is as it was then. */
+  /** When the backup was made, ISO 8601. */
   readonly createdAt: string;
   readonly rows: number;
-  /** Migrations that came after the rows: this version is newer than the backup. */
+  /** Migrations applied after the rows, because this version is newer than the backup. */
   readonly migrated: readonly string[];
   readonly agentsSuspended: boolean;
-  /** What may be alive again that was ended since. */
+  /** The numbers of agents, API keys and users; some may have been deleted since the backup. */
   readonly agents: number;
   readonly apiKeys: number;
   readonly users: number;
 }
 
-/** Reads a backup through to its end and writes nothing. Throws ContainerError, and what `open` throws. */
+/** Reads a backup to its end without restoring it. Throws ContainerError, and what `open` throws. */
 export function checkBackup(open: OpenBackup): Promise<Contents> {
   return readContainer(open(), {});
 }
 
 /**
- * What speaks against restoring `header` with this version and these keys, before a database is touched. Throws ContainerError and
- * ConfigError.
+ * Checks whether this version, with these master keys, can restore the backup. Throws ContainerError for its schema, ConfigError for a
+ * missing key.
  */
 export async function checkHeader(header: Header, ring: KeyRing): Promise<void> {
   const known = await knownMigrations();
@@ -66,18 +67,18 @@ export async function checkHeader(header: Header, ring: KeyRing): Promise<void> 
   );
 }
 
-/** Restores. Throws ConfigError when the database isn't empty, ContainerError, and what `open` throws; then nothing was changed. */
+/** Restores a backup. Throws ConfigError when the database isn't empty, ContainerError, and what `open` throws; nothing is changed then. */
 export function restore(o: {
   ownerUrl: string;
   open: OpenBackup;
   header: Header;
-  /** Whether agents' calls are refused until somebody lets them go on. */
+  /** Whether calls of all agents are refused until somebody resumes them. */
   suspendAgents: boolean;
-  /** Told how many bytes of rows have been written. */
+  /** Called with the number of bytes of rows written so far. */
   onProgress?: (bytes: number) => void;
 }): Promise<Restored> {
   return withOwner(o.ownerUrl, async (sql) => {
-    // Whoever starts a service meanwhile waits for us, and then finds all of it or nothing.
+    // A service that starts meanwhile waits for this lock, and then finds everything or nothing.
     await sql`set lock_timeout = '60s'`;
     await sql`select pg_advisory_lock(${LOCK.migrations})`;
     await refuseUsed(sql, o.header);
@@ -87,7 +88,7 @@ export function restore(o: {
   });
 }
 
-/** What Postgres (its manual, appendix A) says of values and of constraints, which come from the backup. */
+/** The error as a ContainerError, if it is about a value or a constraint (SQLSTATE classes 22 and 23), since those come from the backup. */
 function contentProblem(error: unknown): ContainerError | undefined {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return /^2[23][0-9A-Z]{3}$/.test(code)
@@ -127,7 +128,7 @@ async function restoreWithin(
   await refuseUnknownColumns(sql, header);
   const tables = header.tables.map(({ name }) => `x3sproxy."${name}"`);
   for (const table of tables) await sql.unsafe(`alter table ${table} disable trigger user`);
-  // What a migration puts into an empty database, the backup has, too.
+  // Delete rows that migrations have inserted: the backup has them, too.
   for (const table of tables.toReversed()) await sql.unsafe(`delete from ${table}`);
   const contents = await load(sql, o);
   if (contents.header.id !== header.id) throw new ContainerError("the file was changed meanwhile");
@@ -162,7 +163,7 @@ async function restoreWithin(
   };
 }
 
-/** The names of a backup go into statements, and whoever has its public key could have made it. */
+/** Names from the backup become part of statements, and anyone with the public key can make a backup. So only known names may pass. */
 async function refuseUnknownColumns(sql: TransactionSql, header: Header): Promise<void> {
   const known = new Map((await tablesOf(sql)).map(({ name, columns }) => [name, columns]));
   const same = (a: readonly string[], b: readonly string[]): boolean =>
@@ -202,7 +203,7 @@ async function load(
       if (copying === undefined) throw new Error("rows of no table");
       if (copying.failed() !== undefined) throw failed();
       const { stream } = copying;
-      // An error is told by the event.
+      // The "error" event reports a failure.
       await new Promise<void>((resolve) => void stream.write(bytes, () => resolve()));
       onProgress?.((written += bytes.length));
     },
@@ -212,7 +213,7 @@ async function load(
       copying = undefined;
       stream.end();
       await new Promise((resolve) => setImmediate(resolve));
-      // The package does not tell of a COPY that fails at its end; in a transaction that failed, nothing else is answered.
+      // The package does not report a COPY that fails at its end. But the transaction has failed then, so the next statement fails.
       await sql`select 1`.catch(() => {
         throw failed();
       });
@@ -220,7 +221,7 @@ async function load(
   });
 }
 
-/** All agents of all workspaces, each workspace's audit told of it. */
+/** Suspends all agents of all workspaces, and records it in the audit of each workspace. */
 async function suspendAgents(sql: TransactionSql): Promise<void> {
   const suspended = await sql<{ id: string; name: string }[]>`
     update x3sproxy.workspaces set agents_suspended_at = now() where agents_suspended_at is null
@@ -251,4 +252,37 @@ function eventOf(header: Header): Pick<ChangeEvent, "action" | "target"> {
     action: "backup.restore",
     target: { kind: "backup", id: header.id, name: header.id },
   };
+}
+
+export interface AuditState {
+  readonly workspaces: number;
+  /** The number of leaves of all trees. */
+  readonly leaves: number;
+  /** How many leaves have the event that was sealed. */
+  readonly events: number;
+  /** The problems found, a sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** Verifies the audit of every workspace of a database. `publicKey`: of the service's logs. */
+export function verifyAudit(ownerUrl: string, publicKey: Uint8Array): Promise<AuditState> {
+  return withOwner(ownerUrl, (sql) =>
+    transact(
+      sql,
+      async (transaction) => {
+        const workspaces = await transaction<{ id: string }[]>`
+        select distinct workspace_id as id from x3sproxy.audit_checkpoints`;
+        let [leaves, events] = [0, 0];
+        const problems: string[] = [];
+        for (const { id } of workspaces) {
+          const state = await verifyTree(transaction, id, publicKey);
+          leaves += state.size;
+          events += state.events;
+          if (state.problem !== undefined) problems.push(`workspace ${id}: ${state.problem}`);
+        }
+        return { workspaces: workspaces.length, leaves, events, problems };
+      },
+      { isolation: "isolation level repeatable read, read only" },
+    ),
+  );
 }

@@ -1,4 +1,5 @@
-// A backup's sealing: the age format (age-encryption.org/v1), so that `age -d` opens it, too. Streams both ways in constant memory.
+// Seals and opens backups in the age format (age-encryption.org/v1), so that `age -d` opens them, too. Streams in constant memory. Must
+// never give a byte that wasn't verified.
 import {
   Decrypter,
   Encrypter,
@@ -8,23 +9,23 @@ import {
 } from "age-encryption";
 import { passphraseRecipient } from "./passphrase.ts";
 
-/** Who can open it: holders of an age identity, or whoever knows the passphrase. */
+/** Who can open a backup: the owners of age recipients, or anyone who knows the passphrase. */
 export type SealedTo = { readonly recipients: readonly string[] } | { readonly passphrase: string };
 
-/** By what it is opened. */
+/** What opens a backup. */
 export interface OpenedBy {
   /** Secret keys of age, or a `passphraseIdentity`. */
   readonly identities: readonly (string | Identity)[];
 }
 
-/** It doesn't open: the wrong key, or bytes that were changed or are missing. The message says which, as far as that can be told. */
+/** A backup doesn't open: the key is wrong, or bytes were changed or are missing. The message says which, as far as it is known. */
 export class SealedError extends Error {
   override name = "SealedError";
 }
 
 const FIRST_LINE = "age-encryption.org/v1\n";
 
-/** Whether `text` is a public key of age that this can seal to. */
+/** Whether `text` is a public key of age. */
 export function isRecipient(text: string): boolean {
   try {
     new Encrypter().addRecipient(text);
@@ -44,7 +45,7 @@ export function isIdentity(text: string): boolean {
   }
 }
 
-/** A pair of keys for one transport. */
+/** Generates a key pair of age, to protect one backup on its way from the service to the client. */
 export async function newIdentity(): Promise<{ identity: string; recipient: string }> {
   const identity = await generateX25519Identity();
   return { identity, recipient: await identityToRecipient(identity) };
@@ -61,7 +62,7 @@ export async function sealStream(
   return encrypter.encrypt(plain);
 }
 
-/** Opens a sealed stream, piece by piece, each verified before it is given. Throws SealedError, at the end at the latest. */
+/** Opens a sealed stream. Verifies each piece before it yields it. Throws SealedError, at the end at the latest. */
 export async function* openStream(
   sealed: AsyncIterable<Uint8Array>,
   by: OpenedBy,
@@ -77,13 +78,13 @@ export async function* openStream(
   try {
     yield* (await decrypter.decrypt(source)) as unknown as AsyncIterable<Uint8Array>;
   } catch (error) {
-    // What went wrong with the source itself is not about the seal.
+    // An error of the source itself is not about the sealing.
     if (failed !== undefined) throw failed;
     throw explain(error);
   }
 }
 
-/** The stream, once it is clear that it is age's: of another file the library would look for a line's end for ever. */
+/** The stream, after checking that it begins as an age file does. In another file the library might search for a line's end without a bound. */
 async function* withFirstLine(
   sealed: AsyncIterable<Uint8Array>,
   onError: (error: unknown) => void,

@@ -1,5 +1,5 @@
-// Reads the whole database as it is at one moment into a backup, in constant memory. Reads only, on a connection of its own, which is
-// given up the moment that the reading is: the server lets no old rows go for as long as a snapshot is held.
+// Reads a snapshot of the whole database into a backup, in constant memory, on its own connection. Must close that connection as soon as
+// the backup ends or fails, since Postgres can't vacuum while a snapshot is open. Must never write.
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { LOCK, transact, withOwner, type TransactionSql } from "../db/index.ts";
@@ -10,15 +10,15 @@ import { keptRows, tablesOf, type Table } from "./tables.ts";
 export interface SnapshotOptions {
   readonly ownerUrl: string;
   readonly id: string;
-  /** Asked before the snapshot is taken, when no other one is under way: what it writes is in the backup. */
+  /** Called before the snapshot is taken, when no other backup is running. What it writes is in the backup. */
   readonly beforeBegin: () => Promise<void>;
-  /** Waits for as long as the reader can take no more. */
+  /** Writes a piece; resolves when the reader is ready for more. */
   readonly write: (piece: Buffer) => Promise<void>;
-  /** Told when the snapshot is taken: what comes can only fail by breaking off. */
+  /** Called when the snapshot is taken. */
   readonly onBegin: (header: Header) => void;
-  /** Asked before the last piece is written; when it rejects, the backup stays without its end. */
+  /** Called before the last piece is written. If it rejects, the backup lacks its end. */
   readonly beforeEnd: (summary: { rows: number; sha256: string }) => Promise<void>;
-  /** Gives up at once. */
+  /** Aborts the backup at once. */
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +28,7 @@ const PRODUCT = (
   }
 ).version;
 
-/** Rejects with RequestError 503 `busy`, `signal`'s reason, StoreUnavailableError, or what the functions given reject with. */
+/** Rejects with RequestError 503 `busy`, the signal's reason, StoreUnavailableError, or what a given function rejects with. */
 export async function readSnapshot(o: SnapshotOptions): Promise<void> {
   const { promise: given, reject: giveUp } = Promise.withResolvers<never>();
   const onAbort = (): void => giveUp(o.signal.reason);
@@ -37,7 +37,7 @@ export async function readSnapshot(o: SnapshotOptions): Promise<void> {
   try {
     o.signal.throwIfAborted();
     await withOwner(o.ownerUrl, async (sql) => {
-      // One at a time over all processes: the lock ends with the connection.
+      // One backup at a time, over all processes. The lock ends with the connection.
       const [lock] = await sql<[{ mine: boolean }]>`
         select pg_try_advisory_lock(${LOCK.backup}) as mine`;
       if (!lock.mine) throw busy();
@@ -51,7 +51,7 @@ export async function readSnapshot(o: SnapshotOptions): Promise<void> {
           }),
         { isolation: "isolation level repeatable read, read only" },
       );
-      // What failed is not waited for, since a rollback would wait for all that the server still sends: the connection is closed.
+      // After a failure close the connection without waiting for a rollback, which would wait for all that the server still sends.
       reading.catch(() => undefined);
       await Promise.race([reading, given]);
     });
@@ -72,7 +72,7 @@ export function busy(): RequestError {
 }
 
 async function read(sql: TransactionSql, o: SnapshotOptions): Promise<void> {
-  // One text form of each value, whatever the server's settings are.
+  // Fix the text format of all values, whatever the server's settings are.
   await sql.unsafe(
     "set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; " +
       "set local bytea_output = 'hex'; set local extra_float_digits = 1; set local lock_timeout = '10s'; " +
@@ -107,7 +107,7 @@ async function stateOf(sql: TransactionSql) {
   };
 }
 
-/** The master keys without which it can't be used: something in it is sealed under them, or will be. */
+/** The master keys that the backup needs: the active one, and those under which something in it is sealed. */
 async function masterKeysOf(
   sql: TransactionSql,
   tables: readonly Table[],
@@ -151,7 +151,7 @@ async function sequencesOf(sql: TransactionSql): Promise<Header["sequences"]> {
 }
 
 async function* rowsOf(sql: TransactionSql, { name, columns }: Table): AsyncGenerator<Buffer> {
-  // The names are of the database's own catalogue, and small letters all of them.
+  // The names come from the database's catalog, and are all lower case.
   const list = columns.map((column) => `"${column}"`).join(", ");
   const statement = `copy (select ${list} from x3sproxy."${name}" where ${keptRows(name)}) to stdout`;
   const stream: Readable = await sql.unsafe(statement).readable();

@@ -1,5 +1,5 @@
-// Which tables a backup holds, in which order, and which rows stay out of it. A table is in it unless it is named here, so that a new
-// one can't be forgotten.
+// Which tables a backup includes, in which order, and which rows it leaves out. A table is included unless it is named here, so that a new
+// one can't be forgotten. Must leave out what would let somebody in again that was used or ended since.
 import type { Sql, TransactionSql } from "../db/index.ts";
 
 export interface Table {
@@ -8,8 +8,8 @@ export interface Table {
 }
 
 /**
- * Tables that stay out, each with why. What lets somebody in once or for a while must not come to life again by a restore: it may
- * have been used, ended or withdrawn since.
+ * The tables left out, each with the reason. A restore must not bring back one-time or short-lived credentials, since they may have been
+ * used, ended or revoked since.
  */
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   schema_migrations: "the header has it",
@@ -25,13 +25,13 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
   activity_writers: "which process has written what; processes are new after a restore",
 };
 
-/** Rows of a table that is in it that stay out: conditions of SQL that hold for those that are kept. */
+/** For included tables with rows that are left out: the SQL condition of the rows to include. */
 const KEPT_ROWS: Readonly<Record<string, string>> = {
   // A lease ends with its command.
   proxy_tokens: "kind <> 'lease'",
 };
 
-/** The tables of a backup in an order that foreign keys allow, but for those that are checked at the end of a transaction. */
+/** The tables of a backup, ordered so that foreign keys hold, except those that are checked at the end of a transaction. */
 export async function tablesOf(sql: Sql | TransactionSql): Promise<Table[]> {
   const columns = await sql<{ table: string; column: string }[]>`
     select c.relname as table, a.attname as column
@@ -54,7 +54,7 @@ export async function tablesOf(sql: Sql | TransactionSql): Promise<Table[]> {
   }));
 }
 
-/** The condition for a table's rows that are kept, as SQL. */
+/** The SQL condition of the rows of a table to include. */
 export function keptRows(table: string): string {
   return KEPT_ROWS[table] ?? "true";
 }

@@ -1,5 +1,5 @@
-// News from the database: what changed, and when news may have been missed. It trusts no connection to be alive because
-// it is open: a heartbeat goes round through the database, and a listener that doesn't hear it is replaced.
+// Listens to notifications of changes from the database, and reports when some may have been missed. An open connection may be dead, so a
+// heartbeat is sent through the database, and a listener that doesn't receive it is replaced. Must never miss a change silently.
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../platform/clock.ts";
@@ -8,18 +8,18 @@ import { errorFields, logEnd, type Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { openClient, withDeadline } from "./connection.ts";
 import { createPool } from "./pool.ts";
-import { createServers } from "./servers.ts";
+import { createServers } from "./dial.ts";
 
 export type Change = { agentId: string } | { workspaceId: string };
 
-/** LISTEN x3sproxy_changes on a connection of its own, with heartbeat; heals by itself. */
+/** Listens on a connection of its own, and reconnects by itself. */
 export interface Changes {
   /** Called for each change, when its transaction has been committed. */
   onChange(listener: (change: Change) => void): void;
   /**
-   * Called when notifications may have been missed, so that everything must be forgotten: each time listening begins (the
-   * first time too), when the heartbeat is late while queries work, and after the machine has slept.
-   * Not called while the database is away.
+   * Called when notifications may have been missed, so that all cached state must be dropped: each time that listening begins, the first
+   * time included; when the heartbeat is late although queries work; and after the machine has slept. Not called while the database
+   * can't be reached.
    */
   onGap(listener: () => void): void;
   close(): Promise<void>;
@@ -30,7 +30,7 @@ const LATE_MS = 5000;
 const LISTEN_DEADLINE_MS = 4000;
 const RETRY_MS = 250;
 
-/** Begins to listen at once, in the background. `url` may be of any login role. */
+/** Starts to listen at once, in the background. `url`: of any login role. */
 export function createChanges(
   url: string,
   { clock, log, metrics }: { clock: Clock; log: Log; metrics: Metrics },
@@ -95,7 +95,7 @@ export function createChanges(
         giveUp();
       }
     } catch (error) {
-      // Away: nothing that we could have missed is known to be missing.
+      // The database can't be reached, so a late heartbeat says nothing about the listener.
       unheardSinceMs = undefined;
       setHealthy(false);
       log.debug("the heartbeat through the database failed", errorFields(error));
@@ -109,14 +109,14 @@ export function createChanges(
   const isDeaf = (): boolean =>
     unheardSinceMs !== undefined && clock.monotonicMs() - unheardSinceMs >= LATE_MS;
 
-  /** Wall-clock time runs on while a machine sleeps, monotonic time doesn't. */
+  /** While a machine sleeps, wall-clock time continues and monotonic time doesn't. */
   function noticeSleep(): void {
     const nowMs = clock.nowMs() - clock.monotonicMs();
     if (nowMs - sleptMs >= LATE_MS) gap();
     sleptMs = nowMs;
   }
 
-  /** Listens until the connection ends or is given up; always rejects. */
+  /** Listens until the connection ends or is given up. Always rejects. */
   async function listenOnce(): Promise<never> {
     const { promise: broken, reject } = Promise.withResolvers<never>();
     giveUp = () => reject(new StoreUnavailableError("no longer listening"));

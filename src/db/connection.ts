@@ -1,6 +1,5 @@
-// One client of the `postgres` package, set up so that it can't hang: it runs on sockets of ours, so a server that
-// closes early is an error at once and a client that is given up leaves nothing behind. Must never put a
-// parameter's value into an error.
+// A client of the `postgres` package, configured so that it can't hang. It uses our own sockets, so that a server that closes early is an
+// error at once, and a destroyed client leaves nothing behind. Must never put the value of a parameter into an error.
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import postgres from "postgres";
@@ -8,19 +7,18 @@ import { ConfigError, StoreUnavailableError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
 import { DEFAULT_PORT, namedServers, readDatabaseUrl } from "./database-url.ts";
 import { dial } from "./dial.ts";
-import { createServers, type Servers } from "./servers.ts";
-import { textArray } from "./text-array.ts";
+import { createServers, type Servers } from "./dial.ts";
 import { endWithConnection } from "./transactions.ts";
 
-/** A connection of the owner's, for as long as it is given. */
+/** A connection of the owner role. */
 export type OwnerSql = postgres.Sql;
-/** What can be asked with and without a transaction. It begins none: see transactions.ts. */
+/** Runs statements inside or outside of a transaction. It can't begin one: see transactions.ts. */
 export type Sql = postgres.ISql;
 export type TransactionSql = postgres.TransactionSql;
 
 export interface Client {
   readonly sql: OwnerSql;
-  /** Rejects whatever is under way, closes every socket, and leaves no handle. */
+  /** Rejects all running statements, closes every socket, and leaves no handle. */
   destroy(): void;
 }
 
@@ -28,9 +26,9 @@ export interface ClientOptions {
   readonly max: number;
   /** The server ends a statement after this long, and a transaction left idle for twice as long; 0: never. */
   readonly statementTimeoutMs: number;
-  /** Whether connections that nobody uses are closed after a while. A listener's must not be. */
+  /** Whether idle and old connections are closed. A listener's must stay open. */
   readonly recycle?: boolean;
-  /** Of the clients that this one is one of. */
+  /** What is known about the servers, shared by several clients. */
   readonly servers?: Servers;
   readonly onNotify?: (channel: string, payload: string) => void;
   readonly onClose?: () => void;
@@ -40,8 +38,8 @@ const IDLE_S = 60;
 const LIFETIME_S = 1800;
 const MAX_BACKOFF_S = 0.5;
 const OWNER_CONNECT_MS = 10_000;
-// Whatever the database or the login sets: the package reads times and bytes in these forms alone, a statement has to see what was
-// committed before it, and a statement that row-level security would confine is confined and does not fail.
+// These override settings of the database or the role. The package reads times and bytes only in these formats; a statement has to see
+// what was committed before it; and row-level security has to filter rows, not to fail the statement.
 const OUR_SETTINGS = {
   DateStyle: "ISO",
   bytea_output: "hex",
@@ -49,7 +47,7 @@ const OUR_SETTINGS = {
   row_security: "on",
 } as const;
 
-/** Opens nothing yet: connections are made when they are first needed. */
+/** Creates a client. It connects when it is first used. */
 export function openClient(url: string, o: ClientOptions): Client {
   const target = readDatabaseUrl(url);
   const known = target.servers.map((server) => ({ server, tls: target.tlsTo(server) }));
@@ -73,14 +71,14 @@ export function openClient(url: string, o: ClientOptions): Client {
       return made;
     } catch (error) {
       servers.failed(at);
-      return stillborn(error as Error);
+      return failingSocket(error as Error);
     }
   }
 
   const { user, password, database } = target;
   const options = {
     ...(known.length > 0 && {
-      // Which of them is a number of ours: the package reads no IPv6 address and no folder here.
+      // The package can't parse IPv6 addresses and folders here, so it gets numbered names.
       host: known.map((_, at) => `server-${at}`).join(","),
     }),
     ...(user !== undefined && { user }),
@@ -93,7 +91,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     connect_timeout: target.connectTimeoutMs / 1000,
     keep_alive: target.keepAliveS,
     ssl: false,
-    // A standby is a little behind, so that what was ended might still be allowed there. (The package's "read-write" takes one.)
+    // A standby lags behind, so it might still allow what was revoked. (The package's "read-write" would accept one.)
     target_session_attrs: "primary" as const,
     idle_timeout: o.recycle === false ? 0 : IDLE_S,
     max_lifetime: o.recycle === false ? 0 : LIFETIME_S,
@@ -117,7 +115,7 @@ export function openClient(url: string, o: ClientOptions): Client {
     sql,
     destroy() {
       ending.abort();
-      // Nobody is told of what was given up but those who wait for it, and they are.
+      // Callers with running statements get their own rejections.
       sql.end({ timeout: 0 }).catch(() => undefined);
       for (const open of sockets) open.destroy();
     },
@@ -125,18 +123,18 @@ export function openClient(url: string, o: ClientOptions): Client {
 }
 
 /**
- * What the package gets for a socket that could not be made. Handed a rejection it would lose the connection's place in its
- * pool, and on a socket that fails before its first write it would never write again.
+ * A stand-in for a socket that could not be opened. If it got a rejection, the package would lose a connection of its pool for good; on a
+ * socket that fails before the first write it would hang.
  */
-function stillborn(error: Error): Duplex {
+function failingSocket(error: Error): Duplex {
   const dead = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
   setImmediate(() => setImmediate(() => dead.destroy(error)));
   return dead;
 }
 
 /**
- * Runs `work` on one connection of its own, for the owner's tasks at start-up, and closes it. Throws ConfigError when the
- * server can't be reached or doesn't let the owner in.
+ * Runs `work` on a separate connection of the owner role, and closes it. Throws ConfigError when the server can't be reached or refuses
+ * the owner.
  */
 export async function withOwner<T>(
   ownerUrl: string,
@@ -168,7 +166,7 @@ function refuseStart(error: unknown, ownerUrl: string): never {
   );
 }
 
-/** Rejects with StoreUnavailableError after `deadlineMs`; `work` also gets that rejection, to stop by. */
+/** Runs `work`, and rejects with StoreUnavailableError after `deadlineMs`. `work` gets that rejection as well, so that it can stop. */
 export async function withDeadline<T>(
   deadlineMs: number,
   work: (late: Promise<never>) => Promise<T>,
@@ -185,14 +183,14 @@ export async function withDeadline<T>(
   }
 }
 
-// Of the operating system, of the package, and of TLS.
+// Error codes of the operating system, the package and TLS.
 const UNREACHABLE =
   /^(ABORT_ERR|E[A-Z]+|EAI_[A-Z]+|CONNECT(ION)?_[A-Z]+|SASL_SIGNATURE_MISMATCH|(ERR_SSL|ERR_TLS|CERT|DEPTH|SELF|UNABLE|HOSTNAME)_\w+)$/;
-// Connection exceptions, not let in, no such database, read-only (a standby), out of resources, cancelled or shut
-// down, system error (PostgreSQL manual, appendix A).
+// Connection exceptions, invalid authorization, no such database, read-only (a standby), out of resources, cancelled or shut down, system
+// error (PostgreSQL manual, appendix A).
 const UNAVAILABLE_SQLSTATE = /^(08...|28...|3D000|25006|25P03|53...|57014|57P0.|58...|F0...)$/;
 
-/** The StoreUnavailableError that `error` amounts to, or undefined when the server answered and it is about the SQL. */
+/** The error as a StoreUnavailableError; undefined when it is about the SQL and the server answered. */
 export function asUnavailable(error: unknown): StoreUnavailableError | undefined {
   if (error instanceof StoreUnavailableError) return error;
   const code = codeOf(error);
@@ -202,7 +200,30 @@ export function asUnavailable(error: unknown): StoreUnavailableError | undefined
   return new StoreUnavailableError(`the database is not available (${code})`);
 }
 
-/** Whether Postgres refused a row because there is one like it (SQLSTATE 23505). */
+/** Whether the error is Postgres's unique_violation (SQLSTATE 23505). */
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === "23505";
 }
+
+const TEXT_ARRAY_OID = 1009;
+
+/**
+ * text[] for the `postgres` package, without null elements. The package would otherwise ask for array types by a query on each new
+ * connection, and a failure of that query can't be caught.
+ */
+const textArray = {
+  to: TEXT_ARRAY_OID,
+  from: [TEXT_ARRAY_OID],
+  serialize(values: readonly string[]): string {
+    return `{${values.map((value) => `"${value.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+  },
+  /** Reads the text form of a one-dimensional array (PostgreSQL manual, 8.15.6). */
+  parse(text: string): string[] {
+    const values: string[] = [];
+    for (const [, quoted, bare] of text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,{}"]+)/gs)) {
+      if (bare === "NULL") throw new Error("a null inside a text[]");
+      values.push(bare ?? (quoted ?? "").replace(/\\(.)/gs, "$1"));
+    }
+    return values;
+  },
+};

@@ -1,5 +1,5 @@
-// The data folder: made private, and held by one service at a time. The lock is the kernel's (a record lock that SQLite
-// takes), so it ends with its holder however that dies; the file beside it only says who that is.
+// The data folder: makes it private, and locks it for one service at a time. SQLite takes a record lock of the kernel, which ends with
+// its process in any case; the file beside it only names that process. Must never break the lock of another process.
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -8,7 +8,7 @@ import { codeOf } from "../platform/unknown-values.ts";
 
 const SQLITE_BUSY = 5;
 
-/** Makes the folder (mode 0700) and takes its lock. Throws ConfigError when it can't be used or another service has it. */
+/** Creates the folder (mode 0700) and locks it. Throws ConfigError when it can't be used or another service has the lock. */
 export function claimDataFolder(dataDir: string): { release(): void } {
   const pidFile = join(dataDir, "service.pid");
   let lock: DatabaseSync | undefined;

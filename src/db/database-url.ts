@@ -1,12 +1,12 @@
-// DATABASE_URL as libpq reads it (PostgreSQL manual, 32.1.1.2 and 32.1.2), in the terms of the `postgres` package, which reads less, and
-// passes on to the server what it doesn't know. What can't be done is refused by the parameter's name. Must never repeat a value of it.
+// Parses DATABASE_URL as libpq does (PostgreSQL manual, 32.1.1.2 and 32.1.2). The `postgres` package supports fewer parameters, and passes
+// unknown ones to the server. Refuses unsupported parameters by name. Must never quote a value of the URL.
 import { isIP } from "node:net";
 import { parseAddress } from "../platform/addresses.ts";
 import { ConfigError } from "../platform/errors.ts";
-import { checkTls, tlsTo, type TlsWish } from "./tls-wish.ts";
+import { checkTls, tlsTo, type TlsSettings } from "./database-tls.ts";
 
 export interface DatabaseServer {
-  /** What the certificate is of: a name or an address without brackets. Of a Unix socket, its folder. */
+  /** The name in the certificate: a host name, or an address without brackets. For a Unix socket, its folder. */
   readonly host: string;
   /** Where to connect, if not to `host` (hostaddr). */
   readonly address?: string;
@@ -14,24 +14,24 @@ export interface DatabaseServer {
 }
 
 export interface DatabaseUrl {
-  /** None: the package's own choice, `PGHOST` or localhost. */
+  /** Empty: the package uses `PGHOST` or localhost. */
   readonly servers: readonly DatabaseServer[];
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly database: string | undefined;
-  /** Of the connection's first answer as well as of connecting. */
+  /** The deadline for connecting, and again for the server's first answer. */
   readonly connectTimeoutMs: number;
-  /** 0: none. */
+  /** The TCP keep-alive delay in seconds; 0: none. */
   readonly keepAliveS: number;
-  /** What the server is told at the start: application_name and options. */
+  /** Startup parameters for the server: application_name and options. */
   readonly startup: Readonly<Record<string, string>>;
-  /** How TLS is spoken with `server`; undefined: not at all. */
-  readonly tlsTo: (server: DatabaseServer) => TlsWish | undefined;
+  /** The TLS settings for `server`; undefined: no TLS. */
+  readonly tlsTo: (server: DatabaseServer) => TlsSettings | undefined;
 }
 
 export const DEFAULT_PORT = 5432;
 const DEFAULT_CONNECT_MS = 3000;
-// Nobody waits for longer than this for a connection, whatever the URL says: the other hosts have to be tried, too.
+// An upper bound on the URL's timeout, so that the other hosts are tried soon.
 const MAX_CONNECT_MS = 10_000;
 const KEEP_ALIVE_S = 60;
 
@@ -47,7 +47,7 @@ const onlyAsIs =
   (value) =>
     values.includes(value) ? undefined : why;
 
-/** libpq's parameters that can be done, and what their values must be. */
+/** The supported parameters of libpq, and what their values must be. */
 const PARAMETERS: Readonly<Record<string, Check>> = {
   host: anything,
   hostaddr: anything,
@@ -63,7 +63,7 @@ const PARAMETERS: Readonly<Record<string, Check>> = {
     /^(auto|utf-?8|unicode)$/i.test(value) ? undefined : "the service speaks UTF8 alone",
   keepalives: oneOf("0", "1"),
   keepalives_idle: number,
-  // Our own deadlines notice sooner than these would.
+  // These three are accepted and ignored: our deadlines are shorter.
   keepalives_interval: number,
   keepalives_count: number,
   tcp_user_timeout: number,
@@ -92,7 +92,7 @@ const PARAMETERS: Readonly<Record<string, Check>> = {
   ssl_max_protocol_version: oneOf("TLSv1.2", "TLSv1.3"),
 };
 
-/** Throws ConfigError, which names the parameter or the part that can't be used. Reads the files that it names when TLS is asked for. */
+/** Throws ConfigError with the name of the parameter or part that can't be used. `tlsTo` of the result reads the files that the URL names. */
 export function readDatabaseUrl(url: string): DatabaseUrl {
   const { authority, path, query } = partsOf(url);
   const given = readQuery(query);
@@ -127,7 +127,7 @@ export function readDatabaseUrl(url: string): DatabaseUrl {
   };
 }
 
-/** ` db1:5432 or db2:5432` for a sentence; nothing where the URL names none. */
+/** The URL's servers for a message, as in ` db1:5432 or db2:5432`; empty when it names none. */
 export function namedServers(url: string): string {
   const names = readDatabaseUrl(url).servers.map(({ host, port }) =>
     isSocket(host) ? `${host} (port ${port})` : `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
@@ -144,12 +144,12 @@ export function isLocal({ host, address = host }: DatabaseServer): boolean {
   );
 }
 
-/** Whether a host is the folder of a Unix socket, or one of Linux's abstract names. */
+/** Whether a host is a Unix socket: its folder, or an abstract name of Linux. */
 export function isSocket(host: string): boolean {
   return host.startsWith("/") || host.startsWith("@");
 }
 
-/** The same servers, for another user. */
+/** The URL with another user and password. */
 export function withUser(url: string, user: string, password: string): string {
   const { scheme, authority, path, query } = partsOf(url);
   const rest = query
@@ -167,12 +167,12 @@ function partsOf(url: string) {
   const scheme = /^postgres(?:ql)?:\/\//.exec(url)?.[0];
   if (scheme === undefined) throw refused("it does not begin with postgres://");
   const text = url.slice(scheme.length);
-  // To libpq the first @ before a slash ends the password, and a ? may be in it. One with an @ in it, too, works here.
+  // In libpq the first @ before a slash ends the password, which may contain a ?. We also accept a password with an @.
   const found = /^([^/?]*)@|^([^/@]*)@/.exec(text);
   const credentials = found?.[1] ?? found?.[2];
   const [head, query = ""] = splitOnce(text.slice(found?.[0].length ?? 0), "?");
   const [hosts, path] = splitOnce(head, "/");
-  // A part of the password would be looked up as a host, or sent as a database's name to one.
+  // Otherwise a part of the password would be looked up as a host, or sent to one as a database's name.
   if (hosts.includes("@") || path?.includes("@") === true) {
     throw refused(
       "the password can't be told from the rest: write / as %2F, ? as %3F and @ as %40",
@@ -259,7 +259,7 @@ function readQuery(query: string): ReadonlyMap<string, string> {
   return given;
 }
 
-/** Whether `name` is one for certain: it may be a part of a password that has an & or a ? in it. */
+/** Whether a message may quote `name`. Unless it is certainly a name, it may be part of a password that contains & or ?. */
 function mayBeShown(
   name: string,
   value: string | undefined,
@@ -272,7 +272,7 @@ function mayBeShown(
   return isCertain && !isBehindPassword && /^[\w.]{1,60}$/.test(name);
 }
 
-/** `ssl` as JDBC and the `postgres` package have it. */
+/** The sslmode for the parameter `ssl` of JDBC and the `postgres` package. */
 function legacyMode(value: string): string {
   const mode = { true: "require", false: "disable" }[value] ?? value;
   const problem = PARAMETERS["sslmode"]?.(mode);
@@ -294,7 +294,7 @@ function decode(text: string, where: string): string {
     const decoded = decodeURIComponent(text);
     if (!decoded.includes("\0")) return decoded;
   } catch {
-    // Told below.
+    // Refused below.
   }
   throw refused(`${where}: write a % as %25`);
 }

@@ -1,18 +1,18 @@
-// The files of the embedded server: made once by initdb, beside their place and then moved there, so that a start that
-// breaks off leaves nothing that the next one could take for a cluster.
+// The cluster: the files of the embedded server. initdb creates them in another folder, which is then renamed. So an interrupted start must
+// never leave files that the next one takes for a cluster.
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, open, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
-import { findPrograms, type Programs } from "./embedded-binaries.ts";
-import { reachablePrograms, serverUser, type SystemUser } from "./embedded-root.ts";
+import { findPrograms, type Programs } from "./embedded-programs.ts";
+import { reachablePrograms, serverUser, type SystemUser } from "./embedded-programs.ts";
 
-/** How programs of Postgres are run on a cluster here. */
+/** With which programs, and as which user, Postgres runs on this machine. */
 export interface Host {
   readonly programs: Programs;
-  /** Undefined: as ourselves. */
+  /** Undefined: the user of this process. */
   readonly user: SystemUser | undefined;
 }
 
@@ -29,7 +29,7 @@ export async function prepareHost(cluster: string): Promise<Host> {
   return { programs: await reachablePrograms(programs), user: await serverUser(cluster) };
 }
 
-/** Makes the cluster if there is none, and returns the superuser's password. */
+/** Creates the cluster if there is none; resolves to the superuser's password. */
 export async function prepareCluster(
   dataDir: string,
   cluster: string,
@@ -59,7 +59,7 @@ export async function prepareCluster(
   return password;
 }
 
-/** Starts a program of Postgres with the cluster as its working directory, and nothing of our environment. */
+/** Starts a program of Postgres with the cluster as its working directory, and without our environment variables. */
 export function spawnProgram(
   host: Host,
   program: "initdb" | "postgres",
@@ -67,7 +67,7 @@ export function spawnProgram(
   args: readonly string[],
   options: Pick<SpawnOptions, "detached" | "stdio">,
 ): ChildProcess {
-  // The link in /proc leads there for a user who can't walk the path (spawn changes directory before user).
+  // Another user may not be able to reach the path. The link in /proc works, since spawn changes the directory before the user.
   const data = host.user === undefined ? folder : "/proc/self/cwd";
   return spawn(join(host.programs.folder, "bin", program), ["-D", data, ...args], {
     ...options,
@@ -94,7 +94,7 @@ async function initialise(
       );
     });
   }
-  // initdb opens the password by descriptor: the file has no name any more, and needs no place that its user can reach.
+  // initdb reads the password from a file descriptor. The file is unlinked, so its user needs no access to a folder.
   const secretPath = join(dataDir, `.initdb-${process.pid}`);
   const secret = await open(secretPath, "wx+", 0o600);
   try {

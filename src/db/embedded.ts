@@ -1,5 +1,5 @@
-// The embedded server: a real Postgres in the data folder, for whoever brings none. Listens on loopback only, keeps no
-// statement in its log, and ends with the service.
+// The embedded server: a real Postgres in the data folder, for operators who have none. Ends with the service. Must listen on loopback
+// only, and must never log a statement.
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { open, stat, type FileHandle } from "node:fs/promises";
@@ -26,7 +26,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   max_connections: "50",
   timezone: "UTC",
   log_timezone: "UTC",
-  // No statement and no value of one may reach the log: that excludes errors, whose texts quote values.
+  // No statement or value may reach the log. This also leaves out errors, since their texts quote values.
   log_min_messages: "log",
   log_error_verbosity: "terse",
   log_statement: "none",
@@ -47,13 +47,13 @@ const MAX_LOG_BYTES = 1_000_000;
 
 export interface Embedded {
   readonly ownerUrl: string;
-  /** Fast shutdown; resolves when the server is gone and the data folder is free. */
+  /** Shuts down fast; resolves when the server has ended and the data folder is unlocked. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the server of `<dataDir>/postgres`, making it first if need be. `settings` (of postgresql.conf) go over ours.
- * Throws ConfigError when the folder is in use or unfit, or there are no programs for this platform.
+ * Starts the server in `<dataDir>/postgres`, and creates its files on the first start. `settings` (of postgresql.conf) override ours. Throws
+ * ConfigError when the folder is in use or can't be used, or there are no programs for this platform.
  */
 export async function startEmbedded(o: {
   dataDir: string;
@@ -63,7 +63,7 @@ export async function startEmbedded(o: {
   const cluster = join(o.dataDir, "postgres");
   const claim = claimDataFolder(o.dataDir);
   let current: ChildProcess | undefined;
-  // However this process ends, unless it is killed outright, the server doesn't outlive it.
+  // The server ends with this process, unless the process is killed by SIGKILL.
   const endWithUs = (): void => void current?.kill("SIGINT");
   process.once("exit", endWithUs);
   const release = (): void => {
@@ -111,14 +111,14 @@ function launchServer(
   logFile: FileHandle,
 ): ChildProcess {
   const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  // A session of its own: Ctrl-C in the terminal is for us, and we stop the server when we are done with it.
+  // In its own session, so that Ctrl-C in the terminal reaches only us. We stop the server when we no longer need it.
   return spawnProgram(host, "postgres", cluster, args, {
     detached: true,
     stdio: ["ignore", "ignore", logFile.fd],
   });
 }
 
-/** Tries again with another port when the server ends before it answers: another process may have taken the first. */
+/** Retries with another port when the server ends before it answers, since another process may have taken the port. */
 async function startOnFreePort(
   launch: (port: number) => ChildProcess,
   password: string,
@@ -132,7 +132,7 @@ async function startOnFreePort(
   throw new ConfigError("the embedded Postgres doesn't start: see postgres.log in the data folder");
 }
 
-/** True when it answers, false when it has ended before that. Throws when it can't be run or doesn't let us in. */
+/** Waits until the server answers (true) or has ended (false). Throws when it can't be run or refuses our password. */
 async function isReady(child: ChildProcess, url: string): Promise<boolean> {
   const ended = new AbortController();
   let failure: Error | undefined;
@@ -150,7 +150,7 @@ async function isReady(child: ChildProcess, url: string): Promise<boolean> {
       await withDeadline(1000, async () => client.sql`select 1`);
       return true;
     } catch (error) {
-      // Once can be another server that took the port before ours, which then ends.
+      // A few refusals may come from another server that took the port first; ours then ends.
       if (codeOf(error) === WRONG_PASSWORD) refusals++;
       await delay(READY_POLL_MS, undefined, { signal: over }).catch(() => undefined);
     } finally {
@@ -167,7 +167,7 @@ async function isReady(child: ChildProcess, url: string): Promise<boolean> {
   );
 }
 
-/** Starts it again, at the same port, whenever it ends by itself. Returns what stops it for good. */
+/** Restarts the server on the same port whenever it ends by itself. Returns a function that stops it for good. */
 function keepRunning(
   first: ChildProcess,
   launch: () => ChildProcess,

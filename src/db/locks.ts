@@ -1,4 +1,4 @@
-// The advisory locks that we take on a database, in one place so that no two are the same number.
+// The numbers of our advisory locks, in one place so that no two are the same.
 
 export const LOCK = {
   migrations: 7_233_001,
@@ -11,14 +11,14 @@ export const LOCK = {
   unusedTokens: 7_233_010,
   /** Taken in SQL, by x3sproxy.record_expired_tokens. */
   tokenEnds: 7_233_014,
-  /** A transaction's: who seals events of the audit. */
+  /** Held by a transaction that seals audit events. */
   auditSealing: 7_233_020,
   /** Taken in SQL, by x3sproxy.prune_audit. */
   auditPruning: 7_233_021,
   /** Taken in SQL, by x3sproxy.erase_person. */
   auditErasing: 7_233_022,
-  /** A session's: who makes a backup, or migrates. */
+  /** Held by a session that makes a backup or migrates. */
   backup: 7_233_080,
-  /** A transaction's: who rewraps what is sealed under another key than the active one. */
+  /** Held by a transaction that rewraps values sealed under an inactive master key. */
   masterKeyRotation: 7_233_017,
 } as const;

@@ -1,6 +1,5 @@
-// The schema: what sql/migrations/ makes step by step, each file once, and sql/functions/ as it stands, each file when its text is another
-// than the database had last. One transaction, under a lock. Must never run a migration that differs from the one that was applied, nor
-// start on a schema that it doesn't know.
+// Migrates the schema: runs each file of sql/migrations/ once, and each file of sql/functions/ when its text has changed. All in one
+// transaction, under a lock. Must never accept an edited migration, nor a schema that this version doesn't know.
 import { hash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "../platform/errors.ts";
@@ -16,7 +15,6 @@ interface SqlFile {
   readonly sha256: string;
 }
 
-/** Where the files are. Without `functions` there are none. */
 interface Folders {
   readonly migrations: URL;
   readonly functions?: URL;
@@ -29,12 +27,12 @@ const FOLDERS: Folders = {
   migrations: new URL("../../sql/migrations/", import.meta.url),
   functions: new URL("../../sql/functions/", import.meta.url),
 };
-// They need the functions; and each of their statements locks a table.
+// These need the other functions, and each of their statements locks a table.
 const LAST = ["triggers.sql", "policies.sql"];
 
 /**
- * Brings the database to this version and returns the names of the files applied now. Throws ConfigError on a server that is too old,
- * an edited, missing or misplaced migration, and a database that is newer than this code.
+ * Migrates the database to this version; resolves to the names of the files that were run. Throws ConfigError for a server that is too
+ * old, an edited, missing or misplaced migration, and a database that is newer than this version.
  */
 export function migrate(ownerUrl: string, folders: Folders = FOLDERS): Promise<string[]> {
   return withOwner(ownerUrl, async (sql) => {
@@ -47,10 +45,10 @@ export function migrate(ownerUrl: string, folders: Folders = FOLDERS): Promise<s
       const isCurrent =
         missing.length === 0 && (await changedOf(files.functions, sql)).length === 0;
       if (isCurrent) return [];
-      // A statement that waits for a table which a backup reads would let everybody else wait behind it.
+      // Wait for a running backup here. A statement that waits for a table which it reads would block all others behind it.
       await sql`select pg_advisory_lock(${LOCK.backup})`;
       return await transact(sql, async (transaction) => {
-        // A table can't be altered while rows that were changed before wait to be checked at the end.
+        // A table can't be altered while deferred constraint checks are pending on it.
         await transaction`set constraints all immediate`;
         return apply(transaction, missing, files.functions);
       });
@@ -70,7 +68,7 @@ export async function knownMigrations(): Promise<readonly { name: string; sha256
   return (await readFiles(FOLDERS)).migrations;
 }
 
-/** Those that a database has had, in order; none when it has no schema of ours. */
+/** The migrations applied to a database, in order; none when it has no schema of ours. */
 export async function appliedMigrations(sql: Sql): Promise<{ name: string; sha256: string }[]> {
   const [state] = await sql<[{ there: boolean }]>`
     select to_regclass('x3sproxy.schema_migrations') is not null as there`;
@@ -82,8 +80,8 @@ export async function appliedMigrations(sql: Sql): Promise<{ name: string; sha25
 }
 
 /**
- * Applies what is missing in a transaction of the caller's, who holds the lock of migrations. Until and with the migration that is called
- * `last`, if there is one: the functions are then those of its time. Throws ConfigError as `migrate` does.
+ * Migrates within the caller's transaction; the caller holds the lock on migrations. `last`: stop after this migration, and leave out
+ * the functions, which belong to the newest schema. Throws ConfigError as `migrate` does.
  */
 export async function migrateWithin(
   sql: TransactionSql,
@@ -204,7 +202,7 @@ function missingOf(known: readonly SqlFile[], applied: ReadonlyMap<string, strin
   return known.filter(({ name }) => !applied.has(name));
 }
 
-/** Those whose text isn't the one that the database had last. */
+/** The files whose text has changed since the database last ran them. */
 async function changedOf(functions: readonly SqlFile[], sql: Sql): Promise<readonly SqlFile[]> {
   if (functions.length === 0) return [];
   const rows = await sql<{ name: string; sha256: string }[]>`
@@ -213,7 +211,7 @@ async function changedOf(functions: readonly SqlFile[], sql: Sql): Promise<reado
   return functions.filter(({ name, sha256 }) => had.get(name) !== sha256);
 }
 
-/** Returns the names of the files that were run. */
+/** Runs the files; resolves to their names. */
 async function apply(
   sql: TransactionSql,
   missing: readonly SqlFile[],
@@ -224,7 +222,7 @@ async function apply(
     await sql`insert into x3sproxy.schema_migrations (name, sha256) values (${name}, ${sha256})`;
   }
   const changed = await changedOf(functions, sql);
-  // One may call another that comes after it.
+  // A function may call one that is created later.
   await sql`set local check_function_bodies = off`;
   for (const { name, text, sha256 } of changed) {
     await sql.unsafe(text).simple();

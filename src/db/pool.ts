@@ -1,45 +1,45 @@
-// The way to the database for everything that runs: no caller ever waits longer than the deadline, and a client that
-// has stopped answering is thrown away for a new one. Must never retry by itself: a write might happen twice.
+// The connection pool of a running service. No caller waits longer than the deadline, and a client that stopped answering is replaced.
+// Also measures calls. Must never retry by itself, since a write might happen twice.
+import { systemClock } from "../platform/clock.ts";
 import { StoreUnavailableError } from "../platform/errors.ts";
 import type { PoolName } from "../platform/metric-labels.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { codeOf } from "../platform/unknown-values.ts";
 import {
   asUnavailable,
-  openClient,
-  withDeadline,
   type Client,
+  openClient,
   type OwnerSql,
   type Sql,
   type TransactionSql,
+  withDeadline,
 } from "./connection.ts";
-import { createPoolMeter } from "./pool-meter.ts";
-import { createServers } from "./servers.ts";
+import { createServers } from "./dial.ts";
 import { transact } from "./transactions.ts";
 
-/** Every wait has a deadline of ours: past it, or when the server is away, rejects with StoreUnavailableError. */
+/** Rejects with StoreUnavailableError after the deadline, or when the server can't be reached. */
 export interface Pool {
   /**
-   * For one statement. An error of the SQL itself is passed through. What it changes may be changed although it rejects, when the server
-   * was slow: what must not be is a transaction's.
+   * Runs one statement. Passes an SQL error through. When it rejects because the server was slow, the statement may still take effect:
+   * use a transaction where that must not happen.
    */
   query<T>(fn: (sql: Sql) => Promise<T>): Promise<T>;
-  /** What rejects has changed nothing, unless it was the answer to the commit that was lost. */
+  /** Runs a transaction. When it rejects nothing was changed, unless only the answer to the commit was lost. */
   transaction<T>(fn: (sql: TransactionSql) => Promise<T>): Promise<T>;
-  /** A transaction with x3sproxy.workspace set (set_config local) for row-level security. */
+  /** Runs a transaction confined to a workspace by row-level security (x3sproxy.workspace is set for the transaction). */
   inWorkspace<T>(workspaceId: string, fn: (sql: TransactionSql) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
 const DEFAULT_MAX = 4;
 const DEFAULT_DEADLINE_MS = 4000;
-// A server that became read-only (after a failover the name leads elsewhere), and a startup that was not answered, after
-// which the package may have a connection that it never uses again.
+// The server became read-only (after a failover its name may lead to another server); or a connection's startup was not answered, after
+// which the package may never use that connection again.
 const NEEDS_NEW_CLIENT = new Set(["25006", "CONNECT_TIMEOUT"]);
 
 /**
- * Connects on first use. `max` connections; `deadlineMs` bounds each call, waiting for a connection included. `measured`: where, and
- * as what, it is in the metrics.
+ * Connects on first use, with at most `max` connections. `deadlineMs`: the deadline of each call, including the wait for a connection.
+ * `measured`: the metrics to report to, and the pool's name in them.
  */
 export function createPool(
   url: string,
@@ -48,14 +48,14 @@ export function createPool(
   const max = o.max ?? DEFAULT_MAX;
   const meter = o.measured && createPoolMeter(o.measured.metrics, o.measured.as, max);
   const deadlineMs = o.deadlineMs ?? DEFAULT_DEADLINE_MS;
-  // A little earlier than ours, so that a statement that is merely slow ends by itself and keeps its connection.
+  // Shorter than our deadline, so that the server ends a slow statement and the connection stays usable.
   const statementTimeoutMs = Math.ceil(deadlineMs * 0.9);
   let current: (Client & { answers: number }) | undefined;
   const retired = new Set<Client>();
   const servers = createServers();
   let closed = false;
 
-  /** Takes a new client for new calls. By the time the old one is destroyed, each call on it has met its own deadline. */
+  /** Replaces the client for new calls. Destroys the old one once all calls on it have reached their deadline. */
   function retire(client: Client): void {
     if (current !== client) return;
     current = undefined;
@@ -108,6 +108,43 @@ export function createPool(
       for (const client of retired) client.destroy();
       await current?.sql.end({ timeout: 1 });
       current?.destroy();
+    },
+  };
+}
+
+interface PoolMeter {
+  /** Counts a call that begins. Returns the time to pass to `ended`. */
+  begun(): number;
+  /** Counts a call that ended. `late`: by our deadline. `error`: the error of a failed call. */
+  ended(begunMs: number, outcome: "answered" | "late" | "unavailable", error?: unknown): void;
+}
+
+// An SQLSTATE has five characters (PostgreSQL manual, appendix A). Other errors come from the work in the transaction.
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** `size`: the maximum number of connections. */
+function createPoolMeter(metrics: Metrics, pool: PoolName, size: number): PoolMeter {
+  const seconds = metrics.querySeconds.of(pool);
+  let underWay = 0;
+  for (const reason of ["late", "unavailable", "rejected"]) {
+    metrics.queryFailures.inc({ pool, reason }, 0);
+  }
+  metrics.poolSize.set({ pool }, size);
+  metrics.beforeScrape(() => {
+    metrics.poolInUse.set({ pool }, Math.min(underWay, size));
+    metrics.poolWaiting.set({ pool }, Math.max(0, underWay - size));
+  });
+  return {
+    begun() {
+      underWay++;
+      return systemClock.monotonicMs();
+    },
+    ended(begunMs, outcome, error) {
+      underWay--;
+      seconds.observe((systemClock.monotonicMs() - begunMs) / 1000);
+      const isRejected = outcome === "answered" && SQLSTATE.test(codeOf(error) ?? "");
+      const reason = isRejected ? "rejected" : outcome;
+      if (reason !== "answered") metrics.queryFailures.inc({ pool, reason });
     },
   };
 }

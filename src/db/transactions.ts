@@ -1,7 +1,6 @@
-// The one way to run a transaction. It ends with its connection, and with the wait of whoever asked for it. The package lets a
-// transaction's code go on when its connection is gone: what it says then is written to a socket that isn't there, outside of any
-// promise, which ends the process; or, once there is another connection, on that one, outside of any transaction. The same goes for code
-// that goes on after its transaction was given up. Must never commit what was given up.
+// The only way to run a transaction. It ends when its connection is lost or its caller's deadline passes. The `postgres` package lets the
+// code of such a transaction continue. Its next statement then fails outside of any promise, which ends the process; or it runs on a new
+// connection, outside of any transaction. This file prevents both. Must never commit a transaction whose caller was told that it failed.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type postgres from "postgres";
 
@@ -10,15 +9,15 @@ type Work = (sql: postgres.TransactionSql) => unknown;
 export type Isolation = "isolation level repeatable read, read only";
 
 /**
- * Runs `work` in a transaction of its own. `late` rejects when its caller is told that it failed: the transaction is then rolled back,
- * also when it had to wait for a connection until after that. Only an answer to the commit itself can come too late.
+ * Runs `work` in a transaction. `late` rejects when the caller's deadline has passed: the transaction is then rolled back, also if it
+ * only gets its connection after that. Only a commit already sent may still take effect.
  */
 export async function transact<T>(
   sql: postgres.Sql,
   work: (sql: postgres.TransactionSql) => Promise<T>,
   { late, isolation = "" }: { late?: Promise<never>; isolation?: Isolation | "" } = {},
 ): Promise<T> {
-  // In an object, since the package would look into an array.
+  // Wrapped in an object, since the package treats an array as a list of queries.
   const { value } = await sql.begin(isolation, async (transaction) => {
     if (late === undefined) return { value: await work(transaction) };
     await Promise.race([late, Promise.resolve()]);
@@ -27,7 +26,7 @@ export async function transact<T>(
   return value;
 }
 
-/** From now on, code that goes on in a transaction of `sql` that is over gets an error, and the server nothing. */
+/** Changes `sql` so that a statement in a transaction that has ended throws, and is never sent. */
 export function endWithConnection(sql: postgres.Sql): void {
   const begin = sql.begin.bind(sql) as (options: string, work: Work) => Promise<unknown>;
   const guarded = (...args: [Work] | [string, Work]): Promise<unknown> => {
@@ -38,12 +37,12 @@ export function endWithConnection(sql: postgres.Sql): void {
         return await work(whileOpen(transaction, () => state.isOver));
       } catch (error) {
         state.isOver = true;
-        // The package tells of a lost connection only after it has told the statements under way.
+        // The package reports a lost connection only after it has rejected the running statements.
         await nextTurn();
         throw error;
       } finally {
         state.isOver = true;
-        // `commit` or `rollback` would follow.
+        // Never return, or the package would send `commit` or `rollback`.
         if (state.isSettled) await new Promise(() => undefined);
       }
     });
@@ -57,7 +56,7 @@ export function endWithConnection(sql: postgres.Sql): void {
   sql.begin = guarded as typeof sql.begin;
 }
 
-/** The same, until `isOver`: from then on its use throws. */
+/** The transaction, guarded: using it throws once `isOver` is true. */
 function whileOpen(
   transaction: postgres.TransactionSql,
   isOver: () => boolean,

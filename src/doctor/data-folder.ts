@@ -9,7 +9,7 @@ const STICKY = 0o1000;
 const MOST_FIXES = 5;
 // Whom a system has as the owner of what it can't name, as in containers.
 const NOBODY = 65_534;
-// Postgres runs as one of these where the service runs as root: see db/embedded-root.ts.
+// Postgres runs as one of these where the service runs as root: see db/embedded-programs.ts.
 const SERVER_USERS = new Set(["postgres", "x3sproxy-postgres", "nobody"]);
 
 export async function checkDataFolder({ dataDir }: Config, findings: Findings): Promise<void> {

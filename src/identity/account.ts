@@ -1,42 +1,44 @@
-// What a user does with the own account: prove it, change the password, enrol and remove a second factor. Each change that gives or
-// takes rights gives the session new values.
-import { record, type Action } from "../audit/index.ts";
+// What users do with their own account: see it, prove who they are, change the password, enrol and remove a second factor. A change of
+// password or second factor must renew the session's credential.
+import { type Action, record } from "../audit/index.ts";
+import type { Role } from "../contract/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import {
   actorFrom,
-  userTarget,
+  type Caller,
   type Client,
   type Person,
   type SessionCredential,
+  userTarget,
 } from "./caller.ts";
 import { checkPassword } from "./password-rules.ts";
-import { lineOf, type PasswordHasher } from "./passwords.ts";
-import { proverFrom, type Proof, type Proofs } from "./proofs.ts";
+import { requesterOf, type PasswordHasher } from "./passwords.ts";
+import { type Proof, type Proofs, proverFrom } from "./proofs.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, renewSession } from "./sessions.ts";
 
 export interface Account {
-  /** Makes the session fresh for another five minutes. Throws RequestError: 401 `proof_refused`, 429, 503. */
+  /** Makes the session fresh for the next five minutes. Throws RequestError: 401 `proof_refused`, 429, 503. */
   prove(person: Person, proof: Proof, client: Client): Promise<void>;
-  /** Ends all other sessions; gives this one's new values. Throws as `prove`, and 422 as `checkPassword` does. */
+  /** Ends all other sessions; returns the new credential of this one. Throws as `prove` does, and 422 as `checkPassword` does. */
   changePassword(
     person: Person,
     passwords: { current: string; password: string },
     client: Client,
   ): Promise<SessionCredential>;
   /**
-   * Enrols a seed (base32) in the place of the one before. Gives the session's new values, and new recovery codes, which are shown
-   * this once. Throws RequestError 422 `code_wrong`.
+   * Enrols a seed (base32), which replaces the earlier one. Returns the session's new credential, and new recovery codes, which are shown
+   * only now. Throws RequestError 422 `code_wrong`.
    */
   enrol(
     person: Person,
     factor: { seed: string; code: string },
     client: Client,
   ): Promise<{ session: SessionCredential; recoveryCodes: string[] }>;
-  /** Gives the session's new values. Throws RequestError 409 `second_factor_required` when the workspace asks for one. */
+  /** Returns the session's new credential. Throws RequestError 409 `second_factor_required` when the workspace requires one. */
   removeSecondFactor(person: Person, client: Client): Promise<SessionCredential>;
-  /** Shown this once. Throws RequestError 409 `second_factor_missing`. */
+  /** The new codes are shown only now. Throws RequestError 409 `second_factor_missing`. */
   renewRecoveryCodes(person: Person, client: Client): Promise<string[]>;
 }
 
@@ -60,7 +62,7 @@ export function createAccount(o: {
       return proofs.withProof(
         proverFrom(person, client),
         { password: current },
-        () => passwords.hash(password, lineOf(person)),
+        () => passwords.hash(password, requesterOf(person)),
         async (sql, hash) => {
           await setPassword(sql, person.id, hash);
           await endSessions(sql, person.id, person.session.id);
@@ -118,7 +120,7 @@ export function createAccount(o: {
   };
 }
 
-/** Puts a password's hash in its place; links that were to reset it are worth nothing from then on. */
+/** Sets the hash of a user's password, and ends links to reset it. */
 export async function setPassword(
   sql: TransactionSql,
   userId: string,
@@ -132,7 +134,7 @@ async function nothing(): Promise<void> {
   // There is nothing to prepare.
 }
 
-/** Changes of one user's factors come one after the other. */
+/** Makes concurrent changes of one user's second factor wait for each other. */
 async function lockUser(sql: TransactionSql, userId: string): Promise<void> {
   await sql`select from x3sproxy.users where id = ${userId} for update`;
 }
@@ -145,4 +147,43 @@ async function note(
 ): Promise<void> {
   const target = userTarget({ id: person.id, email: person.name });
   await record(sql, actorFrom(person, client), { action, target });
+}
+
+export interface MeView {
+  kind: "user" | "api_key";
+  id: string;
+  name: string;
+  role: Role;
+  agents: readonly string[] | null;
+  workspace: { id: string; name: string; secondFactorRequired: boolean };
+  /** Null for an API key. */
+  secondFactor: { enrolled: boolean; recoveryCodesLeft: number } | null;
+  mustEnrol: boolean;
+}
+
+interface Row {
+  name: string;
+  required: boolean;
+  enrolled: boolean;
+  left: number;
+}
+
+export function createMe({ pool }: { pool: Pool }): (caller: Caller) => Promise<MeView> {
+  return async ({ kind, id, name, role, agents, workspaceId, mustEnrol }) => {
+    const [row] = await pool.inWorkspace(
+      workspaceId,
+      (sql) => sql<Row[]>`
+        select w.name, w.second_factor_required as required,
+          exists (select from x3sproxy.second_factors where user_id = ${id}) as enrolled,
+          (select count(*)::integer from x3sproxy.recovery_codes where user_id = ${id}) as left
+        from x3sproxy.workspaces w where w.id = ${workspaceId}`,
+    );
+    if (row === undefined) throw new Error("the caller's workspace is missing");
+    return {
+      ...{ kind, id, name, role, agents, mustEnrol },
+      workspace: { id: workspaceId, name: row.name, secondFactorRequired: row.required },
+      secondFactor:
+        kind === "user" ? { enrolled: row.enrolled, recoveryCodesLeft: row.left } : null,
+    };
+  };
 }

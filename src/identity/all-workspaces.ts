@@ -1,10 +1,10 @@
-// The installation's workspaces. Owners of the home workspace see all, make further ones and delete them; to everybody else there is
-// only their own. Must never show anything of another workspace but its name and how much is in it.
+// The workspaces of the installation. Owners of the home workspace list, create and delete them; all others see only their own. Must
+// never show more of another workspace than its name and how many users, agents and secrets it has.
 import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { newBearer, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 
 export interface WorkspaceSummary {
   id: string;
@@ -16,24 +16,24 @@ export interface WorkspaceSummary {
   users: number;
   agents: number;
   secrets: number;
-  /** When the link for its first user ends, or has ended; null when there is none, or a user. */
+  /** When the setup link for its first user expires or expired; null: there is no link, or there is a user. */
   setupEndsAt: string | null;
 }
 
 /** Every change is recorded in the audit of the home workspace. */
 export interface AllWorkspaces {
-  /** By name. */
+  /** Sorted by name. */
   list(workspaceId: string, page: Page<readonly [name: string]>): Promise<WorkspaceSummary[]>;
   /**
-   * Makes one, and the token of the link for its first user, good once and for 72 hours. Throws RequestError: 403
+   * Creates a workspace and a setup link for its first user, valid once and for 72 hours. Throws RequestError: 403
    * `home_workspace_only`, 409 `name_taken`.
    */
   create(by: Actor, name: string): Promise<{ workspace: WorkspaceSummary } & SetupLink>;
-  /** Ends the link before it. Throws RequestError: 403 `home_workspace_only`, 404 `workspace_not_found`, 409 `already_set_up`. */
+  /** Replaces the setup link. Throws RequestError: 403 `home_workspace_only`, 404 `workspace_not_found`, 409 `already_set_up`. */
   renewSetupLink(by: Actor, id: string): Promise<SetupLink>;
   /**
-   * Deletes one with all that is in it; what was done in it stays in the database. `name` has to be its name. Throws RequestError: 403
-   * `home_workspace_only`, 404 `workspace_not_found`, 409 `home_workspace`, 422 `name_mismatch`.
+   * Deletes a workspace and all that is in it, except its audit, which stays in the database. `name` has to be its name. Throws
+   * RequestError: 403 `home_workspace_only`, 404 `workspace_not_found`, 409 `home_workspace`, 422 `name_mismatch`.
    */
   delete(by: Actor, id: string, name: string): Promise<WorkspaceSummary>;
 }
@@ -128,7 +128,7 @@ export function createAllWorkspaces({ pool }: { pool: Pool }): AllWorkspaces {
   };
 }
 
-/** One of those that the transaction's workspace sees. */
+/** Finds a workspace among those that the transaction's workspace may see. */
 async function find(sql: TransactionSql, id: string): Promise<WorkspaceSummary> {
   const [row] = await sql<Row[]>`
     select * from x3sproxy.list_workspaces(only_id => ${id}::uuid)`;
@@ -139,7 +139,7 @@ async function find(sql: TransactionSql, id: string): Promise<WorkspaceSummary> 
 }
 
 async function refuseElsewhere(sql: TransactionSql): Promise<void> {
-  // Row-level security leaves the transaction's own workspace alone.
+  // Row-level security shows the transaction's own workspace only.
   if ((await sql`select from x3sproxy.workspaces where home`).count === 0) throw homeOnly();
 }
 

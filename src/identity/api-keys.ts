@@ -1,11 +1,11 @@
-// API keys, for programs. A key leaves here once, when it is made; only its SHA-256 is kept.
+// API keys, for programs. Must return a key only once, when it is created, and store only its SHA-256.
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import type { Page, Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { API_KEY_PREFIX, newBearer, newId } from "../platform/ids.ts";
 import { parseBlock } from "../platform/addresses.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 import { KEY_NAME } from "./bootstrap.ts";
 import { checkLimit } from "./caller.ts";
 
@@ -18,9 +18,9 @@ export interface ApiKeyView {
   createdAt: string;
   /** Null: never. */
   expiresAt: string | null;
-  /** To the minute. */
+  /** Updated at most once a minute; null: never used. */
   lastUsedAt: string | null;
-  /** In CIDR form; empty: from everywhere. */
+  /** In CIDR notation; empty: any address. */
   allowedAddresses: string[];
   requestsPerMinute: number | null;
 }
@@ -31,7 +31,7 @@ export interface NewApiKey {
   agents: string[] | null;
   /** Null: it does not expire. */
   expiresInSeconds: number | null;
-  /** Addresses or blocks of them; empty: from everywhere. */
+  /** Addresses, or blocks in CIDR notation; empty: any address. */
   allowedAddresses: string[];
   requestsPerMinute: number | null;
 }
@@ -40,9 +40,9 @@ const LOWEST_ID = "00000000-0000-0000-0000-000000000000";
 
 /** Every change is recorded in the audit. */
 export interface ApiKeys {
-  /** Expired ones too. By name and id. */
+  /** Includes expired keys. Sorted by name and id. */
   list(workspaceId: string, page: Page<readonly [name: string, id: string]>): Promise<ApiKeyView[]>;
-  /** How many it has, over all pages. */
+  /** How many API keys the workspace has. */
   count(workspaceId: string): Promise<number>;
   /** Throws RequestError: 409 `name_taken`, 422 `agents_not_allowed`, 422 `address_invalid`. */
   create(by: Actor, key: NewApiKey): Promise<{ apiKey: ApiKeyView; key: string }>;

@@ -1,45 +1,45 @@
-// Limits on guessing passwords and codes, in the database, so that they hold over all processes together. A try is counted before
-// its outcome is known. Tries count for an account and a network together, or for a device on which the user has signed in before:
-// what strangers do must not lock out anybody else.
+// Limits on guessing passwords and codes. They are in the database, so that they hold for all processes together. An attempt is counted
+// before its outcome is known, for the account together with the network, or with a device on which the user has signed in before. The
+// attempts of others must never lock a user out.
 import { hash } from "node:crypto";
 import type { Pool, Sql, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 
-/** `undecided`: neither right nor wrong, as when a code is still missing or the service was too busy. */
+/** `undecided`: neither right nor wrong, for example when a code is missing or the service was busy. */
 export type Outcome = "succeeded" | "failed" | "undecided";
 
 export interface Attempt {
-  /** Whether the device is one on which this account has been signed in to. */
+  /** Whether someone has signed in to this account on this device before. */
   readonly known: boolean;
-  /** Says how it ended, within a transaction or by itself. */
+  /** Records the outcome, in the given transaction or on its own. */
   settle(outcome: Outcome, sql?: TransactionSql): Promise<void>;
 }
 
 export interface Attempts {
   /**
-   * Counts a try. With a device, one that succeeds makes it known for that account. Throws RequestError 429 `too_many_attempts` with
-   * the time to wait; then nothing was counted, and `note`, which writes that down, was called if it was the first refusal after a
-   * try that went on, or the first for an hour: in the transaction, confined to the workspace, that remembers it.
+   * Counts an attempt. If it succeeds, its device becomes known for that account. Throws RequestError 429 `too_many_attempts` with the
+   * time to wait, and then counts nothing. `note` records the refusal in the same transaction, confined to the workspace: it is called
+   * for the first refusal after an allowed attempt, and then at most once an hour.
    */
-  begin(of: Try, note: (sql: TransactionSql) => Promise<void>): Promise<Attempt>;
+  begin(of: AttemptBy, note: (sql: TransactionSql) => Promise<void>): Promise<Attempt>;
   /**
-   * Calls `note` unless as much was noted of the account lately: five times at once, then at most each quarter of an hour. However many
-   * strangers fail from however many networks, they don't fill the audit.
+   * Calls `note`, but for each account at most five times at once and then every quarter of an hour, so that failures from many networks
+   * can't fill the audit.
    */
   paced(account: string, sql: TransactionSql, note: () => Promise<void>): Promise<void>;
 }
 
-interface Try {
-  /** Where the account is. */
+interface AttemptBy {
+  /** The workspace of the account. */
   readonly workspaceId: string;
   readonly account: string;
-  /** Whose tries at the account count together. */
+  /** Attempts at an account with the same `by` count together: a network or a session. */
   readonly by: string;
-  /** What only a browser of the user's has; undefined: there is none. */
+  /** The device secret of the browser, if it has one. */
   readonly device?: string | undefined;
 }
 
-/** `pool`: the control role's. */
+/** `pool`: of the control role. */
 export function createAttempts({ pool }: { pool: Pool }): Attempts {
   return {
     async begin({ workspaceId, account, by, device }, note) {

@@ -1,25 +1,25 @@
-// What a new installation needs before anybody can sign in: a workspace, an owner API key, and a link for the first
-// user. Works on an owner connection, at start only; the plain values go to the caller and nowhere else.
+// Creates what a new installation needs before anybody can sign in: a workspace, an API key of an owner, and a setup link for the first
+// user. Runs only at start, as the database's owner role. Must give the plain key and token to the caller alone.
 import { record, serviceActor } from "../audit/index.ts";
 import { createPool } from "../db/index.ts";
 import { API_KEY_PREFIX, newBearer, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 
 const WORKSPACE_NAME = "default";
-/** The name of the key that a start makes, and replaces when its file is lost. */
+/** The name of the API key that a start creates, and replaces when its file is lost. */
 export const KEY_NAME = "bootstrap";
 
 export interface Bootstrap {
   readonly workspaceId: string;
-  /** A new owner API key, shown this once. */
+  /** The new API key of an owner, shown only now; undefined when none was created. */
   readonly apiKey: string | undefined;
-  /** Good once and for 24 hours; undefined as soon as there is a user. */
+  /** Valid once and for 24 hours; undefined as soon as there is a user. */
   readonly setupToken: string | undefined;
 }
 
 /**
- * Brings the first workspace to where it can be used; safe when several services start at once. An API key is made
- * when there is none yet, and with `makeApiKey` (its file was lost) also in place of the earlier one, which ends.
+ * Prepares the first workspace; safe when several services start at once. Creates the API key when there is none. `makeApiKey`: replace
+ * the earlier key, because its file was lost.
  */
 export async function bootstrap(
   ownerUrl: string,
@@ -29,7 +29,7 @@ export async function bootstrap(
   try {
     return await pool.transaction(async (tx) => {
       await tx`select pg_advisory_xact_lock(hashtext('x3sproxy bootstrap'))`;
-      // By age, not by name: its owners may have called it something else.
+      // Find it by age, since its owners may have renamed it.
       await tx`
           insert into x3sproxy.workspaces (id, name)
           select ${newId()}, ${WORKSPACE_NAME} where not exists (select from x3sproxy.workspaces)`;

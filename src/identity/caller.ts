@@ -1,4 +1,4 @@
-// Who is asking the control plane, once that is known, and from where.
+// The caller of a request to the control plane, once authenticated, and the client that sent it. Types, and how the audit names them.
 import type { Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import { RequestError } from "../platform/errors.ts";
@@ -12,37 +12,37 @@ export interface Caller {
   readonly role: Role;
   /** The agents that the role is limited to, by name; null: it is not. */
   readonly agents: readonly string[] | null;
-  /** Of a user. */
+  /** Only a user has one. */
   readonly session?: Session;
-  /** Whether it can do nothing before it has enrolled a second factor. */
+  /** Whether the user has to enrol a second factor before anything else. */
   readonly mustEnrol: boolean;
 }
 
 export interface Session {
   readonly id: string;
-  /** When the user last gave a password or a code, ISO 8601. */
+  /** When the user last proved who it is, by a password or a code, ISO 8601. */
   readonly provedAt: string;
-  /** Whether that was within the last five minutes. */
+  /** Whether that was in the last five minutes. */
   readonly fresh: boolean;
   /** ISO 8601. */
   readonly endsAt: string;
 }
 
-/** What a session is shown by. Neither part is worth anything without the other. */
+/** The credential of a session. Neither part is enough without the other. */
 export interface SessionCredential {
-  /** The cookie's, which browsers send to every port of a host. */
+  /** The cookie's value, which browsers send to every port of a host. */
   readonly value: string;
-  /** What the dashboard's origin alone holds. Given out once, when the session begins or gets another value. */
+  /** Stored by the dashboard's origin alone. Given out once, when the session starts or its credential is renewed. */
   readonly secret: string;
 }
 
 /** A user who is signed in. */
 export type Person = Caller & { readonly kind: "user"; readonly session: Session };
 
-/** Where a request comes from. */
+/** The client that sent a request. */
 export interface Client {
   readonly address: string;
-  /** What limits count: the IPv4 address, or the /64 of an IPv6 one. */
+  /** The network that limits count by: an IPv4 address, or the /64 of an IPv6 address. */
   readonly network: string;
   readonly userAgent: string | null;
 }
@@ -58,7 +58,7 @@ export function userTarget({ id, email }: { id: string; email: string }) {
   return { kind: "user", id, name: email };
 }
 
-/** Throws RequestError 422 `agents_not_allowed` when `role` is one that can't be limited to agents. */
+/** Throws RequestError 422 `agents_not_allowed` when the role can't be limited to agents. */
 export function checkLimit(role: Role, agents: readonly string[] | null): void {
   if (agents === null || role === "viewer" || role === "operator") return;
   throw new RequestError(

@@ -1,31 +1,31 @@
-// From a credential to whom it belongs: API keys and sessions. Each request asks anew, so that what was ended has ended. Must
-// answer every bad credential alike.
+// Authenticates API keys and sessions. Every request asks the database, so that a revoked credential stops working at once. Must give
+// the same answer for every invalid credential.
 import type { Role } from "../contract/index.ts";
 import type { Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { API_KEY_PREFIX } from "../platform/ids.ts";
 import { holds } from "../platform/addresses.ts";
 import { requestsInPostgres } from "../limits/index.ts";
-import { digest, digestSession, isBearer, isSession } from "./bearers.ts";
+import { digest, digestSession, isBearer, isSession } from "./credentials.ts";
 import type { Caller, Client, Person, SessionCredential } from "./caller.ts";
-import type { Verifications } from "./verifications.ts";
+import type { Verifications } from "./credentials.ts";
 
 export interface Callers {
   /**
-   * Whom a live API key belongs to; undefined for any other text. `emergency`: however much the key was used. Throws RequestError: 403
-   * `address_not_allowed`, 429 `too_many_requests`, 503 `busy`.
+   * The caller that owns a live API key; undefined for any other text. Throws RequestError: 403 `address_not_allowed`, 429
+   * `too_many_requests`, 503 `busy`.
    */
-  authenticateApiKey(key: string, client: Client, o?: Asked): Promise<Caller | undefined>;
-  /** Who is signed in with a live session; undefined for anything else. Throws RequestError 503 `busy`. */
+  authenticateApiKey(key: string, client: Client, o?: Options): Promise<Caller | undefined>;
+  /** The user of a live session; undefined for anything else. Throws RequestError 503 `busy`. */
   authenticateSession(
     credential: SessionCredential,
     client: Client,
-    o?: Asked,
+    o?: Options,
   ): Promise<Person | undefined>;
 }
 
-interface Asked {
-  /** Whether it is asked for what has to come before every limit. */
+interface Options {
+  /** Whether the request is for an emergency action: limits on requests do not refuse it. */
   readonly emergency?: boolean;
 }
 
@@ -53,13 +53,13 @@ interface SessionRow {
   must_enrol: boolean;
 }
 
-/** `pool`: the control role's. */
+/** `pool`: of the control role. */
 export function createCallers(o: { pool: Pool; verifications: Verifications }): Callers {
   const { pool, verifications } = o;
 
   /**
-   * Counts a request and notes the use, the latter at most once a minute. False: the key has ended meanwhile. Throws RequestError 429
-   * `too_many_requests`, but in an emergency: then nothing was counted or noted.
+   * Counts a request against the key's limit, and updates the time of its last use at most once a minute. False: the key has ended
+   * meanwhile. Over the limit it counts nothing, and throws RequestError 429 `too_many_requests` unless `emergency`.
    */
   async function count({ id, workspace_id }: KeyRow, emergency: boolean): Promise<boolean> {
     const state = await pool.inWorkspace(workspace_id, async (sql) => {

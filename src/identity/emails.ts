@@ -1,7 +1,7 @@
-// E-mail addresses: one spelling for each.
+// The normal form of e-mail addresses, under which users are stored and found.
 
-/** The spelling under which an address is kept and found: in lower case, without white space around it. Takes any text. */
+/** Lower case, without white space around it. Accepts any text. */
 export function normalizeEmail(text: string): string {
-  // Postgres takes no NUL; with what stands in its place no address is valid.
+  // Postgres accepts no NUL. No valid address contains its replacement.
   return text.trim().toLowerCase().replaceAll("\0", "\ufffd");
 }

@@ -1,4 +1,4 @@
-// The room put together: one verb or one set of verbs for each thing that people and programs do with their identity.
+// Puts the room together from its parts. Holds no logic of its own.
 import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
 import type { Vault } from "../vault/index.ts";
@@ -10,17 +10,17 @@ import type { Caller } from "./caller.ts";
 import { createCallers, type Callers } from "./callers.ts";
 import { createInvitations, type Invitations } from "./invitations.ts";
 import { createLinks, type Links } from "./links.ts";
-import { createMe, type MeView } from "./me.ts";
+import { createMe, type MeView } from "./account.ts";
 import { createOwnSessions, type OwnSessions } from "./own-sessions.ts";
 import { createPasswordHasher } from "./passwords.ts";
 import { createProofs } from "./proofs.ts";
 import { createSecondFactors } from "./second-factors.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
 import { createUsers, type Users } from "./users.ts";
-import { createVerifications } from "./verifications.ts";
+import { createVerifications } from "./credentials.ts";
 import { createWorkspaces, type Workspaces } from "./workspaces.ts";
 
-/** Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
+/** Every function rejects with RequestError for a mistake of the caller, and with StoreUnavailableError when the database can't be reached. */
 export interface Identity extends Callers, SignIn {
   me(caller: Caller): Promise<MeView>;
   readonly account: Account;
@@ -33,7 +33,7 @@ export interface Identity extends Callers, SignIn {
   readonly allWorkspaces: AllWorkspaces;
 }
 
-/** `pool` has the rights of the control role. */
+/** `pool`: of the control role. */
 export function createIdentity(o: {
   pool: Pool;
   vault: Pick<Vault, "sealSeed" | "matchingStep">;

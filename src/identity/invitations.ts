@@ -1,13 +1,13 @@
-// Invitations: how further users come into a workspace. Each is a link, good once and for 72 hours; a later one for the same address
-// takes the place of the one before.
+// Invitations of further users to a workspace. Each is a link, valid once and for 72 hours. A new one for the same address replaces the
+// earlier one. Must store only the hash of its token.
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
-import type { Page, Pool } from "../db/index.ts";
+import { createdUs, momentOf, type Page, type Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer, newId } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 import { normalizeEmail } from "./emails.ts";
-import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
+import { LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
 import { checkLimit } from "./caller.ts";
 
 export interface InvitationView {
@@ -15,7 +15,7 @@ export interface InvitationView {
   email: string;
   role: Role;
   agents: string[] | null;
-  /** The name of whoever invited. */
+  /** The name of the user or API key that invited. */
   invitedBy: string;
   /** ISO 8601. */
   createdAt: string;
@@ -24,9 +24,9 @@ export interface InvitationView {
 
 /** Every change is recorded in the audit. */
 export interface Invitations {
-  /** Open ones, latest first. */
+  /** Open invitations, the latest first. */
   list(workspaceId: string, page: Page<LatestFirst>): Promise<Placed<InvitationView>[]>;
-  /** How many it has, over all pages. */
+  /** How many open invitations the workspace has. */
   count(workspaceId: string): Promise<number>;
   /** Throws RequestError: 409 `user_exists`, 422 `agents_not_allowed`. */
   create(

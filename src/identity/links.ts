@@ -1,48 +1,50 @@
-// One-time links: the first user's, invitations and resets. A link is used up in the transaction of what it is for, so that whatever
-// is refused leaves it good. Passwords are hashed before, and for one holder of a link at a time. Must answer unknown, used and expired
-// links alike.
+// One-time links: to set up a workspace, to accept an invitation, to reset a password. A link is used up in the transaction of its
+// purpose, so it stays valid when that is refused. The password is hashed before the transaction, for one request of a link at a time.
+// Must give the same answer for unknown, used and expired links.
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError, StoreUnavailableError } from "../platform/errors.ts";
 import { LINK_TOKEN_PREFIX, newId, SETUP_TOKEN_PREFIX } from "../platform/ids.ts";
 import { setPassword } from "./account.ts";
-import { digest, isBearer } from "./bearers.ts";
+import { digest, isBearer } from "./credentials.ts";
 import { userTarget, type Client, type SessionCredential } from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
 import { checkPassword } from "./password-rules.ts";
-import { lineOf, type Line, type PasswordHasher } from "./passwords.ts";
+import { requesterOf, type Requester, type PasswordHasher } from "./passwords.ts";
 import type { Proofs } from "./proofs.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { endSessions, startSession } from "./sessions.ts";
 import { codeNeeded } from "./sign-in.ts";
-import type { Verifications } from "./verifications.ts";
+import type { Verifications } from "./credentials.ts";
 
 export interface LinkView {
   kind: "invitation" | "reset" | "setup";
   email: string | null;
   role: Role | null;
-  /** Whether it asks for a code of the user's second factor, too. */
+  /** Whether a code of the user's second factor is needed, too. */
   needsCode: boolean;
 }
 
 export interface Links {
-  /** What a link is for. Throws RequestError 401 `link_invalid`. */
+  /** The purpose of a link. Throws RequestError 401 `link_invalid`. */
   look(token: string, client: Client): Promise<LinkView>;
-  /** Each of the following begins a session, and throws RequestError 422 as `checkPassword` does, and 503. */
-  /** Makes the first user, an owner. 401 `setup_link_invalid`. */
+
+  // Each of the following starts a session, and also throws RequestError 503 `busy` and 422 as `checkPassword` does.
+
+  /** Creates the first user, an owner. Throws RequestError 401 `setup_link_invalid`. */
   setUp(
     user: { token: string; email: string; password: string },
     client: Client,
   ): Promise<SessionCredential>;
-  /** Makes the user who was invited. 401 `link_invalid`; 409 `email_taken`. */
+  /** Creates the invited user. Throws RequestError: 401 `link_invalid`, 409 `email_taken`. */
   acceptInvitation(
     o: { token: string; password: string },
     client: Client,
   ): Promise<SessionCredential>;
   /**
-   * Gives a user another password and ends the sessions. 401 `link_invalid`. A second factor that the reset doesn't take away still
-   * counts: 401 `second_factor_needed` without a code, 401 `proof_refused` for a wrong one, 429.
+   * Sets a new password and ends the user's sessions. Throws RequestError 401 `link_invalid`. If a second factor stays, also 401
+   * `second_factor_needed` without a code, 401 `proof_refused` for a wrong one, and 429 `too_many_attempts`.
    */
   acceptReset(
     o: { token: string; password: string; code?: string | undefined },
@@ -66,8 +68,7 @@ interface LinkRow {
   needs_code: boolean;
 }
 
-// Of those who hold the same link. Each waits for the ones before.
-const MAX_IN_TURN = 32;
+const MAX_WAITING_PER_LINK = 32;
 
 export function createLinks(o: {
   pool: Pool;
@@ -80,13 +81,13 @@ export function createLinks(o: {
   const turns = new Map<string, { last: Promise<unknown>; count: number }>();
 
   /**
-   * Whoever holds a live link costs a hash; of those who come with the same one at once, only the first, and after it each that finds
-   * the link as good as before. When the database fails the first, it fails those who wait.
+   * Runs concurrent requests with the same link one after the other, so that each hashes a password only if the link is still valid by
+   * then. When the database fails for one of them, the waiting ones fail too.
    */
   async function inTurn<T>(token: string, work: () => Promise<T>): Promise<T> {
     const key = digest(token).toString("hex");
     const turn = turns.get(key) ?? { last: Promise.resolve(), count: 0 };
-    if (turn.count >= MAX_IN_TURN) {
+    if (turn.count >= MAX_WAITING_PER_LINK) {
       throw new RequestError(503, "busy", "This link is in use already. Try again later.");
     }
     const mine = turn.last.then(work, (error: unknown) => {
@@ -157,7 +158,7 @@ export function createLinks(o: {
       return inTurn(token, async () => {
         await look(token, SETUP_TOKEN_PREFIX, client, invalidSetupLink);
         checkPassword(password, email);
-        const passwordHash = await passwords.hash(password, holderLine(email));
+        const passwordHash = await passwords.hash(password, linkRequester(email));
         return pool.transaction(async (tx) => {
           const [link] = await tx<{ workspaceId: string | null }[]>`
             select x3sproxy.redeem_setup_link(${digest(token)}) as "workspaceId"`;
@@ -176,7 +177,7 @@ export function createLinks(o: {
         const { kind, email: invited } = await look(token, LINK_TOKEN_PREFIX, client);
         if (kind !== "invitation" || invited === null) throw invalidLink();
         checkPassword(password, invited);
-        const passwordHash = await passwords.hash(password, holderLine(invited));
+        const passwordHash = await passwords.hash(password, linkRequester(invited));
         return pool.transaction(async (tx) => {
           const [row] = await tx<InvitationRow[]>`
             select * from x3sproxy.redeem_invitation(${digest(token)})`;
@@ -196,7 +197,7 @@ export function createLinks(o: {
         const by = holder(workspaceId, email, client);
         const hashed = async (): Promise<string> => {
           checkPassword(password, email);
-          return passwords.hash(password, lineOf({ id: userId }));
+          return passwords.hash(password, requesterOf({ id: userId }));
         };
         const reset = async (
           sql: TransactionSql,
@@ -226,12 +227,12 @@ export function createLinks(o: {
   };
 }
 
-/** The line of whoever holds a live link. */
-function holderLine(email: string): Line {
+/** The holder of a live link as a requester. */
+function linkRequester(email: string): Requester {
   return { known: true, key: email };
 }
 
-/** Whoever holds a link, as the audit names them. */
+/** The holder of a link, as the audit names it. */
 function holder(workspaceId: string, email: string, { address }: Client): Actor {
   return { workspaceId, kind: "link", id: null, name: email, address, method: "link" };
 }
@@ -240,7 +241,7 @@ async function confine(sql: TransactionSql, workspaceId: string): Promise<void> 
   await sql`select set_config('x3sproxy.workspace', ${workspaceId}, true)`;
 }
 
-/** The address belongs to somebody already, in this workspace or another. */
+/** Throws the refusal when the error says that a user of any workspace has this address. */
 function refuseTaken(error: unknown): never {
   if (!isUniqueViolation(error)) throw error;
   throw new RequestError(409, "email_taken", "There is a user with this e-mail address already.");

@@ -1,16 +1,16 @@
-// A user's own sessions: seen and ended.
+// A user's own sessions: lists and ends them. Must never touch the sessions of another user.
 import { record } from "../audit/index.ts";
-import type { Page, Pool } from "../db/index.ts";
+import { createdUs, momentOf, type Page, type Pool } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { actorFrom, type Client, type Person } from "./caller.ts";
-import { createdUs, LATEST, momentOf, type LatestFirst, type Placed } from "./latest-first.ts";
+import { LATEST, type LatestFirst, type Placed } from "./latest-first.ts";
 import { endSessions } from "./sessions.ts";
 
 export interface SessionView {
   id: string;
-  /** Whether it is the one that asks. */
+  /** Whether it is the session of this request. */
   current: boolean;
-  /** Times: ISO 8601. */
+  /** This and the following times: ISO 8601. */
   createdAt: string;
   lastSeenAt: string;
   endsAt: string;
@@ -19,7 +19,7 @@ export interface SessionView {
 }
 
 export interface OwnSessions {
-  /** Live ones, latest first. */
+  /** Live sessions, the latest first. */
   list(person: Person, page: Page<LatestFirst>): Promise<Placed<SessionView>[]>;
   /** Throws RequestError 404 `session_not_found`. */
   end(person: Person, sessionId: string, client: Client): Promise<void>;

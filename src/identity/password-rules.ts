@@ -1,14 +1,14 @@
-// Which passwords are taken. Length, and nothing that an attacker tries first; no rule asks for kinds of characters (NIST SP
-// 800-63B, 5.1.1.2). Must never repeat a password.
+// Which passwords are accepted: long enough, and none that an attacker tries first. No rule asks for kinds of characters (NIST SP
+// 800-63B, 5.1.1.2). Must never quote a password.
 import { createRequire } from "node:module";
 import { RequestError } from "../platform/errors.ts";
 import { normalized } from "./passwords.ts";
 
-export const PASSWORD_MIN_LENGTH = 12;
-export const PASSWORD_MAX_LENGTH = 1024;
+const PASSWORD_MIN_LENGTH = 12;
+const PASSWORD_MAX_LENGTH = 1024;
 
 const PRODUCT = "x3sproxy";
-// What fingers find without a thought, and the way back.
+// The alphabet, the digits and the rows of a keyboard, forwards and backwards.
 const RUNS = [
   "abcdefghijklmnopqrstuvwxyz",
   "1234567890",
@@ -17,7 +17,8 @@ const RUNS = [
   "zxcvbnm",
 ].flatMap((run) => [run.repeat(2), Array.from(run.repeat(2)).reverse().join("")]);
 const LONGEST_UNIT = 4;
-// Further down stand ordinary words, of which a good password may be made.
+// The most common passwords, which are compared without digits and signs around them. Below this rank the list has ordinary words, of
+// which a good password may be made.
 const RANKS_BY_CORE = 10_000;
 
 /** Throws RequestError 422 `password_too_short`, `password_too_long` or `password_common`. `email`: whose password it will be. */
@@ -60,12 +61,12 @@ function isCommon(text: string, email: string): boolean {
   );
 }
 
-/** What is left without the digits and signs around it, and the signs within. */
+/** The text without digits and signs around it, and without signs in it. */
 function coreOf(text: string): string {
   return text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "").replace(/[^\p{L}\p{N}]/gu, "");
 }
 
-/** Whether it is one to four characters over and over. */
+/** Whether it repeats one to four characters. */
 function isRepetition(text: string): boolean {
   for (let unit = 1; unit <= LONGEST_UNIT; unit++) {
     if (
@@ -83,7 +84,7 @@ function isRepetition(text: string): boolean {
 
 let lists: { long: ReadonlySet<string>; cores: ReadonlySet<string> } | undefined;
 
-/** Of the commonest passwords that are known, read when they are first needed: those long enough, and what the first are at their core. */
+/** The known common passwords, read on first use. `long`: those of an accepted length; `cores`: the cores of the most common ones. */
 function commonPasswords() {
   if (lists === undefined) {
     const { dictionary } = createRequire(import.meta.url)("@zxcvbn-ts/language-common") as {

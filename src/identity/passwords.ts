@@ -1,64 +1,116 @@
-// Password hashing: argon2id, on threads of their own: one for strangers, whose networks take turns, and one for those who are known.
-// Must never let a rush of requests hold up the rest.
+// Password hashing with argon2id, on two dedicated threads: one for anonymous clients, whose networks take turns, and one for known
+// users. On Node's thread pool, hashes would delay file and DNS look-ups. Must never let many requests delay the rest of the service.
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { RequestError } from "../platform/errors.ts";
 import { createFairQueue, takeTurn } from "../platform/fair-queue.ts";
-import { ARGON2, PasswordThread } from "./password-thread.ts";
+
+// OWASP Password Storage Cheat Sheet: argon2id (the package's default) with 19 MiB, two passes, one lane.
+export const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 const ROOM = 64;
 const WAIT_MS = 8_000;
 
-/** Who waits for a hash. */
-export interface Line {
-  /** Whether it is somebody, by a session, a link or a device that is known, and no stranger. */
+/** For whom a password is hashed. */
+export interface Requester {
+  /** Whether a session, a one-time link or a known device shows who it is. */
   readonly known: boolean;
-  /** Whose turn it is: a user's id, or a stranger's network. */
+  /** Requesters with different keys take turns: a user's id, or the network of an anonymous client. */
   readonly key: string;
 }
 
-// The hash of no password: what the one of a user that does not exist is compared with, at the same cost.
-const NOBODYS_HASH =
+// The hash of no password. For an unknown user the password is compared with it, at the same cost.
+const DUMMY_HASH =
   `$argon2id$v=19$m=${ARGON2.memoryCost},t=${ARGON2.timeCost},p=${ARGON2.parallelism}` +
   `$${Buffer.from("x3sproxy, nobody").toString("base64url")}$${"A".repeat(43)}`;
 
 export interface PasswordHasher {
-  /** The argon2id hash in PHC form. Throws RequestError 503 `busy` when too many wait. */
-  hash(password: string, line: Line): Promise<string>;
-  /** Whether `password` is the one of `hash`; without a hash it takes as long and is not. Throws RequestError 503 `busy`. */
-  verify(password: string, hash: string | undefined, line: Line): Promise<boolean>;
+  /** The argon2id hash in PHC string format. Throws RequestError 503 `busy` when too many wait. */
+  hash(password: string, by: Requester): Promise<string>;
+  /** Whether `password` has this hash. Without a hash it takes as long and is false. Throws RequestError 503 `busy`. */
+  verify(password: string, hash: string | undefined, by: Requester): Promise<boolean>;
 }
 
 export function createPasswordHasher(): PasswordHasher {
-  const [strangers, known] = [createLine(), createLine()];
-  const lineFor = (line: Line) => (line.known ? known : strangers);
+  const [hashAnonymous, hashKnown] = [createHashQueue(), createHashQueue()];
+  const queueFor = (by: Requester) => (by.known ? hashKnown : hashAnonymous);
   return {
-    hash: async (password, line) =>
-      String(await lineFor(line)(line.key, { password: normalized(password) })),
-    async verify(password, of, line) {
-      const job = { password: normalized(password), of: of ?? NOBODYS_HASH };
-      return (await lineFor(line)(line.key, job)) === true && of !== undefined;
+    hash: async (password, by) =>
+      String(await queueFor(by)(by.key, { password: normalized(password) })),
+    async verify(password, of, by) {
+      const job = { password: normalized(password), of: of ?? DUMMY_HASH };
+      return (await queueFor(by)(by.key, job)) === true && of !== undefined;
     },
   };
 }
 
-/** A thread, and whoever waits for it. The next begins only once a hash has ended, whoever has gone meanwhile. */
-function createLine() {
+/** A thread and its queue. The next job starts only when the current one has ended, even if its client has left. */
+function createHashQueue() {
   const thread = new PasswordThread();
   const queue = createFairQueue({ places: 1, room: ROOM });
   return (key: string, job: { password: string; of?: string }): Promise<string | boolean> =>
     takeTurn(queue, key, () => thread.run(job), { withinMs: WAIT_MS, late: busy });
 }
 
-/** Too many wait. */
+/** The refusal when too many requests wait. */
 export function busy(): RequestError {
   return new RequestError(503, "busy", "Too many sign-ins at once. Try again in a few seconds.");
 }
 
-/** The line of somebody who is known. */
-export function lineOf({ id }: { id: string }): Line {
+/** A known user as a requester. */
+export function requesterOf({ id }: { id: string }): Requester {
   return { known: true, key: id };
 }
 
-/** The same password typed on another system may come in another Unicode form (NIST SP 800-63B, 5.1.1.2). */
+/** The normal form of a password: another system may send it in another Unicode form (NIST SP 800-63B, 5.1.1.2). */
 export function normalized(password: string): string {
   return password.normalize("NFKC");
+}
+
+/** A password to hash or, with a hash in `of`, to verify. */
+export interface Job {
+  readonly password: string;
+  readonly of?: string | undefined;
+}
+/** The hash, or whether the password has the hash `of`. */
+export type Answer = string | boolean;
+
+const CODE = new URL("password-worker.ts", import.meta.url);
+
+/** Runs one job at a time: the caller waits for each answer. Keeps the process alive only during a job. */
+class PasswordThread {
+  #worker: Worker | undefined;
+
+  /** Rejects when the job or the thread fails. The next call then starts a new thread. */
+  async run(job: Job): Promise<Answer> {
+    const worker = (this.#worker ??= this.#start());
+    worker.ref();
+    const done = new AbortController();
+    const { signal } = done;
+    try {
+      worker.postMessage(job);
+      const ended = once(worker, "exit", { signal }).then(() => {
+        throw new Error("the thread for passwords has ended");
+      });
+      const [answer] = (await Promise.race([once(worker, "message", { signal }), ended])) as [
+        Answer,
+      ];
+      return answer;
+    } catch (error) {
+      this.#worker = undefined;
+      throw error;
+    } finally {
+      done.abort();
+      worker.unref();
+    }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(CODE);
+    worker.on("error", () => undefined); // `run` gets the error, too
+    worker.once("exit", () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    return worker;
+  }
 }

@@ -1,27 +1,28 @@
-// Proof again, by password or code, of a user who is signed in. Limited as signing in is, and counted for the session alone, so that
-// whoever has got hold of one keeps its user neither from signing in nor from a proof in another.
+// Checks the password or code by which a signed-in user proves again who it is. Attempts are limited as for a sign-in, but counted for
+// the session alone: someone with a stolen session must not lock its user out of signing in, nor out of a proof in another session.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import type { Attempts } from "./attempts.ts";
 import { actorFrom, userTarget, type Client, type Person } from "./caller.ts";
-import { lineOf, type PasswordHasher } from "./passwords.ts";
+import { requesterOf, type PasswordHasher } from "./passwords.ts";
 import type { SecondFactors } from "./second-factors.ts";
 
 export type Proof = { readonly password: string } | { readonly code: string };
 
-/** Who has to prove it, and who says so in the audit. */
+/** The user who gives a proof. */
 interface Prover {
   readonly userId: string;
+  /** Named in the audit. */
   readonly actor: Actor;
-  /** What wrong ones count for. */
+  /** Attempts with the same `by` count together. */
   readonly by: string;
 }
 
 export interface Proofs {
   /**
-   * Lets `work` run in one transaction with the proof; a code is used up only when it succeeds. `prepare` gives it what takes its time,
-   * as a hash does: outside of the transaction, and only for whom the limits let try. Throws RequestError: 401 `proof_refused`, 429
+   * Checks the proof and runs `work` in the same transaction; a code is used up only when `work` succeeds. `prepare` does slow work, such
+   * as hashing, before the transaction, and only when the limits allow the attempt. Throws RequestError: 401 `proof_refused`, 429
    * `too_many_attempts`, 503 `busy`.
    */
   withProof<T, P>(
@@ -32,7 +33,7 @@ export interface Proofs {
   ): Promise<T>;
 }
 
-/** A signed-in user as one who has to prove it. */
+/** A signed-in user as a prover. */
 export function proverFrom(person: Person, client: Client): Prover {
   return { userId: person.id, actor: actorFrom(person, client), by: person.session.id };
 }
@@ -45,14 +46,14 @@ export function createProofs(o: {
 }): Proofs {
   const { pool, attempts, passwords, secondFactors } = o;
 
-  /** What has to hold within the transaction, once the slow part is done; undefined when it is refused already. */
+  /** Does the slow part of the check, and gives what the transaction has to check; undefined when the proof is refused already. */
   async function condition(
     { userId, actor: { workspaceId } }: Prover,
     proof: Proof,
   ): Promise<((sql: TransactionSql) => Promise<boolean>) | undefined> {
     if ("code" in proof) {
       return async (sql) => {
-        // The user's row first, as everywhere, so that no two wait for each other.
+        // Lock the user's row first, as everywhere, to avoid deadlocks.
         await sql`select from x3sproxy.users where id = ${userId} for update`;
         const kind = await secondFactors.redeem(sql, { workspaceId, userId }, proof.code);
         return kind !== undefined;
@@ -64,7 +65,7 @@ export function createProofs(o: {
         select password_hash as hash from x3sproxy.users where id = ${userId}`,
     );
     if (
-      !(await passwords.verify(proof.password, row?.hash, lineOf({ id: userId }))) ||
+      !(await passwords.verify(proof.password, row?.hash, requesterOf({ id: userId }))) ||
       row === undefined
     )
       return undefined;
@@ -97,7 +98,7 @@ export function createProofs(o: {
           if (done !== undefined) return done.result;
         }
       } catch (error) {
-        await attempt.settle("undecided").catch(() => undefined); // then it stays counted
+        await attempt.settle("undecided").catch(() => undefined); // if this fails, the attempt stays counted
         throw error;
       }
       await pool.inWorkspace(workspaceId, async (sql) => {
@@ -109,7 +110,7 @@ export function createProofs(o: {
   };
 }
 
-/** Writes a refusal down, unless the user is gone. */
+/** Records a refusal in the audit, unless the user was deleted. */
 async function note(
   sql: TransactionSql,
   { userId, actor }: Prover,

@@ -1,11 +1,10 @@
-// Second factors: a user's TOTP seed, sealed by the vault, and ten recovery codes, hashed. Each code works once, whoever tries it
-// how often at the same time in however many processes: the row that says so changes in one statement.
+// Second factors: a user's TOTP seed, sealed by the vault, and ten hashed recovery codes. Each code must work only once, also when it
+// is sent several times at once to several processes: one statement checks it and uses it up.
 import { hash, randomInt } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import type { TransactionSql } from "../db/index.ts";
 import type { SealedValue, Vault } from "../vault/index.ts";
 
-/** Which kind of code it was. */
 export type CodeKind = "totp" | "recovery_code";
 
 interface UserKey {
@@ -13,20 +12,20 @@ interface UserKey {
   readonly userId: string;
 }
 
-/** Each within a transaction confined to the user's workspace. */
+/** `sql`: a transaction confined to the user's workspace. */
 export interface SecondFactors {
   has(sql: TransactionSql, userId: string): Promise<boolean>;
-  /** Uses a code up: what kind it was, or undefined when it is not one that is good now. */
+  /** Uses a code up and returns its kind; undefined when the code isn't valid now. */
   redeem(sql: TransactionSql, user: UserKey, code: string): Promise<CodeKind | undefined>;
-  /** Puts a seed (base32) in the place of the one before, if `code` is one of its own. False: it is not. */
+  /** Replaces the user's seed by `seed` (base32), if `code` is a valid code of the new seed. False: it isn't. */
   enrol(sql: TransactionSql, user: UserKey, seed: string, code: string): Promise<boolean>;
   remove(sql: TransactionSql, userId: string): Promise<void>;
-  /** Ten new codes in the place of all earlier ones, in the one form in which they are ever shown. */
+  /** Replaces all recovery codes by ten new ones and returns them, the only time that they are shown. */
   renewRecoveryCodes(sql: TransactionSql, user: UserKey): Promise<string[]>;
 }
 
 const RECOVERY_CODES = 10;
-// Crockford's base32: no two of its characters look alike. Twelve of them are 60 bits.
+// Crockford's base32, in which no two characters look alike. Twelve characters have 60 bits.
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const LOOK_ALIKES: Readonly<Record<string, string>> = { o: "0", i: "1", l: "1" };
 const RECOVERY_CODE = /^[0-9a-hjkmnp-tv-z]{12}$/;
@@ -109,7 +108,7 @@ function newRecoveryCode(): string {
   return Array.from({ length: 12 }, () => ALPHABET.charAt(randomInt(ALPHABET.length))).join("");
 }
 
-/** Bound to its user, so that a guess is a guess at one user's codes. */
+/** The hash includes the user, so that each guess tests the codes of one user only. */
 function recoveryHash(userId: string, code: string): Buffer {
   return hash("sha256", `x3sproxy recovery code ${userId} ${code}`, "buffer");
 }

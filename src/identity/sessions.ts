@@ -1,18 +1,18 @@
-// Sessions: two random values, one for the cookie and one for the dashboard's origin, and the hash of both in a row. Every verb works
-// within the transaction of the change that it goes with; the values leave here once. A session never outlives its twelve hours, whatever happens to it.
+// Sessions: each has two random values, one for the cookie and one for the dashboard's origin; a row stores the hash of both. Every
+// function works within the caller's transaction and returns the values once. A session must never outlive its twelve hours.
 import { record, type Actor } from "../audit/index.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { newId, newSessionValue, SESSION_PREFIX, SESSION_SECRET_PREFIX } from "../platform/ids.ts";
-import { digestSession } from "./bearers.ts";
+import { digestSession } from "./credentials.ts";
 import { userTarget, type Client, type Person, type SessionCredential } from "./caller.ts";
 
-const MAX_A_USER = 100;
-/** Of others that have ended as many go with each that begins. */
+const MAX_PER_USER = 100;
+/** How many ended sessions are deleted at most when one starts. */
 const MAX_ENDED = 100;
 const USER_AGENT_LENGTH = 300;
 
-/** Signs a user in; records it. `method`: how the user proved who it is. */
+/** Starts a session and records the sign-in. `method`: how the user proved who it is. */
 export async function startSession(
   sql: TransactionSql,
   user: { id: string; workspaceId: string; email: string },
@@ -33,7 +33,7 @@ export async function startSession(
       where user_id = ${id} and last_seen_at < now() - interval '30 minutes' for update skip locked)`;
   await sql`
     delete from x3sproxy.sessions where id in (
-      select id from x3sproxy.sessions where user_id = ${id} order by created_at desc offset ${MAX_A_USER - 1})`;
+      select id from x3sproxy.sessions where user_id = ${id} order by created_at desc offset ${MAX_PER_USER - 1})`;
   await sql`
     insert into x3sproxy.sessions (id, workspace_id, user_id, hash, address, user_agent)
     values (${newId()}, ${workspaceId}, ${id}, ${digestSession(credential)}, ${client.address}, ${userAgent})`;
@@ -45,8 +45,8 @@ export async function startSession(
 }
 
 /**
- * Gives a session another id and other values; those before are worth nothing from then on. `proves`: it also counts as a proof.
- * Throws RequestError 401 `unauthenticated` when it has ended meanwhile, so that what goes with it does not happen.
+ * Gives a session a new id and a new credential; the old one stops working. `proves`: the session also becomes fresh. Throws
+ * RequestError 401 `unauthenticated` when the session has ended meanwhile, so that the transaction changes nothing.
  */
 export async function renewSession(
   sql: TransactionSql,
@@ -65,7 +65,7 @@ export async function renewSession(
   throw new RequestError(401, "unauthenticated", "This session has ended. Sign in again.");
 }
 
-/** Ends all sessions of a user, but for the one with the id `except`. */
+/** Ends all sessions of a user except the one with the id `except`. */
 export async function endSessions(
   sql: TransactionSql,
   userId: string,

@@ -1,5 +1,5 @@
-// Signing in and out. Must take the same time and give the same answer whether there is no such user, the password is wrong, or
-// the code behind a right password is.
+// Signs users in and out. Must take the same time and give the same answer for an unknown user, a wrong password, and a wrong code
+// after the right password.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
@@ -13,18 +13,18 @@ import {
   type SessionCredential,
 } from "./caller.ts";
 import { normalizeEmail } from "./emails.ts";
-import { busy, lineOf, type PasswordHasher } from "./passwords.ts";
+import { busy, requesterOf, type PasswordHasher } from "./passwords.ts";
 import type { SecondFactors } from "./second-factors.ts";
 import { startSession } from "./sessions.ts";
 
-// Anybody can ask for it, so that it has no more than a part of the connections to the database. One network may have half of the room.
-const LINE = { places: 2, room: 4_096 };
+// Anybody can try to sign in, so sign-ins get only some of the database connections.
+const QUEUE = { places: 2, room: 4_096 };
 const WAIT_MS = 8_000;
 
 export interface SignIn {
   /**
-   * Starts a session. `device`: what the browser alone has, by which it is known after. Throws RequestError: 401 `sign_in_refused`, 401
-   * `second_factor_needed` (the password is right, and a code is needed), 429 `too_many_attempts`, 503 `busy`.
+   * Starts a session. `device`: a secret of the browser, which makes it a known device afterwards. Throws RequestError: 401
+   * `sign_in_refused`, 401 `second_factor_needed` (the password is right and a code is missing), 429 `too_many_attempts`, 503 `busy`.
    */
   signIn(
     credentials: {
@@ -47,8 +47,8 @@ interface UserRow {
   passwordHash: string;
 }
 
-// A workspace that there is none of: a refusal for nobody goes through the same statements as one for somebody.
-const NOWHERE = "00000000-0000-0000-0000-000000000000";
+// The id of no workspace. A refusal for an unknown user then runs the same statements as one for a user.
+const NO_WORKSPACE = "00000000-0000-0000-0000-000000000000";
 
 export function createSignIn(o: {
   pool: Pool;
@@ -57,7 +57,7 @@ export function createSignIn(o: {
   secondFactors: SecondFactors;
 }): SignIn {
   const { pool, attempts, passwords, secondFactors } = o;
-  const line = createFairQueue(LINE);
+  const queue = createFairQueue(QUEUE);
 
   async function find(email: string): Promise<UserRow | undefined> {
     const [row] = await pool.query(
@@ -68,7 +68,7 @@ export function createSignIn(o: {
     return row;
   }
 
-  /** The session, or undefined when it is refused after all. */
+  /** Starts the session; undefined when the password has changed meanwhile or the code is wrong. */
   async function start(
     user: UserRow,
     code: string | undefined,
@@ -77,8 +77,8 @@ export function createSignIn(o: {
   ): Promise<SessionCredential | undefined> {
     return pool.inWorkspace(user.workspaceId, async (sql) => {
       const { id: userId, workspaceId } = user;
-      // The password may have been changed while it was being verified. The lock is the one that the rest needs, so that two who
-      // sign in as one user don't wait for each other.
+      // The password may have changed while it was verified. This takes the strongest lock needed at once: two sign-ins of one user
+      // that strengthened their locks later would deadlock.
       const still = await sql`
         select from x3sproxy.users where id = ${userId} and password_hash = ${user.passwordHash} for update`;
       if (still.count === 0) return undefined;
@@ -96,10 +96,10 @@ export function createSignIn(o: {
   }
 
   /**
-   * Six digits can be guessed from many networks by whoever has the password: codes from devices that are not known count for the
-   * account as a whole, too.
+   * Counts a code from an unknown device for the whole account as well. Otherwise someone who has the password could guess the six
+   * digits from many networks.
    */
-  async function withCode(
+  async function countCode(
     attempt: Attempt,
     { id, workspaceId }: UserRow,
     note: (sql: TransactionSql) => Promise<void>,
@@ -115,7 +115,7 @@ export function createSignIn(o: {
     };
   }
 
-  /** Writes a refusal down. `sql`: a transaction confined to the user's workspace. */
+  /** Records a refusal in the audit. `sql`: a transaction confined to the user's workspace. */
   async function note(
     sql: TransactionSql,
     user: UserRow | undefined,
@@ -137,7 +137,7 @@ export function createSignIn(o: {
       const { network } = client;
       const begin = async () => {
         const user = await find(account);
-        const workspaceId = user?.workspaceId ?? NOWHERE;
+        const workspaceId = user?.workspaceId ?? NO_WORKSPACE;
         const refused = (sql: TransactionSql, result: Refusal) =>
           attempts.paced(`${result} ${account}`, sql, () => note(sql, user, result, client));
         const limited = (sql: TransactionSql) => refused(sql, "too_many_attempts");
@@ -147,20 +147,21 @@ export function createSignIn(o: {
         );
         return { user, workspaceId, refused, limited, attempt };
       };
-      const begun = await takeTurn(line, network, begin, { withinMs: WAIT_MS, late: busy });
+      const begun = await takeTurn(queue, network, begin, { withinMs: WAIT_MS, late: busy });
       const { user, workspaceId, refused, limited } = begun;
       let { attempt } = begun;
       let session: SessionCredential | undefined;
       let right: boolean;
       try {
-        const hashLine = attempt.known && user ? lineOf(user) : { known: false, key: network };
-        right = await passwords.verify(password, user?.passwordHash, hashLine);
+        const requester =
+          attempt.known && user ? requesterOf(user) : { known: false, key: network };
+        right = await passwords.verify(password, user?.passwordHash, requester);
         if (right && user !== undefined) {
-          if (code !== undefined) attempt = await withCode(attempt, user, limited);
+          if (code !== undefined) attempt = await countCode(attempt, user, limited);
           session = await start(user, code, client, attempt);
         }
       } catch (error) {
-        await attempt.settle("undecided").catch(() => undefined); // then it stays counted
+        await attempt.settle("undecided").catch(() => undefined); // if this fails, the attempt stays counted
         throw error;
       }
       if (session !== undefined) return session;
@@ -184,7 +185,7 @@ export function createSignIn(o: {
   };
 }
 
-/** What is answered when the rest is right and a code is missing. */
+/** The refusal when all is right except that a code is missing. */
 export function codeNeeded(): RequestError {
   return new RequestError(
     401,

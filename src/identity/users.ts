@@ -1,10 +1,10 @@
-// The users of a workspace, as its owners manage them. A workspace always keeps an owner, and nobody deletes himself.
+// The users of a workspace, as its owners manage them. Must never remove a workspace's last owner, nor let users delete themselves.
 import { record, type Actor } from "../audit/index.ts";
 import type { Role } from "../contract/index.ts";
 import type { Page, Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { LINK_TOKEN_PREFIX, newBearer } from "../platform/ids.ts";
-import { digest } from "./bearers.ts";
+import { digest } from "./credentials.ts";
 import { checkLimit, userTarget } from "./caller.ts";
 import { endSessions } from "./sessions.ts";
 
@@ -13,7 +13,7 @@ export interface UserView {
   email: string;
   role: Role;
   agents: string[] | null;
-  /** Whether one is enrolled. */
+  /** Whether a second factor is enrolled. */
   secondFactor: boolean;
   /** ISO 8601. */
   createdAt: string;
@@ -22,13 +22,13 @@ export interface UserView {
 
 /** Every change is recorded in the audit. */
 export interface Users {
-  /** By address. */
+  /** Sorted by e-mail address. */
   list(workspaceId: string, page: Page<readonly [email: string]>): Promise<UserView[]>;
-  /** How many it has, over all pages. */
+  /** How many users the workspace has. */
   count(workspaceId: string): Promise<number>;
   /**
-   * What is left out stays, but for a limit to agents that the new role can't have. Ends the user's sessions. Throws RequestError:
-   * 404 `user_not_found`, 409 `last_owner`, 422 `agents_not_allowed`.
+   * Changes what is given. A new role that can't be limited to agents drops that limit. A change ends the user's sessions. Throws
+   * RequestError: 404 `user_not_found`, 409 `last_owner`, 422 `agents_not_allowed`.
    */
   change(
     by: Actor,
@@ -38,8 +38,8 @@ export interface Users {
   /** Throws RequestError: 404 `user_not_found`, 409 `last_owner`, 409 `own_account`. */
   delete(by: Actor, userId: string): Promise<UserView>;
   /**
-   * The token of a link, good once and for 24 hours, that gives the user another password and, with `secondFactor`, takes the second
-   * factor away. Ends the link before it. Throws RequestError 404 `user_not_found`.
+   * Creates a link, valid once and for 24 hours, to set a new password and, with `secondFactor`, to remove the second factor. Ends the
+   * earlier link. Throws RequestError 404 `user_not_found`.
    */
   createReset(
     by: Actor,
@@ -89,7 +89,7 @@ export function createUsers({ pool }: { pool: Pool }): Users {
         if (role !== before.role || String(agents) !== String(before.agents)) {
           await endSessions(sql, userId);
         }
-        // Without holding more: whoever has become an owner meanwhile would be held out of the order in which all are held.
+        // Not `find`, which would lock users who became owners meanwhile, out of the order of ids: that risks a deadlock.
         const after = await read(sql, userId);
         await record(sql, by, { action: "user.change", target: userTarget(after), before, after });
         return after;
@@ -125,10 +125,10 @@ export function createUsers({ pool }: { pool: Pool }): Users {
   };
 }
 
-/** The user as it is. Holds its row until the transaction ends. */
+/** Finds a user, and locks the rows of the user and of all owners until the transaction ends. */
 async function find(sql: TransactionSql, userId: string): Promise<UserView> {
-  // All of the owners first, and in one order, so that of two who remove each other one comes second and sees it. Statements of
-  // their own: what follows sees what they waited for.
+  // Lock all owners in one order: of two owners who remove each other, the second one then sees the first removal. Lock in a separate
+  // statement, so that the next one sees what the lock waited for.
   await sql`select from x3sproxy.users where role = 'owner' or id = ${userId} order by id for update`;
   return read(sql, userId);
 }

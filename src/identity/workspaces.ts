@@ -1,14 +1,14 @@
-// A workspace's own settings: its name and its rules.
+// A workspace's own settings: its name, its rules, and whether all of its agents are suspended. Must never change another workspace.
 import { record, type Actor } from "../audit/index.ts";
 import { isUniqueViolation, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 
-/** Of all agents of the workspace together. Null: no limit. */
+/** Limits on all agents of the workspace together. Null: no limit. */
 export interface WorkspaceLimits {
   requestsPerMinute: number | null;
-  /** Calls under way at once, WebSocket connections among them. */
+  /** Concurrent calls, including WebSocket connections. */
   openStreams: number | null;
-  /** Of requests and answers together. */
+  /** Counts requests and answers together. */
   bytesPerMinute: number | null;
   openWebsockets: number | null;
 }
@@ -16,21 +16,22 @@ export interface WorkspaceLimits {
 export interface WorkspaceView {
   id: string;
   name: string;
-  /** Whether users who have none can do nothing but enrol one. */
+  /** Whether a user without a second factor has to enrol one before anything else. */
   secondFactorRequired: boolean;
-  /** After how many days a key is due for rotation, and an agent that did nothing counts as idle. */
+  /** After how many days a key is due for rotation. */
   rotationDays: number;
+  /** After how many days without a call an agent counts as idle. */
   idleDays: number;
   limits: WorkspaceLimits;
-  /** After how many days without use a token ends by itself; null: never. */
+  /** After how many days without use a token ends; null: never. */
   unusedDays: number | null;
-  /** For how many days events of the audit are kept; null: for ever. */
+  /** For how many days audit events are kept; null: for ever. */
   auditRetentionDays: number | null;
-  /** From when on that counts, after it was made shorter, ISO 8601; null: it does. */
+  /** When a shorter retention takes effect, ISO 8601; null: it is in effect. */
   auditRetentionFrom: string | null;
-  /** Those that a key or an agent is in. */
+  /** The environments that have a key or an agent. */
   environments: string[];
-  /** Since when all of its agents are suspended, whatever their own state, ISO 8601; null: they are not. */
+  /** Since when all agents of the workspace are suspended, besides their own state, ISO 8601; null: they are not. */
   agentsSuspendedAt: string | null;
 }
 
@@ -45,13 +46,13 @@ export interface WorkspaceChange {
 }
 
 export interface Workspaces {
-  /** `only`: the agents, by name, that environments are told of; null: all. */
+  /** `only`: the names of the agents whose environments are listed; null: all. */
   get(workspaceId: string, only: readonly string[] | null): Promise<WorkspaceView>;
-  /** What is left out stays. Recorded in the audit. Throws RequestError 409 `name_taken`. */
+  /** Changes what is given. Recorded in the audit. Throws RequestError 409 `name_taken`. */
   change(by: Actor, change: WorkspaceChange): Promise<WorkspaceView>;
-  /** Suspends all agents; changes nothing when they are. What each is by itself stays. Recorded in the audit. */
+  /** Suspends all agents; their own states stay. Changes nothing when they are suspended already. Recorded in the audit. */
   suspendAgents(by: Actor): Promise<WorkspaceView>;
-  /** Lets those go on that are not suspended by themselves. Recorded in the audit. */
+  /** Ends the suspension of all agents; those suspended one by one stay so. Recorded in the audit. */
   resumeAgents(by: Actor): Promise<WorkspaceView>;
 }
 
@@ -114,7 +115,7 @@ export function createWorkspaces({ pool }: { pool: Pool }): Workspaces {
   };
 }
 
-/** Without what is undefined. */
+/** Drops fields that are undefined. */
 function defined(limits: NonNullable<WorkspaceChange["limits"]>): Partial<WorkspaceLimits> {
   return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
 }

@@ -1,5 +1,5 @@
-// Credentials for AWS, in the order of AWS's own SDKs: the environment, a web identity (EKS), the container's (ECS, EKS), the instance's
-// (IMDSv2). Profiles in files are not read. None is kept or logged.
+// Finds credentials for AWS in the order of AWS's SDKs: the environment, a web identity (EKS), the container (ECS, EKS), the instance
+// (IMDSv2). Does not read profiles. Must never store or log a credential.
 import { z } from "zod";
 import { readSmallFile } from "../platform/bounded-file.ts";
 import type { AwsSettings } from "../platform/config.ts";
@@ -12,15 +12,15 @@ export interface AwsCredentials {
   readonly sessionToken: string | undefined;
 }
 
-/** Sends a request over HTTPS, by the forward proxy if there is one. */
+/** Sends a request, through the forward proxy if one is configured for its URL. */
 export type Send = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: string },
 ) => Promise<{ status: number; text: string }>;
 
-const NEARBY_TIMEOUT_MS = 2000;
-// As the SDKs have it: what is not TLS may only be the machine itself, or the agents of ECS and EKS.
-const NEARBY_HOSTS = new Set([
+const LOCAL_TIMEOUT_MS = 2000;
+// The hosts that the SDKs allow without TLS: this machine, and the agents of ECS and EKS.
+const LOCAL_HOSTS = new Set([
   ...["127.0.0.1", "localhost", "[::1]"],
   ...["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"],
 ]);
@@ -42,12 +42,12 @@ const assumed = z.object({
   }),
 });
 
-/** Whether nobody on the way can listen: over TLS, or on this machine. */
+/** Whether nobody can read the traffic: it uses TLS or stays on this machine. */
 export function isPrivate(url: string): boolean {
   return /^https:|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/]/.test(`${url}/`);
 }
 
-/** The first that there are. Throws ConfigError when there are none, or when those that should be there can't be had. */
+/** The first credentials found. Throws ConfigError when there are none, or when configured ones can't be read. */
 export async function findCredentials(aws: AwsSettings, send: Send): Promise<AwsCredentials> {
   const { accessKeyId, secretAccessKey, sessionToken } = aws;
   if (accessKeyId !== undefined && secretAccessKey !== undefined) {
@@ -64,7 +64,7 @@ export async function findCredentials(aws: AwsSettings, send: Send): Promise<Aws
   );
 }
 
-/** STS AssumeRoleWithWebIdentity, which takes no signature. */
+/** Calls AssumeRoleWithWebIdentity of AWS STS, which needs no signature. */
 async function ofWebIdentity(aws: AwsSettings, send: Send): Promise<AwsCredentials> {
   const { roleArn, region } = aws;
   if (roleArn === undefined) {
@@ -104,7 +104,7 @@ async function ofWebIdentity(aws: AwsSettings, send: Send): Promise<AwsCredentia
 async function ofContainer(aws: AwsSettings): Promise<AwsCredentials> {
   const { containerTokenFile } = aws;
   const url = URL.parse(aws.containerCredentialsUrl ?? "");
-  if (url === null || !(url.protocol === "https:" || NEARBY_HOSTS.has(url.hostname))) {
+  if (url === null || !(url.protocol === "https:" || LOCAL_HOSTS.has(url.hostname))) {
     throw new ConfigError(
       "AWS_CONTAINER_CREDENTIALS_FULL_URI: give an https URL, or one of this machine or of the agents of ECS and EKS",
     );
@@ -113,7 +113,7 @@ async function ofContainer(aws: AwsSettings): Promise<AwsCredentials> {
     containerTokenFile === undefined
       ? aws.containerToken
       : await readToken(containerTokenFile, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-  const { status, text } = await ask(url.href, "GET", {
+  const { status, text } = await requestLocal(url.href, "GET", {
     ...(token !== undefined && { authorization: token }),
   });
   const parsed = status === 200 ? container.safeParse(parseJson(text)) : undefined;
@@ -123,18 +123,18 @@ async function ofContainer(aws: AwsSettings): Promise<AwsCredentials> {
   return toCredentials(parsed.data);
 }
 
-/** Undefined when this is no instance, or one without a role. */
+/** Undefined when this machine isn't an instance, or has no role. */
 async function ofInstance(endpoint: string): Promise<AwsCredentials | undefined> {
   const path = `${endpoint}/latest/meta-data/iam/security-credentials/`;
   try {
     const seconds = { "x-aws-ec2-metadata-token-ttl-seconds": "60" };
-    const session = await ask(`${endpoint}/latest/api/token`, "PUT", seconds);
+    const session = await requestLocal(`${endpoint}/latest/api/token`, "PUT", seconds);
     if (session.status !== 200) return undefined;
     const headers = { "x-aws-ec2-metadata-token": session.text };
-    const role = await ask(path, "GET", headers);
+    const role = await requestLocal(path, "GET", headers);
     const name = role.text.split("\n")[0]?.trim() ?? "";
     if (role.status !== 200 || name === "") return undefined;
-    const { text } = await ask(path + encodeURIComponent(name), "GET", headers);
+    const { text } = await requestLocal(path + encodeURIComponent(name), "GET", headers);
     const parsed = container.safeParse(parseJson(text));
     return parsed.success ? toCredentials(parsed.data) : undefined;
   } catch {
@@ -150,9 +150,9 @@ function toCredentials(it: z.infer<typeof container>): AwsCredentials {
   };
 }
 
-/** A service of this machine or network: never by a forward proxy. */
-async function ask(url: string, method: string, headers: Record<string, string>) {
-  const signal = AbortSignal.timeout(NEARBY_TIMEOUT_MS);
+/** Calls a service of this machine or network, never through a forward proxy. Status 0: no answer. */
+async function requestLocal(url: string, method: string, headers: Record<string, string>) {
+  const signal = AbortSignal.timeout(LOCAL_TIMEOUT_MS);
   try {
     const answer = await fetch(url, { method, headers, signal, redirect: "error" });
     return { status: answer.status, text: await answer.text() };

@@ -1,5 +1,5 @@
-// Master keys that AWS KMS keeps sealed: opened at start, made by KMS itself. Each is bound to an encryption context of ours, which KMS
-// asks for again and puts into its own log. Loaded only where it is used. Never logs or repeats what KMS gives.
+// Master keys that AWS KMS seals: KMS generates them, and opens them at start. Each is bound to our encryption context, which KMS
+// requires when it opens the key, and logs. Must never log or quote what KMS returns, except the type of an error.
 import { setTimeout as delay } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
 import { Agent, fetch, ProxyAgent, type Dispatcher } from "undici";
@@ -21,7 +21,7 @@ const plaintext = z.object({ Plaintext: z.base64() });
 const ciphertext = z.object({ CiphertextBlob: z.base64() });
 const refusal = z.object({ __type: z.string() });
 
-/** Opens each of `sealed` by KMS. Throws ConfigError with KMS's own word for what is wrong. */
+/** Opens each sealed key by KMS (`Decrypt`). Throws ConfigError with the type of KMS's error. */
 export async function decryptMasterKeys(
   sealed: readonly Buffer[],
   aws: AwsSettings,
@@ -42,7 +42,7 @@ export async function decryptMasterKeys(
   }
 }
 
-/** A new master key that only KMS has seen, sealed by its key `keyId` (id, alias or ARN); base64. Throws ConfigError. */
+/** A new master key, sealed by the KMS key `keyId` (id, alias or ARN), as base64. Only KMS has seen it open. Throws ConfigError. */
 export async function generateSealedKey(
   keyId: string,
   aws: AwsSettings,
@@ -62,7 +62,7 @@ export async function generateSealedKey(
   }
 }
 
-/** 32 bytes, or their base64: `aws kms encrypt` takes what it is given. */
+/** Takes 32 bytes, or their base64, since operators may have sealed either with `aws kms encrypt`. */
 function keyOf(bytes: Buffer): MasterKey {
   if (bytes.length === MASTER_KEY_BYTES) return new MasterKey(bytes);
   const decoded = Buffer.from(bytes.toString("latin1").trim(), "base64");
@@ -87,18 +87,18 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
     );
   }
   const direct = new Agent();
-  const through =
+  const viaProxy =
     proxy?.httpsProxy === undefined ? undefined : new ProxyAgent(withScheme(proxy.httpsProxy));
   const bypasses = readNoProxy(proxy?.noProxy);
   const close = async (): Promise<void> => {
-    await Promise.all([direct.close(), through?.close()]);
+    await Promise.all([direct.close(), viaProxy?.close()]);
   };
   const send: Send = async (url, { method, headers, body }) => {
     const { protocol, hostname, port } = new URL(url);
-    const isPast =
+    const isDirect =
       protocol === "http:" ||
       bypasses(hostname.replace(/^\[|\]$/g, ""), port === "" ? 443 : Number(port));
-    const dispatcher: Dispatcher = isPast ? direct : (through ?? direct);
+    const dispatcher: Dispatcher = isDirect ? direct : (viaProxy ?? direct);
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const answer = await fetch(url, {
       ...{ method, headers, dispatcher, signal, redirect: "error" },
@@ -133,7 +133,7 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
         const parsed = schema.safeParse(parseJson(answer.text));
         if (parsed.success) return parsed.data;
       }
-      if (tries < TRIES && mayPass(answer)) {
+      if (tries < TRIES && isTransient(answer)) {
         await delay(RETRY_MS * tries);
         continue;
       }
@@ -144,7 +144,7 @@ async function connect(aws: AwsSettings, proxy: Config["upstreamProxy"] | undefi
   return { call, close };
 }
 
-/** HTTPS_PROXY may be a host and port alone. */
+/** HTTPS_PROXY may lack the scheme. */
 function withScheme(proxy: string): string {
   return proxy.includes("://") ? proxy : `http://${proxy}`;
 }
@@ -155,13 +155,13 @@ function unreachable(service: string): ConfigError {
 
 type Answer = Awaited<ReturnType<Send>>;
 
-/** Whether the same question may be answered a moment later. KMS says with 400 that it is asked too often. */
-function mayPass(answer: Answer | undefined): boolean {
+/** Whether a retry may succeed. KMS answers 400 when it throttles. */
+function isTransient(answer: Answer | undefined): boolean {
   if (answer === undefined || answer.status >= 500 || answer.status === 429) return true;
   return typeOf(answer) === "ThrottlingException";
 }
 
-/** Of an error's answer only its type is told: a word of AWS's, as in AccessDeniedException. */
+/** The type of an error, such as AccessDeniedException. Nothing else of the answer is shown. */
 function typeOf({ text }: Answer): string {
   const parsed = refusal.safeParse(parseJson(text));
   const word = parsed.success ? parsed.data.__type.split("#").at(-1) : undefined;

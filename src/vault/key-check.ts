@@ -1,5 +1,5 @@
-// Whether the master keys of this process are those that the database was sealed under: asked once at start, so that a wrong or missing
-// key is a clear refusal to start and never a failed request later. Here a process also says for the first time which keys it holds.
+// Checks at start whether the master keys of this process open the database, so that a wrong or missing key stops the start and not a
+// later request. Also registers the process with the keys that it holds. Must never let the service start with a wrong key.
 import sodium from "libsodium-wrappers";
 import { createPool, type Sql, type TransactionSql } from "../db/index.ts";
 import { ConfigError } from "../platform/errors.ts";
@@ -7,16 +7,17 @@ import type { KeyRing } from "./master-key.ts";
 import { keysInUse } from "./sealed-tables.ts";
 import { opensCheckValue, sealCheckValue } from "./sealing.ts";
 
-interface Known {
+interface KnownKey {
   readonly keyId: string;
   readonly checkValue: Buffer;
   readonly active: boolean;
 }
 
 /**
- * Holds each key against the check value that the database has of it, and records one for those that it doesn't know. Makes the ring's
- * active key the database's, on a first start the other way round. `processId`: of a process that goes on to serve. Needs an owner's
- * connection to a migrated database. Throws ConfigError for keys that are wrong or missing, StoreUnavailableError for a silent database.
+ * Compares each key with its check value in the database, and adds check values for new keys. Makes the database's active key the
+ * ring's; on a first start the ring's becomes the database's. `processId`: given by a process that goes on to serve. `ownerUrl`: a
+ * migrated database, as its owner role. Throws ConfigError for keys that are wrong or missing, StoreUnavailableError when the database
+ * does not answer.
  */
 export async function verifyMasterKeys(
   ownerUrl: string,
@@ -33,19 +34,19 @@ export async function verifyMasterKeys(
   }
 }
 
-/** The same without a change to the database: whether these keys open it. Throws ConfigError as `verifyMasterKeys` does. */
+/** Checks the keys without changing the database. Throws ConfigError as `verifyMasterKeys` does. */
 export async function checkMasterKeys(sql: Sql, ring: KeyRing): Promise<void> {
   await sodium.ready;
   await compare(sql, ring);
 }
 
-/** Gives the id of the database's active key. */
+/** Resolves to the id of the database's active key. */
 async function verify(
   sql: TransactionSql,
   ring: KeyRing,
   processId: string | undefined,
 ): Promise<string> {
-  // Two first starts at once, with two keys: the second must see the first one's. And no key becomes active while we start without it.
+  // Of two first starts at once the second has to see the first one's key. And no key may become active during this check.
   await sql`lock table x3sproxy.master_keys in share row exclusive mode`;
   const { known, active } = await compare(sql, ring);
   for (const id of ring.ids) {
@@ -69,8 +70,8 @@ async function verify(
 async function compare(
   sql: Sql,
   ring: KeyRing,
-): Promise<{ known: readonly Known[]; active: string | undefined }> {
-  const known = await sql<Known[]>`
+): Promise<{ known: readonly KnownKey[]; active: string | undefined }> {
+  const known = await sql<KnownKey[]>`
     select key_id as "keyId", check_value as "checkValue", active from x3sproxy.master_keys order by created_at, key_id`;
   for (const { keyId, checkValue } of known) {
     const key = ring.get(keyId);
@@ -98,15 +99,13 @@ function refuseMissing(ring: KeyRing, needed: readonly string[]): void {
   );
 }
 
-// Whether the given master keys are those that something was sealed under, told by the check values that lie beside it.
-
-/** A master key by its id, and the value that opens under it and no other. */
+/** A master key that a backup needs: its id, and the check value that opens under it alone. */
 export interface NeededKey {
   readonly id: string;
   readonly checkValue: Uint8Array;
 }
 
-/** The ids of those among `needed` that aren't at hand. */
+/** The ids of the needed keys that the ring doesn't have. */
 export async function missingKeys(
   ring: KeyRing,
   needed: readonly NeededKey[],

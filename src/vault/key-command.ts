@@ -1,5 +1,5 @@
-// Master keys from a command's standard output: any key service or password manager. It is run without a shell, and gets none of our
-// own settings. What it writes is bounded, and never repeated.
+// Master keys from the standard output of a command, for any key service or password manager. The command runs without a shell and gets
+// none of our settings. Its output is bounded, and must never be logged or quoted.
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
 import { ConfigError } from "../platform/errors.ts";
@@ -9,8 +9,8 @@ export const COMMAND_SETTING = "X3SPROXY_MASTER_KEY_COMMAND";
 const TIMEOUT_MS = 30_000;
 
 /**
- * The words of a command line: split at white space; single quotes keep everything, double quotes everything but `\"` and `\\`, and a
- * backslash outside of quotes the next character. Nothing else has a meaning. Throws ConfigError for an open quote, and for no words.
+ * Splits a command line into words at white space. Single quotes keep everything, double quotes everything but `\"` and `\\`; outside
+ * of quotes a backslash keeps the next character. Nothing else is special. Throws ConfigError for an open quote, and for no words.
  */
 export function splitCommand(line: string): string[] {
   const words: string[] = [];
@@ -32,7 +32,7 @@ export function splitCommand(line: string): string[] {
   return words;
 }
 
-/** Runs the command and gives what it wrote to `parse`. Throws ConfigError when it fails, writes too much or takes too long. */
+/** Runs the command and parses its output. Throws ConfigError when it fails, writes too much or takes longer than `timeoutMs`. */
 export async function readFromCommand<T>(
   line: string,
   environment: NodeJS.ProcessEnv,
@@ -49,7 +49,7 @@ export async function readFromCommand<T>(
   }
 }
 
-/** Fills `output`; resolves to how much there is. */
+/** Fills `output`; resolves to the number of bytes. */
 function run(
   program: string,
   args: readonly string[],
@@ -69,22 +69,22 @@ function run(
     };
     let child: ChildProcessByStdio<null, Readable, null>;
     try {
-      // In a process group of its own, so that whatever it starts ends with it.
+      // Give it its own process group, so that its child processes can be ended with it.
       child = spawn(program, args, {
         env: o.environment,
         stdio: ["ignore", "pipe", "ignore"],
         detached: true,
       });
     } catch (error) {
-      notStarted(error); // some reasons it throws, and others it emits
+      notStarted(error); // spawn throws for some errors and emits others
       return;
     }
-    // Also when we are ended while we wait: no signal to us reaches that group.
+    // Also runs when this process exits: signals to it do not reach the other group.
     const end = (): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
       } catch {
-        // It has ended.
+        // It has ended already.
       }
       child.stdout.destroy();
     };

@@ -1,5 +1,5 @@
-// Files that hold master keys, or their sealed blobs: read when nobody else can read them too, made for their owner alone. Never quotes
-// a path that may be a key itself.
+// Files with master keys, or with master keys sealed by a key service. Refuses to read a file that other users can read, and creates
+// files for their owner alone. Must never quote a path that a setting names: it may be a key.
 import { randomBytes } from "node:crypto";
 import { access, constants, mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import { ConfigError } from "../platform/errors.ts";
@@ -7,21 +7,21 @@ import { codeOf } from "../platform/unknown-values.ts";
 import { MAX_TEXT_BYTES } from "./key-text.ts";
 import { MASTER_KEY_BYTES } from "./master-key.ts";
 
-/** What a file says, or undefined when there is none. `warning`: its mode is too open, and not ours to set. */
+/** The parsed content of a file. `warning`: other users can read it, and we can't change its mode. */
 export interface KeyFile<T> {
   readonly content: T;
   readonly warning: string | undefined;
 }
 
 /**
- * Gives the text of a file to `parse`; undefined when there is no file. `modeMatters`: a file that is open to others is refused where
- * its mode is ours to set. Throws ConfigError.
+ * Parses the text of a file; undefined when there is no file. `spokenName`: how messages name it. `modeMatters`: when a file that other
+ * users can read is refused; `if ours`: only if we can change its mode. Throws ConfigError.
  */
 export async function readKeyFile<T>(
   path: string,
   spokenName: string,
   parse: (text: string) => T,
-  modeMatters: "always" | "where it is ours" | "never",
+  modeMatters: "always" | "if ours" | "never",
 ): Promise<KeyFile<T> | undefined> {
   const unreadable = (error: unknown): ConfigError =>
     new ConfigError(
@@ -29,7 +29,7 @@ export async function readKeyFile<T>(
     );
   let file: FileHandle;
   try {
-    // A pipe must not keep us waiting for somebody to write to it.
+    // Without O_NONBLOCK, opening a named pipe waits for a writer.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
@@ -68,7 +68,7 @@ export async function readKeyFile<T>(
   }
 }
 
-/** Makes the key's file, durably, unless there is one. */
+/** Creates a file with a new master key and flushes it to disk, unless the file exists. Throws ConfigError. */
 export async function createKeyFile(dataDir: string, path: string): Promise<void> {
   const bytes = randomBytes(MASTER_KEY_BYTES);
   try {
@@ -78,7 +78,7 @@ export async function createKeyFile(dataDir: string, path: string): Promise<void
       await file.writeFile(`${bytes.toString("base64")}\n`);
       await file.sync();
     } catch (error) {
-      await rm(path, { force: true }); // half a key is none, and would stand in the next one's way
+      await rm(path, { force: true }); // an incomplete key would keep the next start from creating one
       throw error;
     } finally {
       await file.close();
@@ -95,7 +95,7 @@ export async function createKeyFile(dataDir: string, path: string): Promise<void
   }
 }
 
-/** Whether we could close the file to others: it is our own, and not on a read-only mount (as Kubernetes secrets are). */
+/** Whether we can change the file's mode: we own it, and it isn't on a read-only mount (as a Kubernetes secret is). */
 async function maySetMode(path: string, ownerUid: number): Promise<boolean> {
   if (ownerUid !== process.getuid?.()) return false;
   try {

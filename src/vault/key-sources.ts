@@ -1,11 +1,17 @@
-// Where the master keys come from: a file, the environment, a command, AWS KMS, or the file that the embedded default makes for itself.
-// One source, and in it one key or several. Keys go from here into a ring and nowhere else.
+// Where the master keys come from: a file, the environment, a command, AWS KMS, or the file that an embedded service generates for
+// itself; also generates new keys. A service has one source, with one or more keys. Keys that are loaded may go into a key ring alone.
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { commandEnvironment, type Config } from "../platform/config.ts";
+import {
+  commandEnvironment,
+  readAwsSettings,
+  readUpstreamProxy,
+  type Config,
+} from "../platform/config.ts";
 import { ConfigError } from "../platform/errors.ts";
 import { readFromCommand, COMMAND_SETTING } from "./key-command.ts";
 import { createKeyFile, readKeyFile } from "./key-file.ts";
-import { KeyRing, type MasterKey } from "./master-key.ts";
+import { KeyRing, MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 import { decodeAll, linesOf, parseKeys, wordsOf } from "./key-text.ts";
 
 const SETTINGS = {
@@ -18,16 +24,16 @@ type KeyConfig = Pick<Config, "masterKey" | "dataDir" | "databaseUrl"> &
   Partial<Pick<Config, "upstreamProxy">>;
 
 /**
- * Loads the master keys from the source that `config` names, or else from `master.key` in the data folder of the embedded default;
- * that one is made (mode 0600) when it is absent and `mayCreate` says that no database exists yet. Throws ConfigError that says what
- * is wrong: missing, unreadable, readable by others, not base64, its length, or what the command or the key service had to say.
+ * Loads the master keys from the source that `config` names, by default from `master.key` in the data folder of an embedded service.
+ * Generates that file (mode 0600) when it is missing and `mayCreate` says that no database exists yet. Throws ConfigError with the
+ * reason: missing, unreadable, readable by others, not base64, of the wrong length, or refused by the command or the key service.
  */
 export async function loadMasterKeys(
   config: KeyConfig,
   { mayCreate }: { mayCreate: boolean },
 ): Promise<KeyRing> {
   const source = config.masterKey;
-  if (source === undefined) return ownKeys(config, mayCreate);
+  if (source === undefined) return embeddedKeys(config, mayCreate);
   if ("value" in source) return new KeyRing(parseKeys(wordsOf(source.value), SETTINGS.value));
   if ("command" in source) {
     const parse = (text: string): MasterKey[] =>
@@ -36,11 +42,11 @@ export async function loadMasterKeys(
   }
   if ("file" in source) {
     const parse = (text: string): MasterKey[] => parseKeys(linesOf(text), SETTINGS.file);
-    const { content, warning } = await given(SETTINGS.file, source.file, parse, "where it is ours");
+    const { content, warning } = await readNamed(SETTINGS.file, source.file, parse, "if ours");
     return new KeyRing(content, warning);
   }
-  const { content } = await given(SETTINGS.kms, source.kmsFile, parseSealedKeys, "never");
-  // Here and not above: it is seldom needed.
+  const { content } = await readNamed(SETTINGS.kms, source.kmsFile, parseSealedKeys, "never");
+  // Imported only here, since few services need it.
   const { decryptMasterKeys } = await import("./aws-kms.ts");
   return new KeyRing(await decryptMasterKeys(content, source.aws, config.upstreamProxy));
 }
@@ -55,19 +61,19 @@ function parseSealedKeys(text: string): Buffer[] {
   return sealed;
 }
 
-/** Of a file that a setting names. The path is not quoted: it may be a key that was put into the wrong variable. */
-async function given<T>(
+/** Reads the file that a setting names. Never quotes the path: it may be a key that was set in the wrong variable. */
+async function readNamed<T>(
   setting: string,
   file: string,
   parse: (text: string) => T,
-  modeMatters: "where it is ours" | "never",
+  modeMatters: "if ours" | "never",
 ) {
   const read = await readKeyFile(file, setting, parse, modeMatters);
   if (read !== undefined) return read;
   throw new ConfigError(`the master key is missing: ${setting} names no file`);
 }
 
-async function ownKeys(
+async function embeddedKeys(
   { dataDir, databaseUrl }: Pick<Config, "dataDir" | "databaseUrl">,
   mayCreate: boolean,
 ): Promise<KeyRing> {
@@ -87,4 +93,29 @@ async function ownKeys(
     `the master key is missing: ${path} is gone, and the database beside it was sealed under it. ` +
       "Restore it from your backup",
   );
+}
+
+/**
+ * Generates a master key and passes it to `write` as a line of base64; resolves to its id. The line is zeroed afterwards. With `kmsKey`
+ * (an id, alias or ARN) AWS KMS generates the key and the line is sealed by KMS; its id is then unknown. Throws ConfigError.
+ */
+export async function generateMasterKey(
+  o: { kmsKey?: string | undefined },
+  write: (line: Buffer) => Promise<void>,
+): Promise<string | undefined> {
+  if (o.kmsKey !== undefined) {
+    const { generateSealedKey } = await import("./aws-kms.ts");
+    const sealed = await generateSealedKey(o.kmsKey, readAwsSettings(), readUpstreamProxy());
+    await write(Buffer.from(`${sealed}\n`));
+    return undefined;
+  }
+  const bytes = randomBytes(MASTER_KEY_BYTES);
+  const line = Buffer.from(`${bytes.toString("base64")}\n`);
+  try {
+    const { id } = new MasterKey(bytes);
+    await write(line);
+    return id;
+  } finally {
+    line.fill(0);
+  }
 }

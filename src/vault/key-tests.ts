@@ -1,6 +1,5 @@
-// Whether a saved key works: a free call to the provider, to the origin that the key is sealed for and nowhere else. What comes
-// out is a status and a word. Every test is in the audit, its opening of the key before it happens, and a workspace has few of them a
-// minute.
+// Tests whether a saved key works, by a free call to the provider; limits the tests of each workspace. Returns only the status and a
+// reason. Must send a key only to the origin that it is sealed for, and must record its release in the audit before opening it.
 import { LRUCache } from "lru-cache";
 import { record, type Actor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -11,18 +10,18 @@ import type { Injection, SealedSecret, Vault } from "./strongroom.ts";
 
 export interface KeyTest {
   ok: boolean;
-  /** Of the provider's answer. */
+  /** The status of the provider's answer; null: there was no answer. */
   status: number | null;
   /**
-   * `accepted`: the provider took the key. `refused`: it did not. `unreachable`: there was no answer. `no_test`: there is no free
-   * call. `unexpected`: any other answer, or a key that can't be opened.
+   * `accepted`: the provider accepted the key. `refused`: it refused it. `unreachable`: there was no answer. `no_test`: the provider
+   * has no free call to test with. `unexpected`: any other answer, or a key that can't be opened.
    */
   reason: "accepted" | "refused" | "unreachable" | "no_test" | "unexpected";
   /** ISO 8601. */
   checkedAt: string;
 }
 
-/** One GET to a provider. Gives the status, or undefined when there is no answer. */
+/** Sends one GET to a provider. Resolves to the status, or to undefined when there is no answer. */
 export type CallProvider = (call: {
   readonly origin: string;
   readonly path: string;
@@ -37,7 +36,8 @@ export interface KeyTests {
    */
   test(by: Actor, secretId: string, version?: number): Promise<KeyTest>;
   /**
-   * Tests the version that `save` gives. Where no test is free (429, 503), `save` gets that refusal, to throw it or to save without one.
+   * Saves a version and tests it. Where a limit allows no test now (429, 503), `save` gets that refusal: it may throw it, or save the
+   * version untested.
    */
   saveAndTest<T extends SavedVersion>(
     by: Actor,
@@ -53,31 +53,30 @@ interface SavedVersion {
 type Found = SealedSecret & { readonly environment: string };
 type Result = Pick<KeyTest, "status" | "reason">;
 
-const AT_ONCE = 64;
-/** So that no workspace whose provider is slow keeps the others from rotating. */
-const AT_ONCE_PER_WORKSPACE = 4;
-const PER_MINUTE = 10;
+const MAX_RUNNING = 64;
+/** So that a workspace with a slow provider does not keep the others from saving keys. */
+const MAX_RUNNING_PER_WORKSPACE = 4;
+const MAX_PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
 const MAX_WORKSPACES = 10_000;
 
-/** `pool`: of the control role. */
+/** `pool`: of the control role. `processId`: recorded in the audit events. */
 export function createKeyTests(o: {
   pool: Pool;
   vault: Pick<Vault, "hold" | "inject">;
   clock: Clock;
   callProvider: CallProvider;
-  /** Of this process, for events. */
   processId: string;
 }): KeyTests {
   const { pool, vault, clock } = o;
   const minutes = new LRUCache<string, { count: number; endsMs: number }>({ max: MAX_WORKSPACES });
-  const running = new Map<string, number>(); // by workspace; none has 0
-  let runningOfAll = 0;
+  const running = new Map<string, number>(); // by workspace; a workspace without tests has no entry
+  let runningInAll = 0;
 
-  /** Takes a turn, or gives the reason why there is none. */
+  /** Counts a test, or returns the refusal when a limit is reached. */
   function claim(workspaceId: string): { readonly minute: { count: number } } | RequestError {
     const runningHere = running.get(workspaceId) ?? 0;
-    if (runningHere >= AT_ONCE_PER_WORKSPACE || runningOfAll >= AT_ONCE) {
+    if (runningHere >= MAX_RUNNING_PER_WORKSPACE || runningInAll >= MAX_RUNNING) {
       return new RequestError(
         503,
         "busy",
@@ -90,24 +89,24 @@ export function createKeyTests(o: {
       minute = { count: 0, endsMs: nowMs + MINUTE_MS };
       minutes.set(workspaceId, minute);
     }
-    if (minute.count >= PER_MINUTE) {
+    if (minute.count >= MAX_PER_MINUTE) {
       return new RequestError(
         429,
         "too_many_attempts",
-        `A workspace has ${PER_MINUTE} key tests a minute. Try again in a minute.`,
+        `A workspace has ${MAX_PER_MINUTE} key tests a minute. Try again in a minute.`,
       );
     }
     minute.count++;
     running.set(workspaceId, runningHere + 1);
-    runningOfAll++;
+    runningInAll++;
     return { minute };
   }
 
-  function giveBack(workspaceId: string): void {
+  function endTest(workspaceId: string): void {
     const left = (running.get(workspaceId) ?? 0) - 1;
     if (left > 0) running.set(workspaceId, left);
     else running.delete(workspaceId);
-    runningOfAll--;
+    runningInAll--;
   }
 
   async function find(workspaceId: string, secretId: string, version?: number): Promise<Found> {
@@ -129,7 +128,7 @@ export function createKeyTests(o: {
     throw new RequestError(404, "version_not_found", "The secret has no such version.");
   }
 
-  /** Of an event. */
+  /** The target of an audit event. */
   function targetOf({ secretId, provider, environment }: Found) {
     return { kind: "secret", id: secretId, name: `${provider}/${environment}` };
   }
@@ -184,7 +183,7 @@ export function createKeyTests(o: {
       try {
         return await testNow(by, sealed);
       } finally {
-        giveBack(by.workspaceId);
+        endTest(by.workspaceId);
       }
     },
     async saveAndTest(by, save) {
@@ -192,14 +191,14 @@ export function createKeyTests(o: {
       if (turn instanceof RequestError) return { ...(await save(turn)), test: null };
       try {
         const saved = await save().catch((error: unknown) => {
-          // What was not saved was not tested either.
+          // A version that was not saved is not tested, and does not count.
           turn.minute.count--;
           throw error;
         });
         const sealed = await find(by.workspaceId, saved.secret.id, saved.version);
         return { ...saved, test: await testNow(by, sealed) };
       } finally {
-        giveBack(by.workspaceId);
+        endTest(by.workspaceId);
       }
     },
   };

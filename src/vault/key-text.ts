@@ -1,14 +1,14 @@
-// The text form of master keys, and of the sealed blobs of a key service: base64, one value a line in a file, with comments. Errors
-// say where and what is wrong, and never quote.
+// The text form of master keys, and of master keys sealed by a key service: base64, in a file one value a line, with comments. Errors
+// say what is wrong and where, and must never quote a value.
 import { ConfigError } from "../platform/errors.ts";
 import { MASTER_KEY_BYTES, MasterKey } from "./master-key.ts";
 
-/** As long as a file of keys, or what a command says, may be. */
+/** The maximum length of a key file, and of a command's output. */
 export const MAX_TEXT_BYTES = 16 * 1024;
 const MAX_VALUES = 20;
 const MAKE_ONE = "Make one: x3sproxy master-key generate (or: openssl rand -base64 32)";
 
-/** The values of a file: one a line, without white space around it and without comments (`#` to the end of a line). */
+/** The values in a file, one a line, without surrounding white space and without comments (`#` to the end of the line). */
 export function linesOf(text: string): string[] {
   return text
     .split("\n")
@@ -16,12 +16,12 @@ export function linesOf(text: string): string[] {
     .filter((line) => line !== "");
 }
 
-/** The values of a variable: with commas or white space between them. */
+/** The values in an environment variable, separated by commas or white space. */
 export function wordsOf(text: string): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== "");
 }
 
-/** Each value as a key; the same key twice is one. `spokenName`: where they stand. Throws ConfigError. */
+/** Parses each value as a master key, and drops duplicates. `spokenName`: their source, for messages. Throws ConfigError. */
 export function parseKeys(values: readonly string[], spokenName: string): MasterKey[] {
   const [first = ""] = values;
   const all = decodeAll(values.length === 0 ? [first] : values, {
@@ -46,7 +46,7 @@ export function parseKeys(values: readonly string[], spokenName: string): Master
   return [...keys.values()];
 }
 
-/** Base64 or base64url (RFC 4648), padded or not. Throws ConfigError for anything else, and for too many. */
+/** Decodes base64 or base64url (RFC 4648), padded or not. Throws ConfigError for anything else, and for too many values. */
 export function decodeAll(
   values: readonly string[],
   o: { subject: string; spokenName: string; advice: string },

@@ -1,5 +1,5 @@
-// A master key, and the keys derived from it. Its bytes stay in a native key object and serve derivation alone. Nothing here prints
-// or returns them.
+// The master keys of a process, and the keys derived from them. A master key's bytes stay in a native key object, used only to derive
+// other keys. Must never print or return them.
 import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
 
@@ -7,7 +7,7 @@ export const MASTER_KEY_BYTES = 32;
 
 /** The 32-byte key that wraps data keys. Prints as `[master key <id>]`. */
 export class MasterKey {
-  /** Names the key and tells nothing of it: derived from it, one way. 16 hex digits. */
+  /** 16 hex digits, derived from the key. Reveals nothing of it. */
   readonly id: string;
   readonly #key: KeyObject;
 
@@ -18,7 +18,7 @@ export class MasterKey {
     this.id = this.derive("key id", 8).toString("hex");
   }
 
-  /** A key for one purpose. The caller zeroes it. */
+  /** Derives a key for one purpose, as `deriveKey` does. The caller zeroes it. */
   derive(purpose: string, lengthBytes: number): Buffer {
     return deriveKey(this.#key, purpose, lengthBytes);
   }
@@ -36,24 +36,25 @@ export class MasterKey {
   }
 }
 
-/** A key for one purpose: HKDF-SHA-256 (RFC 5869), no salt. The caller zeroes it. */
+/** Derives a key for one purpose by HKDF-SHA-256 (RFC 5869) without salt. The caller zeroes it. */
 export function deriveKey(root: KeyObject, purpose: string, lengthBytes: number): Buffer {
   return Buffer.from(hkdfSync("sha256", root, "", `x3sproxy v1 ${purpose}`, lengthBytes));
 }
 
-// The master keys that this process holds, by id. One of them is active: it seals what is new. Which one is said by the database, so
-// that all processes agree. Prints nothing but ids.
-
+/**
+ * The master keys that this process holds, by id. The active one seals new values; the database says which it is, so that all
+ * processes agree. Prints ids alone.
+ */
 export class KeyRing {
-  /** What the operator should know of where the keys came from, if anything: a sentence to log at start. */
+  /** A sentence to log at start when the source of the keys isn't safe. */
   readonly warning: string | undefined;
   readonly #keys: ReadonlyMap<string, MasterKey>;
   #active: MasterKey;
 
-  /** At least one key. The first is active until the database has said which. */
+  /** Takes at least one key. The first is active until `activate` is called. */
   constructor(keys: readonly MasterKey[], warning?: string) {
     const [first] = keys;
-    if (first === undefined) throw new Error("a ring without a key");
+    if (first === undefined) throw new Error("a key ring needs a key");
     this.#keys = new Map(keys.map((key) => [key.id, key]));
     this.#active = first;
     this.warning = warning;
@@ -72,7 +73,7 @@ export class KeyRing {
     return this.#keys.get(id);
   }
 
-  /** From now on this key seals what is new. False, and nothing changes, when the ring doesn't have it. */
+  /** Makes a key the active one. Returns false, and changes nothing, when the ring doesn't have it. */
   activate(id: string): boolean {
     const key = this.#keys.get(id);
     if (key !== undefined) this.#active = key;

@@ -1,20 +1,20 @@
-// The master keys as the home workspace's owners see them: by id, with how much is sealed under each and which processes hold them. And
-// the word that another one is to be active. Knows no key, only ids.
+// The master keys for the owners of the home workspace: lists them by id, with the number of values sealed under each and the
+// processes that hold them, and starts a rotation. Must never handle a key, only ids.
 import { record, type Actor } from "../audit/index.ts";
 import type { Pool, TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 
 export interface MasterKeyView {
   id: string;
-  /** Whether it seals what is new. */
+  /** Whether it seals new values. */
   active: boolean;
-  /** When the service had it first, ISO 8601. */
+  /** When a process first had it, ISO 8601. */
   createdAt: string;
   /** When it last became the active one, ISO 8601; null: never. */
   activatedAt: string | null;
   /** How many values are sealed under it. */
   sealed: number;
-  /** How many of the processes that run hold it. */
+  /** How many running processes hold it. */
   heldBy: number;
 }
 
@@ -29,13 +29,13 @@ export interface KeyProcessView {
 export interface RotationView {
   /** The active key. */
   to: string;
-  /** `running`: something may still be sealed under another key, or some process may still seal under one. */
+  /** `running`: a value may still be sealed under another key, or a process may still seal under one. */
   state: "running" | "done";
-  /** How many values came to it from other keys since it became active. */
+  /** How many values were rewrapped from other keys since it became active. */
   rewrapped: number;
   /** How many are sealed under other keys. */
   left: number;
-  /** How many of those can't be opened, as of the last round; the log names them. */
+  /** How many of those the last round couldn't open. The log names them. */
   unreadable: number;
 }
 
@@ -49,8 +49,9 @@ export interface MasterKeys {
   /** Throws RequestError 403 `home_workspace_only`. */
   list(workspaceId: string): Promise<MasterKeysView>;
   /**
-   * Makes `to`, or else the only new key, the active one; the processes rewrap by themselves what is sealed under others. Changes nothing when `to` is active. Recorded in the audit. Throws RequestError: 403 `home_workspace_only`,
-   * 404 `master_key_not_found`, 409 `master_key_not_named`, `master_key_not_held`.
+   * Makes `to`, by default the only new key, the active one. The processes then rewrap the values under other keys. Changes nothing
+   * when `to` is active already. Recorded in the audit. Throws RequestError: 403 `home_workspace_only`, 404 `master_key_not_found`, 409
+   * `master_key_not_named`, `master_key_not_held`.
    */
   rotate(by: Actor, to?: string): Promise<MasterKeysView>;
 }
@@ -75,10 +76,10 @@ export function createMasterKeys({ pool }: { pool: Pool }): MasterKeys {
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const before = await read(sql);
         const wanted = to ?? onlyNew(before);
-        const [row] = await sql<[{ said: string }]>`
-          select x3sproxy.activate_master_key(${wanted}) as said`;
-        if (row.said === "active") return before;
-        if (row.said !== "done") throw refusal(row.said, wanted, before);
+        const [{ outcome }] = await sql<[{ outcome: string }]>`
+          select x3sproxy.activate_master_key(${wanted}) as outcome`;
+        if (outcome === "active") return before;
+        if (outcome !== "done") throw refusal(outcome, wanted, before);
         const target = { kind: "master_key", id: wanted, name: wanted };
         const from = before.rotation.to;
         await record(sql, by, { action: "master_key.activate", target, detail: { from } });
@@ -93,8 +94,8 @@ export function createMasterKeys({ pool }: { pool: Pool }): MasterKeys {
 }
 
 /**
- * What to rotate to when it isn't said: the one key that is held and was never active. While a rotation runs and there is none, the one
- * that it runs to.
+ * The key to rotate to by default: the only one that is held and was never active. Without a new key, a running rotation continues to
+ * its own key.
  */
 function onlyNew({ masterKeys, rotation }: MasterKeysView): string {
   const fresh = masterKeys.filter(({ activatedAt, heldBy }) => activatedAt === null && heldBy > 0);
@@ -110,15 +111,15 @@ function onlyNew({ masterKeys, rotation }: MasterKeysView): string {
   );
 }
 
-function refusal(said: string, wanted: string, { processes }: MasterKeysView): RequestError {
-  if (said === "unknown") {
+function refusal(outcome: string, wanted: string, { processes }: MasterKeysView): RequestError {
+  if (outcome === "unknown") {
     return new RequestError(
       404,
       "master_key_not_found",
       "No process has ever had this master key. Give it to all of them beside the one that they have.",
     );
   }
-  if (said === "not_held") {
+  if (outcome === "not_held") {
     const lacking = processes.filter(({ masterKeys }) => !masterKeys.includes(wanted));
     const which = lacking.map(({ id, startedAt }) => `${id} (started ${startedAt})`).join(", ");
     return new RequestError(

@@ -1,7 +1,7 @@
-// From one master key to another while the service runs. Each process says every two seconds which keys it holds, and hears which one is
-// active. While something is sealed under another key than that, one process at a time opens its data keys and wraps them anew, a few
-// rows a transaction: whoever is killed in the midst of it leaves only rows that open, and the next one goes on. On an owner's connection,
-// which is there only for that long: no other login may change a sealed value. Must never log what it opens.
+// Changes the master key while the service runs. Every two seconds each process reports which keys it holds, and learns which one is
+// active. While values are sealed under other keys, one process at a time unwraps their data keys and wraps them again, a few rows a
+// transaction. So a process that is killed leaves only rows that open, and another one continues. It opens a connection of the owner
+// role only for that work, since no other role may change a sealed value. Must never log what it opens.
 import { setTimeout as delay } from "node:timers/promises";
 import { record, serviceActor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -11,24 +11,24 @@ import type { Log } from "../platform/log.ts";
 import type { KeyRing } from "./master-key.ts";
 import { rewrap } from "./sealing.ts";
 import {
-  holdRows,
+  lockRows,
   SEALED_TABLES,
-  swapValue,
+  replaceValue,
   type KeyColumns,
   type SealedTable,
 } from "./sealed-tables.ts";
 
 export interface KeyRotation {
   /**
-   * One report, and one round of rewrapping if there is something to rewrap, until `signal` says so. To be called every two seconds. Rejects
-   * with StoreUnavailableError.
+   * Reports once, and then rewraps all that is left, until `signal` aborts. Call it every two seconds. Rejects with
+   * StoreUnavailableError.
    */
   run(signal?: AbortSignal): Promise<void>;
-  /** Ends after the transaction that is under way, and takes back that this process is there. */
+  /** Ends after the current transaction, and removes this process from the database's list. */
   close(): Promise<void>;
 }
 
-/** How far a round has come in a table: the key whose rows it is at, and the last of these. */
+/** How far a round has come in a table: the master key whose rows it reads, and the last row read. */
 interface Position {
   readonly keyId: string;
   readonly after: KeyColumns | undefined;
@@ -36,13 +36,13 @@ interface Position {
 
 const BATCH_ROWS = 50;
 const PAUSE_MS = 20;
-// What was begun with the key before it has been committed or given up by then: longer than a pool's deadline.
+// Longer than a pool's deadline: by then every transaction that began with the earlier key has ended.
 const SETTLED_MS = 6000;
-// After a round that left rows which don't open.
+// The pause after a round that found only rows which don't open.
 const RETRY_UNREADABLE_MS = 60_000;
 const MAX_LOGGED_ROWS = 100;
 
-/** `pool`: of the control role. `homeId`: the workspace whose audit tells of it. */
+/** `pool`: of the control role. `homeId`: the home workspace, whose audit records the rotation. */
 export function createKeyRotation(o: {
   pool: Pool;
   ownerUrl: string;
@@ -62,7 +62,7 @@ export function createKeyRotation(o: {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   const unreadable = new Set<string>();
 
-  /** The key that this process has sealed with for long enough that nothing under an earlier one can still come. */
+  /** The key with which this process seals, once nothing sealed under an earlier key can still be committed. */
   function settledKey(): string {
     const nowMs = clock.monotonicMs();
     if (ring.active.id !== lastActive) {
@@ -96,73 +96,75 @@ export function createKeyRotation(o: {
     return state.rotating;
   }
 
+  /** Rewraps batch by batch until no rows are left, or another process has the lock. */
   async function rewrapAll(signal?: AbortSignal): Promise<void> {
     const owner = createPool(o.ownerUrl, { max: 1 });
     try {
       let skipped = 0;
-      let moved = 0;
+      let rewrapped = 0;
       for (const table of SEALED_TABLES) {
         let at: Position | undefined = { keyId: "", after: undefined };
         while (at !== undefined) {
-          const part = await rewrapPart(owner, table, at);
-          if (part === "not_ours" || closed || signal?.aborted === true) return;
-          skipped += part.skipped;
-          moved += part.moved;
-          at = part.next;
+          const batch = await rewrapBatch(owner, table, at);
+          if (batch === "not_ours" || closed || signal?.aborted === true) return;
+          skipped += batch.skipped;
+          rewrapped += batch.rewrapped;
+          at = batch.next;
           await delay(PAUSE_MS);
         }
       }
-      if (moved > 0) log.info("rewrapped data keys", { count: moved, masterKey: ring.active.id });
-      if (skipped > 0 && moved === 0) notBeforeMs = clock.monotonicMs() + RETRY_UNREADABLE_MS;
+      if (rewrapped > 0)
+        log.info("rewrapped data keys", { count: rewrapped, masterKey: ring.active.id });
+      if (skipped > 0 && rewrapped === 0) notBeforeMs = clock.monotonicMs() + RETRY_UNREADABLE_MS;
       await finish(owner, skipped);
     } finally {
       await owner.close();
     }
   }
 
-  function rewrapPart(
+  function rewrapBatch(
     owner: Pool,
     table: SealedTable,
     at: Position,
-  ): Promise<{ moved: number; skipped: number; next: Position | undefined } | "not_ours"> {
-    return inTurn(owner, async (sql, oldIds) => {
+  ): Promise<{ rewrapped: number; skipped: number; next: Position | undefined } | "not_ours"> {
+    return withLock(owner, async (sql, oldIds) => {
       const { id } = ring.active;
       const keyId = oldIds.find((each) => each >= at.keyId);
-      if (keyId === undefined) return { moved: 0, skipped: 0, next: undefined };
+      if (keyId === undefined) return { rewrapped: 0, skipped: 0, next: undefined };
       const after = keyId === at.keyId ? at.after : undefined;
-      const rows = await holdRows(sql, table, { keyId, after, limit: BATCH_ROWS });
+      const rows = await lockRows(sql, table, { keyId, after, limit: BATCH_ROWS });
       let skipped = 0;
       for (const row of rows) {
         try {
-          await swapValue(sql, table, row, rewrap(ring, row.binding, row));
+          await replaceValue(sql, table, row, rewrap(ring, row.binding, row));
         } catch (error) {
           if (!(error instanceof SealError)) throw error;
           skipped += 1;
-          tell(error);
+          logUnreadable(error);
         }
       }
-      const moved = rows.length - skipped;
-      if (moved > 0) {
-        await sql`update x3sproxy.master_keys set rewrapped = rewrapped + ${moved} where key_id = ${id} and active`;
+      const rewrapped = rows.length - skipped;
+      if (rewrapped > 0) {
+        await sql`update x3sproxy.master_keys set rewrapped = rewrapped + ${rewrapped} where key_id = ${id} and active`;
       }
       const last = rows.length < BATCH_ROWS ? undefined : rows.at(-1)?.columns;
       const nextKeyId = last === undefined ? oldIds.find((each) => each > keyId) : keyId;
       const next = nextKeyId === undefined ? undefined : { keyId: nextKeyId, after: last };
-      return { moved, skipped, next };
+      return { rewrapped, skipped, next };
     });
   }
 
-  /** Each row once. */
-  function tell(error: SealError): void {
+  /** Logs each row once. */
+  function logUnreadable(error: SealError): void {
     if (unreadable.has(error.message) || unreadable.size >= MAX_LOGGED_ROWS) return;
     unreadable.add(error.message);
-    // Of our own making: it names the row, and nothing that is in it.
+    // The message is ours: it names the row and shows nothing of its content.
     log.error("a sealed value can't be rewrapped", { row: error.message });
   }
 
-  /** Once nothing is left under other keys, and no process can add to that: says so, once. */
+  /** Records the end of the rotation once no value is left under other keys and no process seals under one. */
   async function finish(owner: Pool, skipped: number): Promise<void> {
-    await inTurn(owner, async (sql, oldIds) => {
+    await withLock(owner, async (sql, oldIds) => {
       const { id } = ring.active;
       await sql`
         update x3sproxy.master_keys set unreadable = ${skipped} where key_id = ${id} and active and unreadable <> ${skipped}`;
@@ -171,10 +173,10 @@ export function createKeyRotation(o: {
           select from ${sql(`x3sproxy.${name}`)} where key_id = any (${oldIds}) limit 1`;
         if (left.length > 0) return;
       }
-      const behind = await sql`
+      const outdated = await sql`
         select from x3sproxy.process_keys
         where seen_at > now() - interval '1 minute' and seals_with <> ${id} limit 1`;
-      if (behind.length > 0) return;
+      if (outdated.length > 0) return;
       const [done] = await sql<{ rewrapped: number }[]>`
         update x3sproxy.master_keys set rotated_at = now() where key_id = ${id} and active and rotated_at is null
         returning rewrapped::float8 as rewrapped`;
@@ -186,8 +188,8 @@ export function createKeyRotation(o: {
     });
   }
 
-  /** A transaction of the one process whose turn it is, with the ids of the keys that are not active. */
-  function inTurn<T>(
+  /** Runs `work` in a transaction, if this process gets the rotation's advisory lock. `oldIds`: the keys that are not active. */
+  function withLock<T>(
     owner: Pool,
     work: (sql: TransactionSql, oldIds: string[]) => Promise<T>,
   ): Promise<T | "not_ours"> {
@@ -197,7 +199,7 @@ export function createKeyRotation(o: {
       if (!lock.mine) return "not_ours";
       const keys = await sql<{ id: string; active: boolean }[]>`
         select key_id as id, active from x3sproxy.master_keys`;
-      // Another one was made active since: the next report tells us.
+      // Another key was made active since then. The next report says which.
       if (!keys.some(({ id, active }) => active && id === ring.active.id)) return "not_ours";
       const oldIds = keys.flatMap(({ id, active }) => (active ? [] : [id])).sort();
       return work(sql, oldIds);

@@ -1,5 +1,5 @@
-// Each table with sealed values: what tells its rows apart, and what a row's value is bound to. A table that is not in here would keep
-// its values under a master key that nobody has any more; a test looks for such.
+// The tables with sealed values: the primary key of each, and what a row's value is bound to. Must list every such table: a rotation
+// skips the others, and their values are lost with the old master key. A test finds a table that is missing here.
 import type { Sql, TransactionSql } from "../db/index.ts";
 import { secretBinding, type Binding, type SealedValue } from "./sealing.ts";
 import { seedBinding } from "./second-factor.ts";
@@ -49,7 +49,7 @@ export type SealedRow = SealedValue & {
   readonly binding: Binding;
 };
 
-/** The ids of all keys under which something is sealed. `sql`: an owner's. */
+/** The ids of all master keys under which something is sealed. `sql`: a connection of the owner role. */
 export async function keysInUse(sql: Sql | TransactionSql): Promise<string[]> {
   const ids = new Set<string>();
   for (const { name } of SEALED_TABLES) {
@@ -62,17 +62,17 @@ export async function keysInUse(sql: Sql | TransactionSql): Promise<string[]> {
 }
 
 /**
- * The next rows after `after`, by primary key, that are sealed under the key `keyId`. They are held until the transaction ends; those
- * that somebody else holds are left out, so that nobody can be waited for.
+ * Locks and reads the next rows after `after`, by primary key, that are sealed under the master key `keyId`. Skips rows that another
+ * transaction has locked, so that it never waits.
  */
-export async function holdRows(
+export async function lockRows(
   sql: TransactionSql,
   table: SealedTable,
   o: { keyId: string; after: KeyColumns | undefined; limit: number },
 ): Promise<SealedRow[]> {
   const { after } = o;
   const [first = "", second] = table.key;
-  const behind =
+  const isAfter =
     after === undefined
       ? sql``
       : second === undefined
@@ -81,7 +81,7 @@ export async function holdRows(
   const order = second === undefined ? sql`${sql(first)}` : sql`${sql(first)}, ${sql(second)}`;
   const rows = await sql<Record<string, unknown>[]>`
     select * from ${sql(`x3sproxy.${table.name}`)}
-    where key_id = ${o.keyId} ${behind}
+    where key_id = ${o.keyId} ${isAfter}
     order by ${order} limit ${o.limit} for no key update skip locked`;
   return rows.map((row) => ({
     columns: Object.fromEntries(table.key.map((name) => [name, row[name] as string | number])),
@@ -92,8 +92,8 @@ export async function holdRows(
   }));
 }
 
-/** Puts `value` in the place of the row's, unless it has changed meanwhile. */
-export async function swapValue(
+/** Replaces the value of a row, unless it has changed meanwhile. */
+export async function replaceValue(
   sql: TransactionSql,
   table: SealedTable,
   row: SealedRow,
@@ -101,10 +101,11 @@ export async function swapValue(
 ): Promise<void> {
   const [first = "", second] = table.key;
   const { columns } = row;
-  const also = second === undefined ? sql`` : sql`and ${sql(second)} = ${columns[second] ?? null}`;
+  const isSecond =
+    second === undefined ? sql`` : sql`and ${sql(second)} = ${columns[second] ?? null}`;
   await sql`
     update ${sql(`x3sproxy.${table.name}`)}
     set key_id = ${value.keyId}, wrapped_key = ${value.wrappedKey}, ciphertext = ${value.ciphertext}
-    where ${sql(first)} = ${columns[first] ?? null} ${also}
+    where ${sql(first)} = ${columns[first] ?? null} ${isSecond}
       and key_id = ${row.keyId} and wrapped_key = ${row.wrappedKey}`;
 }

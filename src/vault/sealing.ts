@@ -1,30 +1,30 @@
-// Sealing: a value under a data key of its own, the data key under the master key, both bound to the row that they
-// belong to. Owns the byte format and the additional data; knows nothing of tables and keeps nothing.
-// libsodium frees its working copies without wiping them: zeroing here covers our own buffers only.
+// Sealing: encrypts each value under its own data key, and the data key under the master key; both are bound to their row. Owns the
+// byte format and the additional data. Must never read or write the database, nor keep plaintext. libsodium frees its working copies
+// without wiping them, so zeroing here covers our own buffers only.
 import { randomBytes } from "node:crypto";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../platform/errors.ts";
 import type { KeyRing, MasterKey } from "./master-key.ts";
 
-// The first byte of a sealed value. In the first format its additional data has the master key's id, in the second it has not, so that
-// another master key can take the data key over; in the third it has the header and the scheme of a credential, too. A wrapped data key
-// is always of the first.
+// The first byte of a sealed value says its format, which determines the additional data. Format 1 includes the master key's id.
+// Format 2 leaves it out, so that a rotation need only wrap the data key again. Format 3 adds a credential's header and scheme.
+// A wrapped data key always has format 1.
 const FORMATS = [1, 2, 3] as const;
 type Format = (typeof FORMATS)[number];
 const KEY_BYTES = 32;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
 
-/** Where a sealed value belongs. Each field is authenticated: it opens in no other place. */
+/** The place of a sealed key. Each field is authenticated, so the key opens in no other place. */
 export interface Place {
   readonly workspaceId: string;
   readonly secretId: string;
   readonly version: number;
   /** Scheme, host and port that the value may be sent to. */
   readonly origin: string;
-  /** Lower-case name of the header that it goes into. */
+  /** The lower-case name of the header that carries it. */
   readonly header: string;
-  /** What stands before it there; empty: nothing. */
+  /** The authentication scheme before it (RFC 9110, 11.1); empty: none. */
   readonly scheme: string;
 }
 
@@ -34,19 +34,19 @@ export interface SealedValue {
   readonly ciphertext: Uint8Array;
 }
 
-/** What a sealed value is bound to: it opens for nothing else. */
+/** What a sealed value is bound to. It opens only with the same binding. */
 export interface Binding {
-  /** What the data key and the value are for; the value's without the version of its format. */
+  /** What the data key and the value are for. The format's version is added to the value's purpose. */
   readonly purposes: { readonly dataKey: string; readonly value: string };
   /** The row, field by field. */
   readonly fields: readonly string[];
-  /** What values are bound to since the third format, beside the fields. Without it they are of the second. */
-  readonly since3?: readonly string[];
+  /** What a value is bound to from format 3 on, besides the fields. Without it a value has format 2. */
+  readonly format3Fields?: readonly string[];
   /** The row in words, for an error. */
   readonly row: string;
 }
 
-/** Seals `value` under a fresh random data key, and that under the active master key. libsodium must be ready. */
+/** Seals `value` under a new random data key, and the data key under the active master key. libsodium must be ready. */
 export function seal(ring: KeyRing, place: Place, value: string): SealedValue {
   const plaintext = Buffer.from(value, "utf8");
   try {
@@ -61,10 +61,10 @@ export function unseal(ring: KeyRing, place: Place, sealed: SealedValue): Buffer
   return unsealBytes(ring, secretBinding(place), sealed);
 }
 
-/** The same for bytes bound to any row. The caller zeroes `plaintext`. */
+/** Seals bytes that belong to any row. The caller zeroes `plaintext`. */
 export function sealBytes(key: MasterKey, to: Binding, plaintext: Uint8Array): SealedValue {
   const dataKey = randomBytes(KEY_BYTES);
-  const format = newestOf(to);
+  const format = newestFormatOf(to);
   try {
     return {
       keyId: key.id,
@@ -92,13 +92,13 @@ export function unsealBytes(ring: KeyRing, to: Binding, sealed: SealedValue): Bu
 }
 
 /**
- * The same value under the active master key: only its data key is opened. A value of an earlier format is itself opened and sealed
- * anew, this once. Throws SealError when it does not open.
+ * The same value under the active master key. Only its data key is opened and wrapped again; a value of an earlier format is opened
+ * too, and sealed again in the newest one. Throws SealError when it does not open.
  */
 export function rewrap(ring: KeyRing, to: Binding, sealed: SealedValue): SealedValue {
   const { active } = ring;
   const { ciphertext } = sealed;
-  if ((ciphertext[0] ?? 0) < newestOf(to)) {
+  if ((ciphertext[0] ?? 0) < newestFormatOf(to)) {
     const plaintext = unsealBytes(ring, to, sealed);
     try {
       return sealBytes(active, to, plaintext);
@@ -130,8 +130,7 @@ function wrap(key: MasterKey, to: Binding, dataKey: Uint8Array): Buffer {
 function unwrap(ring: KeyRing, to: Binding, { keyId, wrappedKey }: SealedValue): Buffer {
   const key = ring.get(keyId);
   if (key === undefined) {
-    const [own, ...more] = ring.ids;
-    const held = more.length === 0 ? `this is ${own ?? ""}` : `these are ${ring.ids.join(", ")}`;
+    const held = `${ring.ids.length === 1 ? "this is" : "these are"} ${ring.ids.join(", ")}`;
     throw new SealError(`${to.row} was sealed under master key ${keyId}, and ${held}`);
   }
   const wrappingKey = key.derive("data key wrapping", KEY_BYTES);
@@ -147,7 +146,7 @@ function asSealError(error: unknown, to: Binding): SealError {
   return new SealError(`${to.row} does not open: it was moved or edited since it was sealed`);
 }
 
-/** A constant sealed under `key`: what tells the right master key from a wrong one. */
+/** A constant sealed under `key`. It tells the right master key from a wrong one. */
 export function sealCheckValue(key: MasterKey): Uint8Array {
   const checkKey = key.derive("check value", KEY_BYTES);
   try {
@@ -179,13 +178,13 @@ export function zero(...buffers: Uint8Array[]): void {
   for (const buffer of buffers) sodium.memzero(buffer);
 }
 
-/** Of a secret's version. */
+/** What a version of a secret is bound to. */
 export function secretBinding(place: Place): Binding {
   const { workspaceId, secretId, version, origin, header, scheme } = place;
   return {
     purposes: { dataKey: "x3sproxy data key v1", value: "x3sproxy secret value" },
     fields: [workspaceId, secretId, String(version), origin],
-    since3: [header, scheme],
+    format3Fields: [header, scheme],
     row: `secret ${secretId} version ${version}`,
   };
 }
@@ -197,11 +196,11 @@ function bind(purpose: string, { fields }: Binding, keyId: string): Buffer {
 function bindValue(format: Format, to: Binding, keyId: string): Buffer {
   const purpose = `${to.purposes.value} v${format}`;
   if (format === 1) return bind(purpose, to, keyId);
-  return frame([purpose, ...to.fields, ...(format === 2 ? [] : (to.since3 ?? []))]);
+  return frame([purpose, ...to.fields, ...(format === 2 ? [] : (to.format3Fields ?? []))]);
 }
 
-function newestOf({ since3 }: Binding): Format {
-  return since3 === undefined ? 2 : 3;
+function newestFormatOf({ format3Fields }: Binding): Format {
+  return format3Fields === undefined ? 2 : 3;
 }
 
 function formatOf(blob: Uint8Array): Format {
@@ -210,7 +209,7 @@ function formatOf(blob: Uint8Array): Format {
   return format;
 }
 
-/** Joins fields, each after its length in 4 bytes, so that no two different lists give the same bytes. */
+/** Joins fields, each with its length in 4 bytes before it, so that different lists never give the same bytes. */
 function frame(fields: readonly string[]): Buffer {
   return Buffer.concat(
     fields.flatMap((field) => {

@@ -1,19 +1,19 @@
-// The seeds of second factors: sealed for one user, opened for as long as it takes to look at one code. No verb returns a seed, nor
-// a code made from it.
+// The TOTP seeds of second factors: each is sealed for one user, and opened only while one code is checked. Must never return a seed,
+// nor a code made from it.
 import { Secret, TOTP } from "otpauth";
 import type { KeyRing } from "./master-key.ts";
 import { sealBytes, unsealBytes, zero, type Binding, type SealedValue } from "./sealing.ts";
 
-/** Whose seed it is. Both fields are authenticated: it opens for nobody else. */
+/** Whose seed it is. Both fields are authenticated, so the seed opens for no other user. */
 export interface SeedOwner {
   readonly workspaceId: string;
   readonly userId: string;
 }
 
-// What authenticator apps take for granted (RFC 6238, and the key URI format that they read).
+// The defaults of authenticator apps (RFC 6238, and the key URI format).
 const STEP_S = 30;
 const KIND = { algorithm: "SHA1", digits: 6, period: STEP_S } as const;
-// One step either way for clocks that differ (RFC 6238, 5.2).
+// Allow one step before and after, for clocks that differ (RFC 6238, 5.2).
 const WINDOW = 1;
 const CODE = /^[0-9]{6}$/;
 
@@ -27,7 +27,7 @@ export function sealSeed(ring: KeyRing, owner: SeedOwner, seed: string): SealedV
   }
 }
 
-/** The time step whose code `code` is, of this one, the one before and the one after; undefined when it is of none. */
+/** The time step to which `code` belongs: the current one, the one before or the one after; undefined when the code is wrong. */
 export function matchingStep(
   ring: KeyRing,
   owner: SeedOwner,
@@ -46,7 +46,7 @@ export function matchingStep(
   }
 }
 
-/** Of a user's seed. */
+/** What a user's seed is bound to. */
 export function seedBinding({ workspaceId, userId }: SeedOwner): Binding {
   return {
     purposes: {

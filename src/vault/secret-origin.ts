@@ -1,5 +1,5 @@
-// Where a new key may ever be sent: the origin, the header and the scheme that it is sealed for. Must never let a caller choose others
-// for a provider that has them.
+// Where a key may be sent: the origin, the header and the scheme that it is sealed for. Must never let a caller choose others for a
+// provider that defines them.
 import { parseOrigin } from "../platform/config-values.ts";
 import type { TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
@@ -7,11 +7,13 @@ import { builtInProviders, mayCarryKey, type ProviderDefinition } from "../provi
 import { didYouMean } from "../platform/spelling.ts";
 import type { Place } from "./sealing.ts";
 
+export type Destination = Pick<Place, "origin" | "header" | "scheme">;
+
 /**
- * The origin is the operator's override, else the provider's own, else the `given` one where each customer has their own; header and
- * scheme are the provider's. Throws RequestError for an unknown provider, for an origin that is missing, malformed or not the
- * provider's, and for a custom provider whose header no key may go into any more. Holds a custom provider's row until the transaction
- * ends: it can't change meanwhile.
+ * The destination of a key that is saved now. The origin is the operator's override, else the provider's, else the `given` one where
+ * each customer has an origin; header and scheme are the provider's. Throws RequestError for an unknown provider, for an origin that is
+ * missing, malformed or not the provider's, and for a custom provider whose header may not carry a key. Locks a custom provider's row,
+ * so that it can't change until the transaction ends.
  */
 export async function destinationOf(
   sql: TransactionSql,
@@ -19,18 +21,18 @@ export async function destinationOf(
   provider: string,
   given: string | undefined,
   overrides: ReadonlyMap<string, string>,
-): Promise<Pick<Place, "origin" | "header" | "scheme">> {
+): Promise<Destination> {
   const builtIn = builtInProviders.get(provider);
   if (builtIn !== undefined) {
     const fixed = overrides.get(provider) ?? builtIn.origin;
     return { origin: originOf(builtIn, fixed, given), ...builtIn.credential };
   }
-  const { origin, header, scheme } = await customPlace(sql, workspaceId, provider);
+  const { origin, header, scheme } = await customDestination(sql, workspaceId, provider);
   if (!mayCarryKey(header)) {
     throw new RequestError(
       422,
       "header_refused",
-      "The provider's header is one that no key goes into. Change it first.",
+      "The provider's header may not carry a key. Change it first.",
     );
   }
   return { origin: originOf(undefined, origin, given), header, scheme };
@@ -74,14 +76,12 @@ function originOf(
   return own;
 }
 
-type CustomPlace = Pick<Place, "origin" | "header" | "scheme">;
-
-async function customPlace(
+async function customDestination(
   sql: TransactionSql,
   workspaceId: string,
   provider: string,
-): Promise<CustomPlace> {
-  const [found] = await sql<CustomPlace[]>`
+): Promise<Destination> {
+  const [found] = await sql<Destination[]>`
     select origin, header, scheme from x3sproxy.providers
     where workspace_id = ${workspaceId} and name = ${provider} for share`;
   if (found !== undefined) return found;
@@ -96,10 +96,10 @@ async function customPlace(
   );
 }
 
-/** Why calls with a key are refused before it is opened, whatever it is: its provider takes keys elsewhere now, or is gone. */
+/** Why calls with a key are refused before it is opened: its provider has another destination now, or was removed. */
 export type Misplacement = "provider_changed" | "provider_removed";
 
-/** Of those secrets whose active version is so, by id. */
+/** By id, those of the given secrets whose active version is misplaced. */
 export async function misplacements(
   sql: TransactionSql,
   workspaceId: string,
@@ -109,7 +109,7 @@ export async function misplacements(
   const found = new Map<string, Misplacement>();
   if (secretIds.length === 0) return found;
   const rows = await sql<
-    (CustomPlace & { id: string; provider: string; custom: CustomPlace | null })[]
+    (Destination & { id: string; provider: string; custom: Destination | null })[]
   >`
     select s.id, s.provider, v.origin, v.header, v.scheme,
       case when p.name is not null then jsonb_build_object('origin', p.origin, 'header', p.header, 'scheme', p.scheme) end as custom
@@ -121,13 +121,13 @@ export async function misplacements(
     const builtIn = builtInProviders.get(provider);
     const origin =
       builtIn === undefined ? custom?.origin : (overrides.get(provider) ?? builtIn.origin);
-    const place = builtIn?.credential ?? custom;
-    if (place === null) {
+    const credential = builtIn?.credential ?? custom;
+    if (credential === null) {
       found.set(id, "provider_removed");
     } else if (
       (origin !== undefined && origin !== sealed.origin) ||
-      place.header !== sealed.header ||
-      place.scheme !== sealed.scheme
+      credential.header !== sealed.header ||
+      credential.scheme !== sealed.scheme
     ) {
       found.set(id, "provider_changed");
     }

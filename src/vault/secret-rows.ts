@@ -1,20 +1,22 @@
-// The rows of secrets and of their versions: read, held and pointed at, within a caller's transaction. Must never read a sealed value.
+// The rows of secrets and of their versions: finds, locks and changes them within the caller's transaction. Must never read a sealed
+// value.
 import { record, type Action, type Actor } from "../audit/index.ts";
-import type { TransactionSql } from "../db/index.ts";
+import { searchWords, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { newId } from "../platform/ids.ts";
+import { builtInProviders } from "../providers/index.ts";
 
 export interface SecretView {
   id: string;
   provider: string;
   environment: string;
   label: string;
-  /** Where the active version may be sent. */
+  /** The origin to which the active version may be sent. */
   origin: string;
   /** The active version. */
   version: number;
   masked: string;
-  /** The version that waits to be activated or thrown away: no call uses it. */
+  /** The version that no call uses yet and that can be activated or discarded. */
   candidate: number | null;
   /** ISO 8601. */
   createdAt: string;
@@ -22,9 +24,17 @@ export interface SecretView {
   updatedAt: string;
 }
 
+/** Which secrets to list; a secret has to meet every condition given. */
+export interface SecretFilter {
+  /** Words. Each has to occur in the provider's name or title, the environment or the label; upper and lower case are the same. */
+  readonly query?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly environment?: string | undefined;
+}
+
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** The event of a change. */
+/** Records a change of a secret in the audit. */
 export async function recordChange(
   sql: TransactionSql,
   by: Actor,
@@ -39,7 +49,7 @@ export async function recordChange(
   await record(sql, by, { action, target, before, after });
 }
 
-/** The secret's id, made if need be, and the next number of a version, which none ever had. Holds the row until the transaction ends. */
+/** The id of the secret, which is created if it is new, and an unused version number. Locks the row until the transaction ends. */
 export async function claimVersion(
   sql: TransactionSql,
   workspaceId: string,
@@ -51,7 +61,7 @@ export async function claimVersion(
     values (${newId()}, ${workspaceId}, ${provider}, ${environment}, 1, 0)
     on conflict (workspace_id, provider, environment) do update set last_version = s.last_version
     returning id as "secretId", workspace_id as "workspaceId"`;
-  // A process of the version before numbers its versions by their rows alone.
+  // A process of an older release counts the rows and does not update `last_version`.
   const [next] = await sql<[{ version: number }]>`
     update x3sproxy.secrets s set last_version = greatest(s.last_version, (
       select max(v.version) from x3sproxy.secret_versions v where v.secret_id = s.id)) + 1
@@ -59,7 +69,7 @@ export async function claimVersion(
   return { ...secret, ...next };
 }
 
-/** Makes a version active, with another label if one is given. */
+/** Makes a version active, and sets the label if one is given. */
 export async function activate(
   sql: TransactionSql,
   workspaceId: string,
@@ -75,7 +85,7 @@ export async function activate(
   return find(sql, workspaceId, secretId);
 }
 
-/** Deletes the candidate, if there is one, and says so in the audit. Its number is never given again. */
+/** Deletes the candidate, if there is one, and records that in the audit. Its number is never used again. */
 export async function dropCandidate(
   sql: TransactionSql,
   by: Actor,
@@ -92,7 +102,7 @@ export async function dropCandidate(
   return after;
 }
 
-/** Holds the secret's row until the transaction ends. A statement of its own: what follows sees what it waited for. */
+/** Locks the secret's row until the transaction ends. A separate statement, so that the next one sees what the lock waited for. */
 export async function lock(
   sql: TransactionSql,
   workspaceId: string,
@@ -139,4 +149,26 @@ export function toView(row: SecretRow): SecretView {
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+/** The conditions of a filter, each with its `and`. */
+export function filterConditions(
+  sql: TransactionSql,
+  { query, provider, environment }: SecretFilter,
+) {
+  return sql`
+    ${provider === undefined ? sql`` : sql`and s.provider = ${provider}`}
+    ${environment === undefined ? sql`` : sql`and s.environment = ${environment}`}
+    ${searchWords(query).reduce(
+      (all, word) => sql`${all}
+        and (strpos(s.provider, ${word}) > 0 or s.provider = any (${providersTitled(word)}::text[])
+          or strpos(s.environment, ${word}) > 0 or strpos(lower(s.label), ${word}) > 0)`,
+      sql``,
+    )}`;
+}
+
+function providersTitled(word: string): string[] {
+  return [...builtInProviders.values()]
+    .filter(({ title }) => title.toLowerCase().includes(word))
+    .map(({ name }) => name);
 }

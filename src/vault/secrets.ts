@@ -1,32 +1,36 @@
-// The secrets of a workspace, as the control plane sees them: saved, listed masked, rolled back, deleted. Every change
-// is one transaction confined to its workspace. Must never read a sealed value back, nor return more than its mask.
+// The secrets of a workspace for the control plane: saves, lists, rolls back and deletes them. Every change is one transaction
+// confined to its workspace. Must never read a sealed value back, nor return more of a key than its mask.
 import type { Actor } from "../audit/index.ts";
-import { searchWords, type Page, type Pool, type TransactionSql } from "../db/index.ts";
+import { type Page, type Pool, type TransactionSql } from "../db/index.ts";
 import { RequestError } from "../platform/errors.ts";
 import { builtInProviders } from "../providers/index.ts";
-import { VISIBLE_LINE } from "../platform/visible-text.ts";
-import { refuseMistakes } from "./key-mistakes.ts";
-import { mask } from "./mask.ts";
-import { destinationOf, misplacements, type Misplacement } from "./secret-origin.ts";
+import { mask, refuseDescription, refuseLabel, refuseMistakes } from "./secret-input.ts";
+import {
+  destinationOf,
+  misplacements,
+  type Destination,
+  type Misplacement,
+} from "./secret-origin.ts";
 import {
   activate,
   claimVersion,
   dropCandidate,
+  filterConditions,
   find,
   lock,
   recordChange,
   toView,
   views,
+  type SecretFilter,
   type SecretRow,
   type SecretView,
 } from "./secret-rows.ts";
-import type { Place } from "./sealing.ts";
 import type { Vault } from "./strongroom.ts";
 
 export interface SecretVersionView {
   version: number;
   active: boolean;
-  /** It was never active, and waits to be activated or thrown away. */
+  /** Whether it has never been active, and can be activated or discarded. */
   candidate: boolean;
   masked: string;
   origin: string;
@@ -37,29 +41,24 @@ export interface SecretVersionView {
 export interface NewSecret {
   provider: string;
   environment: string;
-  /** Absent: an existing secret keeps its own. */
+  /** Without it an existing secret keeps its label. */
   label?: string;
-  /** For a provider whose customers have an origin each. */
+  /** Only for a provider that gives each customer an origin. */
   origin?: string;
   value: string;
 }
 
-/** Which secrets a list is about; all that is given has to hold. */
-export interface SecretFilter {
-  /** Words, each in its provider's name or title, its environment's name or its label, upper and lower case alike. */
-  readonly query?: string | undefined;
-  readonly provider?: string | undefined;
-  readonly environment?: string | undefined;
-}
-
-/** Every change is recorded in the audit. Every verb rejects with RequestError for a mistake of the caller, StoreUnavailableError when the database is away. */
+/**
+ * Every change is recorded in the audit. Every function rejects with RequestError for a mistake of the caller, and with
+ * StoreUnavailableError when the database can't be reached.
+ */
 export interface Secrets {
   /** Saves a key: a new secret, or a new version of the one for that provider and environment, active at once. */
   set(by: Actor, secret: NewSecret): Promise<SecretView>;
   /**
-   * Saves a key as a candidate: sealed, and used by no call until it is activated. It takes the place of an earlier candidate. The first
-   * key for a provider and environment is active at once, since there is none to keep. The label stays as it was until then.
-   * `refusal`: why there can't be a candidate now. It is thrown, unless this is the first key.
+   * Saves a key as a candidate: no call uses it until it is activated. It replaces an earlier candidate. The label changes only on
+   * activation. The first key for a provider and environment is active at once, since no earlier key could stay active. `refusal`:
+   * why there can't be a candidate now. It is thrown, unless this is the first key.
    */
   propose(
     by: Actor,
@@ -67,40 +66,36 @@ export interface Secrets {
     refusal?: RequestError,
   ): Promise<{ secret: SecretView; version: number }>;
   /**
-   * Makes the candidate active. Throws RequestError 409 `candidate_gone` when `version` isn't the candidate (any more), or
-   * `candidate_outdated` when the provider's origin, header or scheme is another since it was sealed.
+   * Makes the candidate active. Throws RequestError 409 `candidate_gone` when `version` isn't the candidate, and `candidate_outdated`
+   * when the provider's origin, header or scheme has changed since it was sealed.
    */
   activate(by: Actor, secretId: string, version: number, label?: string): Promise<SecretView>;
-  /** Throws the candidate away. Throws RequestError 409 `candidate_gone` when `version` isn't it. */
+  /** Deletes the candidate. Throws RequestError 409 `candidate_gone` when `version` isn't the candidate. */
   discard(by: Actor, secretId: string, version: number): Promise<SecretView>;
-  /** By provider and environment. */
+  /** Sorted by provider and environment. */
   list(
     workspaceId: string,
     page?: Page<readonly [provider: string, environment: string]>,
     filter?: SecretFilter,
   ): Promise<SecretView[]>;
-  /** How many such a list has, over all pages. */
+  /** How many secrets pass the filter. */
   count(workspaceId: string, filter: SecretFilter): Promise<number>;
   find(workspaceId: string, secretId: string): Promise<SecretView>;
-  /** Latest first. */
+  /** The latest first. */
   versions(workspaceId: string, secretId: string): Promise<SecretVersionView[]>;
-  /** Of these, those with which calls are refused because of what became of their provider, and why. */
+  /** Those of the given secrets whose calls are refused because their provider was changed or removed, with the reason. */
   misplaced(
     workspaceId: string,
     secretIds: readonly string[],
   ): Promise<ReadonlyMap<string, Misplacement>>;
   /**
-   * Makes another version active that has been so before: `toVersion`, or the one before the active one. Throws RequestError 409
-   * `version_outdated` when the provider's origin, header or scheme is another since it was sealed.
+   * Makes an earlier active version active again: `toVersion`, by default the one before the active one. Throws RequestError 409
+   * `version_outdated` when the provider's origin, header or scheme has changed since it was sealed.
    */
   rollback(by: Actor, secretId: string, toVersion?: number): Promise<SecretView>;
-  /** Deletes the secret with all its versions; resolves with what it was. */
+  /** Deletes the secret with all its versions; resolves to the deleted secret. */
   delete(by: Actor, secretId: string): Promise<SecretView>;
 }
-
-const ENVIRONMENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const MAX_LABEL = 200;
-type Destination = Pick<Place, "origin" | "header" | "scheme">;
 
 /** `originProblem` says in a sentence why an origin may not be called, or undefined. */
 export function createSecrets(o: {
@@ -130,7 +125,7 @@ export function createSecrets(o: {
       if (problem !== undefined) throw new RequestError(422, "origin_refused", problem);
       const claimed = await claimVersion(sql, workspaceId, provider, environment);
       const { secretId, version } = claimed;
-      // Looked at once its row is held: of two first ones at once the later one is a new version.
+      // Read after `claimVersion` has locked the row: of two first keys saved at once the second one is version 2.
       const found = version === 1 ? undefined : await find(sql, workspaceId, secretId);
       const before = found && (await dropCandidate(sql, by, found));
       const place = { ...claimed, ...destination };
@@ -155,8 +150,8 @@ export function createSecrets(o: {
     });
   }
 
-  /** Whether a new key of the provider would be sealed for the same destination as the version. */
-  async function isStillSo(
+  /** Whether a key saved now would be sealed for the same destination as this version. */
+  async function hasCurrentDestination(
     sql: TransactionSql,
     { id, provider }: SecretView,
     workspaceId: string,
@@ -165,7 +160,7 @@ export function createSecrets(o: {
     const [sealed] = await sql<Destination[]>`
       select origin, header, scheme from x3sproxy.secret_versions
       where secret_id = ${id} and version = ${version}`;
-    if (sealed === undefined) throw new Error("a secret without its version");
+    if (sealed === undefined) throw new Error("the version of a secret is missing");
     try {
       const now = await destinationOf(
         ...([sql, workspaceId, provider, sealed.origin, o.originOverrides] as const),
@@ -177,8 +172,8 @@ export function createSecrets(o: {
     }
   }
 
-  /** The secret whose candidate `version` is. Holds its row until the transaction ends. */
-  async function withCandidate(
+  /** The secret, if `version` is its candidate. Locks its row until the transaction ends. */
+  async function findByCandidate(
     sql: TransactionSql,
     workspaceId: string,
     secretId: string,
@@ -202,8 +197,8 @@ export function createSecrets(o: {
       pool.inWorkspace(by.workspaceId, async (sql) => {
         const { workspaceId } = by;
         refuseLabel(label ?? "");
-        const before = await withCandidate(sql, workspaceId, secretId, version);
-        if (!(await isStillSo(sql, before, workspaceId, version))) {
+        const before = await findByCandidate(sql, workspaceId, secretId, version);
+        if (!(await hasCurrentDestination(sql, before, workspaceId, version))) {
           throw new RequestError(
             409,
             "candidate_outdated",
@@ -217,7 +212,7 @@ export function createSecrets(o: {
 
     discard: (by, secretId, version) =>
       pool.inWorkspace(by.workspaceId, async (sql) =>
-        dropCandidate(sql, by, await withCandidate(sql, by.workspaceId, secretId, version)),
+        dropCandidate(sql, by, await findByCandidate(sql, by.workspaceId, secretId, version)),
       ),
 
     list: (workspaceId, page, filter = {}) =>
@@ -226,7 +221,7 @@ export function createSecrets(o: {
         const rows = await sql<SecretRow[]>`
           ${views(sql)} where s.workspace_id = ${workspaceId}
             ${after === undefined ? sql`` : sql`and (s.provider, s.environment) > (${after[0]}, ${after[1]})`}
-            ${fitting(sql, filter)}
+            ${filterConditions(sql, filter)}
           order by s.provider, s.environment
           ${page === undefined ? sql`` : sql`limit ${page.limit}`}`;
         return rows.map(toView);
@@ -236,7 +231,7 @@ export function createSecrets(o: {
       pool.inWorkspace(workspaceId, async (sql) => {
         const [row] = await sql<{ count: number }[]>`
           select count(*)::integer from x3sproxy.secrets s
-          where s.workspace_id = ${workspaceId} ${fitting(sql, filter)}`;
+          where s.workspace_id = ${workspaceId} ${filterConditions(sql, filter)}`;
         return row?.count ?? 0;
       }),
 
@@ -279,7 +274,7 @@ export function createSecrets(o: {
           toVersion === undefined ? version < active : version === toVersion,
         );
         if (target !== undefined) {
-          if (!(await isStillSo(sql, before, workspaceId, target.version))) {
+          if (!(await hasCurrentDestination(sql, before, workspaceId, target.version))) {
             throw new RequestError(
               409,
               "version_outdated",
@@ -310,46 +305,4 @@ export function createSecrets(o: {
         return view;
       }),
   };
-}
-
-function fitting(sql: TransactionSql, { query, provider, environment }: SecretFilter) {
-  return sql`
-    ${provider === undefined ? sql`` : sql`and s.provider = ${provider}`}
-    ${environment === undefined ? sql`` : sql`and s.environment = ${environment}`}
-    ${searchWords(query).reduce(
-      (all, word) => sql`${all}
-        and (strpos(s.provider, ${word}) > 0 or s.provider = any (${titledWith(word)}::text[])
-          or strpos(s.environment, ${word}) > 0 or strpos(lower(s.label), ${word}) > 0)`,
-      sql``,
-    )}`;
-}
-
-function titledWith(word: string): string[] {
-  return [...builtInProviders.values()]
-    .filter(({ title }) => title.toLowerCase().includes(word))
-    .map(({ name }) => name);
-}
-
-function refuseDescription({ environment, label = "", value }: NewSecret): void {
-  if (!ENVIRONMENT.test(environment)) {
-    throw new RequestError(
-      422,
-      "environment_malformed",
-      "An environment's name has up to 63 lower-case letters, digits and dashes, as in production.",
-    );
-  }
-  refuseLabel(label);
-  if (label.includes(value)) {
-    throw new RequestError(422, "label_has_key", "The label holds the key itself. Take it out.");
-  }
-}
-
-function refuseLabel(label: string): void {
-  if (label.length > MAX_LABEL || !VISIBLE_LINE.test(label)) {
-    throw new RequestError(
-      422,
-      "label_malformed",
-      `A label is one line of up to ${MAX_LABEL} visible characters.`,
-    );
-  }
 }

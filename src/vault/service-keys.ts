@@ -1,5 +1,5 @@
-// Keys of the service itself: random, made on the first start, kept sealed in the database. Given to the rooms' own files in here, which
-// zero them.
+// The service's own keys: one signs the audit's checkpoints, the other is the root of derived passwords and credentials. Each is random,
+// generated at the first start and stored sealed in the database. Must never return the bytes of a key to another room.
 import {
   createPrivateKey,
   createPublicKey,
@@ -16,27 +16,26 @@ import { bearerOf } from "../platform/ids.ts";
 import { deriveKey, type KeyRing } from "./master-key.ts";
 import { sealBytes, unsealBytes, zero, type Binding, type SealedValue } from "./sealing.ts";
 
-export const SERVICE_KEY_BYTES = 32;
+const SERVICE_KEY_BYTES = 32;
 
-/** What each is for. */
-export type ServiceKeyName = "audit log" | "derivation";
+type ServiceKeyName = "audit log" | "derivation";
 
 /**
- * The key of this name, which the caller zeroes; made when there is none. Needs an owner's connection to a migrated database. Throws
- * SealError when it doesn't open, StoreUnavailableError for a silent database.
+ * Opens the key of this name, which is generated when there is none; the caller zeroes it. `ownerUrl`: a migrated database, as its owner
+ * role. Throws SealError when the key doesn't open, StoreUnavailableError when the database does not answer.
  */
-export async function openServiceKey(
+async function openServiceKey(
   ownerUrl: string,
   ring: KeyRing,
   name: ServiceKeyName,
 ): Promise<Buffer> {
   await sodium.ready;
   const pool = createPool(ownerUrl, { max: 1 });
-  const sealed = await keptKey(pool, ring, name).finally(() => pool.close());
+  const sealed = await storedKey(pool, ring, name).finally(() => pool.close());
   return unsealBytes(ring, serviceKeyBinding(name), sealed);
 }
 
-function keptKey(pool: Pool, ring: KeyRing, name: ServiceKeyName): Promise<SealedValue> {
+function storedKey(pool: Pool, ring: KeyRing, name: ServiceKeyName): Promise<SealedValue> {
   const key = randomBytes(SERVICE_KEY_BYTES);
   const fresh = sealBytes(ring.active, serviceKeyBinding(name), key);
   zero(key);
@@ -51,7 +50,7 @@ function keptKey(pool: Pool, ring: KeyRing, name: ServiceKeyName): Promise<Seale
   });
 }
 
-/** Of a key of the service. */
+/** What a service key is bound to. */
 export function serviceKeyBinding(name: string): Binding {
   return {
     purposes: {
@@ -63,15 +62,11 @@ export function serviceKeyBinding(name: string): Binding {
   };
 }
 
-// The key that signs the audit's checkpoints: made on the first start, kept sealed in the database, and open only in here. No verb
-// returns it.
-
-// Of an Ed25519 private key in PKCS #8 (RFC 8410).
+// What precedes an Ed25519 private key in PKCS #8 (RFC 8410).
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /**
- * The signer of this database's logs; its key is made when there is none. Needs an owner's connection to a migrated database.
- * Throws SealError when the key doesn't open, StoreUnavailableError for a silent database.
+ * The signer of this database's audit logs. Its key is generated when there is none. Takes and throws the same as `openServiceKey`.
  */
 export async function openLogSigner(ownerUrl: string, ring: KeyRing): Promise<LogSigner> {
   const seed = await openServiceKey(ownerUrl, ring, "audit log");
@@ -110,10 +105,10 @@ class Signer implements LogSigner {
   }
 }
 
-// What is derived instead of kept: the database logins' passwords, and bearers that are given out twice. All of it comes, one way, from
-// a random root in the database, sealed under the master key: another master key changes nothing of it.
-
-/** Prints as `[derivation]`. */
+/**
+ * Derives what is never stored: the passwords of the database logins, and bearer credentials that are given out twice. Rotating the
+ * master key changes none of them, since the root stays the same. Prints as `[derivation]`.
+ */
 export class Derivation {
   readonly #root: KeyObject;
 
@@ -131,7 +126,7 @@ export class Derivation {
     return text;
   }
 
-  /** A bearer credential for `purpose`, which has to name everything that makes it another one's. */
+  /** A bearer credential for `purpose`. Credentials that have to differ need purposes that differ. */
   deriveBearer(prefix: string, purpose: readonly string[]): string {
     const blocks: Buffer[] = [];
     try {
@@ -159,7 +154,7 @@ export class Derivation {
   }
 }
 
-/** This database's. Needs an owner's connection to it, migrated. Throws SealError, StoreUnavailableError. */
+/** The derivation of this database. Takes and throws the same as `openServiceKey`. */
 export async function openDerivation(ownerUrl: string, ring: KeyRing): Promise<Derivation> {
   return new Derivation(await openServiceKey(ownerUrl, ring, "derivation"));
 }

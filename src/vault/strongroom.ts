@@ -1,5 +1,5 @@
-// The strongroom: the one place where a real key exists in the open, and only as bytes that can be zeroed. It hands out
-// the act of setting a header, never the value. Nothing in here may return, print or log plaintext.
+// The strongroom: the one place where a real key exists as plaintext, and only as bytes that can be zeroed. It offers to set a
+// header, and never gives the value. Nothing in here may return, print or log plaintext.
 import { inspect } from "node:util";
 import sodium from "libsodium-wrappers";
 import { SealError } from "../platform/errors.ts";
@@ -8,36 +8,36 @@ import type { KeyRing } from "./master-key.ts";
 import { seal, unseal, zero, type Place, type SealedValue } from "./sealing.ts";
 import { matchingStep, sealSeed, type SeedOwner } from "./second-factor.ts";
 
-/** A row as `resolve_token` returns it. */
+/** A sealed version of a secret, as `resolve_token` returns it. */
 export interface SealedSecret extends Place, SealedValue {
   readonly provider: string;
 }
 
-/** A sealed secret that opens on first use, and not before its release is on record. Prints `[sealed]`. */
+/** A secret that is opened on its first use, and not before its release is in the audit. Prints `[sealed]`. */
 export interface HeldSecret {
   readonly secretId: string;
   readonly version: number;
   readonly origin: string;
-  /** The header and the scheme that it goes up in, and no others. */
+  /** The only header and scheme in which it is sent. */
   readonly header: string;
   readonly scheme: string;
-  /** What can be injected; undefined before the release. */
+  /** The same secret, once it may be injected; undefined before the release. */
   readonly released: ReleasedSecret | undefined;
-  /** Whether it was opened, and not wiped since. */
+  /** Whether its plaintext is in memory. */
   readonly opened: boolean;
-  /** Says that an event of the release is committed: from now on it may be opened. */
+  /** Call this once the audit event of the release is committed. From then on the secret may be opened. */
   release(): ReleasedSecret;
-  /** Zeroes what was opened; from then on nothing can be injected. */
+  /** Zeroes the plaintext. From then on the secret can't be injected. */
   wipe(): void;
 }
 
 declare const onRecord: unique symbol;
-/** A held secret whose release is on record. */
+/** A held secret whose release is in the audit. */
 export interface ReleasedSecret extends HeldSecret {
   readonly [onRecord]: true;
 }
 
-/** How to set a credential, without showing it. */
+/** Sets a credential on a request without showing it. */
 export interface Injection {
   /** Lower-case names of the headers that it sets. */
   readonly names: readonly string[];
@@ -46,46 +46,47 @@ export interface Injection {
 }
 
 export interface Vault {
-  /** Seals a key for one place: nothing opens it anywhere else. */
+  /** Seals a key for one place. It can't be opened for any other. */
   seal(place: Place, value: string): SealedValue;
+  /** Takes a sealed secret without opening it. */
   hold(sealed: SealedSecret): HeldSecret;
   /**
-   * Into the header, and after the scheme, that it was sealed for. Throws SealError when the row does not open, was sealed for another
-   * origin than `origin`, or is wiped.
+   * Opens the secret and gives an injection into the header that it was sealed for. Throws SealError when the row does not open, was
+   * sealed for another origin than `origin`, or is wiped.
    */
   inject(held: ReleasedSecret, origin: string): Injection;
-  /** Seals a user's TOTP seed (base32): nothing opens it for anybody else. */
+  /** Seals a user's TOTP seed (base32). It can't be opened for any other user. */
   sealSeed(owner: SeedOwner, seed: string): SealedValue;
   /**
-   * The time step (RFC 6238) whose code `code` is, within one step of `nowMs`; undefined when it is of none. Throws SealError
-   * when the row does not open.
+   * The time step (RFC 6238) to which `code` belongs, at most one step away from `nowMs`; undefined when the code is wrong. Throws
+   * SealError when the row does not open.
    */
   matchingStep(
     owner: SeedOwner,
     sealed: SealedValue,
     at: { code: string; nowMs: number },
   ): number | undefined;
-  /** 32 bytes for `purpose`, base64url, one way, the same for all processes on a database: for its logins' passwords. */
+  /** Derives 32 bytes for `purpose`, as base64url: the password of a database login. All processes on a database get the same. */
   derive(purpose: string): string;
   /**
-   * A bearer credential for `purpose`, one way, the same each time on a database: for whoever may have it again. The purpose has to
-   * name everything that makes it another one's.
+   * Derives a bearer credential for `purpose`, the same each time on a database, so that it can be given out again. Two credentials
+   * that have to differ need purposes that differ.
    */
   deriveBearer(prefix: string, purpose: readonly string[]): string;
 }
 
-/** Readies libsodium and closes the vault over the keys of `ring`, and over the root of what is derived. */
+/** Waits for libsodium, and creates a vault with the master keys in `ring`. The vault derives only with a `derivation`. */
 export async function createVault(ring: KeyRing, derivation?: Derivation): Promise<Vault> {
   await sodium.ready;
   const derived = (): Derivation => {
-    if (derivation === undefined) throw new Error("a vault without a root to derive from");
+    if (derivation === undefined) throw new Error("this vault was created without a derivation");
     return derivation;
   };
   return {
     seal: (place, value) => seal(ring, place, value),
     hold: (sealed) => new Held(sealed, () => unseal(ring, sealed, sealed)),
     inject: (held, origin) => {
-      if (!(held instanceof Held)) throw new SealError("not a secret that the vault holds");
+      if (!(held instanceof Held)) throw new SealError("not a secret of this vault");
       return held.inject(origin);
     },
     sealSeed: (owner, seed) => sealSeed(ring, owner, seed),

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import test from "node:test";
-import { formatLine, type Line } from "../../src/audit/export-lines.ts";
+import { formatLine, type ExportLine } from "../../src/audit/export-lines.ts";
 import { actorCommitment, leafData, targetCommitment } from "../../src/audit/leaf.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { originOfExports, originOfLog, signCheckpoint, verifierKey } from "../../src/audit/note.ts";
@@ -28,7 +28,7 @@ function* exportOf(count: number): Generator<Buffer> {
   const origin = originOfLog(workspace);
   const hash = createHash("sha256");
   let lines = 0;
-  const bytesOf = (line: Line): Buffer => {
+  const bytesOf = (line: ExportLine): Buffer => {
     const bytes = Buffer.from(`${formatLine(line)}\n`);
     hash.update(bytes);
     lines += 1;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { createErasures, record, type Actor } from "../../src/audit/index.ts";
-import { unlistedParts } from "../../src/audit/erasure.ts";
+import { unlistedParts } from "./erasure-lists.ts";
 import { actorIn, openLogs } from "./log-fixture.ts";
 
 const EMAIL = "ada@example.test";

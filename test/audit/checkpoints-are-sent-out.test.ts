@@ -21,7 +21,7 @@ import {
   setDefaultCACertificates,
 } from "node:tls";
 import { createCheckpointSending, destinationsOf } from "../../src/audit/index.ts";
-import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
+import { syslogDestination } from "../../src/audit/checkpoint-destinations.ts";
 import { readKeptCheckpoints } from "../../src/audit/kept-checkpoints.ts";
 import { openCheckpoint, originOfLog, signCheckpoint } from "../../src/audit/note.ts";
 import { readConfig } from "../../src/platform/config.ts";
@@ -183,10 +183,10 @@ test("over TLS, a URL's and a syslog server's certificates have to hold", async 
   const one = await newLog(1);
   const { posts, handle } = receiver([]);
   const good = await listen(t, createTlsServer(await authority.issue(), handle));
-  const stranger = await createAuthority();
-  t.after(() => stranger.remove());
-  const bad = await listen(t, createTlsServer(await stranger.issue(), handle));
-  const badSyslog = await listen(t, createTlsStream(await stranger.issue()));
+  const untrustedAuthority = await createAuthority();
+  t.after(() => untrustedAuthority.remove());
+  const bad = await listen(t, createTlsServer(await untrustedAuthority.issue(), handle));
+  const badSyslog = await listen(t, createTlsStream(await untrustedAuthority.issue()));
   const refused = [
     start(t, { URL: `https://localhost:${bad}/` }),
     start(t, { SYSLOG: `tls://localhost:${badSyslog}` }),

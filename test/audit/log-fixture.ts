@@ -10,7 +10,7 @@ import {
   type Actor,
   type Sequencer,
 } from "../../src/audit/index.ts";
-import type { ErasedPart, ErasureList } from "../../src/audit/erasure.ts";
+import type { ErasedPart, ErasureList } from "./erasure-lists.ts";
 import { actorCommitment, leafData, targetCommitment } from "../../src/audit/leaf.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { openCheckpoint, originOfLog, verifierKey, type LogSigner } from "../../src/audit/note.ts";
@@ -25,7 +25,7 @@ export const DAY_MS = 86_400_000;
 /** What can be seen of a tree's events in the database. */
 export interface SeenLog {
   readonly tree: GrowingTree;
-  /** The places of events that are not there. */
+  /** The indexes of absent events. */
   readonly gone: number[];
   /** Parts without a salt. */
   readonly blank: ErasedPart[];

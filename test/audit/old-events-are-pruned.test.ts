@@ -163,11 +163,11 @@ test("with the control login alone nothing more can be taken", async () => {
   await denied("insert into x3sproxy.audit_erasures values (gen_random_uuid(), 0, 'actor', 1)");
   await denied("delete from x3sproxy.audit_checkpoints");
   await assert.rejects(setDays(workspaceId, 29), { code: "23514" });
-  const stranger = await logs.pool.inWorkspace(
+  const pruningElsewhere = await logs.pool.inWorkspace(
     randomUUID(),
     (sql) => sql`update x3sproxy.audit_retentions set days = 30`,
   );
-  assert.equal(stranger.count, 0, "another workspace's rule is out of reach");
+  assert.equal(pruningElsewhere.count, 0, "another workspace's rule is out of reach");
   assert.equal(await logs.retention.prune(), 1);
 });
 

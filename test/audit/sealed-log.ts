@@ -1,4 +1,4 @@
-// A sealed log in a database of its own, without the service around it: events, exports, and the superuser's edits.
+// A sealed log in its own database, without a service: writes events and exports, and edits rows as a superuser could.
 import { hash, randomUUID } from "node:crypto";
 import { createAuditProofs, createSequencer, record, type Actor } from "../../src/audit/index.ts";
 import type { AuditFilter } from "../../src/audit/index.ts";
@@ -12,14 +12,14 @@ import { createLog } from "../../src/platform/log.ts";
 import { KeyRing, MasterKey, openLogSigner, verifyMasterKeys } from "../../src/vault/index.ts";
 import { createTestDatabase } from "../support/database.ts";
 
-/** Somebody in a workspace. */
+/** A user of a workspace, as an actor. */
 export function actorOf(workspaceId: string): Actor {
   const id = randomUUID();
   const [name, address] = ["ada@example.com", "192.0.2.7"];
   return { workspaceId, kind: "user", id, name, address, method: "session" };
 }
 
-/** Events of several kinds, with and without everything that may be left out. */
+/** Writes events of several kinds, with and without each optional part. */
 export async function writeEvents(
   sql: TransactionSql,
   workspaceId: string,
@@ -83,7 +83,7 @@ export async function openSealedLog() {
 const TARGET = { kind: "audit", id: "audit", name: "audit" };
 type Parts = readonly (readonly [index: number, part: "actor" | "target"])[];
 
-/** Takes the events before a leaf, as the retention does. */
+/** Prunes the events before a leaf, as the retention does. */
 export async function prune(
   sql: TransactionSql,
   workspaceId: string,
@@ -96,7 +96,7 @@ export async function prune(
       select event_id from x3sproxy.audit_leaves where workspace_id = ${workspaceId} and leaf_index < ${before})`;
 }
 
-/** Takes parts of events, as an erasure does. */
+/** Erases parts of events, as an erasure does. */
 export async function erase(sql: TransactionSql, workspaceId: string, parts: Parts): Promise<void> {
   const list = hash("sha256", parts.map(([index, part]) => `${index} ${part}\n`).join(""), "hex");
   const detail = { parts: parts.length, list };
@@ -110,7 +110,7 @@ export async function erase(sql: TransactionSql, workspaceId: string, parts: Par
   }
 }
 
-/** Empties a part of an event, with nothing to say so. */
+/** Empties a part of an event without recording it. */
 export async function blank(
   sql: Pick<OwnerSql, "unsafe">,
   workspaceId: string,
@@ -128,7 +128,7 @@ export async function blank(
   );
 }
 
-/** Verifies an export that comes in pieces of `pieceBytes`. */
+/** Verifies an export in pieces of `pieceBytes`. */
 export function verify(
   bytes: Uint8Array,
   options: VerifyOptions = {},

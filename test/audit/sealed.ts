@@ -1,19 +1,19 @@
-// Whether the whole audit of a database is sealed as it stands: made anew from its rows, by the definition of a leaf alone.
+// Checks that the whole audit of a database is sealed, by computing each tree again from the rows.
 import assert from "node:assert/strict";
 import { actorCommitment, leafData, targetCommitment } from "../../src/audit/leaf.ts";
-import { toSealable, type KeptEventRow } from "../../src/audit/event-row.ts";
+import { toSealable, type StoredEvent } from "../../src/audit/leaf.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import { openCheckpoint, originOfLog, verifierKey } from "../../src/audit/note.ts";
 import { withOwner } from "../../src/db/connection.ts";
 
-/** Fails unless each workspace's events, all of them, are the leaves of its last signed tree; gives their number. */
+/** Fails unless all events of each workspace are the leaves of its last signed tree. Resolves to the number of events. */
 export function assertSealed(ownerUrl: string, publicKey: Uint8Array): Promise<number> {
   return withOwner(ownerUrl, async (sql) => {
     const workspaces = await sql<{ id: string }[]>`
       select distinct workspace_id as id from x3sproxy.audit_events`;
     let total = 0;
     for (const { id } of workspaces) {
-      const rows = await sql<(KeptEventRow & { leaf_index: string | null })[]>`
+      const rows = await sql<(StoredEvent & { leaf_index: string | null })[]>`
         select e.*, to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, l.leaf_index
         from x3sproxy.audit_events e left join x3sproxy.audit_leaves l on l.event_id = e.id
         where e.workspace_id = ${id} order by l.leaf_index`;

@@ -1,4 +1,4 @@
-// Backups for tests: made by a real admin side, opened, taken apart, and restored into databases of their own.
+// Backups for tests: made by a real control plane, opened, taken apart, and restored into separate databases.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
@@ -18,7 +18,7 @@ import { serverUrl, urlOfDatabase } from "../support/database.ts";
 
 export type Admin = Awaited<ReturnType<typeof openAdmin>>;
 
-/** A database without anything in it, dropped when the test ends. */
+/** An empty database, dropped when the test ends. */
 export async function createEmptyDatabase(t: TestContext): Promise<string> {
   const name = `test_${randomBytes(8).toString("hex")}`;
   await withOwner(serverUrl(), (sql) => sql`create database ${sql(name)}`);
@@ -35,7 +35,7 @@ export async function createEmptyDatabase(t: TestContext): Promise<string> {
   return urlOfDatabase(serverUrl(), name);
 }
 
-/** A backup of `admin` over REST. */
+/** Makes a backup of `admin` over REST. */
 export async function backUp(admin: Admin): Promise<{ sealed: Buffer; identity: string }> {
   const { identity, recipient } = await newIdentity();
   const response = await fetch(`${admin.url}/api/v1/backups`, {
@@ -80,7 +80,7 @@ export function restoreTo(
   return restoreBackup(config, log, { open, suspendAgents: o.suspendAgents ?? false });
 }
 
-/** Whether nothing of ours is in the database. */
+/** Whether the database has no schema of ours. */
 export function isUntouched(databaseUrl: string): Promise<boolean> {
   return withOwner(databaseUrl, async (sql) => {
     const found = await sql`select from pg_namespace where nspname = 'x3sproxy'`;

@@ -1,4 +1,4 @@
-// Embedded servers for tests, in folders of their own; also one in another process, to be killed.
+// Embedded servers for tests, each in its own folder; also one in another process that a test can kill.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -15,7 +15,7 @@ export interface DataDir {
   /** Does not exist yet. Its path has a space, and only the owner may enter its parent (mkdtemp makes it 0700). */
   readonly dataDir: string;
   start(): Promise<Embedded>;
-  /** Stops what was started here, too. */
+  /** Also stops servers that were started here. */
   remove(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export async function postmasterPid(dataDir: string): Promise<number> {
   return Number(text.split("\n", 1)[0]);
 }
 
-/** Whether it runs. One that has ended but that its parent has not waited for does not. */
+/** Whether a process runs. A zombie does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

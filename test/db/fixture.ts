@@ -1,4 +1,4 @@
-// A workspace with one row in every table, put there by the owner.
+// A workspace with one row in every table, inserted by the owner role.
 import { randomBytes, randomUUID } from "node:crypto";
 import { withOwner } from "../../src/db/connection.ts";
 

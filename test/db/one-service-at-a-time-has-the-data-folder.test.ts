@@ -66,22 +66,19 @@ test("a server that outlived its killed service is stopped, and its data are the
 
 test("a process id file that names a stranger by now harms neither", async () => {
   const elsewhere = await newDataDir();
-  const stranger = await startElsewhere(elsewhere.dataDir);
+  const otherServer = await startElsewhere(elsewhere.dataDir);
   const killed = await startElsewhere(dataDir);
   const orphan = await postmasterPid(dataDir);
   await killed.end("SIGKILL");
   process.kill(orphan, "SIGKILL");
   await eventually(() => !isAlive(orphan));
   const file = `${dataDir}/postgres/postmaster.pid`;
-  const strangerPid = stranger.child.pid;
-  assert.ok(strangerPid !== undefined);
-  await writeFile(
-    file,
-    (await readFile(file, "utf8")).replace(String(orphan), String(strangerPid)),
-  );
+  const otherPid = otherServer.child.pid;
+  assert.ok(otherPid !== undefined);
+  await writeFile(file, (await readFile(file, "utf8")).replace(String(orphan), String(otherPid)));
   const next = await folder.start();
-  assert.ok(isAlive(strangerPid));
+  assert.ok(isAlive(otherPid));
   await next.stop();
-  await stranger.end("SIGTERM");
+  await otherServer.end("SIGTERM");
   await elsewhere.remove();
 });

@@ -6,8 +6,8 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { findPrograms } from "../../src/db/embedded-binaries.ts";
-import { reachablePrograms } from "../../src/db/embedded-root.ts";
+import { findPrograms } from "../../src/db/embedded-programs.ts";
+import { reachablePrograms } from "../../src/db/embedded-programs.ts";
 import { ConfigError } from "../../src/platform/errors.ts";
 import { isRoot } from "./embedded-fixture.ts";
 

@@ -3,7 +3,7 @@ import { createHmac, hash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { openClient, withOwner } from "../../src/db/connection.ts";
 import { createPool, prepareLogins } from "../../src/db/index.ts";
-import { scramVerifier } from "../../src/db/scram.ts";
+import { scramVerifier } from "../../src/db/logins.ts";
 import { ConfigError, StoreUnavailableError } from "../../src/platform/errors.ts";
 import {
   createTestDatabase,
@@ -71,16 +71,16 @@ test("a login of one database can't connect to another", async () => {
   });
   await client.sql`select 1`;
   client.destroy();
-  const stranger = openClient(urlOfDatabase(database.controlUrl, pathname.slice(1)), {
+  const otherDatabase = openClient(urlOfDatabase(database.controlUrl, pathname.slice(1)), {
     max: 1,
     statementTimeoutMs: 0,
   });
   await prepareLogins(database.ownerUrl, (role) => `fake-${role}-password`);
-  await assert.rejects(stranger.sql`select 1`, {
+  await assert.rejects(otherDatabase.sql`select 1`, {
     code: "42501",
     message: /permission denied for database/,
   });
-  stranger.destroy();
+  otherDatabase.destroy();
   await other.drop();
 });
 

@@ -11,12 +11,12 @@ import { createTestDatabase } from "../support/database.ts";
 export const PASSWORD = "correct horse battery";
 export const CLIENT: Client = { address: "192.0.2.1", network: "192.0.2.1", userAgent: "test" };
 
-/** A client of a network of its own. */
+/** A client in its own network. */
 export function clientAt(address: string): Client {
   return { address, network: address, userAgent: "test" };
 }
 
-/** Gone when the test ends. */
+/** Dropped when the test ends. */
 export async function openIdentity(t: TestContext) {
   const database = await createTestDatabase();
   const { ownerUrl, controlUrl } = database;

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
-import { syslogDestination } from "../../src/audit/checkpoint-syslog.ts";
+import { syslogDestination } from "../../src/audit/checkpoint-destinations.ts";
 import { inputs } from "../support/generated.ts";
 
 // More than two sockets keep.

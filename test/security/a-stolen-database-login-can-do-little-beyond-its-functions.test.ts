@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import {
-  confineEverybody,
+  revokePublicRights,
   LOCK,
   prepareLogins,
   transact,
@@ -69,8 +69,8 @@ describe("a stolen login of the database", () => {
   before(async () => {
     database = await createTestDatabase();
     // As the start does with the embedded database; twice is as good as once.
-    await confineEverybody(database.ownerUrl);
-    await confineEverybody(database.ownerUrl);
+    await revokePublicRights(database.ownerUrl);
+    await revokePublicRights(database.ownerUrl);
   });
   after(() => database.drop());
 

@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import test, { after, before } from "node:test";
 import { leafData } from "../../src/audit/leaf.ts";
 import { readLine } from "../../src/audit/export-line-reading.ts";
-import { formatLine, type EventLine, type Line } from "../../src/audit/export-lines.ts";
+import { formatLine, type EventLine, type ExportLine } from "../../src/audit/export-lines.ts";
 import { GrowingTree, leafHash } from "../../src/audit/merkle.ts";
 import {
   originOfExports,
@@ -125,7 +125,7 @@ function resigned(
   const tree = new GrowingTree();
   for (const leaf of leaves) tree.append(Buffer.from(leaf.leafHash, "hex"));
   const origin = originOfLog(workspace);
-  const lines: Line[] = [
+  const lines: ExportLine[] = [
     { ...header, verifierKey: verifierKey(origin, signer.publicKey) },
     ...leaves,
     {

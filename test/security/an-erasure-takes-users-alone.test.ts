@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { KeyRing, MasterKey, openLogSigner } from "../../src/vault/index.ts";
 import { lookAt } from "../audit/log-fixture.ts";
-import { unlistedParts } from "../../src/audit/erasure.ts";
+import { unlistedParts } from "../audit/erasure-lists.ts";
 import { FAKE_KEY, stringAt } from "../admin/fixture.ts";
 import { openPeople } from "../admin/people.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { RequestError } from "../../src/platform/errors.ts";
 import { builtInProviders } from "../../src/providers/index.ts";
-import { refuseMistakes } from "../../src/vault/key-mistakes.ts";
+import { refuseMistakes } from "../../src/vault/secret-input.ts";
 import { inputs } from "../support/generated.ts";
 
 const KEY = "sk-proj-FAKEpasted4f1Zq0test";

@@ -13,7 +13,7 @@ import {
 import { createTestDatabase } from "../support/database.ts";
 import { ringOf } from "./fixture.ts";
 
-/** A migrated database with a verified master key, one workspace, and its secrets. Gone when the test ends. */
+/** A migrated database with a verified master key, one workspace, and its secrets. Dropped when the test ends. */
 export async function openSecrets(
   t: TestContext,
   o: {
@@ -43,7 +43,7 @@ export async function openSecrets(
     await owner`insert into x3sproxy.workspaces (id, name) values (${id}, ${name})`;
     return id;
   };
-  /** The active version of a secret as it stands in the database, held. */
+  /** The active version of a secret, as the database has it now. */
   const holdFromDatabase = async (secretId: string): Promise<HeldSecret> => {
     const [row] = await owner<SealedSecret[]>`
       select v.secret_id as "secretId", v.version, v.workspace_id as "workspaceId", s.provider, v.origin,

@@ -1,11 +1,11 @@
-// Sealing as earlier versions did it, by the description of their formats alone: what is in databases that are older than this version.
+// Seals as earlier versions did, written from the description of their formats: older databases have such values.
 import { randomBytes } from "node:crypto";
 import sodium from "libsodium-wrappers";
 import type { MasterKey, SealedSecret } from "../../src/vault/index.ts";
 
 type EarlierPlace = Pick<SealedSecret, "workspaceId" | "secretId" | "version" | "origin">;
 
-/** Of format 1 the value's additional data has the master key's id, of format 2 it has not; neither has a header or a scheme. */
+/** In format 1 the additional data of the value includes the master key's id, in format 2 it doesn't. Neither has header and scheme. */
 export function sealAsBefore(format: 1 | 2, key: MasterKey, place: EarlierPlace, value: string) {
   const bound = [place.workspaceId, place.secretId, String(place.version), place.origin];
   const encrypt = (as: number, by: Uint8Array, plaintext: Uint8Array, fields: string[]): Buffer => {

@@ -1,4 +1,4 @@
-// What the vault's tests share: fake keys, a vault, a sealed sample, and the way to see what an injection would send.
+// Helpers of the vault's tests: a fake key, a vault, a sealed sample, and what an injection would send.
 import { randomBytes, randomUUID } from "node:crypto";
 import {
   createVault,
@@ -13,7 +13,7 @@ export const FAKE_KEY = "sk-ant-api03-FAKE-4f1Zq0vault-test-key-wxyz";
 export const ORIGIN = "https://api.anthropic.com";
 export const BARE = { header: "x-api-key", scheme: "" } as const;
 
-/** The ring of what X3SPROXY_MASTER_KEY says. */
+/** The key ring for a value of X3SPROXY_MASTER_KEY. */
 export function ringOf(value: string): Promise<KeyRing> {
   return loadMasterKeys(
     { masterKey: { value }, dataDir: "/nowhere", databaseUrl: undefined },
@@ -34,7 +34,7 @@ export function sealSample(vault: Vault, value = FAKE_KEY): SealedSecret {
   return { ...place, provider: "anthropic", ...vault.seal(place, value) };
 }
 
-/** The credential header's value, as it would be sent. */
+/** The value of the credential's header, as it would be sent. */
 export function sent(vault: Vault, held: HeldSecret): string | undefined {
   const headers: string[] = [];
   vault.inject(held.release(), held.origin).applyTo(headers);

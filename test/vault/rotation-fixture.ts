@@ -23,14 +23,14 @@ import { sent } from "./fixture.ts";
 
 export const SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-/** A key that can be put into several rings. */
+/** Makes the same key for several key rings. */
 export function keyMaker(bytes = randomBytes(32)) {
   const make = (): MasterKey => new MasterKey(Buffer.from(bytes));
   return { id: make().id, make };
 }
 export type KeyMaker = ReturnType<typeof keyMaker>;
 
-/** Everything is gone when the test ends. */
+/** A database to rotate keys in. Everything is removed when the test ends. */
 export async function openRotation(t: TestContext) {
   const database = await createTestDatabase();
   const { ownerUrl } = database;
@@ -48,7 +48,7 @@ export async function openRotation(t: TestContext) {
   const log = createLog({ level: "info", destination: { write: (line) => void lines.push(line) } });
   const masterKeys = createMasterKeys({ pool });
 
-  /** A process that holds these keys, as it is after its start. Its clock goes on by `pass`. */
+  /** Starts a process with these keys. `pass` advances its clock. */
   async function startProcess(...keys: KeyMaker[]) {
     const ring = new KeyRing(keys.map(({ make }) => make()));
     const processId = newProcessId();
@@ -83,7 +83,7 @@ export async function openRotation(t: TestContext) {
   }
   type Process = Awaited<ReturnType<typeof startProcess>>;
 
-  /** As many secrets, sealed by the process. Gives their values by id. */
+  /** Adds secrets that the process seals; returns their values by id. */
   async function addSecrets(by: Pick<Process, "vault">, count: number) {
     const values = new Map<string, string>();
     const tag = randomUUID().slice(0, 8);
@@ -129,11 +129,11 @@ export async function openRotation(t: TestContext) {
     return row;
   }
 
-  /** What a process sends for a secret, as it is in the database now. */
+  /** What a process would send for a secret in the database. */
   const sentBy = async ({ vault }: Pick<Process, "vault">, id: string) =>
     sent(vault, vault.hold(await secretRow(id)));
 
-  /** The ids of keys under which something is sealed, in all tables that have such a column. */
+  /** The ids of the keys under which something is sealed, in all tables with such a column. */
   async function keysInUse(): Promise<string[]> {
     const tables = await owner<{ name: string }[]>`
       select table_name as name from information_schema.columns

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { mask } from "../../src/vault/mask.ts";
+import { mask } from "../../src/vault/secret-input.ts";
 
 test("keys as providers issue them", () => {
   assert.equal(mask("sk-ant-api03-FAKE0123456789wxyz"), "sk-…wxyz");

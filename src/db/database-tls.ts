@@ -1,13 +1,13 @@
-// How TLS is spoken with a database server, as libpq's parameters ask (PostgreSQL manual, 32.19). To another machine it always is, unless
-// sslmode=disable is said.
+// TLS to a database server by libpq's parameters (PostgreSQL manual, 32.19). Must always use TLS to another machine, unless
+// sslmode=disable is given.
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions, SecureVersion } from "node:tls";
 import { ConfigError } from "../platform/errors.ts";
 
-export interface TlsWish {
-  /** Whether to go on without TLS when the server has none. */
+export interface TlsSettings {
+  /** Whether to continue without TLS when the server offers none. */
   readonly optional: boolean;
-  /** Whether the server's name is sent, so that it knows which certificate is asked for. */
+  /** Whether to send the server's name (SNI). */
   readonly sendsName: boolean;
   readonly options: Pick<
     ConnectionOptions,
@@ -25,7 +25,7 @@ export interface TlsWish {
 
 type Given = ReadonlyMap<string, string>;
 
-/** Throws ConfigError for what doesn't fit together. */
+/** Throws ConfigError for parameters that contradict each other. */
 export function checkTls(given: Given): void {
   const mode = given.get("sslmode");
   if (given.get("sslrootcert") === "system" && (mode ?? "verify-full") !== "verify-full") {
@@ -37,10 +37,10 @@ export function checkTls(given: Given): void {
 }
 
 /**
- * What to do for one server. `isLocal`: it is on this machine, where TLS is libpq's default: if the server has it. Everywhere else `allow`
- * and `prefer` are `require`. Throws ConfigError for a file that can't be read.
+ * The TLS settings for one server; undefined: no TLS. `isLocal`: the server is on this machine, where `allow` and `prefer` use TLS if the
+ * server offers it. For other servers they mean `require`. Throws ConfigError for a file that can't be read.
  */
-export function tlsTo(given: Given, isLocal: boolean): TlsWish | undefined {
+export function tlsTo(given: Given, isLocal: boolean): TlsSettings | undefined {
   const root = given.get("sslrootcert");
   const bound = given.get("channel_binding") === "require";
   const mode = given.get("sslmode") ?? (root === "system" ? "verify-full" : "prefer");
@@ -53,10 +53,10 @@ export function tlsTo(given: Given, isLocal: boolean): TlsWish | undefined {
     return path === undefined || path === "" ? undefined : readTlsFile(name, path);
   };
   const ca = root === "system" ? undefined : file("sslrootcert");
-  // Channel binding shows that nobody is in between. The package can't do it, and a certificate of that name shows the same.
+  // Channel binding detects a man in the middle. The package doesn't support it, so verify the certificate and its name instead.
   const isVerified =
     bound || mode.startsWith("verify-") || (mode === "require" && ca !== undefined);
-  // Anybody gets a certificate from a public authority, for a name of their own: only with a given one is its word enough.
+  // verify-ca doesn't check the name. That is safe only with a given CA: a public one issues certificates to anybody.
   const anyName = mode === "verify-ca" && ca !== undefined && !bound;
   const crl = file("sslcrl");
   const isShown = given.get("sslcertmode") !== "disable";

