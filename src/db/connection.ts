@@ -8,7 +8,7 @@ import { codeOf } from "../platform/unknown-values.ts";
 import { DEFAULT_PORT, namedServers, readDatabaseUrl } from "./database-url.ts";
 import { dial } from "./dial.ts";
 import { createServers, type Servers } from "./dial.ts";
-import { endWithConnection } from "./transactions.ts";
+import { endWithConnection, releaseStacks } from "./transactions.ts";
 
 /** A connection of the owner role. */
 export type OwnerSql = postgres.Sql;
@@ -112,7 +112,7 @@ export function openClient(url: string, o: ClientOptions): Client {
   const sql = postgres(options);
   endWithConnection(sql);
   return {
-    sql,
+    sql: releaseStacks(sql),
     destroy() {
       ending.abort();
       // Callers with running statements get their own rejections.

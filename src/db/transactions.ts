@@ -69,11 +69,27 @@ function whileOpen(
   return new Proxy(transaction, {
     apply(target, self, args) {
       refuse();
-      return Reflect.apply(target, self, args) as unknown;
+      return withoutStack(Reflect.apply(target, self, args) as unknown);
     },
     get(target, name) {
       refuse();
       return Reflect.get(target, name) as unknown;
     },
   });
+}
+
+/**
+ * The same client, whose statements keep nothing of their first caller. The package makes an Error for each statement in the code and
+ * keeps it for good. Until its stack is read as text, V8 keeps the functions on it, and all that they can see: the first key that was
+ * saved would stay in memory.
+ */
+export function releaseStacks(sql: postgres.Sql): postgres.Sql {
+  return new Proxy(sql, {
+    apply: (target, self, args) => withoutStack(Reflect.apply(target, self, args) as unknown),
+  });
+}
+
+function withoutStack(statement: unknown): unknown {
+  if (statement instanceof Promise) Reflect.get(statement, "origin"); // it makes the stack a text
+  return statement;
 }
