@@ -1,4 +1,4 @@
-// A caller's own account over REST: who it is, signing in and out, one-time links, proof, password, second factor and sessions.
+// The caller's own account over REST: who it is, sign-in and sign-out, one-time links, proof, password, second factor and sessions.
 import type { AccountRoutes } from "../contract/index.ts";
 import type { Identity, SessionView } from "../identity/index.ts";
 import { clientOf } from "./authentication.ts";

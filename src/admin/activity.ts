@@ -1,4 +1,4 @@
-// What agents did over REST, minute by minute and on whose behalf; and the overview of a day or a week, with what needs attention.
+// Activity over REST: what agents did in each minute and on whose behalf; and an overview of a day or a week, with what needs attention.
 import { z } from "zod";
 import type { ActivityRow, ActivityViews, CallViews, ContextUse } from "../activity/index.ts";
 import { instant, type ActivityRoutes } from "../contract/index.ts";

@@ -1,10 +1,10 @@
-// The Host names that are ours.
+// Which Host names belong to this service.
 import { parseAddress } from "../platform/addresses.ts";
 import type { ListenAddress } from "../platform/config.ts";
 
 /**
  * Whether a request may name `hostHeader` as its Host: the dashboard's, the address that it came in on, or the local
- * machine. Any other name may be a stranger's that was pointed at us (DNS rebinding). Ports differ behind a mapping,
+ * machine. Any other name may be an attacker's that points at us (DNS rebinding). Ports differ behind a mapping,
  * so they don't count.
  */
 export function isOwnHost(
@@ -22,13 +22,13 @@ export function isOwnHost(
   return names.includes(name);
 }
 
-/** Whether the host of `url` is this machine. False for text that is no URL. */
+/** Whether the host of `url` is this machine. False if `url` is not a URL. */
 export function isLoopbackHost(url: string): boolean {
   const name = bare(URL.parse(url)?.hostname ?? "");
   return name === "localhost" || parseAddress(name)?.range() === "loopback";
 }
 
-/** Whether browsers reach us by plain http over a network, so that nobody can sign in. */
+/** Whether browsers reach us by plain HTTP over a network. Then nobody can sign in. */
 export function plainOverNetwork(dashboardUrl: string): boolean {
   return dashboardUrl.startsWith("http:") && !isLoopbackHost(dashboardUrl);
 }

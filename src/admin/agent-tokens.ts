@@ -1,4 +1,4 @@
-// What an agent gets its token by, over REST: registrations, which its container trades, and leases, which somebody renews. Each token is
+// How an agent gets its token, over REST: registrations, which its container trades, and leases, which their holder renews. Each token is
 // in the answer that makes it and in no other.
 import type { AgentView, CustomProviders, Leases, Registrations } from "../agents/index.ts";
 import type { AgentTokenRoutes } from "../contract/index.ts";
@@ -46,7 +46,7 @@ export function agentTokenHandlers(options: {
   };
 }
 
-/** By provider that the agent may use. */
+/** For each provider that the agent may use. */
 export async function baseUrlsOf(
   agent: AgentView,
   workspaceId: string,

@@ -1,4 +1,4 @@
-// Agents over REST. A deployment's answer is the only one that ever holds a proxy token.
+// Agents over REST. Of these answers only a deployment's holds a token.
 import { z } from "zod";
 import type { Agents, AgentView, CustomProviders, Rights, ScopeTrials } from "../agents/index.ts";
 import type { ActivityViews, AgentUse, CallViews } from "../activity/index.ts";
@@ -18,12 +18,12 @@ import type { HandlersOf } from "./route.ts";
 
 const MAX_EXAMPLES = 20;
 
-// One that can't be given is a mistake of the caller's, not something that isn't there.
+// A malformed name is the caller's mistake (422), not a missing agent (404).
 const newName = z.object({ name: agentName });
 
 const pages = createPaging("agents", z.tuple([agentName]), ({ name }: AgentView) => [name]);
 
-// Of an agent that was made between the two questions.
+// The agent may have been made between the two queries.
 const NOT_USED: AgentUse = {
   lastUsedAt: null,
   requests24h: 0,
@@ -142,7 +142,7 @@ export function agentHandlers(options: {
   };
 }
 
-/** What a caller has of what it takes to widen a scope. */
+/** Whether the caller has the role and the proof that widening a scope needs. */
 function rightsOf({ role, session }: Caller): Rights {
   return { hasRole: roleAllows(role, WIDENING.role), hasProof: session?.fresh !== false };
 }

@@ -1,5 +1,5 @@
-// How the admin side answers by itself: the headers of every answer, problems, and what is answered before any hook runs. Must never
-// repeat what was sent.
+// The answers of the admin side that no route makes: the headers of every answer, problems, and what is answered before any hook runs.
+// Must never repeat what the client sent.
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { Socket } from "node:net";
 import { isSafe } from "./browsers.ts";
@@ -16,9 +16,9 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
 };
-// RFC 6797. Two years.
+// RFC 6797; two years.
 const HSTS = "max-age=63072000; includeSubDomains";
-// How long whoever sent what is no request has to close its side, too.
+// After bytes that are not HTTP: how long the client has to close its side.
 const LINGER_MS = 3000;
 const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 60, 503: 2 };
 const STATUS_OF_PROTOCOL_ERROR: Readonly<Record<string, number>> = {
@@ -26,18 +26,18 @@ const STATUS_OF_PROTOCOL_ERROR: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** What every answer carries. `secure`: whether browsers reach us by https. */
+/** The headers of every answer. `secure`: whether browsers reach us by HTTPS. */
 export function securityHeaders({ secure }: { secure: boolean }): Readonly<Record<string, string>> {
   return secure ? { ...HEADERS, "strict-transport-security": HSTS } : HEADERS;
 }
 
-/** Whether a browser shows the answer to a person. What is below /api is for programs, whatever they say that they take. */
+/** Whether a browser will show the answer to a person. What is below /api is for programs, whatever Accept says. */
 export function isForPerson({ method, url, headers }: FastifyRequest): boolean {
   const ofApi = /^\/api(?:[/?]|$)/i.test(url);
   return !ofApi && isSafe(method) && /\btext\/html\b/i.test(headers.accept ?? "");
 }
 
-/** Answers with a problem: to a person as a page. `retryAfterS`: in place of the usual one of a 429 or 503. */
+/** Answers with a problem, as a page if it is for a person. `retryAfterS` replaces the usual Retry-After of a 429 or 503, in seconds. */
 export function sendProblem(
   reply: FastifyReply,
   answer: Problem,
@@ -71,11 +71,11 @@ function pageOf({ status, title, detail, instance }: Problem): Html {
     </html> `;
 }
 
-/** Fastify's options for what it answers before any hook. `secure`: whether browsers reach us by https. */
+/** Options for Fastify: how it answers before any hook runs. `secure`: whether browsers reach us by HTTPS. */
 export function createEarlyAnswers(o: { secure: boolean }) {
   const headers = securityHeaders(o);
   return {
-    /** Fastify's own refusals: a URL that can't be decoded, a parameter that is too long. */
+    /** Answers what Fastify refuses by itself: a URL that can't be decoded, a parameter that is too long. */
     frameworkErrors(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
       reply.headers(headers);
       void sendProblem(
@@ -83,7 +83,7 @@ export function createEarlyAnswers(o: { secure: boolean }) {
         problemOf(error) ?? problem(400, "bad_request", "The request is malformed."),
       );
     },
-    /** What is not HTTP at all, or too large or slow to be read. */
+    /** Answers bytes that are not HTTP, and requests that are too large or too slow. */
     clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
       if (!socket.writable) {
         socket.destroy();

@@ -1,4 +1,4 @@
-// API keys over REST. The answer that makes a key is the only one that ever holds it.
+// API keys over REST. Only the answer that makes a key holds it.
 import { z } from "zod";
 import type { ApiKeyRoutes } from "../contract/index.ts";
 import type { ApiKeyView, Identity } from "../identity/index.ts";

@@ -1,4 +1,4 @@
-// The audit's export over REST: streamed, as fast as whoever asked for it reads, and cut off where it can't be whole.
+// The audit's export over REST: streamed as fast as the client reads. If it can't be complete, the answer breaks off.
 import type { FastifyInstance } from "fastify";
 import { Readable } from "node:stream";
 import type { AuditProofs } from "../audit/index.ts";
@@ -12,18 +12,18 @@ const TYPES = {
   jsonl: "application/jsonl; charset=utf-8",
   csv: "text/csv; charset=utf-8; header=present",
 } as const;
-// Whoever reads slowly keeps a place for long: of their own workspace's.
+// A slow reader keeps a place for long, so each workspace has places of its own.
 const MAX_OF_WORKSPACE = 4;
 const MAX_OPEN = 16;
 const STALLED_MS = 300_000;
 
-/** Its streams end with `app`. */
+/** When `app` closes, open exports are broken off. */
 export function auditExportHandlers(
   app: FastifyInstance,
   { auditProofs }: { auditProofs: AuditProofs },
 ): Pick<HandlersOf<AuditRoutes>, "GET /audit/export"> {
   const open = new Set<Readable>();
-  // The workspaces of those that are open, and of those that are about to be.
+  // One entry, its workspace, for each export that is open or about to be.
   const places: string[] = [];
   const leave = (workspaceId: string): void => {
     places.splice(places.indexOf(workspaceId), 1);
@@ -69,10 +69,10 @@ export function auditExportHandlers(
   };
 }
 
-// The heading, with filters the checkpoint, and the first that is read only now.
+// The heading, the checkpoint (with filters), and the first piece that is read from the database.
 const FIRST_PIECES = 3;
 
-/** The same bytes, once the first of them are there: what fails before is answered as a problem, and not as a 200 that breaks off. */
+/** Waits for the first pieces, then gives the same bytes. An early failure is so answered as a problem, not as a 200 that breaks off. */
 async function begun(bytes: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer>> {
   const pieces = bytes[Symbol.asyncIterator]();
   const first: Buffer[] = [];

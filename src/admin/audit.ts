@@ -1,4 +1,4 @@
-// The audit over REST: read, proved, and people erased from it. What is in an event was chosen where it was recorded; nothing is added here.
+// The audit over REST: lists, proofs and erasures of people. It shows events as they were recorded and adds nothing to them.
 import { z } from "zod";
 import {
   ACTIONS,
@@ -51,7 +51,7 @@ export function auditHandlers({
   };
 }
 
-/** Throws RequestError 422 for an action that there isn't: it would find nothing, as if nothing had been done. */
+/** Throws RequestError 422 for an unknown action. An empty list would look as if nothing had been done. */
 export function refuseUnknownAction(typed: string | undefined): void {
   if (typed === undefined || typed === "" || ACTIONS.some((it) => it === typed)) return;
   const meant = likelyAction(typed);
@@ -64,7 +64,7 @@ function likelyAction(typed: string): string | undefined {
   const most = Math.max(2, Math.floor(dotted.length / 4));
   const near = likelyMeant(dotted, ACTIONS, most);
   if (near !== undefined) return near;
-  // The thing alone, or what was done alone, or the other way round.
+  // They typed only one of the name's parts, or both in the other order.
   const parts = dotted.split(/[._]/).filter((part) => part.length > 2);
   return ACTIONS.find((name) => parts.length > 0 && parts.every((part) => name.includes(part)));
 }

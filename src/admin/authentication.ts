@@ -1,4 +1,4 @@
-// Who sent a request to the admin side, and whether that may use the route. Credentials are asked of the database each time.
+// Who sent a request to the admin side, and whether that caller may use the route. Reads credentials from the database for each request.
 import type { FastifyRequest } from "fastify";
 import { clientNetwork } from "../platform/addresses.ts";
 import {
@@ -30,8 +30,8 @@ export function createAuthentication(o: {
     if (authorization === undefined) {
       const value = cookie.read(request.headers.cookie);
       const secret = request.headers[SESSION_HEADER];
-      // Nothing was guessed, and nothing is asked of the database: a page that is loaded by nobody counts for nothing, and of a session
-      // whoever has its cookie alone learns nothing.
+      // Without both values nothing is looked up, and no failure is counted: pages load before sign-in, and somebody who has only the
+      // cookie must learn nothing about its session.
       if (value === undefined || typeof secret !== "string") throw unauthenticated();
       refuseForeignSite(request.headers, dashboardUrl);
       request.session = { value, secret };
@@ -45,7 +45,7 @@ export function createAuthentication(o: {
   };
 }
 
-/** For a network that has failed too often within a minute. */
+/** The answer to a network that failed too often within a minute. */
 export function tooManyFailures(): RequestError {
   return new RequestError(
     429,
@@ -54,7 +54,7 @@ export function tooManyFailures(): RequestError {
   );
 }
 
-/** Throws RequestError when `caller` may not use a route: 403, or 404 for an agent that it does not see. */
+/** Throws RequestError if `caller` may not use the route: 403, or 404 for an agent that it may not see. */
 export function checkRule(caller: Caller, rule: RouteRule, request: FastifyRequest): void {
   const { permission, fresh = false, forAgent = false } = rule;
   const own = permission === "self" || permission === "person";
@@ -84,7 +84,7 @@ export function checkRule(caller: Caller, rule: RouteRule, request: FastifyReque
   }
 }
 
-/** Whether a caller sees an agent. */
+/** Whether a caller may see an agent. */
 export function sees({ agents }: Caller, name: string): boolean {
   return agents === null || agents.includes(name);
 }

@@ -1,20 +1,20 @@
-// The session's cookie. Browsers send it to every port of a host, so that it is worth nothing without the session's secret. Over https it
-// has the __Host- prefix (RFC 6265bis, 4.1.3), so that no neighbouring host and no plain http can set it. Its name holds the port, so
-// that two services on one machine don't sign each other's people out.
+// The session's cookie. Browsers send a cookie to every port of a host, so it is worth nothing without the session's secret. Over HTTPS
+// it has the __Host- prefix (RFC 6265bis, 4.1.3): no other host and no plain HTTP can set it. Its name holds the port, so that two
+// services on one machine don't sign out each other's users.
 import type { IncomingHttpHeaders } from "node:http";
 import { RequestError } from "../platform/errors.ts";
 
 export interface SessionCookie {
   readonly name: string;
-  /** The value that a Cookie header carries; undefined for none, and for several, of which one would be a stranger's. */
+  /** The value in a Cookie header. Undefined if there is none, or several: another page may have set one of them. */
   read(header: string | undefined): string | undefined;
-  /** Set-Cookie for a session's value. */
+  /** The Set-Cookie value that sets it. */
   set(value: string): string;
-  /** Set-Cookie that removes it. */
+  /** The Set-Cookie value that removes it. */
   clear(): string;
 }
 
-/** `dashboardUrl`: as browsers reach us. */
+/** `dashboardUrl`: how browsers reach us. */
 export function createSessionCookie(dashboardUrl: string): SessionCookie {
   const { protocol, port } = new URL(dashboardUrl);
   const secure = protocol === "https:";
@@ -34,8 +34,8 @@ export function createSessionCookie(dashboardUrl: string): SessionCookie {
   };
 }
 
-// Against requests that another site has a signed-in browser send: where the browser says that the request comes from, and its Origin.
-// Beside that, no other origin has the session's secret, and the cookie is SameSite.
+// Cross-site request forgery: compare Sec-Fetch-Site and Origin with our own origin. Besides, no other origin knows the session's secret,
+// and the cookie is SameSite.
 
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -44,7 +44,7 @@ export function isSafe(method: string): boolean {
   return SAFE_METHODS.has(method);
 }
 
-/** Throws RequestError 403 `csrf` when the browser says that another site's page is behind the request. */
+/** Throws RequestError 403 `csrf` if the browser says that a page of another site sent the request. */
 export function refuseForeignSite(headers: IncomingHttpHeaders, dashboardUrl: string): void {
   const site = headers["sec-fetch-site"];
   if (site !== undefined && site !== "same-origin") throw refused();
@@ -52,7 +52,7 @@ export function refuseForeignSite(headers: IncomingHttpHeaders, dashboardUrl: st
   if (origin !== undefined && !isOwnOrigin(origin, headers.host, dashboardUrl)) throw refused();
 }
 
-/** The dashboard's own, or the one of the host that was asked for, which is one of ours by then. */
+/** The dashboard's origin, or that of the request's Host, which has been checked before. */
 function isOwnOrigin(text: string, host: string | undefined, dashboardUrl: string): boolean {
   const dashboard = new URL(dashboardUrl);
   const origin = URL.parse(text);

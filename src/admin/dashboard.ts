@@ -1,5 +1,5 @@
-// Serves the dashboard: the built files, read once at start, under fixed names. No path from a client reaches the file
-// system. Its pages are public; what they show comes from the API, which asks who is there.
+// Serves the dashboard: the built files, read once at start, under fixed names. No path from a client reaches the file system. The pages
+// are public. What they show comes from the API, which authenticates its callers.
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
@@ -9,7 +9,7 @@ import { codeOf } from "../platform/unknown-values.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
-    /** What a person sees at a path that is no page's: it says so. */
+    /** The page that says that there is no such page. */
     dashboardPage?: Buffer;
   }
 }
@@ -20,7 +20,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
-// A file's name holds the hash of its content.
+// The name of such a file holds the hash of its content.
 const FOR_EVER = "public, max-age=31536000, immutable";
 const PUBLIC = { config: { permission: "public" } } as const;
 
@@ -38,7 +38,7 @@ interface Build {
   readonly assets: readonly Asset[];
 }
 
-/** What stands where the pages would be when nothing was built: at the paths that the service itself points to. */
+/** Without a build: what to say at those pages' paths that the service's own texts point to. */
 const UNBUILT: Build = {
   page: Buffer.from(`<!doctype html>
 <html lang="en">

@@ -1,5 +1,5 @@
-// What every request to the admin side passes through: headers, Host, authentication, permission, errors, the log
-// line. A route only declares who may use it; it must never authenticate or answer an error by itself.
+// The steps of every request to the admin side: headers, Host, authentication, permission, errors, the log line. A route only declares who
+// may use it. It must never authenticate or answer an error by itself.
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Actor } from "../audit/index.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -33,7 +33,7 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     caller: Caller | undefined;
-    /** Where it came from; empty when that is unknown. */
+    /** The client's address; empty if unknown. */
     address: string;
     /** What the caller's session was shown by. */
     session: SessionCredential | undefined;
@@ -41,7 +41,7 @@ declare module "fastify" {
   }
 }
 
-// RFC 9110, 5.3. Of some of them Node keeps the first line and drops the others, of the rest it makes one text.
+// RFC 9110, 5.3. For some of these fields Node keeps the first line and drops the others; it joins the lines of the rest.
 const SINGLETONS: ReadonlySet<string> = new Set([
   "authorization",
   "content-length",
@@ -53,9 +53,9 @@ const SINGLETONS: ReadonlySet<string> = new Set([
   SESSION_HEADER,
 ]);
 
-/** Failed authentications of one network in a minute. */
+/** How many authentications of one network may fail in a minute. */
 const MAX_FAILURES = 20;
-/** A one-time link that is none: it counts as a failed authentication does. */
+/** Of a one-time link that doesn't exist. It counts as a failed authentication. */
 const BAD_LINK: ReadonlySet<string> = new Set(["link_invalid", "setup_link_invalid"]);
 
 interface FunnelOptions {
@@ -64,12 +64,12 @@ interface FunnelOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly dashboardUrl: string;
-  /** Whose X-Forwarded-For counts; absent: nobody's. */
+  /** The proxies whose X-Forwarded-For is believed; absent: none. */
   readonly trustedProxies?: readonly Cidr[];
   readonly listening: () => ListenAddress | undefined;
 }
 
-/** Puts the funnel around every route that is added to `app` after this. */
+/** Adds these steps to every route that is added to `app` afterwards. */
 export function installFunnel(app: FastifyInstance, options: FunnelOptions): void {
   const { identity, log, clock, dashboardUrl, trustedProxies = [], listening } = options;
   const failures = createFailures({ perMinute: MAX_FAILURES, clock });
@@ -128,7 +128,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
     };
   });
 
-  /** What is told in place of `error`: of a bad link past the limit, that it is past the limit. */
+  /** The error to answer with: past the limit of failures, a bad link gets 429 instead of its own error. */
   function counted(error: unknown, request: FastifyRequest): unknown {
     if (!(error instanceof RequestError) || !BAD_LINK.has(error.code)) return error;
     return failures.count(clientNetwork(request.address)) > 0 ? tooManyFailures() : error;
@@ -139,7 +139,7 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
     const known = problemOf(error);
     request.problemCode = known?.code;
     const retryAfterS = error instanceof RequestError ? error.retryAfterS : undefined;
-    // Anybody can do it at will, and nobody is left to be answered.
+    // The client broke off, so nobody reads an answer. Anybody can cause this, so it must not fill the log.
     if (request.raw.errored !== null && error === request.raw.errored) {
       log.debug("a client broke off its request", { route: routeOf(request) });
       return sendProblem(reply, problem(400, "bad_request", "The request broke off."));
@@ -176,13 +176,13 @@ export function installFunnel(app: FastifyInstance, options: FunnelOptions): voi
   });
 }
 
-/** The authenticated caller of a route that asks for one. */
+/** The authenticated caller. Only for routes that require one. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === undefined) throw new Error("a route without a caller asked for one");
   return request.caller;
 }
 
-/** For a route that has waited for somebody else: throws RequestError as at the beginning when the caller may not use it any more. */
+/** For a route that waited for another service: authenticates again, and throws RequestError if the caller may no longer use the route. */
 export async function refuseShutOut(request: FastifyRequest): Promise<void> {
   if (request.askAgain === undefined) throw new Error("a route without a caller asked for one");
   await request.askAgain();
@@ -198,7 +198,7 @@ export function personOf(request: FastifyRequest): Person {
   return { ...caller, kind: "user", session };
 }
 
-/** The same caller, as the audit names it. */
+/** The caller in the form that the audit records. */
 export function actorOf(request: FastifyRequest): Actor {
   const { workspaceId, kind, id, name } = callerOf(request);
   const method = kind === "user" ? "session" : "api_key";
@@ -206,8 +206,8 @@ export function actorOf(request: FastifyRequest): Actor {
 }
 
 /**
- * Throws RequestError 403 `https_needed` when a browser reaches us by plain http over a network: its session's cookie would cross that
- * in the open.
+ * Throws RequestError 403 `https_needed` if a browser reaches us by plain HTTP over a network: the session's cookie would be sent
+ * unencrypted.
  */
 function refusePlainNetwork(host: string | undefined, dashboardUrl: string): void {
   const local = dashboardUrl.startsWith("https:") || isLoopbackHost(`http://${host ?? ""}`);
@@ -220,7 +220,7 @@ function refusePlainNetwork(host: string | undefined, dashboardUrl: string): voi
   );
 }
 
-/** Whether a field comes twice of which there is one, and by which something is decided: others might read the other one. */
+/** Whether a single-valued field that decides something comes twice: a proxy in front might have read the other line. */
 function repeatsSingleton(rawHeaders: readonly string[]): boolean {
   const seen = new Set<string>();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

@@ -1,4 +1,4 @@
-// HTML made from templates: what is put into one is escaped, unless it is HTML that was made here.
+// HTML from template literals. Values are escaped, unless they are HTML that was made here.
 
 export const HTML_TYPE = "text/html; charset=utf-8";
 
@@ -12,14 +12,14 @@ export class Html {
 
 type Part = string | number | undefined | Html | readonly Html[];
 
-/** HTML of a template literal; undefined gives nothing. For text and for attribute values in double quotes, nothing else. */
+/** A tag for template literals; undefined becomes nothing. Put values only into text and into attribute values in double quotes. */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(
     strings.map((text, at) => text + (at < parts.length ? render(parts[at]) : "")).join(""),
   );
 }
 
-/** A text with `code` in backticks, as HTML. */
+/** A text as HTML; words between backticks become `code`. */
 export function prose(text: string): Html[] {
   return text
     .split("`")

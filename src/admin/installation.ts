@@ -1,5 +1,5 @@
-// The whole installation over REST: its workspaces, its master keys, its backups, and this API as a document. No route takes or gives a master
-// key; a backup is sealed before it leaves. The answer that makes a setup link is the only one that ever holds it.
+// The whole installation over REST: workspaces, master keys, backups, and the OpenAPI document. No route takes or gives a master key; a
+// backup is encrypted before it leaves. Only the answer that makes a setup link holds it.
 import { z } from "zod";
 import type { Backups } from "../backup/index.ts";
 import type { InstallationRoutes } from "../contract/index.ts";

@@ -1,5 +1,5 @@
-// The admin API over the Unix socket in the data folder: the same routes, for whoever may enter the folder. Must never keep the service
-// from starting.
+// The admin API on the Unix socket in the data folder: the same routes, for users of this machine who may enter the folder. Must never
+// prevent the service from starting.
 import type { FastifyInstance } from "fastify";
 import { chmod } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -12,14 +12,14 @@ const CLOSE_POLL_MS = 50;
 const LOOPBACK = "127.0.0.1";
 
 export interface LocalListener {
-  /** Begins to listen at `path`; a line of the log says when that can't be. */
+  /** Begins to listen at `path`. If that fails, the log says so. */
   listen(path: string): Promise<void>;
-  /** Stops accepting; resolves when the last connection has ended. */
+  /** Stops accepting connections. Resolves once the last one has ended. */
   close(): Promise<void>;
   closeAllConnections(): void;
 }
 
-/** `port`: where the service listens, too. */
+/** `port`: the service's own TCP port, once it listens. */
 export function createLocalListener(
   app: FastifyInstance,
   { port, log }: { port: () => number | undefined; log: Log },
@@ -31,7 +31,7 @@ export function createLocalListener(
   });
   server.maxConnections = MAX_CONNECTIONS;
   server.on("connection", (socket) => {
-    // A socket of this kind has no address; for limits and the audit it is this machine's.
+    // A Unix socket has no remote address. Limits and the audit get the loopback address.
     Object.defineProperty(socket, "remoteAddress", { value: LOOPBACK });
   });
   return {

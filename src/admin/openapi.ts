@@ -1,4 +1,4 @@
-// The OpenAPI 3.1 document, made of the declared routes and their schemas: what is served is what is checked, so it can't be outdated.
+// Makes the OpenAPI 3.1 document from the contract. Requests and answers are checked by the same schemas, so it can't be outdated.
 import { STATUS_CODES } from "node:http";
 import { z } from "zod";
 import { API, problem, ROUTES, type RouteDeclaration } from "../contract/index.ts";
@@ -10,7 +10,7 @@ export interface OpenApiDocument {
   info: { title: string; version: string; description: string };
   servers: { url: string }[];
   tags: { name: string }[];
-  /** By path, then by method in lower case. */
+  /** First by path, then by method in lower case. */
   paths: Record<string, Record<string, Operation>>;
   components: {
     schemas: Record<string, JsonSchema>;
@@ -23,7 +23,7 @@ export interface Operation {
   operationId: string;
   tags: string[];
   summary: string;
-  /** Ends with the permission in words. */
+  /** Its last paragraph says who may use the route. */
   description: string;
   security: Record<string, never[]>[];
   parameters?: Parameter[];
@@ -47,7 +47,7 @@ interface Response {
 
 type Content = Record<string, { schema: JsonSchema; example?: object }>;
 
-/** What a permission asks for, in words. */
+/** Each permission in words. */
 const PERMISSIONS: Readonly<Record<RouteDeclaration["permission"] | "person", string>> = {
   viewer: "the role viewer, operator, admin or owner",
   operator: "the role operator, admin or owner",
@@ -60,7 +60,7 @@ const PERMISSIONS: Readonly<Record<RouteDeclaration["permission"] | "person", st
   public: "anybody",
 };
 
-/** Resources by the first part of their path, in the order in which they are shown. Others come after them, by that part. */
+/** Titles by the first part of a path, in the order of the reference. Paths that begin otherwise come last, by that part. */
 const TAGS: Readonly<Record<string, string>> = {
   secrets: "Secrets",
   agents: "Agents",
@@ -85,15 +85,15 @@ const TAGS: Readonly<Record<string, string>> = {
 
 const PROBLEM_MEANINGS: Readonly<Record<number, string>> = {
   400: "The request can't be read.",
-  401: "Nobody that is known, or a proof that does not hold.",
-  403: "Not allowed to this caller.",
-  404: "There is no such thing in the caller's workspace.",
-  409: "It does not go with how things are.",
+  401: "The caller is not authenticated, or a proof is wrong.",
+  403: "The caller may not do this.",
+  404: "The caller's workspace has no such thing.",
+  409: "The present state does not allow it.",
   413: "The body is too large.",
   415: "The body is not JSON.",
-  422: "Something in the request is not as it has to be.",
+  422: "A part of the request is not valid.",
   429: "Too many attempts.",
-  503: "The database or a queue is busy; later it may work.",
+  503: "The database is away, or the service is busy. Try again later.",
 };
 const RETRY_AFTER = { description: "Seconds to wait.", schema: { type: "integer" } } as const;
 
@@ -101,7 +101,7 @@ const INTRODUCTION =
   "The one way to manage x3sproxy: the command line and the dashboard use nothing else. Bodies and answers are JSON. " +
   "Times are ISO 8601 in UTC. No answer holds a real key, a password or a hash; a token or an API key is shown once, when it is made.";
 
-/** The document of all routes. `cookieName`: the session's. Throws for a schema that JSON Schema can't express. */
+/** Makes the document. `cookieName`: of the session. Throws if JSON Schema can't express a schema. */
 export function openApiDocument(cookieName: string): OpenApiDocument {
   const schemas = createSchemas();
   const paths: OpenApiDocument["paths"] = {};
@@ -154,7 +154,7 @@ export function openApiDocument(cookieName: string): OpenApiDocument {
   };
 }
 
-/** What `permission` asks for: a phrase. */
+/** A permission as a phrase. */
 export function permissionInWords({ permission, fresh }: RouteDeclaration): string {
   const proof = fresh === true ? ", proved within the last 5 minutes where it is a session" : "";
   return PERMISSIONS[permission] + proof;
@@ -215,7 +215,7 @@ function operationOf(
   };
 }
 
-/** The problems that can be said of a route without reading its code. */
+/** The problem statuses that follow from a route's declaration. */
 function problemsOf(route: RouteDeclaration, method: string): number[] {
   const { permission, params, query, headers, body } = route;
   const isOpen = permission === "public";
@@ -256,7 +256,7 @@ function parametersOf(
 }
 
 interface Schemas {
-  /** Those with an id, by it; grows with each call of `of`. */
+  /** Schemas with an id, by that id. Each call of `of` adds those that it meets. */
   readonly shared: Record<string, JsonSchema>;
   of(schema: z.ZodType, io: "input" | "output"): JsonSchema;
 }
@@ -269,7 +269,7 @@ function createSchemas(): Schemas {
       const made = z.toJSONSchema(schema, {
         io,
         override: ({ jsonSchema }) => {
-          // Answers may get more fields. A pattern says no more than its format; bounds of every number say nothing.
+          // Answers may get more fields later. Leave out patterns that only repeat a format, and the bounds that every number has.
           if (io === "output" && jsonSchema.additionalProperties === false) {
             delete jsonSchema.additionalProperties;
           }

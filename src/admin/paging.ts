@@ -1,5 +1,5 @@
-// Lists in pages. A page goes on after the sort key of the last row of the one before, so that rows that come or go meanwhile neither
-// repeat nor hide others. A cursor is opaque to clients and holds nothing but that key: it gives no right to any row.
+// Lists in pages. A page begins after the sort key of the previous page's last row, so rows that are added or deleted in between neither
+// repeat nor hide others. A cursor is opaque to clients and holds only that key. It grants no access to any row.
 import { z } from "zod";
 import { MAX_CURSOR_LENGTH, text } from "../contract/index.ts";
 import type { FoundPage, Page } from "../db/index.ts";
@@ -7,10 +7,10 @@ import { RequestError } from "../platform/errors.ts";
 import type { LatestFirst, Placed } from "../identity/index.ts";
 import { parseJson } from "../platform/unknown-values.ts";
 
-// Of a sort key: whatever it is in its list, Postgres has to be able to read it.
+// A part of a sort key. Postgres must be able to read it.
 const part = text(MAX_CURSOR_LENGTH);
 
-/** The `total` of a page: counted for the first one alone, or a list that is read to its end would cost the square of its length. */
+/** The `total` of a list, only on its first page: counting for each page would cost the square of the list's length. */
 export async function totalOf(
   { cursor }: { readonly cursor?: string | undefined },
   page: { readonly rows: readonly unknown[]; readonly nextCursor: string | null },
@@ -22,8 +22,8 @@ export async function totalOf(
 
 export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
   /**
-   * The page that a query asks for. `fetch` reads it, in the order of its key, or as much of it as a search finds in time: such a page
-   * may have fewer rows, or none, and another one after it. Throws RequestError 422 `cursor_invalid` for a cursor that is not this list's.
+   * The page that a query asks for. `fetch` reads it in the order of its key. A search reads only what it finds in time: its page may
+   * have fewer rows, or none, and still a next page. Throws RequestError 422 `cursor_invalid` if the cursor is not one of this list.
    */
   read(
     query: { readonly limit: number; readonly cursor?: string | undefined },
@@ -31,7 +31,7 @@ export interface Paging<Key extends Readonly<[string, ...string[]]>, Row> {
   ): Promise<{ rows: Row[]; nextCursor: string | null }>;
 }
 
-/** Pages of the list called `list`, whose rows are sorted by `keyOf`: text that `key` describes and that no two rows share. */
+/** Pages of the list called `list`, sorted by `keyOf`: a text of the form `key`, different for each row. */
 export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
   list: string,
   key: z.ZodType<Key>,
@@ -43,7 +43,7 @@ export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
   const decode = (cursor: string): Key => {
     const parsed = content.safeParse(parseJson(Buffer.from(cursor, "base64url").toString("utf8")));
     const after = parsed.data?.[1];
-    // Decoding passes over what is not base64url: only the one spelling that we give out is taken back.
+    // Buffer skips characters that are not base64url. Accept only the spelling that we give out.
     if (after !== undefined && encode(after) === cursor && part.array().safeParse(after).success) {
       return after;
     }
@@ -56,7 +56,7 @@ export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
   return {
     async read({ limit, cursor }, fetch) {
       const after = cursor === undefined ? undefined : decode(cursor);
-      // One more than is asked for shows whether another page follows.
+      // Read one row more, to see whether another page follows.
       const found = await fetch({ after, limit: limit + 1 });
       const { rows, reached } = "rows" in found ? found : { rows: found, reached: undefined };
       const last = rows.length > limit ? rows[limit - 1] : undefined;
@@ -71,7 +71,7 @@ export function createPaging<Key extends Readonly<[string, ...string[]]>, Row>(
 
 const latestFirst = z.tuple([z.string().regex(/^\d{1,16}$/), z.guid()]);
 
-/** Pages of a list whose rows say their place themselves, the latest first. */
+/** Pages of a list whose rows have their sort key in `place`, latest first. */
 export function createLatestFirstPaging<View>(list: string): Paging<LatestFirst, Placed<View>> {
   return createPaging(list, latestFirst, ({ place }: Placed<View>) => place);
 }

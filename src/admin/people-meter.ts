@@ -1,5 +1,4 @@
-// What comes of signing in, of proving it again and of API keys, in the metrics. Sees only which route it was, the status and the
-// problem's code: never who or from where.
+// Metrics of sign-ins, renewed proofs and API keys. Sees only the route, the status and the problem's code; never who it was, or from where.
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { API, type ProblemCode, type Route } from "../contract/index.ts";
 import type { ApiKeyRefusal, SignInResult } from "../platform/metric-labels.ts";
@@ -7,7 +6,7 @@ import type { Metrics } from "../platform/metrics.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** What was answered instead of what was asked for. */
+    /** The code of the problem that was answered, if any. */
     problemCode: ProblemCode | undefined;
   }
 }
@@ -22,7 +21,7 @@ const LINKS: ReadonlySet<string> = new Set<Route>([
 ]);
 const PROOF: Route = "POST /me/proof";
 
-// Any other code is not about who it is.
+// Other codes are not about the caller's identity.
 const SIGN_IN_RESULTS: Results<SignInResult> = {
   sign_in_refused: "refused",
   link_invalid: "refused",
@@ -38,7 +37,7 @@ const API_KEY_RESULTS: Results<ApiKeyRefusal> = {
   too_many_attempts: "limited",
 };
 
-/** Counts each answer of `app`. */
+/** Counts the answers of `app`. */
 export function countPeople(app: FastifyInstance, metrics: Metrics): void {
   app.decorateRequest("problemCode", undefined);
   app.addHook("onResponse", async (request, reply) => {
@@ -61,13 +60,13 @@ export function countPeople(app: FastifyInstance, metrics: Metrics): void {
   });
 }
 
-/** A proof is asked for by more than one route: its refusals are known by their code, and that somebody is signed in. */
+/** Several routes ask for a proof. Recognise its refusals by their code and by the session. */
 function proofResult({ problemCode, caller }: FastifyRequest): "refused" | "limited" | undefined {
   if (problemCode === "proof_refused") return "refused";
   return problemCode === "too_many_attempts" && caller?.kind === "user" ? "limited" : undefined;
 }
 
-/** Why the API key of a request was not let in; undefined if it was, or if there was none. */
+/** Why a request's API key was refused. Undefined if it was accepted, or if there was none. */
 function apiKeyRefusal({
   headers,
   caller,

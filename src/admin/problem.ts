@@ -1,5 +1,5 @@
-// From an error to what the client is told (RFC 9457). Only messages that were written for clients pass; whatever
-// else happened becomes an opaque id.
+// Turns an error into a problem document (RFC 9457). Only messages that were written for clients pass. Any other error becomes an opaque
+// id, which the log has, too.
 import { STATUS_CODES } from "node:http";
 import { ZodError } from "zod";
 import type { Candidate, ProblemCode } from "../contract/index.ts";
@@ -16,7 +16,7 @@ export interface Problem {
   readonly code: ProblemCode;
   /** `urn:uuid:…` of the log line, for an internal error. */
   readonly instance?: string;
-  /** Of a new key that was not made active. */
+  /** The version of a new key that was saved but not made active. */
   readonly candidate?: Candidate;
 }
 
@@ -24,7 +24,7 @@ export function problem(status: number, code: ProblemCode, detail: string): Prob
   return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail, code };
 }
 
-/** What to tell the client of `error`; undefined when that is nothing but that something went wrong. */
+/** What to tell the client about `error`; undefined if it is an internal error. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof RequestError) {
     const { status, code, message, candidate } = error;
@@ -56,7 +56,7 @@ function frameworkProblem(error: unknown): Problem | undefined {
       return problem(413, "body_too_large", "The body is larger than 64 KB.");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return problem(415, "unsupported_media_type", "Send the body as application/json.");
-    // Of Postgres (its manual, appendix A): a row like it was made, or what it belongs to was deleted, since we looked.
+    // Postgres's error codes (its manual, appendix A): since our check, a row with this key was made, or its parent was deleted.
     case "23503":
     case "23505":
       return problem(
@@ -79,8 +79,8 @@ function isRefusalOfFramework(error: Error & { code?: unknown; statusCode?: unkn
   return String(code).startsWith("FST_ERR_") && isClients;
 }
 
-// A field's name comes from our schema, never from the client; an unrecognised one stays unnamed, since it could be
-// a key that was pasted into the wrong place. `fields`: those that there are, to be named instead.
+// Field names come from our schema, never from the client: an unknown name could be a key that was pasted into the wrong place. `fields`
+// are the known names, to be listed instead.
 export function describeIssues(error: ZodError, fields: readonly string[] = []): string {
   const named = fields.length === 0 ? "" : `; there are ${fields.join(", ")}`;
   const lines = error.issues.map((issue) => {

@@ -1,5 +1,5 @@
-// The providers that a workspace can use: the built-in table and its own additions, and where keys are configured; and the templates of
-// scopes, the same for every workspace.
+// Providers over REST: built-in ones and the workspace's own, with the environments that have a key; and the scope templates, which are
+// the same for every workspace.
 import { z } from "zod";
 import type { CustomProviders, CustomProviderView } from "../agents/index.ts";
 import { providerName, type Provider, type ProviderRoutes } from "../contract/index.ts";
@@ -9,7 +9,7 @@ import type { Secrets, SecretView } from "../vault/index.ts";
 import { actorOf, callerOf } from "./funnel.ts";
 import type { HandlersOf } from "./route.ts";
 
-// One that can't be given is a mistake of the caller's, not something that isn't there.
+// A malformed name is the caller's mistake (422), not a missing provider (404).
 const newName = z.object({ name: providerName });
 
 export function providerHandlers(options: {

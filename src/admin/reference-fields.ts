@@ -1,8 +1,8 @@
-// The fields of a body or an answer as a table: what the reference page shows of a JSON Schema.
+// The reference page's table of a body's or an answer's fields, from their JSON Schema.
 import { Html, html, prose } from "./html.ts";
 import type { JsonSchema, OpenApiDocument } from "./openapi.ts";
 
-/** The id of the heading above an object that has a name. */
+/** The id of the heading of a named object. */
 export function objectId(name: string): string {
   return `object-${name}`;
 }
@@ -44,7 +44,7 @@ export function table(rows: readonly Row[]): Html {
   </div>`;
 }
 
-/** The fields of an object, those of objects within it after a dot. */
+/** The fields of an object. Those of nested objects have a dot in their name. */
 export function fieldsTable(schema: JsonSchema, document: OpenApiDocument): Html {
   return table(rowsOf(schema, document, ""));
 }
@@ -72,7 +72,7 @@ function rowsOf(schema: JsonSchema, document: OpenApiDocument, prefix: string): 
   });
 }
 
-/** Through arrays and null, to what may be an object with fields of its own. */
+/** Strips arrays and null, to find an object with fields of its own. */
 function innermost(schema: JsonSchema): { inner: JsonSchema; suffix: string } {
   const options = (schema.anyOf ?? []).filter((option) => option.type !== "null");
   const [only] = options;
@@ -84,7 +84,7 @@ function innermost(schema: JsonSchema): { inner: JsonSchema; suffix: string } {
   return { inner: schema, suffix: "" };
 }
 
-/** A type in words; one that has a name is a link to it. */
+/** A type in words. A named one links to its description. */
 export function typeOf(schema: JsonSchema, document: OpenApiDocument): Html {
   const {
     $ref,
@@ -123,7 +123,7 @@ function joined(texts: readonly string[]): Html {
   return new Html(texts.join(" or "));
 }
 
-/** What a schema says beyond its type. */
+/** The constraints of a schema, beside its type. */
 export function limits({
   minimum,
   maximum,

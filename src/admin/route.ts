@@ -1,4 +1,5 @@
-// How the routes of the contract are served. An answer passes through its schema, so that what is not in the schema does not leave.
+// Serves the routes of the contract. An answer is parsed by its schema, which drops every field that the schema lacks: a new field has to
+// be added to the contract first.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import {
@@ -17,7 +18,7 @@ type Parsed<Declaration, Part extends keyof RouteDeclaration> =
     ? z.output<Schema>
     : undefined;
 
-/** What a handler gets, of a request that is as it is declared. */
+/** What a handler gets: a request whose parts have passed their schemas. */
 export interface RouteCall<Declaration> {
   readonly params: Parsed<Declaration, "params">;
   readonly query: Parsed<Declaration, "query">;
@@ -31,7 +32,7 @@ type Result<Declaration> = Declaration extends { readonly answer: infer Answer e
   ? z.input<Answer>
   : unknown;
 
-/** Makes the answer. A stream it sends by itself. What it gives where there is no answer is left alone. */
+/** Makes the answer; a handler that streams sends it by itself. Without an answer in the contract its result is ignored. */
 export type Handler<Declaration> = (
   call: RouteCall<Declaration>,
 ) => Promise<Result<Declaration>> | Result<Declaration>;
@@ -40,7 +41,7 @@ export type HandlersOf<Declarations extends Routes> = {
   readonly [Name in keyof Declarations]: Handler<Declarations[Name]>;
 };
 
-/** Adds every route of the contract. What is declared wrong with a request is answered before its handler: 404 for params, else 422. */
+/** Adds every route of the contract. A request that doesn't fit its schemas is answered before the handler: 404 for params, else 422. */
 export function addRoutes(app: FastifyInstance, handlers: HandlersOf<typeof ROUTES>): void {
   for (const name of Object.keys(ROUTES) as Route[]) {
     addRoute(app, name, ROUTES[name], handlers[name]);
@@ -59,7 +60,7 @@ function addRoute(
   app.route({
     method,
     url: API + path,
-    // A HEAD would make all of it, for nobody.
+    // A HEAD request would make the whole stream and then drop it.
     exposeHeadRoute: streams === undefined,
     config: { permission, fresh, forAgent, forSession, emergency },
     handler: async (request, reply) => {
@@ -67,7 +68,7 @@ function addRoute(
         params: parseParams(params, request.params, route.unknown),
         query: query && parse(query, request.query),
         headers: headers?.parse(request.headers),
-        // Without any body all fields are absent; `null` is a body, and none of ours.
+        // No body counts as an object without fields. `null` is a body, and the schema refuses it.
         body: body && parse(body, request.body === undefined ? {} : request.body),
         request,
         reply,

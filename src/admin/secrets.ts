@@ -1,4 +1,4 @@
-// Secrets over REST: a value goes in, only its mask comes out.
+// Secrets over REST. A value goes in; only its mask comes out.
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { rotationDueAt, type ActivityViews, type VersionUse } from "../activity/index.ts";
@@ -86,7 +86,7 @@ export function secretHandlers(options: {
       let { secret } = saved;
       if (secret.version !== version) {
         if (test?.ok !== true) throw notActivated(saved);
-        // The provider may have taken seconds, in which a stolen credential was ended.
+        // The provider may take seconds. Meanwhile the caller's credential may have been revoked.
         await refuseShutOut(request);
         secret = await secrets.activate(by, secret.id, version, label);
       }
@@ -114,7 +114,7 @@ export function secretHandlers(options: {
     "POST /secrets/:id/activate": async ({ params, body, request }) => {
       const by = actorOf(request);
       const { version, label } = body;
-      // The key isn't there to compare it with.
+      // The value itself is not known here, so it can't be compared.
       if (label !== undefined && looksLikeKey(label)) {
         throw new RequestError(422, "invalid_request", "label: it holds a key: take it out.");
       }

@@ -1,4 +1,4 @@
-// How the routes of people tell who is asking, and the answer that signs somebody in.
+// What the account's routes say about the caller, and the answer that begins a session.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { AnswerOf } from "../contract/index.ts";
 import { RequestError } from "../platform/errors.ts";
@@ -7,9 +7,9 @@ import { clientOf } from "./authentication.ts";
 import type { SessionCookie } from "./browsers.ts";
 
 export interface Selves {
-  /** A caller, as it is told of itself. */
+  /** What a caller is told about itself. */
   of(caller: Caller): Promise<AnswerOf<"GET /me">>;
-  /** Gives a session to the browser, and who is signed in by it. */
+  /** Sets the session's cookie, and answers who is signed in. */
   signedIn(
     request: FastifyRequest,
     reply: FastifyReply,

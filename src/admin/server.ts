@@ -1,4 +1,4 @@
-// The admin listener: one Fastify instance, the funnel around it, one file a resource inside.
+// The admin listener: one Fastify instance, the steps of funnel.ts around every route, and one file for each resource.
 import { fastify, type FastifyInstance } from "fastify";
 import { lookup } from "node:dns/promises";
 import { Server as TlsServer } from "node:https";
@@ -51,7 +51,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const HANDSHAKE_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 2_000;
-// How long nothing may pass on a connection, with a slow export or backup on it, too.
+// The idle timeout of a connection, also during a slow export or backup.
 const SILENT_MS = 300_000;
 const CLOSE_WITHIN_MS = 10_000;
 const CLOSE_POLL_MS = 50;
@@ -77,28 +77,28 @@ export interface AdminOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  /** As agents reach the data plane; no trailing slash. */
+  /** How agents reach the data plane; without a trailing slash. */
   readonly publicUrl: string;
-  /** As browsers reach this listener; its host is one of the few that requests may name. */
+  /** How browsers reach this listener. Its host is one of the few that a request's Host may name. */
   readonly dashboardUrl: string;
   readonly originOverrides: ReadonlyMap<string, string>;
-  /** Whose X-Forwarded-For counts. */
+  /** The proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly Cidr[];
-  /** With it: TLS, and nothing else. */
+  /** With it the listener speaks only TLS. */
   readonly certificate?: Certificate | undefined;
 }
 
 export interface Admin {
-  /** Starts listening, also at `socketPath` if there is one; answers the address that it got (port 0 picks one). */
+  /** Starts listening, also at `socketPath` if given. Resolves to the address (port 0 picks a free one). */
   listen(address: ListenAddress, socketPath?: string): Promise<ListenAddress>;
-  /** Stops accepting, lets open requests end for 10 s, closes. */
+  /** Stops accepting connections, gives open requests 10 s to end, then closes them. */
   close(): Promise<void>;
 }
 
 /** Builds the admin side. Throws when a route declares no permission. */
 export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const { certificate } = options;
-  // The funnel refuses a request without a Host; Node's refusal would lack our headers.
+  // funnel.ts refuses a request without a Host. Node's own refusal would lack our headers.
   const http = {
     requireHostHeader: false,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -106,7 +106,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   };
   const app: FastifyInstance = fastify({
     logger: false,
-    ...{ http }, // for plain HTTP; the types know it beside no https alone
+    ...{ http }, // for plain HTTP; Fastify's types allow it only without `https`
     https:
       certificate === undefined
         ? null
@@ -115,14 +115,14 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: SILENT_MS,
     forceCloseConnections: "idle",
-    // What still comes on an open connection while we close is answered like everything else.
+    // While we close, requests on open connections are still answered as usual.
     return503OnClosing: false,
     ...createEarlyAnswers({ secure: options.dashboardUrl.startsWith("https:") }),
   });
   boundConnections(app.server, { ...options, listener: "admin" });
-  // An expectation that is not known may be passed over (RFC 9110, 10.1.1); Node would answer it by itself.
+  // An unknown expectation may be ignored (RFC 9110, 10.1.1). Node would answer it by itself.
   app.server.on("checkExpectation", (...call) => app.server.emit("request", ...call));
-  // Their size is limited. Node would drop those past a number in silence, the last line of a proxy in front among them.
+  // Their size is limited already. Past a number of fields Node would silently drop the rest, perhaps a proxy's X-Forwarded-For.
   app.server.maxHeadersCount = 0;
   if (app.server instanceof TlsServer) certificate?.keepCurrent(app.server);
   // JSON is the only body there is; the parser refuses `__proto__` and `constructor.prototype`.
@@ -134,7 +134,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   });
   installFunnel(app, { ...options, listening: () => listening });
   const cookieName = createSessionCookie(options.dashboardUrl).name;
-  // Made when it is first asked for: it takes longer to make than everything else that starts here.
+  // Made on first use: it takes longer than the rest of this function.
   let made: OpenApiDocument | undefined;
   const document = () => (made ??= openApiDocument(cookieName));
   addRoutes(app, {
@@ -157,8 +157,8 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const local = createLocalListener(app, { port: () => listening?.port, log: options.log });
   return {
     async listen({ host, port }, socketPath) {
-      // Of localhost's addresses Fastify would listen on each by a server of its own, which has neither a renewed certificate nor our
-      // answers to what is not HTTP.
+      // For "localhost" Fastify would make a server for each address. The further ones would get no renewed certificates, and would
+      // not answer as we do to bytes that are not HTTP.
       const at = host === "localhost" ? (await lookup(host)).address : host;
       await app.listen({ host: at, port, ...SHARING });
       const bound = app.server.address() as AddressInfo;

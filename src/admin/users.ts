@@ -1,4 +1,4 @@
-// Users and invitations over REST. The answer that makes a link is the only one that ever holds it.
+// Users and invitations over REST. Only the answer that makes a link holds it.
 import { z } from "zod";
 import type { UserRoutes } from "../contract/index.ts";
 import type { Identity, InvitationView, UserView } from "../identity/index.ts";

@@ -1,5 +1,5 @@
-// The caller's workspace over REST: its name, its rules, its limits and the switch for all of its agents; its environments, and what it gives
-// new agents at most.
+// The caller's workspace over REST: name, rules, limits, the switch that suspends all agents, environments, and the most that new agents
+// may get.
 import type { Environments, NewAgents } from "../agents/index.ts";
 import type { WorkspaceRoutes } from "../contract/index.ts";
 import type { Identity } from "../identity/index.ts";
