@@ -1,20 +1,20 @@
-// Network addresses and blocks of them, as text and parsed: whose requests count as whose. Pure.
+// Network addresses and blocks of addresses: parsing, comparing, and which client a request comes from. Pure.
 import ipaddr from "ipaddr.js";
 
 /** A block of addresses, as ipaddr.js parses it: an address, and the length of the prefix in bits. */
 export type Cidr = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-/** How a socket writes IPv4 that came to a socket for both (RFC 4291, 2.5.5.2). */
+/** How a dual-stack socket writes an IPv4 address (RFC 4291, 2.5.5.2). */
 const MAPPED = "::ffff:";
 
 export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** The address in `text`, IPv4-mapped ones as IPv4; undefined when it is none. */
+/** The address in `text`, an IPv4-mapped one as IPv4. Undefined if `text` is not an address. */
 export function parseAddress(text: string): Address | undefined {
   return ipaddr.isValid(text) ? ipaddr.process(text) : undefined;
 }
 
-/** `text` (a block in CIDR form, or one address) in its one spelling; undefined when it is neither. */
+/** The canonical spelling of `text`, a block in CIDR form or one address. Undefined if it is neither. */
 export function parseBlock(text: string): string | undefined {
   const { IPv4, IPv6 } = ipaddr;
   if (IPv4.isValidFourPartDecimal(text)) return `${IPv4.parse(text).toString()}/32`;
@@ -47,7 +47,7 @@ export function isWithin(blocks: readonly Cidr[], address: Address | undefined):
   );
 }
 
-/** What addresses of one host or one site share: an IPv4 address itself, an IPv6 address's /64. Undefined when `text` is none. */
+/** The network by which a client is counted: an IPv4 address itself, an IPv6 address's /64. Undefined if `text` is not an address. */
 export function networkOf(text: string): string | undefined {
   const address = parseAddress(text);
   if (address === undefined || address.kind() === "ipv4") return address?.toString();
@@ -57,15 +57,14 @@ export function networkOf(text: string): string | undefined {
   return `${prefix.toString()}/64`;
 }
 
-// How many elements of X-Forwarded-For are looked at, and how long one may be: nobody has more proxies than that in a row.
+// How many elements of X-Forwarded-For are read, and how long one may be. No chain of proxies is longer.
 const MOST_HOPS = 32;
 const LONGEST_ELEMENT = 64;
 
 /**
- * The address that a request came from: the connection's, or, as far as that is one of `trusted`, the last of X-Forwarded-For's that
- * isn't. Undefined when that can't be read: nothing left of it is looked at, and an unknown address is on no list. `connection`: as a
- * socket gives it, in its one spelling. `rawHeaders`: name, value, name, value, …; all lines of the field are one list (RFC 9110, 5.2),
- * since some proxies add a line of their own.
+ * The client's address: the connection's own, or if that is one of `trusted`, the last address in X-Forwarded-For that isn't. Undefined if
+ * that element can't be read: elements before it are not believed, and an unknown address is on no list. `connection`: as a socket gives
+ * it. `rawHeaders`: name, value, name, value, …; all lines of the field are one list (RFC 9110, 5.2), since some proxies add a line.
  */
 export function sourceAddress(
   connection: string | undefined,
@@ -81,7 +80,7 @@ export function sourceAddress(
     if (rawHeaders[i]?.length !== 15 || rawHeaders[i]?.toLowerCase() !== "x-forwarded-for")
       continue;
     const line = rawHeaders[i + 1] ?? "";
-    // From the right, an element at a time: what stands left of the first stranger is that stranger's, however long.
+    // From the right, one element at a time: whatever is to the left of the first untrusted address was written by an untrusted client.
     for (let end = line.length; end >= 0;) {
       const comma = end === 0 ? -1 : line.lastIndexOf(",", end - 1);
       const named = ++hops > MOST_HOPS ? undefined : parseElement(line, comma + 1, end);
@@ -94,7 +93,7 @@ export function sourceAddress(
   return address?.toString();
 }
 
-/** An address as proxies write it: alone, with a port, in brackets, in quotes. Undefined when it can't be read. */
+/** An address as proxies write it: alone, with a port, in brackets, in quotes. Undefined if it can't be read. */
 function parseElement(line: string, start: number, end: number): Address | "empty" | undefined {
   if (end - start > LONGEST_ELEMENT) return undefined;
   const text = line.slice(start, end).trim();
@@ -105,20 +104,16 @@ function parseElement(line: string, start: number, end: number): Address | "empt
   const v6 = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(bare)?.[1] ?? bare;
   const tail = v6.slice(v6.lastIndexOf(":") + 1);
   if (tail.includes(".") && !isFourPart(tail)) return undefined;
-  // A zone means something on the machine that wrote it, and nowhere else (RFC 4007, 6).
+  // A zone has a meaning only on the machine that wrote it (RFC 4007, 6).
   return parseAddress(v6.replace(/%.*$/, ""));
 }
 
-/** Not octal, hex or one number: programs differ in how they read those. */
+/** Accept no octal, hexadecimal or single-number forms: programs read them differently. */
 function isFourPart(text: string): boolean {
   return ipaddr.IPv4.isValidFourPartDecimal(text);
 }
 
-/** What one client is counted under: its IPv4 address, or the /64 that an IPv6 client has to itself. */
+/** The network by which a client is counted; "unknown" if its address is. */
 export function clientNetwork(address: string): string {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) return "unknown";
-  return parsed instanceof ipaddr.IPv6
-    ? parsed.toNormalizedString().split(":").slice(0, 4).join(":")
-    : parsed.toString();
+  return networkOf(address) ?? "unknown";
 }

@@ -1,19 +1,19 @@
-// Where the admin side listens for the command line of its own machine: a Unix socket in the data folder. Whoever can put one there can
-// read the folder's key anyway, so that nobody else ever gets it, whoever has a port meanwhile.
+// The Unix socket in the data folder, on which the admin side listens for the command line of its own machine. Only somebody who can read
+// the folder's API key can put a socket there, so the command line never sends that key to another program that took the TCP port.
 import { rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { join, relative } from "node:path";
 
-/** Of the key that goes over it, in the data folder. */
+/** The file of the owner's API key, in the data folder. */
 export const OWNER_KEY_FILE = "admin-api-key";
 
-/** By it the command line says which port it was told of; another one is another service's. */
+/** The header in which the command line names the port that it was told. With another port it means another service. */
 export const EXPECTED_PORT_HEADER = "x3sproxy-expected-port";
 
-// Of sockaddr_un, without the NUL at its end.
+// The length of sockaddr_un's path, without the final NUL.
 const MAX_PATH_BYTES = process.platform === "linux" ? 107 : 103;
 
-/** The socket's path, as this process can give it to the system; undefined when the folder's own is too long for that. */
+/** The socket's path for a system call of this process. Undefined if the folder's path is too long. */
 export function adminSocketPath(dataDir: string): string | undefined {
   const path = join(dataDir, "admin.sock");
   if (fits(path)) return path;
@@ -25,7 +25,7 @@ function fits(path: string): boolean {
   return Buffer.byteLength(path) <= MAX_PATH_BYTES;
 }
 
-/** Removes what a service has left that was killed, if it can. One that listens keeps its own. */
+/** Removes the socket of a service that was killed. A service that listens keeps its socket. */
 export async function removeStaleSocket(dataDir: string): Promise<void> {
   const path = adminSocketPath(dataDir);
   if (path === undefined) return;
@@ -36,6 +36,6 @@ export async function removeStaleSocket(dataDir: string): Promise<void> {
     });
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
   });
-  // What stays is told of when it is listened there.
+  // If it stays, listening fails, and the log says so.
   if (refusal === "ECONNREFUSED") await rm(path, { force: true }).catch(() => undefined);
 }

@@ -1,14 +1,14 @@
-// Small files, as settings and commands name them: keys, certificates, passwords. A wrong name can lead to a file of any size, or to a
-// device that never ends, so nothing is read past a bound. Pipes are read, too.
+// Reads the small files that settings and commands name: keys, certificates, passwords. A wrong name can lead to a huge file or an
+// endless device, so never reads past a bound. Reads pipes, too.
 import fs from "node:fs";
 import { open } from "node:fs/promises";
 
 const PIECE_BYTES = 64 * 1024;
 
-/** A chain of certificates, or as many master keys as anybody has, is shorter. */
+/** Longer than any chain of certificates or list of master keys. */
 export const SMALL_FILE_BYTES = 1024 * 1024;
 
-/** All of the file. Throws the system's errors, and one with the code EFBIG for a longer file. */
+/** Reads the whole file. Throws the system's errors, and EFBIG for a longer file. */
 export async function readSmallFile(path: string): Promise<Buffer<ArrayBuffer>> {
   const file = await open(path);
   const pieces = new Pieces();
@@ -25,7 +25,7 @@ export async function readSmallFile(path: string): Promise<Buffer<ArrayBuffer>> 
   }
 }
 
-/** The same, before there is anything to wait for. */
+/** The same, synchronously: for the start of a process. */
 export function readSmallFileSync(path: string): Buffer<ArrayBuffer> {
   const file = fs.openSync(path, "r");
   const pieces = new Pieces();
@@ -57,7 +57,7 @@ class Pieces {
     return Buffer.concat(this.#pieces);
   }
 
-  /** There may be a key in it. */
+  /** Overwrites all pieces, which may hold a key. */
   wipe(): void {
     for (const piece of this.#pieces) piece.fill(0);
   }

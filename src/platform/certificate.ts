@@ -1,5 +1,5 @@
-// The certificate that our listeners show: read from two files, checked, and looked at again every minute, so that a renewed one is
-// taken without a restart. Nothing that is in the files, nor their paths, may reach the log or an error.
+// The TLS certificate of our listeners. It is read from two files, checked, and read again every minute, so that a renewed one is used
+// without a restart. Neither the files' content nor their paths may reach the log or an error.
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { createSecureContext, type Server, type TlsOptions } from "node:tls";
 import { readSmallFile } from "./bounded-file.ts";
@@ -9,19 +9,19 @@ import { ConfigError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { codeOf } from "./unknown-values.ts";
 
-// A handshake takes two round trips; who needs longer than this has no business here.
+// A handshake takes two round trips. End slower ones.
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CERTIFICATE = "X3SPROXY_TLS_CERT_FILE";
 const KEY = "X3SPROXY_TLS_KEY_FILE";
 
 export interface Certificate {
-  /** What a listener is made with: the pair as it is now; TLS 1.3 (RFC 8446) alone, and HTTP/1.1 within it. */
+  /** The options of a listener: the present certificate and key; TLS 1.3 only (RFC 8446), with HTTP/1.1. */
   readonly options: TlsOptions;
-  /** From now on gives each renewed pair to `server`, for its new connections. */
+  /** From now on gives each renewed certificate to `server`, for new connections. */
   keepCurrent(server: Server): void;
-  /** Looks at the files now. A pair that can't be used is logged, and the one before stays. Never rejects. */
+  /** Reads the files now. If they can't be used, logs that and keeps the previous certificate. Never rejects. */
   look(): Promise<void>;
-  /** When the certificate ends, wall clock. */
+  /** When the certificate expires: wall clock, milliseconds since the Unix epoch. */
   validUntilMs(): number;
 }
 
@@ -30,7 +30,7 @@ interface Pair {
   readonly key: Buffer;
 }
 
-/** Reads the pair. Throws ConfigError that says which file is wrong, and how: unreadable, not PEM, not of one another. */
+/** Reads certificate and key. Throws ConfigError that says which file is wrong and why: unreadable, not PEM, not a pair. */
 export async function openCertificate(
   files: TlsFiles,
   { log, clock }: { log: Log; clock: Clock },
@@ -41,7 +41,7 @@ export async function openCertificate(
   let current = first;
   let said: string | undefined;
 
-  /** Says what is wrong once, and again only after something else. */
+  /** Logs a problem once, and again only after a different one. */
   const say = (text: string | undefined): void => {
     if (text !== undefined && text !== said) log.warn(text);
     said = text;
@@ -71,7 +71,7 @@ export async function openCertificate(
   };
 }
 
-/** What is wrong with the pair as it is in `files` now, so that no listener can be made with it; undefined when nothing is. */
+/** Why no listener can use the pair in `files` now. Undefined if one can. */
 export async function certificateProblem(files: TlsFiles): Promise<string | undefined> {
   const found = await read(files);
   return typeof found === "string" ? found : undefined;
@@ -91,7 +91,7 @@ function same(a: Pair, b: Pair): boolean {
   return a.cert.equals(b.cert) && a.key.equals(b.key);
 }
 
-/** A pair that can be used, or what is wrong with it. */
+/** A usable pair, or what is wrong with it. */
 async function read({ certFile, keyFile }: TlsFiles): Promise<Pair | string> {
   const cert = await readOne(CERTIFICATE, certFile);
   if (typeof cert === "string") return cert;
@@ -134,7 +134,7 @@ function pairProblem(cert: Buffer, key: Buffer): string | undefined {
   }
 }
 
-/** What clients will have against the certificate's dates. */
+/** A warning if clients will refuse the certificate for its dates. */
 function validityProblem(cert: Buffer, nowMs: number): string | undefined {
   const { validFrom, validTo } = new X509Certificate(cert);
   if (nowMs > Date.parse(validTo)) return `${CERTIFICATE}: the certificate has expired`;

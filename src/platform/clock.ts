@@ -1,4 +1,4 @@
-// The one source of time. Everything that measures or expires takes a Clock, so that a test can hold it.
+// The only source of time. Code that measures or expires takes a Clock, so that a test can control it.
 
 export interface Clock {
   /** Wall-clock time, milliseconds since the Unix epoch. */

@@ -1,19 +1,19 @@
-// The components of a process: started one after the other, stopped in reverse. What can't be stopped is logged by name, and keeps nothing
-// else, Postgres last, from it.
+// The components of a process: started one after the other, stopped in reverse order. If one can't be stopped, the log names it, and the
+// others (Postgres last) are still stopped.
 import { errorFields, type Log } from "./log.ts";
 
 export interface Component<T> {
   /** For the log. */
   readonly name: string;
   readonly start: () => T | Promise<T>;
-  /** Of what `start` gave. */
+  /** Stops what `start` returned. */
   readonly stop?: (started: T) => void | Promise<void>;
 }
 
 export interface Components {
-  /** Starts one. What it throws has to end the others, too: by `stop`. */
+  /** Starts one. If it throws, the caller must call `stop` to end the others. */
   start<T>(component: Component<T>): Promise<T>;
-  /** Stops all that were started, the last one first. Never rejects. */
+  /** Stops all started components, the last one first. Never rejects. */
   stop(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export function createComponents(log: Log): Components {
   };
 }
 
-/** Runs `work` with components that it starts. Where it throws, they are stopped; else that is up to it. */
+/** Runs `work`, which starts components. If it throws, they are stopped; otherwise stopping them is left to `work`. */
 export async function withComponents<T>(
   log: Log,
   work: (components: Components) => Promise<T>,

@@ -1,5 +1,4 @@
-// The forms that a setting's text may have: each a zod schema that makes a value of it, or says what to give. What it says never quotes
-// what it read.
+// The types of settings: zod schemas that turn a text into a value, or say which form is wanted. A message never quotes the text.
 import type { Cidr } from "./addresses.ts";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
@@ -26,7 +25,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_WORKERS = 128;
 const SYSLOG_PORTS = { udp: 514, tcp: 514, tls: 6514 } as const;
 
-/** `read` makes a value of the text; undefined: it can't, and `wants` says what to give. */
+/** `read` turns the text into a value. If it returns undefined, the error says that `wants` is wanted. */
 function form<T>(wants: string, read: (text: string) => T | undefined) {
   const schema = z.string().transform((text, context): T => {
     const value = read(text);
@@ -42,7 +41,7 @@ export function plain(wants: string) {
   return z.string().meta({ wants });
 }
 
-/** Reads `12h`, `90s`, `250ms`, `7d`, `10m` into milliseconds; undefined when `text` is none of these. */
+/** Milliseconds from `12h`, `90s`, `250ms`, `7d`, `10m`. Undefined if `text` is not of this form. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text.trim());
   const unit = UNITS_MS[match?.[2] ?? ""];
@@ -119,21 +118,21 @@ export const syslogAddress = form(
 const encodeInUrl = (character: string): string =>
   `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 
-/** Without a slash at its end. */
+/** The URL without a trailing slash. */
 export const httpUrl = form(
   "an http or https URL without a user or password, as in https://x3sproxy.example.com",
   (text): string | undefined => {
     const url = URL.parse(text);
     const isHttp = url !== null && /^https?:$/.test(url.protocol);
     if (!isHttp || url.search !== "" || url.hash !== "") return undefined;
-    // It is shown to everybody.
+    // The URL is shown to everybody.
     if (url.username !== "" || url.password !== "") return undefined;
-    // It stands between quotation marks in what people paste into a shell.
+    // People paste it into a shell, between single quotation marks.
     return url.href.replace(/\/+$/, "").replace(/['$]/g, encodeInUrl);
   },
 );
 
-/** The dashboard's own links and its cookie are those of a whole host. */
+/** Without a path: the dashboard's links and its cookie belong to the whole host. */
 export const dashboardUrl = httpUrl.refine((url) => new URL(url).pathname === "/", {
   error: ({ input }) =>
     `leave out the path; write ${new URL(String(input)).origin}, and give the dashboard a host name or a port of its own`,
@@ -144,14 +143,14 @@ export const origin = form(
   parseOrigin,
 );
 
-/** Normalises `https://Host:443` to `https://host` (RFC 6454); undefined for anything that is not a bare http(s) origin. */
+/** Normalises `https://Host:443` to `https://host` (RFC 6454). Undefined if `text` is not an HTTP(S) origin alone. */
 export function parseOrigin(text: string): string | undefined {
   const url = URL.parse(text);
   if (url === null || !/^https?:\/\/[^/?#\\@]+\/?$/i.test(text)) return undefined;
   return url.origin;
 }
 
-/** Origins as browsers write them: those of web pages, and of apps with a scheme of their own (capacitor://localhost). */
+/** Origins as browsers write them: of web pages, and of apps with their own scheme (capacitor://localhost). */
 export const corsOrigins = form(
   "origins as browsers write them, as in https://app.example.com,http://localhost:3000: " +
     "lower-case, without a path, without :443 or :80, and never *",
@@ -188,7 +187,7 @@ export const logTarget = form("stdout, stderr, or the path of a file", (text) =>
   text === "stdout" || text === "stderr" ? text : resolve(text),
 );
 
-/** The parts of a list with commas. */
+/** The parts of a comma-separated list. */
 function listed(text: string): string[] {
   const parts = text.split(",").map((part) => part.trim());
   return parts.filter((part) => part !== "");

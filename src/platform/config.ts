@@ -1,5 +1,4 @@
-// The only reader of the environment: settings in, one frozen Config out. It never prints a value that it read,
-// since some are secrets.
+// The only reader of the environment: makes one frozen Config from the settings. Must never print a value, since some are secrets.
 import type { z } from "zod";
 import { readSmallFileSync } from "./bounded-file.ts";
 import type { Cidr } from "./addresses.ts";
@@ -19,69 +18,69 @@ export interface TlsFiles {
 export interface Config {
   /** Postgres connection URL, or undefined for the embedded server. */
   readonly databaseUrl: string | undefined;
-  /** Redis or Valkey, by which processes share what their agents use of their limits; undefined: each counts for itself. */
+  /** Redis or Valkey, in which processes share the counts of limits. Undefined: each process counts by itself. */
   readonly redisUrl: string | undefined;
   readonly dataDir: string;
-  /** Where the master keys come from; undefined only with the embedded default, which keeps its own file. */
+  /** Where the master keys come from. Undefined only with the embedded database, whose key file is in the data folder. */
   readonly masterKey: MasterKeySource | undefined;
   readonly proxyAddress: ListenAddress;
   readonly adminAddress: ListenAddress;
   readonly metricsAddress: ListenAddress;
-  /** With it the data plane and the admin side speak TLS, and nothing else. */
+  /** With it the data plane and the admin side speak only TLS. */
   readonly tls: TlsFiles | undefined;
-  /** As agents reach the data plane: scheme and authority, no trailing slash. */
+  /** How agents reach the data plane: a URL without a trailing slash. */
   readonly publicUrl: string;
-  /** As browsers reach the admin side: scheme and authority, no trailing slash. */
+  /** How browsers reach the admin side: scheme and authority, without a trailing slash. */
   readonly dashboardUrl: string;
   /** Provider name → origin that replaces the built-in one. */
   readonly originOverrides: ReadonlyMap<string, string>;
   readonly allowPrivateUpstreams: readonly Cidr[];
   readonly trustedProxies: readonly Cidr[];
-  /** Whose pages may call the data plane from a browser. */
+  /** The origins whose pages may call the data plane from a browser. */
   readonly corsOrigins: ReadonlySet<string>;
   readonly upstreamProxy: {
     readonly httpsProxy: string | undefined;
     readonly noProxy: string | undefined;
   };
   readonly deadlines: Deadlines;
-  /** How long open calls may go on whose token was replaced by a redeployment or has expired, in milliseconds. */
+  /** How long an open call may go on after its token was replaced by a redeployment or has expired, in milliseconds. */
   readonly redeployGraceMs: number;
-  /** How long the event of a release counts, for an agent, a secret's version and a process, in milliseconds. */
+  /** For how long one `secret.release` event covers an agent, a secret's version and a process, in milliseconds. */
   readonly releaseEveryMs: number;
   /** Where the audit's checkpoints are sent. */
   readonly checkpoints: CheckpointSettings;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** `stdout`, `stderr`, or the absolute path of a file. */
   readonly logFile: string;
-  /** Undefined: words on a terminal, else JSON. */
+  /** Undefined: text on a terminal, else JSON. */
   readonly logFormat: "json" | "text" | undefined;
-  /** How many processes serve; 1: this one, and no other. */
+  /** How many processes serve. 1: only this one. */
   readonly workers: number;
-  /** What is set and does nothing. */
+  /** Warnings about settings that have no effect. */
   readonly doubts: readonly Doubt[];
 }
 
 export interface CheckpointSettings {
-  /** A file that each new one is appended to. */
+  /** A file to which each new checkpoint is appended. */
   readonly file: string | undefined;
-  /** https, or http on this machine; may have a user and a password. */
+  /** HTTPS, or HTTP on this machine; may have a user and a password. */
   readonly url: string | undefined;
   readonly syslog: SyslogAddress | undefined;
-  /** How often at most, in milliseconds. */
+  /** The shortest time between two, in milliseconds. */
   readonly intervalMs: number;
 }
 
-/** A file, the keys themselves, a command that prints them, or a file of what AWS KMS has sealed. */
+/** A file, the keys themselves, a command that prints them, or a file that AWS KMS encrypted. */
 export type MasterKeySource =
   | { readonly file: string }
   | { readonly value: string }
   | { readonly command: string }
   | { readonly kmsFile: string; readonly aws: AwsSettings };
 
-/** How AWS is reached, and where credentials for it come from; as AWS's own SDKs have it. */
+/** How AWS is reached, and where its credentials come from; read as AWS's own SDKs read it. */
 export interface AwsSettings {
   readonly region: string | undefined;
-  /** In place of the region's own. */
+  /** An endpoint in place of the region's own. */
   readonly kmsEndpoint: string | undefined;
   readonly stsEndpoint: string | undefined;
   readonly accessKeyId: string | undefined;
@@ -92,7 +91,7 @@ export interface AwsSettings {
   readonly containerCredentialsUrl: string | undefined;
   readonly containerToken: string | undefined;
   readonly containerTokenFile: string | undefined;
-  /** Of the instance's metadata service; undefined: it is not to be asked. */
+  /** The URL of the instance's metadata service. Undefined: don't ask it. */
   readonly metadataEndpoint: string | undefined;
 }
 
@@ -104,35 +103,35 @@ export interface Deadlines {
   readonly firstByteMs: number;
   /** Silence of the upstream within a response body. */
   readonly upstreamIdleMs: number;
-  /** A client that has stopped reading while there is something to read. */
+  /** A client that doesn't read although there is something to read. */
   readonly clientStallMs: number;
-  /** A client that has stopped sending in the middle of its request body; all of a header section, if that is less than 30 s. */
+  /** A client that stops sending within its request body. If less than 30 s, also the limit for a whole header section. */
   readonly clientIdleMs: number;
   /** From SIGTERM until open exchanges are cut. */
   readonly drainMs: number;
-  /** Of it, for how long new connections are still accepted, so that whoever sends them notices. */
+  /** The first part of it, in which new connections are still accepted, so that a load balancer notices. */
   readonly drainDelayMs: number;
 }
 
 /** The settings that a CLI command needs to reach the admin API. */
 export interface ClientConfig {
-  /** `given`: by X3SPROXY_ADMIN_URL. Else it follows from what the service's own settings are. */
+  /** `given`: X3SPROXY_ADMIN_URL is set. Otherwise the URL follows from the service's settings. */
   readonly adminUrl: { readonly url: string; readonly given: boolean };
   /** X3SPROXY_API_KEY. */
   readonly apiKey: string | undefined;
-  /** What `register` trades. */
+  /** The token that `register` trades. */
   readonly registrationToken: string | undefined;
   readonly dataDir: string;
   readonly publicUrl: string;
 }
 
-/** Gives a setting's value: of what is set, else of `fallback`, else its default. */
+/** Reads a setting: its own value, else `fallback`, else its default. */
 type Read = <Name extends SettingName>(
   name: Name,
   fallback?: string,
 ) => z.output<(typeof settings)[Name]>;
 
-/** Reads single settings. Throws ConfigError naming the setting and what it wants. */
+/** Makes a reader of single settings. It throws ConfigError that names the setting and the form that it wants. */
 function reader(env: Environment): Read {
   return (name, fallback) => {
     const text = env[name]?.trim() || fallback;
@@ -147,7 +146,7 @@ function parse<T>(name: string, schema: z.ZodType<T>, text: string | undefined):
   throw new ConfigError(`${name}: ${error.issues[0]?.message ?? "can't be read"}`);
 }
 
-/** Builds the service's Config from the environment. Throws ConfigError naming the setting and what it wants. */
+/** Reads the service's Config from the environment. Throws ConfigError that names the setting and the form that it wants. */
 export function readConfig(env: Environment = process.env): Config {
   const read = reader(env);
   const proxyAddress = read("X3SPROXY_PROXY_ADDR");
@@ -178,7 +177,7 @@ export function readConfig(env: Environment = process.env): Config {
       clientStallMs: read("X3SPROXY_CLIENT_STALL_TIMEOUT"),
       clientIdleMs: read("X3SPROXY_CLIENT_IDLE_TIMEOUT"),
       drainMs: read("X3SPROXY_DRAIN_TIMEOUT"),
-      // With a database of its own it is alone.
+      // With the embedded database there is no other service to take over.
       drainDelayMs: read("X3SPROXY_DRAIN_DELAY", databaseUrl === undefined ? "0s" : "5s"),
     }),
     redeployGraceMs: read("X3SPROXY_REDEPLOY_GRACE"),
@@ -200,7 +199,7 @@ export function readConfig(env: Environment = process.env): Config {
   });
 }
 
-/** The operator's forward proxy, by the names that other programs read, too. */
+/** The operator's forward proxy, from the variables that other programs read, too. */
 export function readUpstreamProxy(env: Environment = process.env): Config["upstreamProxy"] {
   const read = reader(env);
   const inSmall = reader({ HTTPS_PROXY: env["https_proxy"], NO_PROXY: env["no_proxy"] });
@@ -210,12 +209,12 @@ export function readUpstreamProxy(env: Environment = process.env): Config["upstr
   });
 }
 
-/** All of the environment, for a process that is started with it. */
+/** The whole environment, for a child process. */
 export function environment(): NodeJS.ProcessEnv {
   return process.env;
 }
 
-/** The environment without what opens the service itself: for a command that prints master keys. */
+/** The environment without the service's own secrets: for a command that prints master keys. */
 export function commandEnvironment(env: Environment = process.env): NodeJS.ProcessEnv {
   const stores = new Set(["DATABASE_URL", "REDIS_URL", "PGPASSWORD"]);
   return Object.fromEntries(
@@ -223,7 +222,7 @@ export function commandEnvironment(env: Environment = process.env): NodeJS.Proce
   );
 }
 
-/** Builds the settings of AWS from the environment. Throws ConfigError naming the setting and what it wants. */
+/** Reads AWS's settings from the environment. Throws ConfigError that names the setting and the form that it wants. */
 export function readAwsSettings(env: Environment = process.env): AwsSettings {
   const read = reader(env);
   const relative = read("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
@@ -268,7 +267,7 @@ function masterKeySource(env: Environment, read: Read): MasterKeySource | undefi
   return kmsFile === undefined ? undefined : { kmsFile, aws: readAwsSettings(env) };
 }
 
-/** A setting whose value may also stand in a file, named by the setting with `_FILE` behind its name. */
+/** Reads a setting whose value may also be in a file, which the setting `<name>_FILE` names. */
 function secret(read: Read, name: "DATABASE_URL" | "REDIS_URL"): string | undefined {
   const file = read(`${name}_FILE`);
   if (file === undefined) return read(name);
@@ -277,7 +276,7 @@ function secret(read: Read, name: "DATABASE_URL" | "REDIS_URL"): string | undefi
   try {
     text = readSmallFileSync(file).toString("utf8").trim();
   } catch (error) {
-    // The path is not quoted: it may be a URL that was put into the wrong variable.
+    // Don't quote the path: it may be a URL with a password, put into the wrong variable.
     const { code = "unknown error" } = error as NodeJS.ErrnoException;
     throw new ConfigError(`${name}_FILE: can't read the file (${code})`);
   }
@@ -312,7 +311,7 @@ function originOverrides(env: Environment): ReadonlyMap<string, string> {
   return overrides;
 }
 
-/** Builds the CLI's settings: where the admin API is, and the key that is given for it. */
+/** Reads the CLI's settings: where the admin API is, and the API key. */
 export function readClientConfig(
   { publicUrl }: { publicUrl?: string } = {},
   env: Environment = process.env,
@@ -321,7 +320,7 @@ export function readClientConfig(
   const adminAddress = read("X3SPROXY_ADMIN_ADDR");
   const proxyAddress = read("X3SPROXY_PROXY_ADDR");
   const tls = tlsFiles(read);
-  // What the certificate names is a host name rather than the address that is listened on.
+  // A certificate names a host rather than the listening address.
   const dashboardUrl = (tls && env["X3SPROXY_DASHBOARD_URL"]?.trim()) || undefined;
   return {
     dataDir: read("X3SPROXY_DATA_DIR"),

@@ -1,6 +1,6 @@
-// How many connections each listener takes, from how many files the process may have open. What one listener holds never takes from
-// another, from the upstreams or from the database: what is over a bound is closed at once, counted and logged. Must never let one
-// source have all of a bound, unless it speaks for many.
+// How many connections each listener accepts, from the number of files that the process may have open. The connections of one listener
+// never take from another listener, the upstreams or the database: a connection over the bound is closed at once, counted and logged.
+// Must never let one source use up a bound, unless it is a proxy for many clients.
 import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
@@ -11,17 +11,17 @@ import { errorFields, type Log } from "./log.ts";
 import type { ConnectionMetrics, ListenerName } from "./metric-labels.ts";
 import { codeOf } from "./unknown-values.ts";
 
-/** For the database, the log, name resolution, files that are read now and then, and what Node itself has open. */
+/** Kept for the database, the log, name resolution, other files, and Node itself. */
 const RESERVED = 128;
-/** Where the system does not tell. */
+/** Used if the system does not tell its limit. */
 const ASSUMED = 4096;
-/** Of a bound, what a single source may have. */
+/** The share of a bound that a single source may use. */
 const SOURCE_SHARE = 1 / 2;
 const SAID_EVERY_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 const NONE_LEFT: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE"]);
 
-/** Connections that each listener takes; the data plane as many to upstreams besides. */
+/** Connections that each listener accepts. The data plane may open as many to upstreams. */
 export type ConnectionBounds = Readonly<Record<ListenerName, number>>;
 
 /** The bounds that fit this process. */
@@ -43,20 +43,20 @@ function openFilesLimit(): number {
     const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? [];
     if (soft !== undefined) return soft === "unlimited" ? Number.MAX_SAFE_INTEGER : Number(soft);
   } catch {
-    // Another system than Linux.
+    // Not Linux.
   }
   return ASSUMED;
 }
 
 export interface Bounding {
   readonly listener: ListenerName;
-  /** Sources that speak for many. So does this machine itself. */
+  /** Proxies for many clients. This machine itself counts as one. */
   readonly trustedProxies: readonly Cidr[];
   readonly metrics: ConnectionMetrics;
   readonly log: Log;
 }
 
-/** Holds a server to its bound; call it before the server listens. */
+/** Limits the connections of a server. Call it before the server listens. */
 export function boundConnections(server: Server, o: Bounding): void {
   const { listener, metrics, log } = o;
   const most = connectionBounds()[listener];
@@ -95,7 +95,7 @@ export function boundConnections(server: Server, o: Bounding): void {
     refuse("source");
     socket.destroy();
   });
-  // Of a server that listens it says that a connection could not be taken; the next one perhaps can.
+  // On a listening server this event means that one connection could not be accepted. The next one may be.
   const sayNotTaken = createSparing(log, { route: listener });
   server.on("error", (error: NodeJS.ErrnoException) => {
     if (server.listening) sayNotTaken(`a connection was not taken: ${error.code ?? error.name}`);
@@ -108,8 +108,8 @@ function speaksForMany(text: string, trusted: readonly Cidr[]): boolean {
 }
 
 /**
- * Looks each second whether a file can still be opened. When none can, the system closes connections as they come, without a word
- * to anybody. Returns what ends it.
+ * Checks each second whether a file can still be opened. If none can, the system closes new connections, and nobody is told. Returns a
+ * function that ends the checks.
  */
 export function watchOpenFiles({ metrics, log }: Pick<Bounding, "metrics" | "log">): () => void {
   const say = createSparing(log, {});
@@ -129,7 +129,7 @@ export function watchOpenFiles({ metrics, log }: Pick<Bounding, "metrics" | "log
   return () => clearInterval(timer);
 }
 
-/** A line of the log for the first time that something happens, and then at most every 10 s one for all times since. */
+/** Logs the first occurrence at once, then at most every 10 s one line with the count since. */
 function createSparing(log: Log, fields: { route?: string; reason?: string }) {
   let count = 0;
   let timer: NodeJS.Timeout | undefined;

@@ -1,5 +1,5 @@
-// The vocabulary of failure: why the proxy refuses (one union, turned into an answer by one switch in
-// proxy/refusal.ts) and the errors that rooms throw at each other. Never carries a secret, a token or a body.
+// Why the proxy refuses a call (one union, which proxy/refusal.ts turns into answers), and the errors that rooms throw. Must never carry a
+// secret, a token or a body.
 
 import type { Candidate, ProblemCode } from "../contract/index.ts";
 
@@ -54,7 +54,7 @@ export type RefusalReason =
   | "upstream_first_byte_timeout"
   | "upstream_protocol_error";
 
-/** One of several processes that serve could not start. The message is for people. */
+/** A worker process could not start. The message is for people. */
 export class WorkerFailure extends Error {
   override name = "WorkerFailure";
   readonly code: string;
@@ -65,7 +65,7 @@ export class WorkerFailure extends Error {
   }
 }
 
-/** The service can't start as it is configured. The message says what to do; it is printed without a stack. */
+/** The service can't start with its settings. The message says what to do, and is printed without a stack. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }
@@ -75,19 +75,19 @@ export class StoreUnavailableError extends Error {
   override name = "StoreUnavailableError";
 }
 
-/** A sealed value did not open: wrong key, or a row that was moved or edited. Says which row, never what is in it. */
+/** A sealed value did not open: the key is wrong, or the row was moved or edited. Names the row, never its content. */
 export class SealError extends Error {
   override name = "SealError";
 }
 
-/** What an admin API caller did wrong: a stable code and a message meant for that caller. */
+/** A mistake of the admin API's caller, with a stable code and a message for that caller. */
 export class RequestError extends Error {
   override name = "RequestError";
   readonly status: number;
   readonly code: ProblemCode;
-  /** For the Retry-After of a 429 or 503; undefined: the usual. */
+  /** The Retry-After of a 429 or 503, in seconds. Undefined: the usual one. */
   readonly retryAfterS: number | undefined;
-  /** The version of a secret that was kept as a candidate. */
+  /** The version of a secret that was saved as a candidate. */
   readonly candidate: Candidate | undefined;
 
   constructor(

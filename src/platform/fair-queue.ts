@@ -1,34 +1,34 @@
-// Places for what costs the database or a thread something, and a bounded queue before them that is fair between keys. Each key has its
-// turn, and a key may have no more waiting than there is room left for all. Where several have taken all of it, the one with the most
-// gives way: whoever fills the queue keeps nobody else from waiting. Must never let anything wait while a place is free, and turning
-// away must cost next to nothing, however many wait.
+// Limits how much work runs at once (database queries, hashing), with a bounded queue that is fair between keys. Keys take turns. One key
+// may not have more waiting than there is room left for all. When the queue is full, the key with the most waiting gives up a place: a
+// client that fills the queue keeps nobody else out. Must never let work wait while a place is free. Refusing must stay cheap, however
+// much is waiting.
 
-/** What waits. None of its functions throws. */
+/** Waiting work. None of its functions may throw. */
 export interface Waiting {
-  /** Monotonic: it waits no longer than until then. */
+  /** The end of its wait: monotonic milliseconds. */
   readonly untilMs: number;
-  /** Its turn has come. Its place is free again when the promise settles, which never rejects; undefined: it needs none. */
+  /** Called when its turn comes. Its place is free again once the promise settles, which never rejects. Undefined: it needs no place. */
   begin(): Promise<void> | undefined;
-  /** Its time is over, or it gave way to another key. */
+  /** Called when its wait is over, or it was pushed out by another key. */
   turnAway(): void;
 }
 
 export interface FairQueue {
-  /** Begins when a place is free, at once or later. False: there is no room to wait. */
+  /** Begins at once, or when a place is free. False: the queue is full. */
   enter(key: string, one: Waiting): boolean;
-  /** Gives the room back. False: it does not wait any more. */
+  /** Leaves the queue. False: it isn't in the queue any more. */
   leave(key: string, one: Waiting): boolean;
-  /** Turns away whatever has waited for too long. */
+  /** Refuses work that has waited too long. */
   expire(nowMs: number): void;
 }
 
-/** `places`: how many may be under way at once. `room`: how many may wait, of all keys together. */
+/** `places`: how many may run at once. `room`: how many may wait, for all keys together. */
 export function createFairQueue({ places, room }: { places: number; room: number }): FairQueue {
-  // The next turn is the first key's. None is empty.
+  // The first key has the next turn. No list is empty.
   const queues = new Map<string, Set<Waiting>>();
   let waiting = 0;
   let taken = 0;
-  /** How many keys have so many waiting, and how many the key with the most has. */
+  /** How many keys have a given number waiting, and the largest such number. */
   const keysWith: number[] = [];
   let most = 0;
 
@@ -77,7 +77,7 @@ export function createFairQueue({ places, room }: { places: number; room: number
     return true;
   }
 
-  /** When there is no room at all, the newest of the key that has most gives way to one that has fewer, by more than this one place. */
+  /** If the queue is full, pushes out the newest work of the key with the most waiting, if that key has at least two more than this one. */
   function makeRoom(has: number): boolean {
     if (waiting < room || most <= has + 1) return false;
     for (const [key, queue] of queues) {
@@ -115,8 +115,8 @@ export function createFairQueue({ places, room }: { places: number; room: number
 }
 
 /**
- * Does `work` when its turn has come. Rejects with what `late` gives when there is no room to wait (any more), or its turn does not come
- * within `withinMs`; then `work` is not begun.
+ * Runs `work` when its turn comes. If the queue is full, or its turn doesn't come within `withinMs`, rejects with the error of `late`, and
+ * `work` does not begin.
  */
 export function takeTurn<T>(
   queue: FairQueue,

@@ -1,8 +1,8 @@
-// Histograms that are observed once a request: an array of counts for each label value, a tenth of what prom-client's own cost, which
-// puts a key together from its labels each time. Read by prom-client's registry like any other metric.
+// Histograms for the hot path: an array of counts for each label value, at a tenth of the cost of prom-client's own, which builds a key
+// from the labels each time. prom-client's registry reads them like other metrics.
 import type { Metric, Registry } from "prom-client";
 
-/** The observations for one label value. */
+/** The observations of one label value. */
 export class Distribution {
   readonly #bounds: readonly number[];
   readonly #counts: number[];
@@ -21,7 +21,7 @@ export class Distribution {
     this.#sum += value;
   }
 
-  /** The counts as Prometheus wants them: each with all below it. */
+  /** The counts as Prometheus wants them: cumulative. */
   read(): { cumulative: number[]; sum: number } {
     let total = 0;
     return { cumulative: this.#counts.map((count) => (total += count)), sum: this.#sum };
@@ -36,7 +36,7 @@ export class Histogram {
   readonly #collect: () => void;
   readonly #byLabel = new Map<string, Distribution>();
 
-  /** `label`: its one label, if it has any. `bounds`: upper ones, ascending, in the metric's unit. `collect`: called before it is read. */
+  /** `label`: its only label, if any. `bounds`: upper bounds, ascending, in the metric's unit. `collect` is called before it is read. */
   constructor(o: {
     name: string;
     help: string;
@@ -50,12 +50,12 @@ export class Histogram {
     this.#label = o.label;
     this.#bounds = o.bounds;
     this.#collect = o.collect;
-    // Without labels it is there from the start, with nothing in it.
+    // Without labels, the metric exists from the start.
     if (o.label === undefined) this.of("");
     o.registry.registerMetric(this as unknown as Metric);
   }
 
-  /** Where to observe for a label value, which must come from a fixed set. */
+  /** The distribution of a label value, which must come from a fixed set. */
   of(value: string): Distribution {
     let found = this.#byLabel.get(value);
     if (found === undefined) {

@@ -1,16 +1,16 @@
-// Identifiers and bearer credentials: how they are made, recognised and hashed. Must never log or keep one.
+// Makes, recognises and hashes identifiers and bearer credentials. Must never log or keep a credential.
 import { hash, randomBytes, randomUUID } from "node:crypto";
 
 declare const brand: unique symbol;
-/** The SHA-256 of a bearer credential, lower-case hex: the only form in which one is kept. */
+/** The SHA-256 of a bearer credential, lower-case hex: the only form in which the database keeps it. */
 export type TokenHash = string & { readonly [brand]: "TokenHash" };
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const SUFFIX_LENGTH = 32;
-// The largest multiple of 62 that fits a byte: bytes above it are thrown away, so that no character is likelier.
+// The largest multiple of 62 within a byte. Bytes from there on are skipped, so that all characters are equally likely.
 const UNBIASED_LIMIT = 248;
 
-/** Prefixes of the bearer credentials that we issue. */
+/** The prefixes of our bearer credentials. */
 export const PROXY_TOKEN_PREFIX = "x3sproxy_";
 export const REGISTRATION_PREFIX = "x3sreg_";
 export const API_KEY_PREFIX = "x3skey_";
@@ -23,7 +23,7 @@ const PROXY_TOKEN = /^x3sproxy_[A-Za-z0-9]{32}$/;
 
 const ANY_BEARER = /x3s(?:proxy|key|reg|setup|link|sess|secret)_/i;
 
-/** Whether there is something in `text` that might be a bearer credential of ours, whole or cut. */
+/** Whether `text` contains what may be one of our bearer credentials, whole or in part. */
 export function mightBeBearer(text: string): boolean {
   return ANY_BEARER.test(text);
 }
@@ -33,7 +33,7 @@ export function newId(): string {
   return randomUUID();
 }
 
-/** Names a process of the service among all, those before it included: 12 hex digits. */
+/** A name for this process, unique among all past and present ones: 12 hex digits. */
 export function newProcessId(): string {
   return randomBytes(6).toString("hex");
 }
@@ -43,7 +43,7 @@ export function newBearer(prefix: string): string {
   return bearerOf(prefix, randomBytes);
 }
 
-/** The same of other bytes than the system's: `next` gives more of them whenever those so far did not suffice. */
+/** The same from other bytes: `next` gives more of them as often as needed. */
 export function bearerOf(prefix: string, next: (lengthBytes: number) => Uint8Array): string {
   let suffix = "";
   while (suffix.length < SUFFIX_LENGTH) {
@@ -56,17 +56,17 @@ export function bearerOf(prefix: string, next: (lengthBytes: number) => Uint8Arr
   return prefix + suffix;
 }
 
-/** `prefix` and 256 random bits, base64url: what a browser keeps of a session. */
+/** `prefix` and 256 random bits, base64url: a session's credentials. */
 export function newSessionValue(prefix: string): string {
   return prefix + randomBytes(32).toString("base64url");
 }
 
-/** Whether `text` has the exact form of a proxy token. Says nothing about whether it is live. */
+/** Whether `text` has the exact form of an agent's token. It need not be a live one. */
 export function isProxyToken(text: string): boolean {
   return PROXY_TOKEN.test(text);
 }
 
-/** Whether something in `text` begins as a token that agents are given does: it must go neither upstream nor into the log. */
+/** Whether `text` contains the beginning of a token for agents. Such a text must go neither upstream nor into the log. */
 export function holdsAgentToken(text: string): boolean {
   return (
     text.includes("x3s") &&

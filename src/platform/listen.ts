@@ -1,15 +1,15 @@
-// Listening, as a promise. Of several workers each has a socket of its own at the same address, and the system deals connections
-// out to them; where it can't, they accept from one.
+// Listening, as a promise. Each worker has a socket of its own at the same address, and the system distributes connections among them. Where
+// the system can't, workers accept from one shared socket.
 import cluster from "node:cluster";
 import { createServer, type Server } from "node:net";
 import type { ListenAddress } from "./config.ts";
 
-/** What a server that may be one of several has to be told besides its address. */
+/** Options for a server that may share its address with other workers. */
 export const SHARING = {
   reusePort: cluster.isWorker && (process.platform === "linux" || process.platform === "freebsd"),
 };
 
-/** Begins to listen; resolves to the address that it got (port 0 picks one), rejects when it can't. */
+/** Begins to listen. Resolves to the address (port 0 picks a free one). Rejects if it can't. */
 export function listen(server: Server, { host, port }: ListenAddress): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -22,8 +22,8 @@ export function listen(server: Server, { host, port }: ListenAddress): Promise<L
 }
 
 /**
- * Makes sure that nobody listens there, which workers would not notice of each other; resolves to the address, with a port that was
- * free if it had none.
+ * Makes sure that no other program listens there, which workers with shared addresses would not notice. Resolves to the address, with a
+ * free port in place of port 0.
  */
 export async function findFree(address: ListenAddress): Promise<ListenAddress> {
   const server = createServer();

@@ -1,5 +1,5 @@
-// Where log lines go: standard output, standard error or a file. Lines wait here while nobody takes them, up to a bound; what
-// comes on top of it is dropped and counted. Never blocks the service, never throws, never keeps the process alive.
+// The destination of log lines: standard output, standard error or a file. While the reader is slow, lines wait in a bounded buffer; further
+// lines are dropped and counted. Must never block the service, throw, or keep the process alive.
 import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -11,22 +11,22 @@ import { codeOf } from "./unknown-values.ts";
 export interface LogDestination {
   /** Takes one whole line. */
   write(line: string): unknown;
-  /** Resolves when every line so far is with the system, or when nobody takes them for a second. */
+  /** Resolves when the system has every line so far, or no line was taken for a second. */
   flush?(): Promise<void>;
   /** How many lines were dropped so far. */
   droppedLines?(): number;
-  /** `tell` is called with a number of lines that were dropped, once lines are taken again. */
+  /** Once lines are taken again, `tell` is called with the number of lines that were dropped. */
   onDropped?(tell: (count: number) => void): void;
 }
 
 /** `stdout`, `stderr`, or the path of a file. */
 export type LogTarget = string;
 
-/** Whole lines that wait. */
+/** Whole lines that wait to be written. */
 interface Portion {
   readonly bytes: Buffer;
   readonly lines: number;
-  /** How much of it is written. */
+  /** How many of its bytes are written. */
   offset: number;
 }
 
@@ -36,15 +36,15 @@ const BATCH_CHARACTERS = 60 * 1024;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const STALLED_MS = 1000;
 const FLUSH_WITHIN_MS = 5000;
-// A reader that is slow, and a disk that is full.
+// The waits between tries: for a slow reader, and for a full disk.
 const SHORTEST_RETRY_MS = 10;
 const LONGEST_RETRY_MS = 200;
 const FAILED_RETRY_MS = 1000;
-// How often a file is looked for at its path.
+// How often to check that the file is still at its path.
 const MOVED_CHECK_MS = 1000;
-// As much as a pipe takes as one (PIPE_BUF): lines of several processes on the same pipe don't mix.
+// PIPE_BUF: a pipe takes as many bytes at once, so that lines of several processes don't mix.
 const PIPE_ATOM_BYTES = 4096;
-// In one turn of the event loop.
+// The most to write in one turn of the event loop.
 const TURN_BYTES = 256 * 1024;
 
 const FLAGS =
@@ -56,7 +56,7 @@ const openAsync = promisify(fs.open);
 const statAsync = promisify(fs.stat);
 const closeAsync = promisify(fs.close);
 
-/** Opens the target. A file is made if it isn't there, mode 0600, and appended to. Throws ConfigError when that can't be. */
+/** Opens the target. A file is created with mode 0600 if it doesn't exist, and appended to. Throws ConfigError if it can't be opened. */
 export function openLogOutput(target: LogTarget): LogDestination {
   if (target === "stdout") return new LogOutput(process.stdout.fd, undefined);
   if (target === "stderr") return new LogOutput(process.stderr.fd, undefined);
@@ -72,14 +72,14 @@ class LogOutput implements LogDestination {
   readonly #path: string | undefined;
   #fd: number;
   #isPipe = false;
-  /** Whether a write that would have to wait fails instead. Node makes pipes and sockets of its standard streams so. */
+  /** Whether a write fails instead of waiting (EAGAIN). Node makes pipes and sockets of its standard streams non-blocking. */
   #isNonBlocking = false;
   #batch = "";
   #batchLines = 0;
   #batchTimer: NodeJS.Timeout | undefined;
   #waiting: Portion[] = [];
   #waitingBytes = 0;
-  /** A write is under way, or the next one waits for its time. */
+  /** A write is under way, or the next one is scheduled. */
   #isBusy = false;
   #isWriting = false;
   #isClosed = false;
@@ -185,7 +185,7 @@ class LogOutput implements LogDestination {
     }
   }
 
-  /** Of what waits, as much as has to go out as one. */
+  /** The waiting bytes that have to be written together. */
   #atomLength({ bytes, offset }: Portion): number {
     const left = bytes.length - offset;
     if (!this.#isPipe || left <= PIPE_ATOM_BYTES) return left;
@@ -208,7 +208,7 @@ class LogOutput implements LogDestination {
       this.#tryAgain(this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
     } else if (this.#path === undefined && (code === "EPIPE" || code === "EIO")) {
-      this.#isClosed = true; // nobody will ever read again
+      this.#isClosed = true; // the reader is gone for good
       for (const { lines } of this.#waiting.splice(0)) this.#dropped += lines;
       this.#waitingBytes = 0;
     } else {
@@ -225,7 +225,7 @@ class LogOutput implements LogDestination {
     }, afterMs).unref();
   }
 
-  /** All that waited has been taken. */
+  /** The buffer is empty. */
   #restored(): void {
     const count = this.#dropped - this.#told;
     if (count === 0 || this.#isClosed) return;
@@ -237,7 +237,7 @@ class LogOutput implements LogDestination {
     return systemClock.monotonicMs() - this.#progressMs > STALLED_MS;
   }
 
-  /** Opens the path anew when the file that was there has been moved or deleted. Rejects when it can't be opened. */
+  /** Opens the path again if its file has been moved or deleted. Rejects if it can't be opened. */
   async #followFile(): Promise<void> {
     const path = this.#path;
     const nowMs = systemClock.monotonicMs();
@@ -252,7 +252,7 @@ class LogOutput implements LogDestination {
     this.#learnKind();
     const [first] = this.#waiting;
     if (first !== undefined) {
-      // The line that the file before got only a part of.
+      // The previous file has only a part of this line.
       const whole = first.offset === 0 ? 0 : first.bytes.lastIndexOf("\n", first.offset - 1) + 1;
       this.#waitingBytes += first.offset - whole;
       first.offset = whole;
@@ -265,7 +265,7 @@ class LogOutput implements LogDestination {
     this.#isNonBlocking = stat.isFIFO() || stat.isSocket();
   }
 
-  /** Writes the rest while somebody takes it; it may overtake what a thread is writing. */
+  /** At exit: writes the rest, as long as it is taken. It may overtake a write that is under way in a thread. */
   #atExit(): void {
     const [inThread] = this.#isWriting ? this.#waiting.splice(0, 1) : [];
     if (inThread !== undefined) this.#waitingBytes -= inThread.bytes.length - inThread.offset;

@@ -1,5 +1,5 @@
-// The log for people: what createLog writes for programs, said in words. Must never write to a terminal what could steer it: clients choose
-// some of the values.
+// The log as text for people, made from createLog's JSON lines. Must never write control sequences to a terminal: clients choose some of
+// the values.
 import { styleText } from "node:util";
 import type { LogDestination } from "./log-output.ts";
 
@@ -12,7 +12,7 @@ const LEVELS: Readonly<Record<number, readonly [name: string, colour: Style]>> =
   50: ["error", "red"],
 };
 
-/** A destination that takes lines of JSON, of our workers too, and writes them to `destination` as lines of words. */
+/** A destination that takes JSON lines, also those of workers, and writes them to `destination` as text. */
 export function asText(
   destination: LogDestination,
   { colours }: { colours: boolean },
@@ -45,11 +45,11 @@ function parse(line: string): Record<string, unknown> | undefined {
     const value: unknown = JSON.parse(line);
     return typeof value === "object" && value !== null && "msg" in value ? { ...value } : undefined;
   } catch {
-    return undefined; // not ours: what Node itself says of a worker
+    return undefined; // not a line of ours: Node itself writes about a worker
   }
 }
 
-/** The time of day on the clock of whoever reads it. */
+/** The time of day in the reader's time zone. */
 function clock(iso: string): string {
   const at = new Date(iso);
   const two = (value: number): string => String(value).padStart(2, "0");
@@ -61,7 +61,7 @@ function shown(value: unknown): string {
   return harmless(isBare ? value : JSON.stringify(value));
 }
 
-/** `text` with control sequences, and what turns the direction of writing, as escapes. */
+/** `text` with control characters and marks of direction escaped. */
 function harmless(text: string): string {
   return text.replace(
     /[\p{C}\p{Zl}\p{Zp}]/gu,

@@ -1,6 +1,6 @@
-// The log: pino writes JSON lines of allow-listed fields. What isn't in FIELDS is not written, so that nothing that nobody thought of (a
-// header, a URL with a query, a library's message) can reach a line. Lines go out in batches; a reader that has stopped
-// reading neither blocks the service nor fills its memory.
+// The log: pino writes JSON lines of allow-listed fields. A field that isn't in FIELDS is dropped, so that no header, URL with a query or
+// library's message can reach a line by mistake. Lines are written in batches. A reader that stops reading neither blocks the service
+// nor fills its memory.
 import { createRequire } from "node:module";
 import type { pino as Pino, Logger } from "pino";
 import { systemClock } from "./clock.ts";
@@ -23,17 +23,17 @@ const FIELDS = {
   status: "number",
   outcome: "string",
   reason: "string",
-  /** Of a call that was cut: why. */
+  /** Why a call was cut. */
   cutBy: "string",
   requestBytes: "number",
   responseBytes: "number",
   firstByteMs: "number",
   totalMs: "number",
   websocket: "boolean",
-  /** Of the client's trace, and its span in it. */
+  /** The client's trace, and its span. */
   traceId: "string",
   spanId: "string",
-  /** The names that the client and the upstream give the request. */
+  /** The ids that client and upstream give the request. */
   clientRequestId: "string",
   upstreamRequestId: "string",
   remoteAddress: "string",
@@ -47,12 +47,12 @@ const FIELDS = {
   count: "number",
   durationMs: "number",
   signal: "string",
-  /** Of the line's subject; a worker's own lines have its number anyway. */
+  /** The worker that the line is about. A worker's own lines have its number anyway. */
   worker: "number",
   /** A master key's id. */
   masterKey: "string",
   rewrapped: "number",
-  /** Of the service: which of its components or jobs. */
+  /** The component or job of the service. */
   part: "string",
   /** Which row of the database, in words. */
   row: "string",
@@ -71,10 +71,10 @@ export type LogFields = {
   [Name in keyof typeof FIELDS]?: Types[(typeof FIELDS)[Name]] | undefined;
 };
 
-// Found in half of the time that an object with as many members takes.
+// A map: twice as fast as an object with so many members.
 const TYPES = new Map<string, string>(Object.entries(FIELDS));
 
-/** `atMs`: when it happened, wall clock, where that was not just now. */
+/** `atMs`: when it happened, if not now: wall clock, milliseconds since the Unix epoch. */
 type Write = (message: string, fields?: LogFields, atMs?: number) => void;
 
 export interface Log {
@@ -82,9 +82,9 @@ export interface Log {
   readonly info: Write;
   readonly warn: Write;
   readonly error: Write;
-  /** Resolves when every line so far is with the system, or when nobody takes them for a second. */
+  /** Resolves when the system has every line so far, or no line was taken for a second. */
   flush(): Promise<void>;
-  /** How many lines were dropped so far, since nobody took them. */
+  /** How many lines were dropped so far because the reader was too slow. */
   droppedLines(): number;
 }
 
@@ -106,7 +106,7 @@ export function createLog(o: {
   const destination = o.destination ?? openLogOutput("stdout");
   let stampedMs = 0;
   let stamp = "";
-  // The fields of the line that pino writes now, as JSON: for twenty of them pino itself takes three times as long.
+  // The fields of the line that pino is writing, as JSON. With twenty fields pino's own way takes three times as long.
   let members = "";
   const logger = pino()(
     {
@@ -132,7 +132,7 @@ export function createLog(o: {
     };
   const at = (level: Level): Write =>
     logger.isLevelEnabled(level) ? writeTo(logger, level) : drop;
-  // Said at every level: whoever reads the log has to know that it is not all there.
+  // Written at every level: readers must know that lines are missing.
   const sayDropped = writeTo(logger.child({}, { level: "warn" }), "warn");
   destination.onDropped?.((count) => sayDropped("log lines were dropped", { count }));
   return {
@@ -145,12 +145,12 @@ export function createLog(o: {
   };
 }
 
-/** Loaded with the first log: most commands make none, and start 25 ms sooner without it. */
+/** Loaded with the first log. Most commands make no log, and start 25 ms sooner without pino. */
 function pino(): typeof Pino {
   return createRequire(import.meta.url)("pino") as typeof Pino;
 }
 
-/** `fields` without what isn't in FIELDS; mostly `fields` itself, since a copy would cost as much as the rest. */
+/** `fields` without those that FIELDS lacks. Mostly `fields` itself: a copy would double the cost. */
 function listed(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   for (const name in fields) {
     if (isListed(name, fields[name])) continue;
@@ -170,23 +170,23 @@ function isListed(name: string, value: unknown): boolean {
 }
 
 /**
- * What takes the lines of a log: standard output, standard error or a file. `format` undefined: words for people at a terminal, else
- * JSON. Throws ConfigError when it can't be opened.
+ * Opens a log's destination: standard output, standard error or a file. `format` undefined: text on a terminal, else JSON. Throws
+ * ConfigError if it can't be opened.
  */
 export function openLog(target: LogTarget, format: "json" | "text" | undefined): LogDestination {
   const destination = openLogOutput(target);
   const stream = target === "stdout" || target === "stderr" ? process[target] : undefined;
   const isTerminal = stream?.isTTY === true;
   if ((format ?? (isTerminal ? "text" : "json")) === "json") return destination;
-  // Node asks NO_COLOR and TERM, too.
+  // hasColors also reads NO_COLOR and TERM.
   return asText(destination, { colours: isTerminal && stream.hasColors() });
 }
 
 function drop(): void {
-  // Nothing is wanted of this level.
+  // This level is not logged.
 }
 
-/** The name and code of an unknown error: all of it that may be logged, since messages of libraries can quote input. */
+/** The name and code of an unknown error. Its message must not be logged, since libraries quote input in messages. */
 export function errorFields(error: unknown): { errorName: string; errorCode?: string } {
   if (!(error instanceof Error)) return { errorName: typeof error };
   const code = (error as { code?: unknown }).code;
@@ -196,7 +196,7 @@ export function errorFields(error: unknown): { errorName: string; errorCode?: st
 }
 
 /**
- * Where a promise goes that nobody waits for: when it rejects, that is a line of the log. Without this it would end the process.
+ * Takes a promise that nobody awaits, and logs its rejection. An unhandled one would end the process.
  */
 export function logEnd(work: Promise<unknown>, log: Log, failure: string): void {
   work.catch((error: unknown) => log.error(failure, errorFields(error)));

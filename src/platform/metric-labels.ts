@@ -1,8 +1,7 @@
-// The sets that label values come from. All that counts is there from the start, as 0: what is not there before its first increase has
-// no increase in Prometheus.
+// The fixed sets of label values. Counters exist from the start, as 0: Prometheus sees no increase if a series appears with its first count.
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** The connections to the database, by what they are for. */
+/** The database's connection pools, by purpose. */
 export type PoolName = "proxy" | "control" | "activity" | "notifications";
 /** What is done in the background (jobs.ts). */
 export const JOB_NAMES = [
@@ -17,12 +16,12 @@ export type SignInResult = (typeof SIGN_IN_RESULTS)[number];
 export const PROOF_RESULTS = ["succeeded", "refused", "limited"];
 export const API_KEY_REFUSALS = ["unknown", "address", "limited"] as const;
 export type ApiKeyRefusal = (typeof API_KEY_REFUSALS)[number];
-/** Up to which age, in days, a key is counted where. */
+/** The age groups of keys: the upper bound in days. */
 export const SECRET_AGES = ["30", "60", "90", "180", "365", "+Inf"] as const;
 
 export type ListenerName = "proxy" | "admin" | "metrics";
 
-/** What is counted of connections, in each process that listens; their labels' values are there once a listener is. */
+/** The counters of connections in each listening process. Their label values exist once there is a listener. */
 export function createConnectionMetrics(registry: Registry) {
   const registers = [registry];
   return {

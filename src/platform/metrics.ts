@@ -1,6 +1,5 @@
-// The metrics registry and every metric's name. Label values come from fixed sets only, never from a client:
-// a provider label is a built-in name or "custom". A gauge says how those of several processes make one, if not as their
-// sum. docs/monitoring.md explains each metric.
+// The metrics registry, with every metric. Label values come from fixed sets, never from a client: a provider's label is a built-in name or
+// "custom". A gauge says how the values of several processes are combined, if not by their sum. docs/monitoring.md explains each metric.
 import { Counter, Gauge, Registry, collectDefaultMetrics, type Aggregator } from "prom-client";
 import { Histogram } from "./histogram.ts";
 import {
@@ -21,10 +20,10 @@ const ADDED_SECONDS = [
 ];
 const QUERY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
-// Nothing may be beyond the last: no grant is used for longer.
+// No grant is used for longer than the last bound.
 const AGE_SECONDS = [1, 5, 15, 30, 45, 60];
 
-// Gauges that end as only counters may. What they add up is there by type.
+// Gauges whose names end in _total, which only counters may. Their sum can be had by type.
 const MISNAMED = ["handles", "requests", "resources"].map((name) => `nodejs_active_${name}_total`);
 
 /** Makes the metrics. One set for each process. */
@@ -33,7 +32,7 @@ export function createMetrics() {
   const registers = [registry];
   const publishers: (() => void)[] = [];
   let isPublished = false;
-  /** Reading them all asks for each in one turn: once is enough. */
+  /** prom-client collects all metrics in one turn, so read the value only once. */
   const collect = (): void => {
     if (isPublished) return;
     isPublished = true;
@@ -54,7 +53,7 @@ export function createMetrics() {
     labelNames: readonly L[] = [],
     aggregator: Aggregator = "sum",
   ) => new Gauge<L>({ name: `x3sproxy_${name}`, help, labelNames, aggregator, registers, collect });
-  /** A gauge that is not there before it is known: 0 would be taken for a value. */
+  /** A gauge that doesn't exist before its value is known: 0 would be taken for a value. */
   const unknownGauge = (name: string, help: string, aggregator: Aggregator): Gauge => {
     const made = gauge(name, help, [], aggregator);
     made.remove();
@@ -67,12 +66,12 @@ export function createMetrics() {
     });
 
   const metrics = {
-    /** For what is counted elsewhere, more cheaply: `publish` is called before the metrics are read. */
+    /** For counts that are kept elsewhere at less cost: `publish` is called before the metrics are read. */
     beforeScrape: (publish: () => void): void => void publishers.push(publish),
     contentType: registry.contentType,
     /** The Prometheus text. */
     text: (): Promise<string> => registry.metrics(),
-    /** The same as data, for a process that adds up several. */
+    /** The same as data, for the process that combines those of the workers. */
     figures: () => registry.getMetricsAsJSON(),
     buildInfo: gauge(
       "build_info",
@@ -321,7 +320,7 @@ export function createMetrics() {
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Counts on by what the loop has been at work since the last time. */
+/** Adds the time that the event loop was busy since the last call. */
 function publishLoop(counter: Counter): () => void {
   let countedMs = 0;
   return () => {
