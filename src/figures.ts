@@ -1,5 +1,5 @@
-// What the metrics say of the database as a whole: tokens, keys, the audit. Asked for in the background, so that reading the metrics
-// never waits for the database; a figure that could not be renewed shows its age.
+// Metrics about the database's content: tokens, keys, the audit. They are read in the background, so that a scrape never waits for the
+// database. A metric shows their age.
 import type { Clock } from "./platform/clock.ts";
 import type { Pool } from "./db/index.ts";
 import { SECRET_AGES } from "./platform/metric-labels.ts";
@@ -8,7 +8,7 @@ import type { Metrics } from "./platform/metrics.ts";
 const NEW_FOR = "1 day";
 
 export interface Figures {
-  /** Renews them. Rejects as the pool does; then they stay as they were. */
+  /** Reads them anew. If it rejects, as the pool does, they keep their values. */
   renew(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
-// Metrics and health, on a listener of their own: nothing here needs a credential, so nothing here may tell a secret.
-// With workers it belongs to the first process, which asks them.
+// The listener for metrics and health. It asks for no credential, so its answers must never hold a secret. With workers it runs in the first
+// process, which asks them.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Clock } from "./platform/clock.ts";
 import { boundConnections } from "./platform/connection-bounds.ts";
@@ -10,35 +10,35 @@ import { errorFields, type Log } from "./platform/log.ts";
 import type { ConnectionMetrics } from "./platform/metric-labels.ts";
 import type { Metrics } from "./platform/metrics.ts";
 
-/** Why the process should be given no work. */
+/** Why the service is not ready. */
 export type NotReady =
-  /** It has not begun to listen for any. */
+  /** It does not listen yet. */
   | "starting"
-  /** It is about to end. */
+  /** It is stopping. */
   | "draining"
   /** The database does not answer. */
   | "database_unavailable"
-  /** More than half of the workers can't do their work. */
+  /** More than half of the workers are not ready. */
   | "workers_unavailable";
 
 export interface Health {
   listen(address: ListenAddress): Promise<ListenAddress>;
-  /** From now on ready as long as `look` finds nothing. */
+  /** From now on it is ready as long as `look` finds no reason against it. */
   begin(look: () => Promise<NotReady | undefined>): void;
-  /** From now on not ready. */
+  /** From now on it is not ready. */
   drain(): void;
   close(): Promise<void>;
 }
 
-// Whoever asks here asks at once, and for little: a connection that does not is closed soon.
+// Monitoring asks at once, with small requests. Close other connections soon.
 const REQUEST_WITHIN_MS = 3000;
 const LOOK_EVERY_MS = 1000;
 const SILENT_MS = 10_000;
 const CHECK_WITHIN_MS = 2000;
-// However often it is asked, the database is asked once in this time.
+// The database is asked at most once in this time.
 const FRESH_MS = 300;
 
-/** `/metrics`, `/healthz` (this process lives) and `/readyz` (what it speaks for can do its work). */
+/** Serves `/metrics`, `/healthz` (the process is alive) and `/readyz` (the service is ready). */
 export function createHealth({
   metrics,
   log,
@@ -54,7 +54,7 @@ export function createHealth({
     const found = await look();
     return isDraining() ? "draining" : found;
   };
-  // It may have changed while others were asked.
+  // The state may have changed during that wait.
   const isDraining = (): boolean => draining;
   const timeouts = {
     headersTimeout: REQUEST_WITHIN_MS,
@@ -110,8 +110,8 @@ export function createHealth({
 }
 
 /**
- * Whether the database answers within 2 s. All who ask share one query, and its answer for a moment: with the database away, a
- * query can wait for longer than those who ask.
+ * Whether the database answers within 2 s. Callers share one query, and for a moment its answer. If the database is away, the query can
+ * last longer than its callers wait.
  */
 export function createDatabaseCheck(pool: Pool, clock: Clock): () => Promise<boolean> {
   let current: Promise<boolean> | undefined;
@@ -121,7 +121,7 @@ export function createDatabaseCheck(pool: Pool, clock: Clock): () => Promise<boo
       await pool.query((sql) => sql`select 1`);
       return true;
     } catch {
-      return false; // which the pool's metrics and whoever is refused tell of
+      return false; // the pool's metrics and refused calls show the reason
     } finally {
       endedMs = clock.monotonicMs();
     }

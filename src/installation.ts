@@ -1,5 +1,5 @@
-// An installation: its master keys, its database as this version needs it, its first files. They are there before anything serves; and
-// without serving, a database is brought to this version, or a backup restored into it.
+// Prepares an installation before anything serves: its master keys, its database's schema, its first files. Also what runs without serving:
+// migration alone, and restoring a backup.
 import { existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,10 +23,10 @@ import type { Log } from "./platform/log.ts";
 import { builtInProviders } from "./providers/index.ts";
 import { loadMasterKeys, openLogSigner, verifyMasterKeys, type KeyRing } from "./vault/index.ts";
 
-// A worker's: of the two pools, the activity, the notifications and their heartbeat, and one to start by.
+// The connections of a worker: two pools, activity, notifications with their heartbeat, and one for its start.
 const CONNECTIONS_EACH = 8;
 
-/** The database as this version needs it, and the key that it was sealed under. */
+/** Prepares the database for this version, and loads its master keys. */
 export async function prepare(
   config: Config,
   log: Log,
@@ -41,11 +41,11 @@ export async function prepare(
   return { masterKeys, ownerUrl };
 }
 
-/** Brings the database to this version without serving; returns the names of the migrations applied. */
+/** Migrates the database without serving. Resolves to the names of the applied migrations. */
 export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
   const components = createComponents(log);
   try {
-    // The embedded default has its key before its database, so that a lost key is noticed.
+    // The embedded default makes its key before its database, so that a lost key is noticed.
     await loadMasterKeys(config, { mayCreate: !hasCluster(config) });
     const ownerUrl = config.databaseUrl ?? (await startOwnDatabase(config, log, components));
     const applied = await migrate(ownerUrl);
@@ -57,8 +57,8 @@ export async function migrateOnly(config: Config, log: Log): Promise<string[]> {
 }
 
 /**
- * Restores a backup into the database of `config`, which has to be empty, and looks at the audit afterwards. Until all of the backup was
- * read and everything fits, no database is touched. Throws ConfigError, ContainerError, and what `open` throws; then nothing was changed.
+ * Restores a backup into the database of `config`, which has to be empty, and verifies the audit afterwards. Touches no database before the
+ * whole backup was read and checked. Throws ConfigError, ContainerError, and what `open` throws; then nothing was changed.
  */
 export async function restoreBackup(
   config: Config,
@@ -105,7 +105,7 @@ async function startOwnDatabase(config: Config, log: Log, components: Components
   return ownerUrl;
 }
 
-/** Makes the workspace and, for the CLI on this machine, the owner API key. */
+/** Makes the first workspace and, for the CLI on this machine, the owner's API key. */
 export async function bootstrapFiles(
   config: Config,
   ownerUrl: string,
@@ -125,7 +125,7 @@ export async function bootstrapFiles(
 
 async function writePrivateFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}`;
-  // Of a start that broke off: in a container the process id is often the same again.
+  // Left by a start that broke off: in a container the process id is often the same again.
   await rm(temporary, { force: true });
   const file = await open(temporary, "wx", 0o600);
   try {

@@ -61,7 +61,7 @@ import {
   type WorkerAnswers,
 } from "./workers/index.ts";
 
-/** The running service. URLs are those that it listens on, not those that others may reach it by. */
+/** The running service. Its URLs are those that it listens on; clients may use others. */
 export interface Service {
   readonly proxyUrl: string;
   readonly adminUrl: string;
@@ -71,19 +71,19 @@ export interface Service {
   readonly embedded: boolean;
   /** The link that makes the first user; undefined once there is one. */
   readonly setupUrl: string | undefined;
-  /** Whether nobody can sign in, since browsers would come by plain http over a network. */
+  /** Whether nobody can sign in, because browsers would come by plain HTTP over a network. */
   readonly httpsNeeded: boolean;
-  /** Ends open work within the drain deadline, then everything else. */
+  /** Drains within the deadline, then stops everything. */
   stop(): Promise<void>;
 }
 
-/** One of several processes that serve; the first one of them speaks for all. */
+/** One of several worker processes. Only the first process reports to people. */
 export interface WorkerService extends WorkerAnswers {
   readonly proxyUrl: string;
   readonly adminUrl: string;
-  /** As a Service does. */
+  /** The same as a Service's. */
   stop(): Promise<void>;
-  /** Cuts what is open, at once. */
+  /** Cuts open calls at once. */
   cut(): void;
 }
 
@@ -91,23 +91,23 @@ type PoolSize = { max: number; deadlineMs?: number };
 
 const POOL_MAX = 4;
 const ACTIVITY_POOL = { max: 1, deadlineMs: 3000 };
-// For what a worker does after its drain, before it is killed.
+// The time for a worker's last steps after its drain, before it is killed.
 const WORKER_CLOSE_MS = 20_000;
 
-/** Starts everything and listens. Throws ConfigError where the operator has to change something; then nothing is left running. */
+/** Starts everything and listens. If the operator has to change something, throws ConfigError, and nothing is left running. */
 export function startService(config: Config, log: Log): Promise<Service> {
   return withComponents(log, (components) => build(config, log, components));
 }
 
-/** The same in one of several processes: the first one has the task's database ready. */
+/** The same in a worker process. The first process has prepared the database. */
 export function startWorker(config: Config, log: Log, task: Task): Promise<WorkerService> {
   const own = { ...config, ...task };
   return withComponents(log, (components) => build(own, log, components, task));
 }
 
 /**
- * Starts everything that serves in processes of its own, `config.workers` of them. `relay` takes lines of their logs, `complain` what
- * people should read. Throws as `startService` does, and WorkerFailure.
+ * Starts `config.workers` worker processes that serve. `relay` takes the lines of their logs, `complain` messages for people. Throws as
+ * `startService` does, and WorkerFailure.
  */
 export function startWorkers(
   config: Config,
@@ -165,7 +165,7 @@ export function startWorkers(
   });
 }
 
-/** What stops first stands last. `worker`: this is one of several processes. */
+/** Components are stopped in reverse order. `worker`: this is one of several worker processes. */
 async function build(
   config: Config,
   log: Log,
@@ -179,7 +179,7 @@ async function build(
     metrics.beforeScrape(() => metrics.certificateExpiry.set(certificate.validUntilMs() / 1000));
   }
   await startOpenFilesWatch(components, { metrics, log });
-  // With workers it is the first process that tells how all are.
+  // With workers, the first process answers for all.
   const health =
     worker === undefined
       ? await components.start({
@@ -195,13 +195,13 @@ async function build(
     worker === undefined
       ? await prepare(config, log, components)
       : {
-          // A worker reads the keys by itself, so that they go over no channel; and they may differ by now.
+          // A worker reads the keys by itself, so that they go over no channel. They may have changed since.
           masterKeys: await loadMasterKeys(config, { mayCreate: false }),
           ownerUrl: worker.ownerUrl,
         };
   const processId = newProcessId();
   await verifyMasterKeys(ownerUrl, masterKeys, { processId });
-  // With workers, the first process says it once for all.
+  // With workers, the first process logs it once.
   if (masterKeys.warning !== undefined && worker === undefined) log.warn(masterKeys.warning);
   const vault = await createVault(masterKeys, await openDerivation(ownerUrl, masterKeys));
   const logins = await prepareLogins(ownerUrl, (role) => vault.derive(`database login ${role}`));
@@ -212,7 +212,7 @@ async function build(
       : { ...worker, setupToken: undefined };
   const { workspaceId } = setup;
 
-  // Below both planes.
+  // Used by both planes.
   const max = Math.max(2, Math.ceil(POOL_MAX / config.workers));
   const startPool = (as: "control" | "proxy" | "activity", size: PoolSize): Promise<Pool> =>
     components.start({
@@ -252,7 +252,7 @@ async function build(
     stop: (serviceEvents) => serviceEvents.stop(),
   });
 
-  // What the data plane stands on.
+  // The data plane's foundations.
   const proxyPool = await startPool("proxy", { max });
   const changes = await components.start({
     name: "changes",
@@ -364,7 +364,7 @@ async function startOpenFilesWatch(
   await components.start({ name, start: () => watchOpenFiles(o), stop: (end) => end() });
 }
 
-/** What the admin side lets people do, a room each. None of it has to be stopped. */
+/** The rooms that the admin side uses. None of them has to be stopped. */
 function controlPlane(o: {
   config: Config;
   pool: Pool;
@@ -397,7 +397,7 @@ function controlPlane(o: {
   };
 }
 
-/** What the first process tells of a service. `setup`: false in a worker, which has nothing to tell. */
+/** What to report about the service. `setup`: false in a worker, which reports nothing. */
 function described(
   config: Config,
   log: Log,
@@ -416,7 +416,7 @@ function described(
   };
 }
 
-/** Where the command line of this machine comes by: where there is a key for it, and room for the path. */
+/** The socket for this machine's command line. Undefined without an owner's API key, or if the path is too long. */
 function ownSocket({ dataDir }: Config): string | undefined {
   return existsSync(join(dataDir, OWNER_KEY_FILE)) ? adminSocketPath(dataDir) : undefined;
 }

@@ -1,4 +1,5 @@
-// What somebody should look at: keys that their provider refuses, agents that do what they never did, keys that are old, agents that nobody uses, tokens that were never used, refusals that rise.
+// Finds what needs attention: keys that their provider refuses, unusual use by agents, old keys, idle agents, unused tokens, and rising
+// numbers of refusals.
 import type { TransactionSql } from "../db/index.ts";
 import { findKeyRefusals } from "./key-refusals.ts";
 import { isIdle, rotationDueAt, rulesOf, type WorkspaceRules } from "./workspace-rules.ts";
@@ -13,15 +14,15 @@ export interface Attention {
     | "refusals_rising";
   /** `<provider>/<environment>` of a key, an agent's name, or `all agents`. */
   subject: string;
-  /** Since when it is so, ISO 8601. */
+  /** Since when, ISO 8601. */
   since: string;
-  /** A sentence; of an unusual use, what it was, as in `provider openai`. */
+  /** A sentence. For unusual use, what was used, as in `provider openai`. */
   detail: string;
 }
 
 interface Question {
   readonly workspaceId: string;
-  /** Only these agents, by name; null: all. */
+  /** The names of the only agents to consider; null: all. */
   readonly agents: readonly string[] | null;
   readonly nowMs: number;
 }
@@ -45,7 +46,7 @@ export async function findAttention(sql: TransactionSql, question: Question): Pr
   ];
 }
 
-/** Keys that their provider refuses, since the last call that it took. */
+/** Keys that their provider refuses, counted since the last call that it accepted. */
 async function refusedKeys(sql: TransactionSql, question: Question): Promise<Attention[]> {
   const refusals = await findKeyRefusals(sql, question);
   if (refusals.size === 0) return [];
@@ -65,7 +66,7 @@ async function refusedKeys(sql: TransactionSql, question: Question): Promise<Att
   });
 }
 
-/** Agents that used something for the first time within a week, though past their first hour: each once, with the latest. */
+/** Agents that used something for the first time in the last week, but after their first hour. Each agent once, with the latest use. */
 async function unusualUses(
   sql: TransactionSql,
   { workspaceId, agents, nowMs }: Question,
@@ -107,7 +108,7 @@ async function oldKeys(
   });
 }
 
-/** Those that are idle, and those whose latest token was never used. An agent is one or the other. */
+/** Idle agents, and agents whose latest token was never used. An agent is in one group only. */
 async function quietAgents(
   sql: TransactionSql,
   { workspaceId, agents, nowMs }: Question,
@@ -142,7 +143,7 @@ async function quietAgents(
   });
 }
 
-/** Agents with many more refusals in the last hour than in an hour of the day before; all together where it is no single one. */
+/** Agents with many more refusals in the last hour than in an average hour of the day before; or all agents together, if no single one. */
 async function risingRefusals(
   sql: TransactionSql,
   { workspaceId, agents, nowMs }: Question,

@@ -1,8 +1,8 @@
-// Reading what agents called, and on whose behalf: for trying scopes on it, and for whoever watches over it.
+// Reads what agents called, for dry runs of scopes, and on whose behalf, for auditors.
 import type { Clock } from "../platform/clock.ts";
 import { preferOrderedIndexes, type Page, type Pool, type TransactionSql } from "../db/index.ts";
 
-/** Calls that went up, added up. Texts are empty where they are not known. */
+/** Forwarded calls, summed up. Unknown texts are empty. */
 export interface CallCount {
   provider: string;
   method: string;
@@ -12,21 +12,21 @@ export interface CallCount {
   calls: number;
 }
 
-/** What agents said on whose behalf they called, in one minute. */
+/** On whose behalf agents said that they called, in one minute. */
 export interface ContextUse {
   /** ISO 8601: its beginning. */
   minute: string;
   agent: string;
-  /** Empty: the requests named no provider that there is. */
+  /** Empty: the requests named no known provider. */
   provider: string;
-  /** By the names that the agent gave. */
+  /** Values by the names that the agent chose. */
   context: Record<string, string>;
   requests: number;
-  /** Tells it from the others of its minute, agent and provider. */
+  /** Distinguishes it from others of the same minute, agent and provider. */
   hash: string;
 }
 
-/** All that is given has to hold. */
+/** Every given condition has to hold. */
 export interface ContextFilter {
   readonly from?: Date | undefined;
   /** Exclusive. */
@@ -34,7 +34,7 @@ export interface ContextFilter {
   readonly agent?: string | undefined;
 }
 
-/** Every verb rejects with StoreUnavailableError when the database is away. */
+/** Every verb rejects with StoreUnavailableError if the database is away. */
 export interface CallViews {
   /** An agent's calls of the last 24 hours, from the beginning of an hour. `from`, `to`: ISO 8601. */
   lastDay(
@@ -50,7 +50,7 @@ export interface CallViews {
 }
 
 const HOUR_MS = 3_600_000;
-/** Of a minute, agent and provider; as many as x3sproxy.add_calls keeps. */
+/** The most contexts of a minute, agent and provider: as many as x3sproxy.add_calls keeps. */
 const MOST_CONTEXTS = 5;
 
 /** `pool`: of the control role. */
@@ -85,7 +85,7 @@ export function createCallViews({ pool, clock }: { pool: Pool; clock: Clock }): 
   };
 }
 
-/** The contexts of minutes of agents, by `contextKey`; most requests first. `sql`: a transaction confined to the workspace. */
+/** The contexts of the given minutes and agents, by `contextKey`; most requests first. `sql`: a transaction confined to the workspace. */
 export async function contextsOf(
   sql: TransactionSql,
   workspaceId: string,

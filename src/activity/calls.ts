@@ -1,8 +1,8 @@
-// What agents called, on whose behalf, and what of it may be new for them: added up in memory until it is written. Bounded: past the
-// bounds calls are counted without what tells them apart. Paths and addresses stand here and in the tables, and in no metric.
+// Sums up in memory what agents called, on whose behalf, and which uses may be new, until it is written. Bounded: beyond the bounds, calls
+// are only counted. Paths and addresses are only here and in the tables, and must never be in a metric.
 import { networkOf } from "../platform/addresses.ts";
 
-/** What is read of an exchange that has ended. */
+/** The fields that are read of an ended exchange. */
 export interface EndedCall {
   readonly workspaceId: string | undefined;
   readonly agentId: string | undefined;
@@ -11,18 +11,18 @@ export interface EndedCall {
   readonly method: string;
   /** Raw. */
   readonly path: string | undefined;
-  /** What rules compare, as far as it may be recorded; empty: not. */
+  /** The canonical path, which rules compare. Empty: not recorded. */
   readonly recordedPath: string;
   readonly address: string | undefined;
   readonly context: Readonly<Record<string, string>> | undefined;
-  /** Whether the upstream had it, and answered or broke off. */
+  /** Whether it was sent to the upstream, which answered or broke off. */
   readonly wentUp: boolean;
   readonly endedAtMs: number;
 }
 
 export type UseKind = "provider" | "path" | "address";
 
-/** Rows to write: keys are the columns that x3sproxy.add_calls reads. */
+/** Rows to write. The keys are the columns that x3sproxy.add_calls reads. */
 export interface CallRows {
   readonly calls: readonly CallRow[];
   readonly contexts: readonly ContextRow[];
@@ -64,7 +64,7 @@ interface Sum {
   readonly agentId: string;
   readonly provider: string;
   readonly method: string;
-  /** As the latest call had it. */
+  /** The value of the latest call. */
   rawPath: string | undefined;
   readonly path: string;
   readonly address: string;
@@ -85,14 +85,14 @@ const MAX_KNOWN = 50_000;
 export class CallLedger {
   readonly #maxRows: number;
   readonly #sums = new Map<string, Sum>();
-  /** How many rows each agent has in its hour. */
+  /** The number of rows of each agent in the hour. */
   readonly #ofAgent = new Map<string, number>();
-  /** Rows that each agent's calls lately went to, by its id: mostly the next one goes there, too. */
+  /** Each agent's latest rows, by its id. Mostly the next call belongs to one of them. */
   readonly #recent = new Map<string, Sum[]>();
   readonly #contexts = new Map<string, WaitingContext>();
   readonly #ofMinute = new Map<string, number>();
   readonly #uses = new Map<string, UseRow>();
-  /** Uses that the database has been told of. */
+  /** Uses that the database has already. */
   readonly #known = new Set<string>();
 
   constructor(maxRows = MAX_ROWS) {
@@ -103,7 +103,7 @@ export class CallLedger {
     return this.#sums.size + this.#contexts.size + this.#uses.size;
   }
 
-  /** Adds exchanges to the hour, and their context to the minute, in which they ended. */
+  /** Adds exchanges to the hour in which they ended, and their contexts to that minute. */
   add(ended: readonly EndedCall[]): void {
     for (const call of ended) {
       const { workspaceId, agentId, agent } = call;
@@ -117,7 +117,7 @@ export class CallLedger {
     }
   }
 
-  /** Takes out the oldest rows, at most `limit` of each kind. `written` has to be told when they are. */
+  /** Takes out the oldest rows, at most `limit` of each kind. Call `written` once they are written. */
   take(limit: number): CallRows {
     const taken = {
       calls: takeFrom(this.#sums, limit).map(rowOf),
@@ -130,7 +130,7 @@ export class CallLedger {
     return taken;
   }
 
-  /** The database has these: their uses need not be told again. */
+  /** Notes that the database has these rows. Their uses need not be sent again. */
   written({ uses }: CallRows): void {
     for (const { agent_id, kind, value } of uses) {
       if (this.#known.size >= MAX_KNOWN) this.#known.clear();
@@ -177,7 +177,7 @@ export class CallLedger {
     return sum;
   }
 
-  /** The row of an agent's calls that found none of their own: at most one an hour. */
+  /** The row for an agent's calls beyond the bound: at most one an hour. */
   #rest(workspaceId: string, agentId: string, hourMs: number): Sum {
     const key = `${hourMs} ${agentId}`;
     let sum = this.#sums.get(key);
@@ -273,12 +273,12 @@ function rowOf({ workspaceId, agentId, hourMs, ...sum }: Sum): CallRow {
   };
 }
 
-// What is the same about paths that differ in an id alone, so that an agent which reads another file does nothing new. Pure.
+// The shape of a path, without its ids: an agent that reads another file does nothing new. Pure.
 
 const LONGEST = 200;
 const ID_FROM = 8;
 const LONG_FROM = 32;
-// What a model is asked for stands behind it, as in models/<name>:generatecontent.
+// The verb after a model's name, as in models/<name>:generatecontent.
 const VERB = /:[a-z-]+$/;
 
 /** Method, provider and canonical path (empty: not known), each segment that looks like an id as `*`. At most 200 characters. */

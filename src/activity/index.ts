@@ -1,5 +1,5 @@
-// What agents do, added up for people: exchanges by minute, agent and provider; which version of a key is in use by whom; what
-// needs attention. Must never slow a request, nor hold anything of one but the facts of its record.
+// Activity, summed up for people: exchanges by minute, agent and provider; which agents use which version of a key; what needs attention.
+// Must never slow down a request, or hold anything of it but the fields of its record.
 export { createRecorder, type Recorder } from "./recorder.ts";
 export { createRetention, type Retention } from "./retention.ts";
 export { createCallViews, type CallViews, type ContextUse } from "./call-views.ts";

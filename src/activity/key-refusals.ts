@@ -1,13 +1,13 @@
-// Keys that their provider refuses: since the last call that it took, how many calls of how many agents. Says it of active versions alone,
-// so that it ends when another key takes its place.
+// Keys that their provider refuses: how many calls of how many agents since the last accepted call. Only of active versions, so a rotation
+// ends it.
 import type { TransactionSql } from "../db/index.ts";
 
-/** What a provider refuses with a key. All times ISO 8601. */
+/** The refusals of a key. All times ISO 8601. */
 export interface KeyRefusals {
   calls: number;
-  /** Whose calls these were. */
+  /** The agents that made these calls. */
   agents: number;
-  /** By the answer's status. */
+  /** Counts by the answer's status. */
   status401: number;
   status403: number;
   status429: number;
@@ -15,7 +15,7 @@ export interface KeyRefusals {
   latest: string;
 }
 
-/** By the secret's id. `agents`: only calls of these, by name; null: of all. `sql`: a transaction confined to the workspace. */
+/** Refusals by the secret's id. `agents`: the names of those whose calls count; null: all. `sql`: a transaction confined to the workspace. */
 export async function findKeyRefusals(
   sql: TransactionSql,
   { workspaceId, agents }: { workspaceId: string; agents: readonly string[] | null },

@@ -1,7 +1,7 @@
-// What has happened since the last write, added up in memory by minute, agent, provider and version of the key. Bounded: past
-// the bound it counts what it leaves out. Takes facts of the exchange's record alone: no header, path, body or key.
+// Sums up in memory what happened since the last write, by minute, agent, provider and version of the key. Bounded: beyond the bound it
+// counts what it leaves out. Reads only the exchange's record: never a header, path, body or key.
 
-/** What is read of an exchange that has ended. */
+/** The fields that are read of an ended exchange. */
 export interface EndedExchange {
   readonly workspaceId: string | undefined;
   readonly agentId: string | undefined;
@@ -11,7 +11,7 @@ export interface EndedExchange {
   readonly secretId: string | undefined;
   readonly secretVersion: number | undefined;
   readonly status: number | undefined;
-  /** Whether a good answer says nothing of the key. */
+  /** Whether a successful answer says nothing about the key. */
   readonly isForEverybody: boolean;
   readonly outcome: string | undefined;
   readonly requestBytes: number;
@@ -21,7 +21,7 @@ export interface EndedExchange {
   readonly endedAtMs: number;
 }
 
-/** How many calls of an agent to a provider are open now, and the most since the last time. */
+/** How many calls of an agent to a provider are open now, and the most since the last reading. */
 export interface OpenCalls {
   readonly workspaceId: string;
   readonly agentId: string;
@@ -32,7 +32,7 @@ export interface OpenCalls {
   readonly most: number;
 }
 
-/** One row to write: keys are the columns that x3sproxy.add_activity reads. Times ISO 8601, sums of times in milliseconds. */
+/** One row to write. The keys are the columns that x3sproxy.add_activity reads. Times ISO 8601, sums of times in milliseconds. */
 export type SumsRow = ReturnType<typeof rowOf>;
 
 interface Sums {
@@ -59,12 +59,12 @@ interface Sums {
   openPeak: number;
   firstUsedMs: number;
   lastUsedMs: number;
-  /** When the last answer 2xx began; 0: none. What follows counts from then on. */
+  /** When the last 2xx answer began; 0: none. The next fields count from then on. */
   acceptedMs: number;
   refused401: number;
   refused403: number;
   refused429: number;
-  /** Of the first and the last of these; 0: none. */
+  /** The times of the first and the last of these; 0: none. */
   refusedFromMs: number;
   refusedToMs: number;
 }
@@ -79,9 +79,9 @@ const MINUTE_MS = 60_000;
 export class Ledger {
   readonly #maxRows: number;
   readonly #rows = new Map<string, Sums>();
-  /** The row of each agent's exchange before, by its id: mostly it is the next one's, too. */
+  /** The row of each agent's previous exchange, by its id. Mostly the next one belongs to it, too. */
   readonly #latest = new Map<string, Sums>();
-  /** The most calls open at once in the minute that is under way, as far as it has been noted. */
+  /** The most calls open at once in the present minute, as far as noted. */
   readonly #peaks = new Map<string, number>();
   #peaksMinuteMs = 0;
   /** Exchanges that found no room. */
@@ -95,12 +95,12 @@ export class Ledger {
     return this.#rows.size;
   }
 
-  /** Adds exchanges to the minute in which they ended. Those without a known agent are nobody's, and left out. */
+  /** Adds exchanges to the minute in which they ended. Those without a known agent are left out. */
   add(ended: readonly EndedExchange[]): void {
     for (const exchange of ended) {
       const { workspaceId, agentId, agent, outcome, endedAtMs } = exchange;
       if (workspaceId === undefined || agentId === undefined || agent === undefined) continue;
-      // Of a refused call the key went nowhere, or nobody knows that it was used.
+      // The key of a refused call was not sent, or it isn't known that it was.
       const used = outcome !== "refused";
       const row = this.#row({
         minuteMs: endedAtMs - (endedAtMs % MINUTE_MS),
@@ -116,7 +116,7 @@ export class Ledger {
     }
   }
 
-  /** Notes calls that are, or were, open: by how much the most of this minute has grown. */
+  /** Notes calls that are or were open: by how much this minute's maximum has grown. */
   note(calls: readonly OpenCalls[], nowMs: number): void {
     const minuteMs = nowMs - (nowMs % MINUTE_MS);
     if (minuteMs !== this.#peaksMinuteMs) {
@@ -223,14 +223,14 @@ function count(row: Sums, exchange: EndedExchange): void {
       row.firstByteMs += firstByteMs;
     }
     if (status !== undefined && !(statusClass === 2 && exchange.isForEverybody)) {
-      // Its end is no word of the provider: a stream outlives the key that it began with.
+      // The end of a stream says nothing about the key: a stream may outlive it.
       countTaken(row, status, statusClass, endedAtMs - totalMs + (firstByteMs ?? totalMs));
     }
   }
   use(row, deployment, endedAtMs - totalMs, endedAtMs);
 }
 
-/** Whether the provider took the call: an answer 2xx (or 101) begins the count of what it refused anew. */
+/** Whether the provider accepted the key: after a 2xx answer (or 101), refusals are counted anew. */
 function countTaken(row: Sums, status: number, statusClass: number, answeredAtMs: number): void {
   if (statusClass === 2 || status === 101) {
     row.acceptedMs = Math.max(row.acceptedMs, answeredAtMs);
@@ -267,7 +267,7 @@ function rowOf(row: Sums) {
     secret_id: row.secretId ?? null,
     version: row.version ?? null,
     requests: row.requests,
-    status_2xx: success + informational, // 101 ends a handshake as it should
+    status_2xx: success + informational, // 101 is the success of a handshake
     status_3xx: redirection,
     status_4xx: clientError,
     status_5xx: serverError,

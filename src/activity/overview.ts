@@ -1,21 +1,21 @@
-// The overview of a workspace: what its agents did over a day or a week, and what needs somebody's attention.
+// The overview of a workspace: what its agents did in a day or a week, and what needs attention.
 import type { TransactionSql } from "../db/index.ts";
 import { findAttention, type Attention } from "./attention.ts";
 
 export interface Overview {
-  /** ISO 8601. The series begins here. */
+  /** When the series begins. ISO 8601. */
   from: string;
   to: string;
   stepSeconds: number;
-  /** Over all of it; `activeStreams`: the most of the last minute that has any, not older than two: an upper bound, in which calls that are over count, too. */
+  /** Sums of the series. `activeStreams`: the maximum of the latest minute with any, at most two minutes old. An upper bound: it includes calls that have ended. */
   totals: Counts & { activeStreams: number; providers: number; agents: number };
-  /** A point for each step, also where nothing happened. `activeStreams`: the most at once, an upper bound. */
+  /** A point for each step, also for steps without calls. `activeStreams`: the most at once, an upper bound. */
   series: (Counts & { at: string; activeStreams: number })[];
-  /** Here and below the 200 with the most requests; `totals` says how many there are. */
+  /** Here and below: the 200 with the most requests. `totals` has the full number. */
   byProvider: (Counts & { provider: string })[];
   byAgent: (Counts & { agent: string })[];
   attention: Attention[];
-  /** Which of the first steps are done; null for whoever sees some agents alone. */
+  /** Which of the first steps are done. Null for a caller who sees only some agents. */
   firstSteps: FirstSteps | null;
 }
 
@@ -24,21 +24,21 @@ export interface FirstSteps {
   key: boolean;
   /** An agent is deployed. */
   agent: boolean;
-  /** A call of an agent arrived with its token. */
+  /** A call with an agent's token arrived. */
   call: boolean;
 }
 
 interface Counts {
   requests: number;
-  /** Answered with 5xx, or broken. */
+  /** Answered with 5xx, or broken off. */
   errors: number;
-  /** Answered by the proxy itself. */
+  /** Refused by the proxy. */
   refusals: number;
 }
 
 interface Sum extends Counts {
   of: "step" | "provider" | "agent" | "providers" | "agents";
-  /** Of a step its number; of all providers or agents how many. */
+  /** A step's number, or the number of all providers or agents. */
   name: string;
   activeStreams: number;
 }
@@ -46,14 +46,14 @@ interface Sum extends Counts {
 export interface OverviewQuestion {
   readonly workspaceId: string;
   readonly hours: 24 | 168;
-  /** Only these, by name; null: all. */
+  /** The names of the only agents to show; null: all. */
   readonly agents: readonly string[] | null;
   readonly nowMs: number;
 }
 
 const STEP_S = { 24: 15 * 60, 168: 2 * 3600 };
 const HOUR_MS = 3_600_000;
-/** An open stream is noted when its minute begins, a few seconds late. */
+/** Open streams are noted a few seconds after a minute begins. */
 const NOW_MS = 120_000;
 
 /** `sql`: a transaction confined to the workspace. */
@@ -69,7 +69,7 @@ export async function readOverview(
   const minutes = sql`x3sproxy.activity_minutes
     where workspace_id = ${workspaceId} and minute >= ${new Date(fromMs)}
       and (${question.agents as string[] | null}::text[] is null or agent = any (${question.agents as string[] | null}::text[]))`;
-  // Read once, whatever it is added up by.
+  // The rows are read once, for all groupings.
   const sums = await sql<Sum[]>`
     with each as materialized (
       select minute, provider, agent, sum(requests) as requests, sum(errors) as errors, sum(refusals) as refusals,

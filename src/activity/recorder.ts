@@ -1,5 +1,5 @@
-// Writes what the ledger has added up, every few seconds, off the way of any request. While the database is away it goes on
-// adding up within its bound, and writes later. A batch is written once, whatever becomes of the answer to it.
+// Writes the ledger's sums every few seconds, outside of any request. While the database is away, the ledger goes on within its bound, and
+// is written later. A batch is counted once, even if the answer to its write is lost.
 import type { Clock } from "../platform/clock.ts";
 import type { Pool } from "../db/index.ts";
 import { StoreUnavailableError } from "../platform/errors.ts";
@@ -10,9 +10,9 @@ import { CallLedger, type CallRows, type EndedCall, type UseKind } from "./calls
 import { Ledger, type EndedExchange, type OpenCalls, type SumsRow } from "./ledger.ts";
 
 export interface Recorder {
-  /** Adds exchanges that have ended. Quick, and never throws. */
+  /** Adds ended exchanges. Quick; never throws. */
   add(ended: readonly (EndedExchange & EndedCall)[]): void;
-  /** Begins to write. `collect` is called before each write: it hands over what still waits, and gives the open calls. */
+  /** Begins to write. `collect` is called before each write: it adds the exchanges that still wait, and returns the open calls. */
   start(collect: () => readonly OpenCalls[]): void;
   /** Writes the rest, for at most 3 s, and stops. */
   close(): Promise<void>;
@@ -29,14 +29,14 @@ interface Batch {
 const TICK_MS = 2000;
 // Some 20 MB, and half an hour without a database when 300 agents are at work.
 const MAX_ROWS = 20_000;
-// As many as x3sproxy.add_activity takes.
+// The most that x3sproxy.add_activity takes.
 const BATCH_ROWS = 1000;
 const CLOSE_WITHIN_MS = 3000;
-// A batch that the database itself refuses is given up after as many tries: it must not hold up the next.
+// A batch that the database refuses is dropped after this many tries, so that it doesn't hold up the next.
 const MAX_FAILURES = 3;
 const NO_CALLS: CallRows = { calls: [], contexts: [], uses: [] };
 
-/** `pool`: of the proxy role, and used by nobody else. */
+/** `pool`: of the proxy role, for this use alone. */
 export function createRecorder(o: {
   pool: Pool;
   clock: Clock;
@@ -46,7 +46,7 @@ export function createRecorder(o: {
 }): Recorder {
   const { pool, clock, log, metrics } = o;
   const writer = newId();
-  // Both functions remember the last batch of a writer, and each has to see it as new.
+  // Both SQL functions remember a writer's last batch, so each gets a writer of its own.
   const callsWriter = newId();
   const ledger = new Ledger(o.maxRows ?? MAX_ROWS);
   const calls = new CallLedger();
@@ -56,7 +56,7 @@ export function createRecorder(o: {
   let pending: Batch | undefined;
   let batches = 0;
   let countedDrops = 0;
-  /** When the first of what is in the ledger came. */
+  /** When the ledger's oldest content came. */
   let sinceMs: number | undefined;
   let failing = false;
   let closed = false;
@@ -74,7 +74,7 @@ export function createRecorder(o: {
   }
 
   function gather(): void {
-    // A little back: the most of the time until a minute's end belongs to that minute.
+    // A little back in time: the maximum up to a minute's end belongs to that minute.
     ledger.note(collect(), clock.nowMs() - TICK_MS / 2);
     noteAge();
   }
@@ -92,7 +92,7 @@ export function createRecorder(o: {
     return batch;
   }
 
-  /** Writes until nothing is left. Rejects at the first failure; the batch is then still pending. */
+  /** Writes until nothing is left. Rejects at the first failure; that batch stays pending. */
   async function writeAll(): Promise<void> {
     while ((pending ??= nextBatch()) !== undefined) {
       const { number, rows, calls: called } = pending;
@@ -113,7 +113,7 @@ export function createRecorder(o: {
         }
         const count = rows.length;
         if (called !== NO_CALLS) {
-          // Whatever is wrong with them must not cost the sums.
+          // A failure of the calls must not lose the sums.
           log.error("calls given up", { count, ...errorFields(error) });
           pending.calls = NO_CALLS;
           continue;
@@ -129,13 +129,13 @@ export function createRecorder(o: {
   const write = (): Promise<void> =>
     (writing ??= writeAll()
       .catch((error: unknown) => {
-        // Once: it is tried again every two seconds.
+        // Log it once: the write is tried every two seconds.
         if (!failing) log.warn("activity not written", errorFields(error));
         failing = true;
       })
       .finally(() => (writing = undefined)));
 
-  /** On the even seconds of the wall clock, so that a minute is whole soon after its end. */
+  /** Runs on the even seconds of the wall clock, so that a minute is complete soon after its end. */
   function schedule(): void {
     timer = setTimeout(
       () => {
@@ -164,7 +164,7 @@ export function createRecorder(o: {
       gather();
       const { promise: late, resolve } = Promise.withResolvers<undefined>();
       const deadline = setTimeout(() => resolve(undefined), CLOSE_WITHIN_MS);
-      // The write that is under way may have begun before the last exchanges came.
+      // A write under way may have begun before the last exchanges came.
       await Promise.race([write().then(write), late]);
       clearTimeout(deadline);
       const left = requestsOf([...(pending?.rows ?? []), ...ledger.take(Infinity)]);

@@ -1,9 +1,9 @@
-// Deletes what has had its time, by one process at a time, a part of one table a statement, each from where the last one
-// ended. Where that was is kept in memory alone: a process that starts anew finds what is left all the same.
+// Deletes expired rows: one process at a time, a part of one table in each statement, each from where the last one ended. That place is
+// only in memory; a new process begins again and finds the same rows.
 import type { Pool } from "../db/index.ts";
 import { inParts } from "../platform/jobs.ts";
 
-// As x3sproxy.prune_activity knows them.
+// The names that x3sproxy.prune_activity takes.
 const TABLES = [
   "activity_minutes",
   "activity_contexts",
@@ -21,7 +21,7 @@ interface Part {
 }
 
 export interface Retention {
-  /** Deletes all that has had its time; resolves to how many rows. 0 while another process is at it. */
+  /** Deletes all expired rows. Resolves to their number; 0 while another process does this. */
   prune(signal?: AbortSignal): Promise<number>;
 }
 
@@ -29,7 +29,7 @@ export interface Retention {
 export function createRetention({ pool }: { pool: Pool }): Retention {
   let table = 0;
   let place: Pick<Part, "workspaceId" | "id"> = { workspaceId: null, id: null };
-  /** Does parts until one had something to delete, or there are no more. */
+  /** Runs parts until one deleted something, or there are no more. */
   async function doPart(): Promise<number> {
     for (; table < TABLES.length; table++) {
       do {
@@ -41,7 +41,7 @@ export function createRetention({ pool }: { pool: Pool }): Retention {
     table = 0;
     return 0;
   }
-  // Until there is nothing.
+  // Until nothing is left.
   return { prune: (signal) => inParts(doPart, 1, signal) };
 }
 

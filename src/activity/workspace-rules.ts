@@ -1,5 +1,4 @@
-// The two rules of a workspace about time: when a key is due for another one, and when an agent counts as idle. The one place
-// that reads them.
+// Two rules of a workspace: when a key is due for rotation, and when an agent counts as idle. Only this file reads them.
 import type { TransactionSql } from "../db/index.ts";
 
 export interface WorkspaceRules {
@@ -18,12 +17,12 @@ export async function rulesOf(sql: TransactionSql, workspaceId: string): Promise
   return row;
 }
 
-/** When a key that was saved at `savedAt` (ISO 8601) is due for another one, ISO 8601. */
+/** When a key that was saved at `savedAt` is due for rotation. Both ISO 8601. */
 export function rotationDueAt(savedAt: string, { rotationDays }: WorkspaceRules): string {
   return new Date(Date.parse(savedAt) + rotationDays * DAY_MS).toISOString();
 }
 
-/** Whether an agent is idle that last showed life at `atMs`. */
+/** Whether an agent is idle whose last activity was at `atMs`. */
 export function isIdle(atMs: number, nowMs: number, { idleDays }: WorkspaceRules): boolean {
   return nowMs - atMs >= idleDays * DAY_MS;
 }

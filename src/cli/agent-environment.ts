@@ -1,4 +1,4 @@
-// The settings that point an agent's clients at the proxy, in the forms that people paste them into.
+// The environment variables that point an agent's clients at the proxy, in the formats that people paste.
 import { printable } from "./failure.ts";
 import type { DeployedAgent, Provider } from "../contract/index.ts";
 
@@ -43,7 +43,7 @@ export function commentOf(text: string): string {
 }
 
 interface FromContainer {
-  /** This machine, as it is called there. */
+  /** The name of the host machine, inside the container. */
   readonly host: string;
   readonly comments: readonly string[];
 }
@@ -52,7 +52,7 @@ const AND_LISTEN =
   "x3sproxy has to listen where containers reach it, as with X3SPROXY_PROXY_ADDR=172.17.0.1:8787 for Docker on Linux. " +
   "With X3SPROXY_PUBLIC_URL its own name stands here.";
 
-/** Where a loopback address is the container itself. */
+/** In these formats a loopback address would be the container itself. */
 const CONTAINERS: Readonly<Record<Exclude<Format, "shell">, FromContainer>> = {
   docker: { host: "host.docker.internal", comments: [AND_LISTEN] },
   compose: {
@@ -70,7 +70,7 @@ const CONTAINERS: Readonly<Record<Exclude<Format, "shell">, FromContainer>> = {
   },
 };
 
-/** Hosts that are the machine itself, as URLs have them (WHATWG URL, 3.5). */
+/** Hosts that mean this machine, as URLs spell them (WHATWG URL, 3.5). */
 const LOOPBACK =
   /^(?:(?:.+\.)?localhost\.?|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:(?:7f[\da-f]{2}:[\da-f]{1,4}|0:0)\])$/;
 
@@ -100,7 +100,7 @@ export function usable(providers: readonly Provider[], agent: DeployedAgent): Pr
   );
 }
 
-// On Linux a container knows that name only if it is told.
+// On Linux a container doesn't know this name by itself.
 const GATEWAY = "host.docker.internal:host-gateway";
 
 function render(
@@ -141,7 +141,7 @@ function render(
   }
 }
 
-/** By name. Two providers can share a variable; the first one keeps it. */
+/** Variables by name. If two providers share one, the first provider keeps it. */
 export function environmentOf(providers: readonly Provider[], token: string): Map<string, string> {
   const variables = new Map<string, string>();
   for (const { client, baseUrl } of providers) {

@@ -1,4 +1,4 @@
-// x3sproxy agent scope: what an agent may do. Also the options by which a deployment says the same.
+// x3sproxy agent scope: what an agent may do. Also the same options of a deployment.
 import { Option, type Command } from "commander";
 import type { Clock } from "../platform/clock.ts";
 import type { DeployedAgent, DryRun } from "../contract/index.ts";
@@ -78,7 +78,7 @@ export function addLimitingOptions(command: Command): Command {
 }
 
 /**
- * The part of a request body that the options say; undefined stands for what they leave out. Throws Failure when there is no such
+ * The part of a request body that follows from the options; undefined for those that are not given. Throws Failure for an unknown
  * template.
  */
 export async function scopeOf(options: ScopeOptions) {
@@ -195,7 +195,7 @@ export function limitLines({ limits }: Limiting): Line[] {
   ];
 }
 
-/** A line a label, or as many as it has values. Null: any. */
+/** One line for each label, or for each value of a list. Null: any. */
 export function inLines(lines: readonly Line[]): string {
   return lines
     .map(
@@ -205,16 +205,16 @@ export function inLines(lines: readonly Line[]): string {
     .join("\n");
 }
 
-/** The list; null, for not limited, when `word` is all that is on it. */
+/** The list, or null (not limited) if its only entry is `word`. */
 export function unlessOnly(word: string, list: string[] | undefined): string[] | null | undefined {
   return list?.length === 1 && list[0] === word ? null : list;
 }
 
-// What a dry run of a scope found, for people.
+// The result of a dry run, as text for people.
 
 const number = new Intl.NumberFormat("en");
 
-/** A sentence, and the calls that would have been refused as a table. */
+/** A sentence, and a table of the calls that would have been refused. */
 export function describeDryRun({ from, calls, refused, unknown, examples }: DryRun): string {
   const of = (count: number): string => number.format(count);
   const verdict =

@@ -1,4 +1,4 @@
-// x3sproxy agent suspend and resume: the switch for one agent, or for all of a workspace.
+// x3sproxy agent suspend and resume: for one agent, or for all agents of the workspace.
 import type { Command } from "commander";
 import { call, list } from "./api.ts";
 import { examples, reports, type Outcome } from "./output.ts";
@@ -24,7 +24,7 @@ export function addSuspensionCommands(agent: Command): void {
     async ([name], command) => {
       const { yes } = oneOrAll(name, command);
       if (name !== undefined) return suspendOne(name);
-      // The service stops them whatever limits are used up, so not knowing how many there are must not be in the way.
+      // Suspending works even if the caller's limits are used up. A failed count of agents must not prevent it.
       const agents = await call("GET /agents", { query: { limit: 1 } }).then(
         ({ total }) => ` (${total})`,
         () => "",
@@ -79,7 +79,7 @@ async function resumeOne(name: string): Promise<Outcome> {
   return { json: agent, text: `Agent ${agent.name} is resumed.${rest}` };
 }
 
-/** The options, when they and the name say one thing. Anything else is wrong usage. */
+/** Checks that either a name or --all is given. Anything else is wrong usage. */
 function oneOrAll(name: string | undefined, command: Command): Options {
   const options = command.opts<Options>();
   if ((name === undefined) === (options.all !== true)) {

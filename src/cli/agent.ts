@@ -49,7 +49,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
     ),
     async ([name = ""], command) => {
       const { ttl, ...scope } = command.opts<DeployOptions>();
-      // Before the deployment: after it nothing may fail, or the token would be lost.
+      // Ask before the deployment: a failure after it would lose the token.
       const { providers: all } = await call("GET /providers");
       const deployment = await call("POST /agents/:name/deployments", {
         params: { name },
@@ -170,7 +170,7 @@ export function addAgentCommands(program: Command, clock: Clock): void {
     });
 }
 
-// x3sproxy agent contexts: on whose behalf agents made calls, as they said it. For auditors and owners.
+// x3sproxy agent contexts: on whose behalf agents say that they made calls. For auditors and owners.
 
 const DAY_S = 86_400;
 const MOST = 200;

@@ -18,7 +18,7 @@ import { Failure } from "./failure.ts";
 import { ownService, whereKeysComeFrom, type Service } from "./own-service.ts";
 
 const TIMEOUT_MS = 15_000;
-// What is streamed may need a while to begin.
+// A stream may take longer to begin.
 const FIRST_BYTE_MS = 60_000;
 const RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 5_000;
@@ -50,9 +50,8 @@ interface CallOptions {
 }
 
 /**
- * One call of the admin API, where the settings say that it is; the answer is checked against the contract, and what more there is in it
- * left alone. With an `idempotencyKey`, it is made once more when there was no answer, or a 503. Throws Failure with a sentence that says
- * what to do.
+ * Calls the admin API once. The answer is checked against the contract, which allows additional fields. With an `idempotencyKey` the call
+ * is repeated once if there was no answer, or a 503. Throws Failure with a sentence that says what to do.
  */
 export async function call<R extends Route>(
   route: R,
@@ -83,8 +82,8 @@ async function send<Answer>(
 }
 
 /**
- * What a route that streams answers, as it comes. Throws Failure, also while it comes: what breaks off is not whole. `type`: the media type
- * that it has to have.
+ * Streams a route's answer. Throws Failure, also in the middle: an answer that breaks off is not complete. `type`: the media type that is
+ * expected.
  */
 export async function* download<R extends "GET /audit/export" | "POST /backups">(
   route: R,
@@ -123,10 +122,10 @@ export async function* download<R extends "GET /audit/export" | "POST /backups">
   }
 }
 
-/** With X3SPROXY_API_KEY the service that the settings name, else that of the data folder. Throws Failure. */
+/** The service that the settings name if X3SPROXY_API_KEY is set, else that of the data folder. Throws Failure. */
 async function findService(): Promise<Reached> {
   const service = await nameService();
-  // A header can't hold it, and the client would say that the service is away.
+  // A header can't hold such a key, and fetch would fail as if the service were away.
   if (!/^[!-~]+$/.test(service.apiKey)) {
     throw new Failure(
       "api_key_malformed",
@@ -182,12 +181,12 @@ interface ApiRequest {
 interface ApiAnswer {
   readonly ok: boolean;
   readonly status: number;
-  /** In seconds, as it came. */
+  /** The Retry-After field as it came: seconds. */
   readonly retryAfter: string | null;
   readonly text: string;
 }
 
-/** Sends it, and once more when there is no answer or the service is busy. */
+/** Sends the request, and once more if there is no answer or the service is busy. */
 async function sendTwice(service: Reached, request: ApiRequest): Promise<ApiAnswer> {
   const first = await sendOnce(service, request).catch((error: unknown) => {
     if (error instanceof Failure && error.code === "unreachable") return undefined;
@@ -234,7 +233,7 @@ function unreachable({ name, hint }: Reached, error: unknown): Failure {
   );
 }
 
-/** Whether a call failed because the server's certificate does not hold (OpenSSL's and Node's codes for it). */
+/** Whether a call failed because the server's certificate was not accepted (by OpenSSL's and Node's codes). */
 function isCertificateError(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";

@@ -59,7 +59,7 @@ export function moment(clock: Clock): (text: string) => string {
   };
 }
 
-/** A number as `parse` reads it, or `none`. */
+/** A value that `parse` reads, or `none`. */
 export function orNone(parse: (text: string) => number): (text: string) => number | "none" {
   return (text) => (text === "none" ? text : parse(text));
 }

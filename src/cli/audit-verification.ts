@@ -1,4 +1,4 @@
-// What x3sproxy audit verify does: reads an export and the checkpoints kept elsewhere, and tells people what was found.
+// Reads an export and checkpoints that were kept elsewhere, for x3sproxy audit verify, and reports what was found.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import {
@@ -16,14 +16,14 @@ import { createProgress } from "./progress.ts";
 export { isVerifierKey } from "../audit/index.ts";
 
 export interface Verification {
-  /** A file's path, or an export that is being fetched. */
+  /** The path of a file, or an export that is being downloaded. */
   readonly source: string | AsyncIterable<Uint8Array>;
-  /** The verifier key that was kept; undefined: the export's own. */
+  /** The verifier key that the caller kept. Undefined: use the one in the export. */
   readonly key: string | undefined;
   readonly checkpointFiles: readonly string[];
 }
 
-/** Throws Failure where a file can't be read, or there is no export or checkpoint in it. */
+/** Throws Failure if a file can't be read, or holds no export or checkpoint. */
 export async function verifyExport(given: Verification): Promise<VerifyReport> {
   const { source, key, checkpointFiles } = given;
   const { checkpoints, warnings } = await readCheckpoints(checkpointFiles);
@@ -72,7 +72,7 @@ async function readCheckpoints(
     if (kept.checkpoints.length === 0) {
       throw new Failure("no_checkpoint", `There is no checkpoint in ${file}.`);
     }
-    // One by one: there may be more of them than a call takes arguments.
+    // Not push(...all): there may be more than a call can take as arguments.
     for (const checkpoint of kept.checkpoints) checkpoints.push(checkpoint);
     if (kept.otherLines > 0) {
       warnings.push(
@@ -83,7 +83,7 @@ async function readCheckpoints(
   return { checkpoints, warnings };
 }
 
-/** Throws Failure. A device may never end, and never give a line either. Missing files are for whoever opens them to tell of. */
+/** Throws Failure for a device, which may never end or give a line. Missing files are reported by the code that opens them. */
 async function refuseDevice(file: string): Promise<void> {
   const stats = await stat(file).catch(() => undefined);
   if (stats?.isCharacterDevice() || stats?.isBlockDevice()) {
@@ -142,7 +142,7 @@ export function describeReport(report: VerifyReport): string {
   return printable(body.join("\n"));
 }
 
-/** What may be out of the export, so that none of it looks like a line of ours. */
+/** A text that may come from the export, as a single line: no part of it may look like a line of ours. */
 function inLine(text: string): string {
   return text.replace(/[\p{Zl}\p{Zp}\p{Cc}\p{Cf}]+/gu, " ");
 }

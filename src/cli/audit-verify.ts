@@ -1,4 +1,4 @@
-// x3sproxy audit verify: whether an export is the log that was sealed. With a file it asks nobody: no network, no database.
+// x3sproxy audit verify: checks that an export is the sealed log. With a file it works offline: without network and database.
 import type { Command } from "commander";
 import { download } from "./api.ts";
 import { collect } from "./arguments.ts";
@@ -9,12 +9,12 @@ interface Options {
   readonly key?: string;
 }
 
-/** All of the log, from the service. */
+/** Downloads the whole log from the service. */
 export function wholeExport(): AsyncIterable<Uint8Array> {
   return download("GET /audit/export", {}, "application/jsonl");
 }
 
-/** `fetchExport`: where an export comes from when no file is named. */
+/** `fetchExport` downloads an export, for use without a file. */
 export function addVerifyCommand(
   audit: Command,
   fetchExport: () => AsyncIterable<Uint8Array>,
@@ -38,7 +38,7 @@ export function addVerifyCommand(
       ),
     async ([file], command) => {
       const { checkpoint: checkpointFiles = [], key } = command.opts<Options>();
-      // Here and not above: the other commands don't need to load it.
+      // Imported here, since other commands don't need it.
       const { describeReport, isVerifierKey, verifyExport } =
         await import("./audit-verification.ts");
       if (key !== undefined && !isVerifierKey(key)) {

@@ -1,4 +1,4 @@
-// x3sproxy audit …: takes the audit out of the service, and its checkpoints.
+// x3sproxy audit …: exports the audit and its checkpoints.
 import { Option, type Command } from "commander";
 import { call, download } from "./api.ts";
 import { addVerifyCommand, wholeExport } from "./audit-verify.ts";
@@ -107,7 +107,7 @@ async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
-// x3sproxy audit erase: takes a person out of the audit, on that person's request. For owners.
+// x3sproxy audit erase: erases a person from the audit, at that person's request. For owners.
 
 export function addAuditErasure(program: Command): void {
   const audit =

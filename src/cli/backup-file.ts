@@ -1,6 +1,6 @@
-// What `x3sproxy backup` does. The service seals to a key that lives for this command alone; here the backup
-// is opened, verified to its end, and sealed again to whom it is for, so that the service never sees a passphrase. A file appears only
-// when all of it is there.
+// Makes a backup's file, for `x3sproxy backup`. The service encrypts to a key that exists only for this command. Here the backup is
+// decrypted, verified to its end, and encrypted to its recipients, so that the service never sees a passphrase. The file appears only once
+// it is complete.
 import { resolve } from "node:path";
 import {
   ContainerError,
@@ -26,7 +26,7 @@ export interface BackupOptions {
   readonly passphrase?: true;
 }
 
-/** Saves a backup. Throws Failure; then no file is left. */
+/** Saves a backup. If it throws Failure, no file is left. */
 export async function makeBackup(options: BackupOptions): Promise<Outcome> {
   const sealedTo = await whoFor(options);
   const output = resolve(options.output);
@@ -62,7 +62,7 @@ async function save(output: string, sealedTo: SealedTo): Promise<Contents & { by
   return { ...(await whole), bytes };
 }
 
-/** Asks for a backup when it is first read; ends only after `onWhole` was told that all of it is there. Throws Failure. */
+/** Requests a backup on the first read. Calls `onWhole` once it is complete, before it ends. Throws Failure. */
 async function* sealedBackup(
   sealedTo: SealedTo,
   onWhole: (contents: Contents) => void,
@@ -77,7 +77,7 @@ async function* sealedBackup(
       "application/octet-stream",
     );
     const plain = openStream(answer, { identities: [identity] });
-    // Two readers of one stream: one looks that all of it is there, one seals it again, each as fast as the slower.
+    // Two readers of one stream: one checks that it is complete, one encrypts it. Both go as fast as the slower one.
     const toSeal = new TransformStream<Uint8Array, Uint8Array>();
     const reading = readVerified(plain, toSeal.writable.getWriter());
     reading.catch(() => undefined);

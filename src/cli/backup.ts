@@ -1,4 +1,4 @@
-// x3sproxy backup: the whole instance in one sealed file.
+// x3sproxy backup: the whole instance in one encrypted file.
 import { Option, type Command } from "commander";
 import { collect } from "./arguments.ts";
 import type { BackupOptions } from "./backup-file.ts";
@@ -30,7 +30,7 @@ export function addBackupCommand(program: Command): void {
         ),
       ),
     async (_args, command) => {
-      // Here and not above: the other commands don't need to load it.
+      // Imported here, since other commands don't need it.
       const { makeBackup } = await import("./backup-file.ts");
       return makeBackup(command.opts<BackupOptions>());
     },

@@ -1,23 +1,23 @@
-// A command in our place: our standard streams, our signals, its exit status as ours.
+// Runs a command in our place: with our standard streams, our signals, and its exit status as ours.
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { codeOf } from "../platform/unknown-values.ts";
 
-/** Sent by a terminal to all who are in front of it, the child too: passing them on would send them twice. */
+/** A terminal sends these to its whole foreground process group. Passing them on would send them to the child twice. */
 const OF_TERMINAL = ["SIGINT", "SIGQUIT", "SIGWINCH"] as const;
 const PASSED_ON = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT"] as const;
 
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
-/** How it ended: its own exit status, 128 and the signal's number, or, when it could not be run, 127 or 126 with the reason. */
+/** How it ended: its exit status, or 128 plus the signal's number. If it could not be run: 127 or 126, with the reason. */
 export interface Ended {
   readonly status: number;
   readonly problem?: string;
 }
 
-/** Runs `command` and resolves when it has ended. Nothing but its own arguments stands on its command line. */
+/** Runs `command` and resolves when it has ended. Its command line has only its own arguments. */
 export function runChild(
   command: string,
   args: readonly string[],
@@ -50,7 +50,7 @@ function notRun(command: string, error: unknown): Ended {
     : { status: NOT_EXECUTABLE, problem: `${command}: can't be run (${code ?? "unknown error"})` };
 }
 
-/** Passes our signals to `pass`, and outlives them. Returns what ends that. */
+/** Passes our signals to `pass` instead of ending. Returns a function that stops this. */
 function listen(pass: (signal: NodeJS.Signals) => void): () => void {
   const atTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
   const passOn = (signal: NodeJS.Signals): void => pass(signal);
@@ -62,7 +62,7 @@ function listen(pass: (signal: NodeJS.Signals) => void): () => void {
       atTerminal ? ignore : passOn,
     ]),
   ];
-  // At a terminal Ctrl-Z stops both of us. Elsewhere the command alone is stopped, and keeps its lease.
+  // At a terminal Ctrl-Z stops both processes. Elsewhere only the command is stopped, and we go on renewing its lease.
   if (!atTerminal) listeners.push(["SIGTSTP", passOn]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   return () => {

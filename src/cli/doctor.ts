@@ -1,4 +1,4 @@
-// x3sproxy doctor: what to mend before a deployment is exposed, on the service's machine and with its settings.
+// x3sproxy doctor: finds what to mend before a deployment is exposed. Runs on the service's machine, with its settings.
 import type { Command } from "commander";
 import type { Clock } from "../platform/clock.ts";
 import { readConfig } from "../platform/config.ts";
@@ -64,14 +64,14 @@ function describe({ findings, skipped }: Examination): string {
 
 function linesOf(finding: Finding): string[] {
   const { severity } = finding;
-  // Names, as of database roles, are other people's: no control sequence of theirs may reach a terminal.
+  // Names (of database roles, say) may be chosen by others. Their control sequences must not reach a terminal.
   const [what, why, fix] = [finding.what, finding.why, finding.fix].map(oneLine);
   const mark = coloured(severity, severity.padEnd(9));
   if (severity === "ok") return [`  ${mark} ${what}`];
   return [`  ${mark} ${what}`, `${MARGIN}${why}`, `${MARGIN}Fix: ${fix}`];
 }
 
-/** What wasn't looked at for one reason stands together. */
+/** Groups the skipped checks by their reason. */
 function skippedLines(skipped: readonly Skipped[]): string[] {
   const whys = Map.groupBy(skipped, ({ why }) => why);
   return [...whys].map(

@@ -40,7 +40,7 @@ export function addExecCommand(program: Command, clock: Clock): void {
         args: string[],
         options: { providers?: string[] | "all" },
       ) => {
-        // Before the lease: what fails after it would leave one behind.
+        // Ask before the lease: a failure after it would leave a lease behind.
         const { providers: all } = await call("GET /providers");
         const lease = await takeLease(name, { clock, warn: say });
         process.exitCode = await run(lease, all, options.providers, [command, ...args]).finally(
@@ -89,7 +89,7 @@ function choose(
   return chosen;
 }
 
-/** Where the service says that it is reached; it does so for each provider. */
+/** The data plane's URL, taken from a provider's base URL. */
 function urlOf({ baseUrls }: Lease): string {
   const [first] = Object.entries(baseUrls);
   if (first === undefined) return readClientConfig().publicUrl;
@@ -101,23 +101,23 @@ function say(sentence: string): void {
   process.stderr.write(`x3sproxy: ${printable(sentence)}\n`);
 }
 
-// The environment of a command that runs with a lease: its own as it was, the agent's settings in it, and no credential that is not the
-// agent's, by its name or by its looks. Pure.
+// The environment of a command that runs with a lease: the inherited one, with the agent's variables, and without any other credential
+// (found by its name or its form). Pure.
 
 export interface ExecEnvironment {
   readonly variables: NodeJS.ProcessEnv;
-  /** The names of those that were set and, perhaps unexpectedly, are not passed on. */
+  /** The names of inherited variables that are not passed on, which users may not expect. */
   readonly removed: readonly string[];
 }
 
-/** What opens the service itself, or leads to what does. That it is left out goes without saying. */
+/** Credentials of the service itself. They are removed without a message. */
 const OURS = "X3SPROXY_";
 const STORES: ReadonlySet<string> = new Set([
   ...["DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD"],
   ...["REDIS_URL", "REDIS_URL_FILE"],
 ]);
 
-/** `usable`: the providers whose variables are set. `all`: those whose keys are known by name. */
+/** `usable`: the providers whose variables are set. `all`: those whose variables are known. */
 export function execEnvironment(
   inherited: NodeJS.ProcessEnv,
   o: {

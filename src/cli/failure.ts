@@ -1,4 +1,4 @@
-// How a command fails, in words for whoever typed it. Must never repeat a value that could be a key.
+// How a command fails, in words for the user. Must never repeat a value that could be a key.
 import type { Candidate } from "../contract/index.ts";
 import { ConfigError, StoreUnavailableError, WorkerFailure } from "../platform/errors.ts";
 import { errorFields, type Log } from "../platform/log.ts";
@@ -7,15 +7,15 @@ import { looksLikeKey } from "../providers/index.ts";
 
 export type { Candidate };
 
-/** What Node gives when it can't listen. */
+/** Node's error if it can't listen. */
 type ListenError = NodeJS.ErrnoException & { address: string; port: number };
 
-/** A command did not do what it was asked: exit status 1. The message says what to do next. */
+/** A command failed: exit status 1. The message says what to do next. */
 export class Failure extends Error {
   override name = "Failure";
-  /** Stable, for programs: the admin API's code where it has refused. */
+  /** Stable, for programs. If the admin API refused, its code. */
   readonly code: string;
-  /** Where a new key was kept, but not made active. */
+  /** The version of a new key that was saved but not made active. */
   readonly candidate: Candidate | undefined;
 
   constructor(code: string, message: string, candidate?: Candidate) {
@@ -25,7 +25,7 @@ export class Failure extends Error {
   }
 }
 
-/** What to print for `error`: the message of those that are meant for people, of others the kind and the place. */
+/** What to print for `error`: its message if it was written for people, else the error's type and place. */
 export function describeError(error: unknown): string {
   if (error instanceof Failure || error instanceof ConfigError) return escapeHidden(error.message);
   if (error instanceof StoreUnavailableError) {
@@ -40,18 +40,18 @@ export function describeError(error: unknown): string {
   ].join("\n");
 }
 
-/** For what may come from a server that isn't ours: a terminal obeys some of the characters that nobody sees. */
+/** Escapes invisible characters, some of which control a terminal: for texts that another server may have sent. */
 export { escapeHidden as printable };
 
-/** A name as somebody typed it, for a message; left out when it may be a key that was put in its place. */
+/** A typed name for a message; left out if it may be a key that was typed in its place. */
 export function quoted(name: string): string {
   return looksLikeKey(name) ? "…" : name;
 }
 
-/** An option as our help has it, which no key looks like. */
+/** The form of our options. No key looks like this. */
 const OPTION = /^--[a-z-]+ <[a-z:]+>$/;
 
-/** Shortens what a usage error quotes from the command line to what can't be a key. */
+/** Removes from a usage error all quoted text that could be a key. */
 export function maskArguments(text: string): string {
   return text
     .replace(/(but got \d+):.*/s, "$1. A key's value comes from a prompt or standard input.\n")
@@ -60,7 +60,7 @@ export function maskArguments(text: string): string {
     );
 }
 
-/** Throws what `error`, met while starting, means to people. */
+/** Throws `error`, which came while starting, as a Failure for people. */
 export function explainStart(error: unknown): never {
   if (error instanceof WorkerFailure) throw new Failure(error.code, error.message);
   const { code, syscall, address, port } = error as Partial<ListenError>;
@@ -72,7 +72,7 @@ export function explainStart(error: unknown): never {
   );
 }
 
-/** Node would print the error's message, and a library's message can quote a key. */
+/** In place of Node's own report, which prints the error's message: a library's message can quote a key. */
 export function crash(error: unknown, log: Log): never {
   log.error("crashed", errorFields(error));
   process.stderr.write(`x3sproxy: ${describeError(error)}\n`);

@@ -1,7 +1,7 @@
-// A signal as an exit of our own, so that what ends with us does: a Postgres in the data folder.
+// Turns a signal into an exit of our own, so that exit handlers run: they end the Postgres in the data folder.
 import { constants } from "node:os";
 
-/** From now on SIGINT, SIGTERM and SIGHUP end this process with 128 and the signal's number. */
+/** From now on SIGINT, SIGTERM and SIGHUP end this process with 128 plus the signal's number. */
 export function exitOnSignals(): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => process.exit(128 + constants.signals[signal]));

@@ -1,5 +1,5 @@
-// Files of master keys, as `master-key generate` writes them: readable by their owner alone from their first moment, whole whenever they
-// are there. Must never write through a symbolic link, nor take a key away from a file.
+// Files of master keys, for `master-key generate`: readable only by their owner from the start, and complete whenever they exist. Must never
+// write through a symbolic link, or remove a key from a file.
 import { randomBytes } from "node:crypto";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -10,7 +10,7 @@ import { syncFolder } from "./private-file.ts";
 
 const NEWLINE = 10;
 
-/** Makes a file of `line`. Throws Failure when there is one already, or when it can't be written. */
+/** Makes a file with `line`. Throws Failure if the file exists or can't be written. */
 export async function writeNewFile(path: string, line: Buffer): Promise<void> {
   try {
     await writeWhole(path, line);
@@ -20,7 +20,7 @@ export async function writeNewFile(path: string, line: Buffer): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** Puts `line` behind those of a file that is there. Its owner and mode stay. Throws Failure. */
+/** Appends `line` to an existing file. Its owner and mode stay. Throws Failure. */
 export async function addLine(path: string, line: Buffer): Promise<void> {
   const there = await lstat(path).catch((error: unknown) => {
     throw unwritable(path, error);

@@ -1,5 +1,4 @@
-// A lease of an agent's, taken by the command line: kept by a renewal each 30 s, ended when its user has ended. Its token is in memory
-// and nowhere else.
+// A lease of an agent, held by the command line: renewed each 30 s, and ended when the command has ended. Its token is only in memory.
 import type { Clock } from "../platform/clock.ts";
 import type { DeployedAgent } from "../contract/index.ts";
 import { call } from "./api.ts";
@@ -15,11 +14,11 @@ export interface Lease {
   readonly token: string;
   /** By provider. */
   readonly baseUrls: Readonly<Record<string, string>>;
-  /** Ends it, and its token. When the service does not answer, it lapses by itself. */
+  /** Ends the lease and its token. If the service doesn't answer, the lease expires by itself. */
   end(): Promise<void>;
 }
 
-/** Takes a lease and keeps it. `warn` is told, in a sentence, when it can't be kept. Throws Failure. */
+/** Takes a lease and renews it. If it can't be renewed, calls `warn` with a sentence. Throws Failure. */
 export async function takeLease(
   name: string,
   { clock, warn }: { clock: Clock; warn: (sentence: string) => void },

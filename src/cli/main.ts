@@ -1,5 +1,4 @@
-// The command line: puts the subcommands together and turns how they end into an exit status. Must print nothing on
-// standard output but a command's result.
+// The command line: its subcommands, and the exit status for each way to end. Standard output must get only a command's result.
 import { Command, CommanderError } from "commander";
 import { readFileSync } from "node:fs";
 import { systemClock } from "../platform/clock.ts";
@@ -22,7 +21,7 @@ import { addWorkspaceCommands } from "./workspace.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
-/** Of what a command finds wrong with its options when it looks at them together. */
+/** Failures whose cause is a wrong combination of options. They count as wrong usage. */
 const USAGE_CODES = new Set(["usage", "nothing_to_change", "recipient_invalid"]);
 
 const EXAMPLES = `
@@ -37,7 +36,7 @@ Settings of the client commands:
 
 /** Runs one command line (without `node` and the script). Sets the exit status: 0 done, 1 refused or failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // The environment has the master key and the database's URL in it; a diagnostic report goes to the disk.
+  // A diagnostic report would write the environment, with the master key and the database's URL, to the disk.
   process.report.excludeEnv = true;
   watchOutput();
   let help = "";
@@ -47,7 +46,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .helpCommand(false)
     .addHelpText("after", EXAMPLES)
     .exitOverride()
-    // What stands on the command line may be a key that was put there by mistake.
+    // An argument may be a key that was typed by mistake.
     .configureOutput({
       writeOut: (text) => (help += text),
       outputError: (text, write) => write(maskArguments(text)),
@@ -74,13 +73,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** Without what stands behind `--`: it is another command's. */
+/** The arguments before `--`. Those after it belong to another command. */
 function ownOf(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf("--");
   return end < 0 ? argv : argv.slice(0, end);
 }
 
-/** Says how it ended. `help`: what was asked for in place of a command. */
+/** Reports how the command ended. `help`: the help text, if that was asked for. */
 async function end(error: unknown, o: { help: string; json: boolean }): Promise<number> {
   try {
     if (error instanceof OutputLost) throw error;

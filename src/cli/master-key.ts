@@ -1,5 +1,5 @@
-// x3sproxy master-key …: makes one, lists them by id, goes from one to another. A new key goes into a file, or to a standard output that
-// is no terminal; nothing else here ever holds one.
+// x3sproxy master-key …: generates a key, lists keys by id, changes from one to another. A new key goes into a file, or to a standard output
+// that is not a terminal. Nothing else here may hold a key.
 import type { Command } from "commander";
 import { setTimeout as delay } from "node:timers/promises";
 import type { MasterKeys } from "../contract/index.ts";

@@ -1,14 +1,14 @@
-// What a command prints as its result, and what becomes of it when nobody takes it: a reader that has gone, a disk that is full. Must never
-// take a part for the whole.
+// Prints a command's result, and detects when it is not taken: the reader is gone, or the disk is full. Must never report success after a
+// part.
 import { fstatSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { codeOf } from "../platform/unknown-values.ts";
 import { escapeHidden } from "../platform/visible-text.ts";
 
-/** Standard output didn't take all of a result. */
+/** Standard output did not take the whole result. */
 export class OutputLost extends Error {
   override name = "OutputLost";
-  /** Whether its reader has gone, as `head` does: then there is nobody to tell, and nothing wrong. */
+  /** Whether the reader closed the pipe, as `head` does. That is no failure. */
   readonly isClosedPipe: boolean;
 
   constructor(error: unknown) {
@@ -20,8 +20,8 @@ export class OutputLost extends Error {
 }
 
 /**
- * From now on what can't be written ends the process neither with a stack trace nor as if all were well. What a command has to say on
- * standard error it says for people: where that is lost the command goes on, and only its exit status tells.
+ * From now on a failed write causes neither a stack trace nor a false success. Text on standard error is for people: if it can't be
+ * written, the command goes on, and its exit status tells how it ended.
  */
 export function watchOutput(): void {
   process.stdout.on("error", () => undefined); // print() rejects
@@ -30,11 +30,11 @@ export function watchOutput(): void {
   });
 }
 
-/** Writes to standard output, and resolves once all of it is with the system. Rejects with OutputLost. */
+/** Writes to standard output. Resolves once the system has all of it. Rejects with OutputLost. */
 export async function print(what: string | Uint8Array): Promise<void> {
   const { stdout } = process;
   try {
-    // Node writes to a file once, and takes no notice when only a part fits.
+    // For files, Node makes one write and ignores that only a part fitted.
     if (isFileOrDevice(stdout)) writeFileSync(stdout.fd, what);
     else await written(stdout, what);
   } catch (error) {
@@ -56,7 +56,7 @@ function written(stdout: NodeJS.WriteStream, what: string | Uint8Array): Promise
   });
 }
 
-// What all subcommands share: --json, and one place that prints a result.
+// Shared by all subcommands: --json, and the printing of a result.
 
 /** A command's result: one document for programs, a text for people. */
 export interface Outcome {

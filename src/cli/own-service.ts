@@ -1,5 +1,5 @@
-// The service of the data folder, and the owner's key that lies there. Must never send that key anywhere but over the socket in the same
-// folder: a port may be anybody's while the service is down.
+// The service of the data folder, and the owner's API key in that folder. Must send that key only over the socket in the same folder: while
+// the service is down, another program may have its port.
 import { lstat, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { adminSocketPath, EXPECTED_PORT_HEADER, OWNER_KEY_FILE } from "../platform/admin-socket.ts";
@@ -27,18 +27,18 @@ export interface Answer {
   text(): Promise<string>;
 }
 
-/** Where the admin API is, and the key that is for it. */
+/** The admin API's place, and the API key for it. */
 export interface Service {
   readonly apiKey: string;
-  /** Of messages: its URL, or whose it is. */
+  /** Its name in messages: its URL, or whose service it is. */
   readonly name: string;
-  /** What to look at when it does not answer: a sentence. */
+  /** What to check if it doesn't answer: a sentence. */
   readonly hint: string;
   /** Rejects as fetch does. Follows no redirect. */
   fetch(path: string, call: Call): Promise<Answer>;
 }
 
-/** The data folder's service. Throws Failure when there is no key, or it may not be sent. */
+/** The data folder's service. Throws Failure if there is no key, or the key may not be sent. */
 export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<Service> {
   if (adminUrl.given && !isThisMachine(adminUrl.url)) {
     throw new Failure(
@@ -62,7 +62,7 @@ export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<S
       `The key in ${dataDir} can't be sent safely, since ${why}; or set X3SPROXY_API_KEY.`,
     );
   }
-  // Here and not above: commands with an API key don't need to load it.
+  // Imported here, since commands with an API key don't need it.
   const { Agent, fetch } = await import("undici");
   const dispatcher = new Agent({ connect: { socketPath: path }, pipelining: 0 });
   const expected = adminUrl.given ? { [EXPECTED_PORT_HEADER]: portOf(adminUrl.url) } : {};
@@ -86,7 +86,7 @@ export async function ownService({ dataDir, adminUrl }: ClientConfig): Promise<S
   };
 }
 
-/** Why whoever listens in the folder may be somebody else than whose the key is; undefined: nobody else can. */
+/** Why another user may be listening in the folder. Undefined: nobody else can. */
 async function whyNotSafe(dataDir: string, keyFile: string): Promise<string | undefined> {
   const [folder, key] = await Promise.all([stat(dataDir), lstat(keyFile)]);
   if ((folder.mode & WRITABLE_BY_OTHERS) !== 0) {

@@ -1,5 +1,5 @@
-// A file that is written piece by piece and is there only once it is whole: readable by its owner alone from its first moment. Must
-// never write through a symbolic link, nor leave half of it under its name.
+// Writes a file in pieces that appears only once it is complete, and is readable only by its owner from the start. Must never write through
+// a symbolic link, or leave a part under its name.
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { lstat, open, rename, rm } from "node:fs/promises";
@@ -8,8 +8,8 @@ import { codeOf } from "../platform/unknown-values.ts";
 import { Failure } from "./failure.ts";
 
 /**
- * Writes `chunks` to `path`, in place of what was there, durably. Resolves to the number of bytes. Throws Failure, which `chunks` may
- * throw, too. Whatever interrupts it, no part of it stays.
+ * Writes `chunks` durably to `path`, replacing any file there. Resolves to the number of bytes. Throws Failure, also from `chunks`. If it
+ * is interrupted, no part remains.
  */
 export async function writePrivateFile(
   path: string,
@@ -44,7 +44,7 @@ export async function writePrivateFile(
   }
 }
 
-/** A signal ends us as it would have, but not before the file is gone. Returns what ends that. */
+/** Until the returned function is called, a signal first removes the file, then ends the process as usual. */
 function removeWhenInterrupted(path: string): () => void {
   const listeners = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
     const listener = (): void => {
@@ -65,9 +65,9 @@ function unwritable(path: string, error: unknown): Failure {
   return new Failure("file_unwritable", `${path} can't be written (${code}).${folder}`);
 }
 
-// A file that was just put into its folder, made to stay there.
+// Makes a new file in its folder durable.
 
-/** So that the name outlives a crash, too; not every file system can. */
+/** Syncs the folder, so that the name survives a crash. Not every file system can do this. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r").catch(() => undefined);
   await folder?.sync().catch(() => undefined);

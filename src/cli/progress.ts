@@ -1,9 +1,9 @@
-// How far something is that takes long, on standard error: nothing for what is quick.
+// The progress of long work, on standard error. Quick work prints nothing.
 import { systemClock } from "../platform/clock.ts";
 
 const QUIET_MS = 5000;
 
-/** `report` says how many of `what` are done; it is printed every five seconds at most. */
+/** `report` takes how many of `what` are done. It prints at most every five seconds. */
 export function createProgress(what: string): { report(done: number): void } {
   let lastMs = systemClock.monotonicMs();
   return {

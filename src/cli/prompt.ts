@@ -1,15 +1,14 @@
-// What a command asks of whoever typed it. Questions go to standard error; a secret's value comes from a hidden prompt
-// or from standard input, never from an argument.
+// Questions to the user, on standard error. A secret's value comes from a hidden prompt or from standard input, never from an argument.
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { Failure } from "./failure.ts";
 
 const MAX_VALUE_BYTES = 16 * 1024;
 
-/** Reads a secret without showing it on a terminal, without the white space around it. */
+/** Reads a secret, hidden on a terminal. White space around it is removed. */
 export async function readSecret(prompt: string): Promise<string> {
   if (!process.stdin.isTTY) return (await readAll()).trim();
-  // Readline takes the terminal out of echo mode and echoes by itself, here to nowhere.
+  // readline turns the terminal's echo off and echoes by itself: here, to nowhere.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   try {
     return (await ask(prompt, nowhere)).trim();
@@ -18,21 +17,21 @@ export async function readSecret(prompt: string): Promise<string> {
   }
 }
 
-/** Asks for a yes on a terminal; without a terminal there is nobody to ask, and the command line is the answer. */
+/** Asks for a yes on a terminal. Without a terminal it takes the command itself as a yes. */
 export async function confirm(question: string, yes: true | undefined): Promise<void> {
   if (yes === true || !process.stdin.isTTY) return;
   const answer = await ask(`${question} [y/N] `, process.stderr);
   if (!/^y(es)?$/i.test(answer.trim())) throw new Failure("not_confirmed", "Nothing was done.");
 }
 
-/** What was typed, shown; undefined without a terminal, where there is nobody to ask. */
+/** Asks for a line that is shown while it is typed. Undefined without a terminal. */
 export async function typed(question: string): Promise<string | undefined> {
   return process.stdin.isTTY ? (await ask(question, process.stderr)).trim() : undefined;
 }
 
 function ask(question: string, echo: NodeJS.WritableStream): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: echo, terminal: true });
-  // Only now: what is typed earlier the terminal would echo itself.
+  // Ask once readline has the terminal: before that, the terminal itself would echo what is typed.
   process.stderr.write(question);
   return new Promise((resolve, reject) => {
     lines.once("line", (line) => {
@@ -59,7 +58,7 @@ async function readAll(): Promise<string> {
 
 const LEAST_PASSPHRASE = 12;
 
-/** Asks twice for a passphrase that is chosen now; standard input gives it once. */
+/** Asks twice for a new passphrase. Standard input gives it once. */
 export async function readNewPassphrase(): Promise<string> {
   const passphrase = await readSecret("Passphrase for the backup, not shown: ");
   if (/[\r\n]/.test(passphrase)) {

@@ -1,5 +1,4 @@
-// x3sproxy user …: who may use the dashboard. With the owner API key of the data folder, `user reset` is the way back in for an owner
-// who is locked out.
+// x3sproxy user …: who may use the dashboard. With the API key in the data folder, `user reset` lets an owner back in who is locked out.
 import { Option, type Command } from "commander";
 import type { Clock } from "../platform/clock.ts";
 import type { Role } from "../contract/index.ts";

@@ -1,13 +1,13 @@
-// x3sproxy serve, in a process that the first one has started: it serves, and leaves signals and the terminal to that one.
+// x3sproxy serve, as a worker that the first process has started. It serves, and leaves signals and the terminal to the first process.
 import { setFlagsFromString } from "node:v8";
 import { readConfig } from "../platform/config.ts";
 import { createLog } from "../platform/log.ts";
 import { openLink } from "../workers/index.ts";
 import { crash, describeError, explainStart, Failure } from "./failure.ts";
 
-/** Serves until the first process says stop, or is gone. */
+/** Serves until the first process says stop or is gone. */
 export async function serveAsWorker(): Promise<void> {
-  // A terminal or a supervisor may signal all processes; when to end is the first one's decision.
+  // A terminal or a supervisor may signal all processes. Only the first process decides when to end.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => undefined);
   const link = openLink();
   const { number, ...task } = await link.begun;

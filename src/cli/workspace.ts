@@ -1,4 +1,4 @@
-// x3sproxy workspace …: its rules and limits. For owners to change.
+// x3sproxy workspace …: shows and changes its rules and limits. Only owners may change them.
 import { Option, type Command } from "commander";
 import type { Workspace } from "../contract/index.ts";
 import {
@@ -157,7 +157,7 @@ function nullFor(limit: Limit | undefined): number | null | undefined {
   return limit === "none" ? null : limit;
 }
 
-// x3sproxy workspace new-agents: what the workspace gives new agents at most. For admins to change.
+// x3sproxy workspace new-agents: the most that new agents may get. Only admins and owners may change it.
 
 export function addNewAgentsCommand(workspace: Command): void {
   const command = workspace

@@ -1,4 +1,5 @@
-// Facts about the database's roles: the two groups of sql/, which are the server's, and the two logins of this database. Reads only.
+// Facts about the database's roles: the two groups of sql/, which belong to the whole server, and the two logins of this database. Reads
+// only.
 import type { Sql } from "../db/index.ts";
 import type { Fact } from "./facts.ts";
 
@@ -43,7 +44,7 @@ function attributeFacts(sql: Sql, ours: readonly string[]): Promise<Fact[]> {
     where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))`;
 }
 
-/** Who may do what with this database, but its owner. */
+/** Rights on this database, except its owner's. */
 function databaseFacts(sql: Sql): Promise<Fact[]> {
   return sql<Fact[]>`
     select 'database right' as kind, format('%s to %s', lower(a.privilege_type), who) as name, '' as is,
@@ -54,8 +55,8 @@ function databaseFacts(sql: Sql): Promise<Fact[]> {
 }
 
 /**
- * What our roles own anywhere, and what they were given outside of the schema: in this database, of what is the whole server's, and
- * for the logins in other databases.
+ * What our roles own anywhere, and the rights that they have outside of the schema: in this database, on the server, and (the logins) in
+ * other databases.
  */
 function outsideFacts(
   sql: Sql,

@@ -1,14 +1,13 @@
-// What the database holds of the service: each fact of its schema that decides who may do what, as the catalogs have it. One list for
-// two readers: sql/expected.json is made from it, and doctor compares it with that. Reads only; needs an empty search_path, so that every
-// name has its schema.
+// Reads from the catalogs every fact of the schema that decides who may do what. sql/expected.json is made from this list, and doctor
+// compares a database with it. Reads only. Needs an empty search_path, so that every name has its schema.
 import type { Sql } from "../db/index.ts";
 import type { Fact } from "./facts.ts";
 import { roleFacts } from "./catalog-roles.ts";
 
-/** Stands in names for the digest, which is another for each database. */
+/** Stands in names for the digest, which differs between databases. */
 export const ANY_DIGEST = "LOGIN";
 
-/** `logins`: of this database. */
+/** `logins`: those of this database. */
 export async function readRightFacts(sql: Sql, logins: readonly string[]): Promise<Fact[]> {
   const facts = [
     ...(await roleFacts(sql, logins)),
@@ -32,7 +31,7 @@ export async function readContentFacts(sql: Sql): Promise<Fact[]> {
   ];
 }
 
-/** Rights that somebody but the owner has. */
+/** Rights of others than the owner. */
 function grantFacts(sql: Sql): Promise<Fact[]> {
   return sql<Fact[]>`
     with ours (object, acl, owner, member) as (
@@ -177,7 +176,7 @@ function codeFacts(sql: Sql): Promise<Fact[]> {
     where n.nspname = 'x3sproxy'`;
 }
 
-/** What acts on the schema from outside of it, or shows what is in it there. */
+/** Objects outside of the schema that act on it, or show its rows. */
 function foreignFacts(sql: Sql): Promise<Fact[]> {
   return sql<Fact[]>`
     with ours as (select oid from pg_class where relnamespace = 'x3sproxy'::regnamespace)

@@ -1,4 +1,4 @@
-// What the database has more, less and otherwise than the migrations make, by sql/expected.json; and the SQL that mends each.
+// Compares the database with sql/expected.json: what is missing, additional or different, and the SQL that mends each.
 import { readFile } from "node:fs/promises";
 import { ANY_DIGEST } from "./catalog.ts";
 import { CONTENT_KINDS, RIGHT_KINDS, type Fact, type FactKind } from "./facts.ts";
@@ -7,21 +7,21 @@ export const EXPECTED_FILE = new URL("../../sql/expected.json", import.meta.url)
 
 const DIGEST_LENGTH = 8;
 
-/** Under each kind, what there is to be under each name. */
+/** For each kind, the expected facts by name. */
 type Expected = Partial<Record<FactKind, Readonly<Record<string, string>>>>;
 
 export interface Difference {
   readonly kind: FactKind;
   readonly how: "more" | "less" | "other";
-  /** As the server has it. */
+  /** The fact as the server has it. */
   readonly name: string;
-  /** In a few words, for people. */
+  /** A few words for people. */
   readonly what: string;
   readonly fix: string;
   readonly grantee: string | null;
 }
 
-/** Of the database that is compared: names that stand in no list, quoted as SQL needs them. */
+/** Names of the compared database that no list has, quoted for SQL. */
 export interface Names {
   readonly database: string;
   readonly owner: string;
@@ -29,7 +29,7 @@ export interface Names {
   readonly logins: readonly string[];
 }
 
-/** The text of sql/expected.json for a database as the migrations and the first start leave it. */
+/** The text of sql/expected.json, from a database after the migrations and the first start. */
 export function expectedText(facts: readonly Fact[]): string {
   const byKind = [...RIGHT_KINDS, ...CONTENT_KINDS].map((kind) => {
     const own = facts
@@ -40,7 +40,7 @@ export function expectedText(facts: readonly Fact[]): string {
   return `${JSON.stringify(Object.fromEntries(byKind), null, 2)}\n`;
 }
 
-/** `facts`: all that there are of these kinds. */
+/** `facts`: all facts of these kinds. */
 export async function differences(
   facts: readonly Fact[],
   kinds: readonly FactKind[],
@@ -70,12 +70,12 @@ export async function differences(
   });
 }
 
-/** Whether the database had its first start: before that it has no logins, and is still open to those of others. */
+/** Whether the service has started once: before that there are no logins, and the database is still open to other roles. */
 export function hasLogins(facts: readonly Fact[]): boolean {
   return facts.some(({ kind, name }) => kind === "role" && name.endsWith(ANY_DIGEST));
 }
 
-/** What brings back what is missing (`found` undefined) or changed: SQL where one statement or two can. */
+/** How to restore what is missing (`found` undefined) or changed: SQL, if one statement or two can do it. */
 function mend(
   kind: FactKind,
   name: string,

@@ -1,4 +1,4 @@
-// The data folder as somebody else may have made it: whose it and what lies in it are, links, and the folders above it. Changes nothing.
+// Checks the data folder: the owners of the folder and its files, symbolic links, and the folders above it. Changes nothing.
 import type { Stats } from "node:fs";
 import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { failureOf, listed, type Findings } from "./finding.ts";
 
 const STICKY = 0o1000;
 const MOST_FIXES = 5;
-// Whom a system has as the owner of what it can't name, as in containers.
+// The owner that a system shows for unmapped users, as in containers.
 const NOBODY = 65_534;
 // Postgres runs as one of these where the service runs as root: see db/embedded-programs.ts.
 const SERVER_USERS = new Set(["postgres", "x3sproxy-postgres", "nobody"]);
@@ -29,7 +29,7 @@ export async function checkDataFolder({ dataDir }: Config, findings: Findings): 
   }
 }
 
-/** Whom the service runs as; undefined when root asks and it does not run. */
+/** The user that the service runs as. Undefined if root asks and the service isn't running. */
 async function serviceUser(folder: string): Promise<number | undefined> {
   const own = process.getuid?.();
   if (own !== 0) return own;
@@ -37,7 +37,7 @@ async function serviceUser(folder: string): Promise<number | undefined> {
     const pid = Number((await readFile(join(folder, "service.pid"), "utf8")).trim());
     return Number.isInteger(pid) ? (await stat(`/proc/${pid}`)).uid : undefined;
   } catch {
-    return undefined; // it does not run, or this system tells nothing of processes
+    return undefined; // it isn't running, or this system doesn't show processes
   }
 }
 
@@ -50,7 +50,7 @@ async function checkContent(
   const owner = user ?? top.uid;
   const problems: string[] = [];
   const fixes: string[] = [];
-  // Where we are not root, the folder's mode says it.
+  // If we are not root, the folder's mode tells enough.
   if (top.uid !== owner && process.getuid?.() === 0) {
     problems.push(`the folder itself is of the user ${top.uid}, and the service runs as ${owner}`);
     fixes.push(`chown ${owner} ${quoted(folder)}`);
@@ -59,7 +59,7 @@ async function checkContent(
   for (const name of names.sort()) {
     const path = join(folder, name);
     const found = await lstat(path).catch(notThere);
-    if (found === undefined) continue; // gone since, as files of a start are
+    if (found === undefined) continue; // deleted since, as temporary files are
     if (found.isSymbolicLink()) {
       problems.push(`${name} is a link`);
       fixes.push(`put what ${quoted(path)} leads to in its place`);
@@ -87,7 +87,7 @@ async function isForeign(name: string, found: Stats, owner: number): Promise<boo
   return !(name === "postgres" && owner === 0 && SERVER_USERS.has(await nameOf(found.uid)));
 }
 
-/** Whether somebody else could put another folder in its place. */
+/** Whether another user could replace the folder. */
 async function checkPlace(
   folder: string,
   user: number | undefined,

@@ -1,4 +1,4 @@
-// The database: whether the service can use it, how it is reached, and what is only known in it. As the owner, and reads only.
+// Checks the database: whether the service can use it, how it is reached, and what only it knows. Connects as the owner; reads only.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../platform/config.ts";
@@ -25,7 +25,7 @@ const CLOCK_MS = 5000;
 const NOTIFY_MS = 3000;
 const SNAPSHOT = { isolation: "isolation level repeatable read, read only" } as const;
 
-/** What only the database can tell. */
+/** Facts that only the database knows. */
 const INSIDE = [
   ...[
     "schema",
@@ -40,14 +40,14 @@ const INSIDE = [
   ...["backup-age", "audit-sealing", "master-keys", "trusted-direct"],
 ];
 
-/** `withinMs`: how long the database may take for all that it is asked. `offline`: nobody else is asked. */
+/** `withinMs`: how long all queries together may take. `offline`: ask no other service. */
 interface Patience {
   readonly nowMs: () => number;
   readonly withinMs: number;
   readonly offline: boolean;
 }
 
-/** Gives the origins that keys are saved for; undefined when the database can't be asked. */
+/** Resolves to the origins for which keys are saved. Undefined if the database can't be asked. */
 export async function checkDatabase(
   config: Config,
   findings: Findings,
@@ -113,7 +113,7 @@ async function ask(
   return origins.map(({ origin }) => origin);
 }
 
-/** Of the embedded server, while it runs. */
+/** The embedded server's URL, while it runs. */
 async function embeddedUrl(dataDir: string): Promise<string | undefined> {
   try {
     // PostgreSQL manual, 67.1: the fourth line of postmaster.pid is the port.
@@ -157,7 +157,7 @@ function checkTransport(databaseUrl: string | undefined, findings: Findings): vo
   });
 }
 
-/** Whether it is this version's. */
+/** Whether the database's schema is this version's. */
 async function checkSchema(sql: Sql, findings: Findings): Promise<boolean> {
   const applied = new Set((await appliedMigrations(sql)).map(({ name }) => name));
   const known = (await knownMigrations()).map(({ name }) => name);

@@ -1,11 +1,11 @@
-// Facts of the schema that decide who may do what, and their kinds.
+// The facts of the schema that decide who may do what, and their kinds.
 
-/** Who may do what; told without anybody's lock. In the order in which people are told. */
+/** Kinds about rights. They are read without any lock. In the order of the report. */
 export const RIGHT_KINDS = [
   ...["role", "membership", "role setting", "outside right", "schema owner", "grant"],
   ...["default privilege", "database right", "row security"],
 ] as const;
-/** What is there. */
+/** Kinds about the schema's content. */
 export const CONTENT_KINDS = [
   ...["policy", "server setting", "function", "trigger", "rule", "object", "table", "column"],
   ...["constraint", "inheritance", "index", "publication", "subscription", "event trigger"],
@@ -15,11 +15,11 @@ export type FactKind = (typeof RIGHT_KINDS)[number] | (typeof CONTENT_KINDS)[num
 
 export interface Fact {
   readonly kind: FactKind;
-  /** Unique among its kind. A login of this database stands in it without the digest of the database's name. */
+  /** Unique within its kind. Names of this database's logins stand without the database's digest. */
   readonly name: string;
   readonly is: string;
-  /** The SQL that takes it away, or words where no statement does; names are as the server has them. */
+  /** The SQL that removes it, or words if no statement can; with the server's names. */
   readonly undo: string;
-  /** Of a right: who has it. */
+  /** The role that has a right. */
   readonly grantee: string | null;
 }

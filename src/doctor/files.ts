@@ -1,4 +1,4 @@
-// Modes of files that only the service may read, and room for those that it writes.
+// Checks the modes of private files, and the free space for files that the service writes.
 import { stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../platform/config.ts";
@@ -10,10 +10,10 @@ const LEAST_FREE_PART = 0.1;
 interface Wanted {
   readonly id: string;
   readonly path: string;
-  /** What it is, in a sentence. */
+  /** What the file is: a sentence. */
   readonly what: string;
   readonly mode: "600" | "700";
-  /** What to do when it is not there; undefined: it needs not be. */
+  /** What to do if it is missing. Undefined: it may be. */
   readonly absent?: string;
 }
 
@@ -35,7 +35,7 @@ export async function checkFiles(config: Config, findings: Findings): Promise<vo
   await checkSpace(config, findings);
 }
 
-/** Undefined where the key is in no file, or only sealed in one. */
+/** Undefined if the key is in no file, or only encrypted in one. */
 async function masterKeyFile({
   masterKey,
   dataDir,
@@ -70,7 +70,7 @@ async function checkMode(
     found = await stat(path);
   } catch (error) {
     const code = failureOf(error);
-    // No path here: it may be a key that was put into the wrong variable.
+    // Don't show the path: it may be a key in the wrong variable.
     if (code !== "ENOENT") findings.skip(id, `${what} can't be looked at (${code})`);
     else if (absent === undefined) findings.skip(id, `${what} is not there`);
     else {

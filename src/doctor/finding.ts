@@ -1,4 +1,4 @@
-// What a check of the doctor has to say. Must never hold a secret, nor the text of another program's error.
+// The result of a check. Must never hold a secret, or the text of another program's error.
 import { ConfigError, StoreUnavailableError } from "../platform/errors.ts";
 
 export type Severity = "ok" | "note" | "warning" | "critical";
@@ -12,19 +12,19 @@ export interface Finding {
   readonly severity: Severity;
   /** What was found: a sentence. */
   readonly what: string;
-  /** Why it matters; empty for `ok`. */
+  /** Why it matters. Empty for `ok`. */
   readonly why: string;
-  /** A command or a setting that mends it; empty for `ok`. */
+  /** A command or a setting that mends it. Empty for `ok`. */
   readonly fix: string;
 }
 
-/** A check that could not be made, or has nothing to look at, and why. */
+/** A check that could not be made, or had nothing to check, and why. */
 export interface Skipped {
   readonly id: string;
   readonly why: string;
 }
 
-/** Collects what the checks of one group say. */
+/** Collects the results of one group of checks. */
 export class Findings {
   readonly all: Finding[] = [];
   readonly skipped: Skipped[] = [];
@@ -46,13 +46,13 @@ export class Findings {
     this.skipped.push({ id, why });
   }
 
-  /** Whether something was said of `id`. */
+  /** Whether there is a result for `id`. */
   has(id: string): boolean {
     return [...this.all, ...this.skipped].some((each) => each.id === id);
   }
 }
 
-/** The code of an error, which tells what went wrong and quotes nothing. */
+/** An error's code: it says what went wrong and quotes nothing. */
 export function failureOf(error: unknown): string {
   if (!(error instanceof Error)) return "no answer";
   const { code } = error as { code?: unknown };
@@ -61,14 +61,14 @@ export function failureOf(error: unknown): string {
   return error.name === "Error" ? "no answer" : error.name;
 }
 
-/** What one of our own errors, whose message is for people, says; undefined for another's. */
+/** The message of one of our own errors, which are written for people. Undefined for other errors. */
 export function saidBy(error: unknown): string | undefined {
   if (!(error instanceof ConfigError || error instanceof StoreUnavailableError)) return undefined;
   const text = error.message.replace(/\.$/, "");
   return `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}.`;
 }
 
-/** Names for a sentence: the first of them, and how many more there are. */
+/** Names for a sentence: the first few, and how many more there are. */
 export function listed(names: readonly string[], most = 5): string {
   const rest = names.length - most;
   return rest <= 0 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${rest} more`;

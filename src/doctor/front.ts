@@ -1,5 +1,5 @@
-// A TLS proxy before the service: the URLs as agents and browsers reach them, with the certificate looked at as they look at it. Asked
-// only where the service has no certificate of its own; sends no credential.
+// Checks a TLS proxy in front of the service: calls the public URLs and verifies the certificate as clients do. Only used if the service
+// has no certificate of its own. Sends no credential.
 import { request } from "node:https";
 import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
@@ -7,11 +7,11 @@ import { failureOf, type Findings } from "./finding.ts";
 const WITHIN_MS = 5000;
 
 interface Answer {
-  /** Whether somebody took the connection. */
+  /** Whether the connection was accepted. */
   readonly isThere: boolean;
   /** Why there was no answer over TLS. */
   readonly failure?: string;
-  /** Strict-Transport-Security. */
+  /** The value of Strict-Transport-Security. */
   readonly hsts?: string | undefined;
 }
 
@@ -32,12 +32,12 @@ export async function checkFront(config: Config, findings: Findings): Promise<vo
   } else findings.ok("TLS", "front-hsts", "The dashboard's answers say Strict-Transport-Security.");
 }
 
-/** Whether a Strict-Transport-Security lasts for longer than some days (RFC 6797, 6.1.1). */
+/** Whether a Strict-Transport-Security holds for more than some days (RFC 6797, 6.1.1). */
 export function holdsToHttps(header: string | undefined): boolean {
   return /max-age="?[1-9]\d{6}/i.test(header ?? "");
 }
 
-/** Undefined for a URL without TLS. */
+/** Undefined if the URL is without TLS. */
 async function checkOne(
   id: string,
   setting: string,

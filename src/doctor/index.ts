@@ -1,5 +1,5 @@
-// Looks at a deployment before it is exposed: its settings, files, database, network, and the service as it answers. Changes nothing,
-// sends no key anywhere, and prints none.
+// Checks a deployment before it is exposed: its settings, files, database, network, and the running service. Must never change anything,
+// or send or print a key.
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import { checkDataFolder } from "./data-folder.ts";
@@ -24,8 +24,7 @@ export interface Examination {
 const DATABASE_WITHIN_MS = 15_000;
 
 /**
- * `offline`: without the providers. `databaseWithinMs`: how long the database may take for all that it is asked. Never rejects for
- * what it finds.
+ * `offline`: skip the providers. `databaseWithinMs`: how long all queries together may take. Never rejects because of a finding.
  */
 export async function examine(
   config: Config,

@@ -1,4 +1,4 @@
-// The machine and the runtime, as a process that is started from here has them.
+// Checks the machine and the runtime, as this process sees them.
 import { readFile } from "node:fs/promises";
 import type { Findings } from "./finding.ts";
 
@@ -20,7 +20,7 @@ export async function checkMachine(findings: Findings): Promise<void> {
     findings.ok("Machine", "open-files", `A process started from here may open ${soft} files.`);
 }
 
-/** `version`: as Node says its own, 24.1.0. */
+/** `version`: Node's version, as in 24.1.0. */
 export function checkNode(version: string, findings: Findings): void {
   if (Number(version.split(".")[0]) >= LEAST_NODE) {
     findings.ok("Machine", "node-version", `Node ${version}.`);

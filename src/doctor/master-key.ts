@@ -1,4 +1,4 @@
-// Whether the master keys of these settings open this database, as the start asks. Changes nothing; no key leaves the vault.
+// Checks that the configured master keys open this database, as a start does. Changes nothing; no key leaves the vault.
 import type { Config } from "../platform/config.ts";
 import type { Sql } from "../db/index.ts";
 import { checkMasterKeys, loadMasterKeys } from "../vault/index.ts";

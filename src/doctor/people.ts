@@ -1,4 +1,4 @@
-// People and what the first start left for them: second factors, the setup link, the bootstrap key. Reads only.
+// Checks second factors, the setup link and the bootstrap API key. Reads only.
 import type { Config } from "../platform/config.ts";
 import type { Sql } from "../db/index.ts";
 import type { Findings } from "./finding.ts";

@@ -1,4 +1,4 @@
-// Whether the service that runs is ready for work, as it says itself. Sends no credential.
+// Asks the running service whether it is ready. Sends no credential.
 import { request } from "node:http";
 import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
@@ -48,7 +48,7 @@ export async function checkReadiness(
 
 interface Answer {
   readonly status?: number | undefined;
-  /** The beginning of what was answered. */
+  /** The beginning of the answer. */
   readonly text: string;
   readonly failure?: string;
 }

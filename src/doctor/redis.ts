@@ -1,4 +1,4 @@
-// The Redis by which processes share what is used of limits.
+// Checks the Redis in which processes share the counts of limits.
 import { createClient } from "@redis/client";
 import type { Config } from "../platform/config.ts";
 import { failureOf, type Findings } from "./finding.ts";
@@ -8,7 +8,7 @@ const WITHIN_MS = 3000;
 export async function checkRedis({ redisUrl }: Config, findings: Findings): Promise<void> {
   if (redisUrl === undefined) return;
   const late = Promise.withResolvers<never>();
-  // The package's own limit ends when the connection is made, before anything was answered.
+  // The package's own timeout covers only the connection, not the first answer.
   const timer = setTimeout(() => late.reject(new Error("no answer")), WITHIN_MS);
   const client = createClient({
     url: redisUrl,
@@ -30,7 +30,7 @@ export async function checkRedis({ redisUrl }: Config, findings: Findings): Prom
   }
 }
 
-/** A refusal of Redis begins with a word in capitals that says which (WRONGPASS, NOAUTH): the rest of it is not for print. */
+/** Redis's refusals begin with a word in capitals (WRONGPASS, NOAUTH). Show only that word. */
 function reasonOf(error: unknown): string {
   const word = error instanceof Error ? /^[A-Z]{4,20}(?= )/.exec(error.message)?.[0] : undefined;
   return word ?? failureOf(error);

@@ -1,5 +1,4 @@
-// Who may do what in the database: rights, roles and their memberships, as sql/expected.json has them. Reads only, in a transaction of the
-// caller's, and waits for nobody's locks.
+// Compares rights, roles and memberships with sql/expected.json. Reads only, in the caller's transaction, and waits for no lock.
 import { loginName, type Sql, type TransactionSql } from "../db/index.ts";
 import { readRightFacts } from "./catalog.ts";
 import { RIGHT_KINDS } from "./facts.ts";
@@ -8,7 +7,7 @@ import { listed, type Findings } from "./finding.ts";
 import { checkOwnerRights, checkServerRights } from "./server-rights.ts";
 import { listedFixes, placeOf, tell } from "./topics.ts";
 
-/** What is looked at here, for whoever has to say that it was not. */
+/** The checks of this file, to be reported as skipped. */
 export const RIGHTS_IDS: readonly string[] = [
   "role-rights",
   "database-rights",
@@ -35,7 +34,7 @@ export async function checkRights(sql: TransactionSql, findings: Findings): Prom
   await checkServerRights(sql, names.logins, findings);
 }
 
-/** For the rest of the transaction, every name that the catalogs tell has its schema. */
+/** Makes the catalogs show every name with its schema, for the rest of the transaction. */
 export async function readNames(sql: TransactionSql): Promise<Names> {
   await sql`set local search_path = ''`;
   const [{ name, ...names }] = await sql<[{ name: string; database: string; owner: string }]>`
@@ -44,7 +43,7 @@ export async function readNames(sql: TransactionSql): Promise<Names> {
   return { ...names, logins: [loginName("control", name), loginName("proxy", name)] };
 }
 
-/** Roles that are not the service's: with a way into the schema, and with one into the database alone. */
+/** Roles of others: those that can reach the schema, and those that can only connect to the database. */
 async function checkOthers(
   sql: Sql,
   logins: readonly string[],

@@ -1,5 +1,5 @@
-// Whether the schema is the one that the migrations make: tables, functions, triggers, policies and the rest of sql/expected.json. Reads
-// only, in a transaction of the caller's. The server reads an expression under its table's lock: whoever holds one is not waited for long.
+// Compares tables, functions, triggers, policies and the rest of the schema with sql/expected.json. Reads only, in the caller's transaction.
+// Postgres locks a table to read its expressions. Does not wait long for such a lock.
 import type { TransactionSql } from "../db/index.ts";
 import { readContentFacts } from "./catalog.ts";
 import { CONTENT_KINDS } from "./facts.ts";
@@ -10,7 +10,7 @@ import { tell, type TopicId } from "./topics.ts";
 
 const LOCK_NOT_AVAILABLE = "55P03";
 
-/** What is looked at here, for whoever has to say that it was not. */
+/** The checks of this file, to be reported as skipped. */
 export const CONTENT_IDS: readonly TopicId[] = [
   ...(["policies", "schema-content", "schema-indexes", "replication", "event-triggers"] as const),
 ];
@@ -21,7 +21,7 @@ export async function checkContent(sql: TransactionSql, findings: Findings): Pro
   tell(CONTENT_IDS, await differences(await readContentFacts(sql), CONTENT_KINDS, names), findings);
 }
 
-/** Whether what `checkContent` threw says that somebody holds a table; each topic is then told as not looked at. */
+/** Whether `checkContent` failed because a table is locked. Then each topic is reported as skipped. */
 export function skipHeld(error: unknown, findings: Findings): boolean {
   if (failureOf(error) !== LOCK_NOT_AVAILABLE) return false;
   for (const id of CONTENT_IDS) findings.skip(id, "somebody holds a table of the service");

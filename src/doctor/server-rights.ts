@@ -1,12 +1,12 @@
-// Rights of the database's owner, which the service starts with, and what everybody may do on the server beyond what Postgres allows by
-// nature. Reads only.
+// Checks the rights of the owner, with which the service starts, and the rights that everybody has on the server beyond Postgres's defaults.
+// Reads only.
 import type { Sql } from "../db/index.ts";
 import { listed, type Findings } from "./finding.ts";
 
-// From here on CREATEROLE alone does not let one change a role.
+// From this version on, CREATEROLE alone does not allow changing a role.
 const ADMIN_OPTION_NEEDED = 160_000;
 
-/** Whether the next start can renew the logins. */
+/** Checks that the next start can renew the logins. */
 export async function checkOwnerRights(
   sql: Sql,
   logins: readonly string[],

@@ -1,4 +1,4 @@
-// What the settings alone tell; of the disk, only where a name leads.
+// Checks that need only the settings, and the places that their paths lead to.
 import { realpathSync } from "node:fs";
 import { resolve, sep } from "node:path";
 import type { Cidr } from "../platform/addresses.ts";
@@ -7,7 +7,7 @@ import { parseAddress } from "../platform/addresses.ts";
 import type { Findings } from "./finding.ts";
 
 const LEAST_BITS = { ipv4: 8, ipv6: 16 } as const;
-// Wider than this, a block is a network that many machines live in.
+// A wider block is a network with many machines.
 const NETWORK_BITS = { ipv4: 17, ipv6: 49 } as const;
 
 export function checkSettings(config: Config, findings: Findings): void {
@@ -113,7 +113,7 @@ function checkMasterKeyPlace(
   } else findings.ok("Files", "master-key-apart", "The master key lies apart from the data.");
 }
 
-/** Where `path` really is, as far as it is anywhere. */
+/** The real path of `path`, as far as it exists. */
 function placeOf(path: string): string {
   try {
     return realpathSync(path);

@@ -1,4 +1,4 @@
-// TLS as it really is: the certificate's file, and a handshake and a request with what runs.
+// Checks TLS: the certificate's file, and a handshake and a request with the running service.
 import { X509Certificate } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -67,7 +67,7 @@ export async function checkCertificate(
   }
 }
 
-/** Speaks with the listeners. */
+/** Connects to the listeners. */
 export async function checkListeners(config: Config, findings: Findings): Promise<void> {
   const { tls, adminAddress, proxyAddress, dashboardUrl } = config;
   if (tls !== undefined) {
@@ -108,11 +108,11 @@ async function checkHandshake(
   }
 }
 
-/** The version of TLS, or who is there without. */
+/** The TLS version, or what answers without TLS. */
 function handshake(address: ListenAddress): Promise<string> {
   return new Promise((resolve) => {
     let isThere = false;
-    // Whose certificate it is was judged from its file; here only what is spoken counts.
+    // The certificate was checked in its file. Here only the protocol matters.
     const socket = connect({ ...reached(address), rejectUnauthorized: false });
     const timer = setTimeout(() => socket.destroy(), WITHIN_MS);
     socket.once("connect", () => (isThere = true));

@@ -1,4 +1,4 @@
-// Where each kind of difference from what the migrations make is told, how bad it is, and in what words.
+// How differences from sql/expected.json are reported: under which check, with which severity, in which words.
 import type { Difference } from "./comparison.ts";
 import { listed, type Findings, type Severity } from "./finding.ts";
 
@@ -16,7 +16,7 @@ const MOST_NAMED = 8;
 
 type Worse = Exclude<Severity, "ok">;
 
-/** `fine`: what is said when there is no difference. */
+/** `fine`: the sentence if there is no difference. */
 const TOPICS: Readonly<Record<TopicId, { fine: string; what: string; why: string }>> = {
   "role-rights": {
     fine: "The logins have just their rights.",
@@ -55,7 +55,7 @@ const TOPICS: Readonly<Record<TopicId, { fine: string; what: string; why: string
   },
 };
 
-/** Where a difference is told, and how bad it is; undefined for what others than ours have: see checkOthers. */
+/** The check and the severity of a difference. Undefined for rights of other roles: see checkOthers. */
 export function placeOf({ kind, how, grantee }: Difference): [TopicId, Worse] | undefined {
   const isOurs = grantee === null || OURS.test(grantee);
   switch (kind) {
@@ -94,7 +94,7 @@ export function placeOf({ kind, how, grantee }: Difference): [TopicId, Worse] | 
   }
 }
 
-/** Says of each topic whether it has differences. */
+/** Reports each topic, with its differences. */
 export function tell(
   ids: readonly TopicId[],
   found: readonly Difference[],
@@ -121,7 +121,7 @@ function tellOne(id: TopicId, all: readonly Difference[], findings: Findings): v
   });
 }
 
-/** What mends them, for people to run one after another. */
+/** The statements that mend them, to be run one after another. */
 export function listedFixes(found: readonly Difference[]): string {
   const fixes = [...new Set(found.map(({ fix }) => fix))];
   const rest = fixes.length - MOST_NAMED;

@@ -1,5 +1,5 @@
-// Whether calls come straight from addresses whose X-Forwarded-For counts: whoever calls from there can say that they come from
-// anywhere. As activity tells of the last two days. Reads only.
+// Checks whether agents call directly from trusted proxies' addresses: a client there can claim any address by X-Forwarded-For. Reads the
+// activity of the last two days.
 import { isWithin, parseAddress } from "../platform/addresses.ts";
 import type { Config } from "../platform/config.ts";
 import { transact, type OwnerSql, type TransactionSql } from "../db/index.ts";
@@ -10,7 +10,7 @@ const WITHIN = "5s";
 const BATCH = 1000;
 
 interface Source {
-  /** Empty: not kept. */
+  /** Empty: not recorded. */
   readonly address: string;
   readonly agents: number;
 }
@@ -48,7 +48,7 @@ export async function checkTrustedProxies(
     };
     await transact(sql, lookUp, { isolation: "isolation level repeatable read, read only" });
   } catch (error) {
-    // Of a statement that took too long (PostgreSQL manual, appendix A).
+    // Postgres's code for a statement that took too long (PostgreSQL manual, appendix A).
     if (failureOf(error) !== "57014") throw error;
     findings.skip(ID, "where calls came from could not be read in time");
     return;

@@ -1,4 +1,4 @@
-// Upkeep, as the database tells of it: backups, the audit's sealing, master keys. Reads only.
+// Checks regular upkeep, from the database: backups, the audit's sealing, master keys. Reads only.
 import { lastBackupAt } from "../backup/index.ts";
 import type { Sql } from "../db/index.ts";
 import type { Findings } from "./finding.ts";

@@ -1,5 +1,4 @@
-// Whether the providers that keys are saved for can be reached, by the way that calls take. No key goes there, and nothing of an answer
-// is kept but its date.
+// Checks that the providers with saved keys can be reached, on the same way as calls. Sends no key, and keeps only the date of an answer.
 import { once } from "node:events";
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -16,18 +15,18 @@ const WITHIN_MS = 8000;
 const CLOCK_MS = 60_000;
 const CLOCK = "clock-outside";
 
-/** A provider, and the way to it. */
+/** A provider, and how it is reached. */
 interface Target {
   readonly url: URL;
   /** Without brackets. */
   readonly host: string;
   readonly port: number;
   readonly protocol: "https:" | "http:";
-  /** What it is reached through. */
+  /** The forward proxy, if one is used. */
   readonly proxy: ForwardProxy | undefined;
 }
 
-/** The forward proxy that HTTPS_PROXY names, if it names one; false when the setting can't be used. */
+/** The forward proxy of HTTPS_PROXY, if set. False if the setting can't be used. */
 export function checkForwardProxy(
   { upstreamProxy }: Config,
   findings: Findings,
@@ -118,7 +117,7 @@ function fixOf(code: string, { host, proxy }: Target): string {
   return `Look at the firewall between here and ${host}; where a proxy leads out, HTTPS_PROXY=http://…`;
 }
 
-/** The date that it says, if it says one. */
+/** The answer's Date, if it has one. */
 async function reach(config: Config, target: Target): Promise<string | undefined> {
   const { url, host, protocol } = target;
   const signal = AbortSignal.timeout(WITHIN_MS);
@@ -131,7 +130,7 @@ async function reach(config: Config, target: Target): Promise<string | undefined
     socket.on("error", () => undefined);
     await once(socket, "secureConnect", { signal });
     socket.write(`HEAD / HTTP/1.1\r\nhost: ${url.host}\r\nconnection: close\r\n\r\n`);
-    // Reached it is by now; not everything answers this.
+    // It has been reached. Not every provider answers this request.
     const ended = once(socket, "close").then(() => [""]);
     const data = once(socket, "data", { signal });
     const [answer] = (await Promise.race([data, ended]).catch(() => [""])) as [Buffer | string];
@@ -147,7 +146,7 @@ async function dial(
   signal: AbortSignal,
 ): Promise<Socket> {
   const rule = createAddressRule(config.allowPrivateUpstreams);
-  // A literal address is never looked up.
+  // A literal address needs no look-up.
   if (isIP(host) !== 0 && !rule.allows(host, protocol)) throw new AddressRefusedError();
   if (proxy !== undefined) {
     return new Promise((resolve, reject) => {

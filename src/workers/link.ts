@@ -1,26 +1,26 @@
-// A worker's side: it does what the first process says, answers what that asks, and ends when that is gone.
+// The worker's side of the channel: it obeys the first process, answers its questions, and ends when that process is gone.
 import cluster from "node:cluster";
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { ListenAddress } from "../platform/config.ts";
 
-/** What a worker is asked for. */
+/** The questions to a worker. */
 export interface WorkerAnswers {
   isReady(): Promise<boolean>;
   figures(): Promise<Figures>;
 }
 
 export interface WorkerLink {
-  /** Resolves with what this worker is to do. */
+  /** Resolves to this worker's task. */
   readonly begun: Promise<Task & { readonly number: number }>;
-  /** Resolves when it is to drain and end. */
+  /** Resolves when the worker has to drain and end. */
   readonly asked: Promise<void>;
-  /** From now on it serves. `gone` is called when the first process has ended, just before this one ends too. */
+  /** From now on it serves. `gone` is called when the first process has ended, just before this process ends, too. */
   serve(urls: WorkerUrls, answers: WorkerAnswers, gone: () => void): void;
-  /** Says why it can't start; resolves when that is on its way. */
+  /** Tells the first process why it can't start. Resolves once that is sent. */
   fail(code: string, description: string): Promise<void>;
 }
 
-/** The link to the first process. When that ends, however it does, Node ends a worker at once. */
+/** The channel to the first process. When that process ends, for whatever reason, Node ends a worker at once. */
 export function openLink(): WorkerLink {
   const begun = Promise.withResolvers<Task & { number: number }>();
   const asked = Promise.withResolvers<undefined>();
@@ -36,7 +36,7 @@ export function openLink(): WorkerLink {
         begun.resolve(message);
         break;
       case "ask":
-        answer(message.id, message.what).catch(() => undefined); // no answer is one, too
+        answer(message.id, message.what).catch(() => undefined); // the first process notices a missing answer
         break;
       case "stop":
         asked.resolve(undefined);
@@ -64,39 +64,39 @@ function say(message: FromWorker): void {
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
-// What the first process and its workers say to each other, over the channel that the system gives a child. Nothing else knows
-// of it, and no key is ever in it: each worker reads the master key by itself.
+// The messages between the first process and its workers, over the IPC channel of a child process. Only these processes can use it. No
+// message may hold a key: each worker reads the master key by itself.
 
-/** All metrics of one process, each with how it is added up over processes. */
+/** All metrics of one process, each with its way of being combined. */
 export type Figures = readonly MetricObjectWithValues<MetricValue<string>>[];
 
-/** Where all workers listen. */
+/** The addresses of all workers. */
 export interface WorkerUrls {
   readonly proxyUrl: string;
   readonly adminUrl: string;
 }
 
-/** What the first process has found out for its workers. */
+/** What the first process prepared for its workers. */
 export interface Task {
   readonly ownerUrl: string;
-  /** Of home. */
+  /** The id of the home workspace. */
   readonly workspaceId: string;
   readonly proxyAddress: ListenAddress;
   readonly adminAddress: ListenAddress;
 }
 
 export type ToWorker =
-  /** The first message. `number` counts from 1 and is passed on to whoever replaces this worker. */
+  /** The first message. `number` counts from 1; a worker's replacement gets the same number. */
   | ({ readonly kind: "begin"; readonly number: number } & Task)
   | { readonly kind: "ask"; readonly id: number; readonly what: "ready" | "figures" }
-  /** Drain, and end. */
+  /** The worker has to drain and end. */
   | { readonly kind: "stop" };
 
 export type FromWorker =
-  /** It listens for messages from now on. */
+  /** The worker listens for messages from now on. */
   | { readonly kind: "hello" }
   | { readonly kind: "listening"; readonly urls: WorkerUrls }
-  /** It could not start; the description is for people. */
+  /** The worker could not start. The description is for people. */
   | { readonly kind: "failed"; readonly code: string; readonly description: string }
   | { readonly kind: "ready"; readonly id: number; readonly ready: boolean }
   | { readonly kind: "figures"; readonly id: number; readonly figures: Figures };

@@ -1,15 +1,15 @@
-// The metrics of all workers as one: each metric added up in its own way. What a worker counted stays counted when it has ended,
-// so that no counter ever goes back.
+// Combines the metrics of all workers, each metric in its own way. The counts of a worker that ended are kept, so that no counter ever goes
+// back.
 import prom, { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 import { createConnectionMetrics } from "../platform/metric-labels.ts";
 import type { Figures } from "./link.ts";
 
 export interface Sums {
-  /** The newest figures of the worker `id`. */
+  /** Takes the newest figures of the worker `id`. */
   take(id: number, figures: Figures): void;
-  /** The worker `id` has ended. */
+  /** Notes that the worker `id` has ended. */
   end(id: number): void;
-  /** The Prometheus text over `own`, what was taken of the workers `current`, and the counters of all others. */
+  /** The Prometheus text of `own`, the latest figures of the workers `current`, and the counters of all ended ones. */
   text(own: Figures, current: ReadonlySet<number>): Promise<string>;
 }
 
@@ -38,7 +38,7 @@ function countersOf(figures: Figures): Figures {
   return figures.filter(({ type }) => COUNTING.has(String(type)));
 }
 
-/** Adds up counters alone: by name, and by labels. */
+/** Sums of counters, by name and labels. */
 function sumOfCounters(parts: readonly Figures[]): Figures {
   const metrics = new Map<string, Figures[number]>();
   for (const metric of parts.flat()) {
@@ -52,19 +52,19 @@ function sumOfCounters(parts: readonly Figures[]): Figures {
   return [...metrics.values()];
 }
 
-/** `metricName`: which of a histogram's several. */
+/** `metricName`: which of a histogram's series. */
 function keyOf(value: Figures[number]["values"][number] & { metricName?: string }): string {
   const labels = Object.entries(value.labels).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([value.metricName, labels]);
 }
 
-// The metrics of the first process, which minds workers and serves nothing.
+// The metrics of the first process, which supervises workers and serves nothing.
 
-// What the first process, which serves nothing, has of the usual metrics: its share of what a machine is used for.
+// The default metrics that the first process has: its share of the machine's resources.
 const SHARED = /^process_(cpu|resident_memory|virtual_memory|heap|open_fds)/;
 const STARTED = "process_start_time_seconds";
 
-/** Makes the metrics of a process that only minds workers. They go over the workers' own. */
+/** Makes the metrics of a process that only supervises workers. They take precedence over the workers' own. */
 export function createPrimaryMetrics() {
   const registry = new Registry();
   const registers = [registry];

@@ -1,4 +1,5 @@
-// The first process's side: keeps a number of workers running, each a process that listens by itself. It serves nothing, so that little can end it; a worker that ends is replaced, and the others go on meanwhile.
+// The first process's side: keeps a number of workers running, each a process that listens by itself, and replaces a worker that ends. The
+// others go on meanwhile. It serves nothing itself, so that little can end it.
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import type { Clock } from "../platform/clock.ts";
@@ -9,21 +10,21 @@ import { type PrimaryMetrics, createSums } from "./sums.ts";
 
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
-// A worker that lived this long had a good start: the next one is not held back.
+// A worker that lived this long had a good start: replace it without delay.
 const STEADY_MS = 60_000;
 const ANSWER_WITHIN_MS = 2500;
-// One that answers nothing for so many times in a row is stuck, and keeps the connections that are dealt out to it waiting.
+// A worker that leaves so many questions in a row unanswered is stuck, and so are the connections that the system gives to it.
 const WATCH_EVERY_MS = 10_000;
 const MAX_SILENCES = 3;
 
 export interface Supervisor {
-  /** Starts them; resolves when all listen. Rejects with WorkerFailure when one ends before that. */
+  /** Starts all workers. Resolves when all listen. Rejects with WorkerFailure if one ends before that. */
   start(task: Task): Promise<WorkerUrls>;
-  /** Whether at least half of them can do their work. */
+  /** Whether at least half of them are ready. */
   isReady(): Promise<boolean>;
-  /** The metrics of all as one, in Prometheus' text. */
+  /** The combined metrics of all, as Prometheus text. */
   metricsText(): Promise<string>;
-  /** Has all of them drain and end; kills what is left after `withinMs`. */
+  /** Tells all workers to drain and end. After `withinMs` kills those that remain. */
   stop(withinMs: number): Promise<void>;
 }
 
@@ -32,16 +33,16 @@ interface Seat {
   worker: Worker | undefined;
   listening: boolean;
   startedMs: number;
-  /** Ends in a row without a steady life between them. */
+  /** How often in a row it ended soon after its start. */
   failures: number;
-  /** Questions in a row that it did not answer. */
+  /** How many questions in a row it did not answer. */
   silences: number;
   timer: NodeJS.Timeout | undefined;
 }
 
 export function createSupervisor(o: {
   readonly count: number;
-  /** Takes whole lines of a worker's log. */
+  /** Takes complete lines of a worker's log. */
   readonly relay: (lines: string) => void;
   /** Tells people why a worker could not be started again. */
   readonly complain: (description: string) => void;
@@ -90,9 +91,9 @@ export function createSupervisor(o: {
           questions.get(message.id)?.answer(message);
       }
     });
-    worker.on("error", () => undefined); // that it could not be told something: it has ended, or will
+    worker.on("error", () => undefined); // a message could not be sent: the worker has ended, or is ending
     relayLines(worker, o.relay);
-    // `close` and not `exit`: then all that it wrote has been read.
+    // `close`, not `exit`: by then all of its output has been read.
     worker.process.once("close", (code: number | null, signal: NodeJS.Signals | null) => {
       alive.delete(worker);
       for (const question of questions.values()) if (question.of === worker) question.answer();
@@ -133,7 +134,7 @@ export function createSupervisor(o: {
   const countListening = (): void =>
     metrics.workers.set(seats.filter(({ listening }) => listening).length);
 
-  /** Asks all that listen at once; gives the answers that came in time. */
+  /** Asks all listening workers at the same time. Resolves to the answers that came in time. */
   async function ask(what: "ready" | "figures"): Promise<{ from: Worker; answer: FromWorker }[]> {
     const asked = seats.flatMap(({ worker, listening }) =>
       worker !== undefined && listening ? [worker] : [],
@@ -169,7 +170,7 @@ export function createSupervisor(o: {
   let watching: NodeJS.Timeout | undefined;
   return {
     async start(task) {
-      // Not through this process: it would keep open what it had passed to a worker that died before it took it.
+      // Not through this process: a connection that it passed to a worker would stay open here if the worker died before taking it.
       cluster.schedulingPolicy = cluster.SCHED_NONE;
       cluster.setupPrimary({
         stdio: ["ignore", "pipe", "inherit", "ipc"],
@@ -199,7 +200,7 @@ export function createSupervisor(o: {
       const [answers, own] = await Promise.all([ask("figures"), metrics.figures()]);
       const current = new Set<number>();
       for (const { from, answer } of answers) {
-        // It may have ended since: then its counters are where they belong.
+        // If it has ended since, its counters are already kept.
         if (answer.kind !== "figures" || !alive.has(from)) continue;
         sums.take(from.id, answer.figures);
         current.add(from.id);
@@ -227,7 +228,7 @@ function tell(worker: Worker, message: ToWorker): void {
   if (worker.isConnected()) worker.send(message, () => undefined);
 }
 
-/** Passes on whole lines only, since several workers write to one place. */
+/** Passes on only complete lines, since several workers write to the same place. */
 function relayLines(worker: Worker, relay: (lines: string) => void): void {
   let rest = "";
   worker.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
