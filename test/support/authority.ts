@@ -1,4 +1,5 @@
 // A certificate authority of a test's own, made at run time: nothing on this machine trusts it unless it is told to.
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,7 +22,9 @@ export interface Authority {
 /** Makes an authority. Its own key is P-256 and never leaves memory. */
 export async function createAuthority(): Promise<Authority> {
   const common = { keyType: "ec", algorithm: "sha256" } as const;
-  const ca = await generate([{ name: "commonName", value: "x3sproxy test authority" }], {
+  // Of two authorities with one name in a process, OpenSSL would check by the first.
+  const name = `x3sproxy test authority ${randomUUID()}`;
+  const ca = await generate([{ name: "commonName", value: name }], {
     ...common,
     extensions: [
       { name: "basicConstraints", cA: true, critical: true },
