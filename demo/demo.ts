@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { styleText } from "node:util";
+import { parseArgs, styleText } from "node:util";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { readConfig } from "../src/platform/config.ts";
@@ -21,9 +21,18 @@ import { fill } from "./fill.ts";
 import { createLookAlike } from "./look-alike/look-alike.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../bin/x3sproxy.js", import.meta.url));
-const ARGUMENTS = process.argv.slice(2);
-const FILL = ARGUMENTS.includes("--fill");
-const KEEP = FILL || ARGUMENTS.includes("--keep");
+const USAGE = `npm run demo [-- --keep | --fill]
+
+The whole story in half a minute, with look-alike providers and fake keys. Nothing leaves this machine.
+
+  --keep  leaves it running afterwards, with a link to its dashboard, until Ctrl-C
+  --fill  puts 60 keys and 200 agents into it, and leaves it running
+  --help  shows this
+`;
+
+const OPTIONS = readOptions();
+const FILL = OPTIONS.fill;
+const KEEP = FILL || OPTIONS.keep;
 const DEADLINE_MS = FILL ? 300_000 : 60_000;
 const QUESTION = "Who are you, and which key was I called with? (pace:25)";
 
@@ -52,6 +61,19 @@ const step = (title: string): void => {
   print(`\n${styleText("bold", `${++steps}  ${title}`)}\n`);
 };
 const shown = (text: string): void => line(`${styleText("green", "✓")} ${text}`);
+
+function readOptions(): { fill: boolean; keep: boolean } {
+  const flag = { type: "boolean", default: false } as const;
+  try {
+    const { values } = parseArgs({ options: { fill: flag, keep: flag, help: flag } });
+    if (!values.help) return values;
+    process.stdout.write(USAGE);
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
 
 async function demo(): Promise<void> {
   print(
@@ -283,13 +305,15 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-// One Ctrl-C can come twice: from the terminal, and passed on by npm.
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    interrupted = true;
-    interruption.resolve(undefined);
-  });
+function interrupt(): void {
+  interrupted = true;
+  interruption.resolve(undefined);
 }
+
+// One Ctrl-C can come twice: from the terminal, and passed on by npm.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
+// Nobody reads any more. The folder with its keys has to go all the same.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", interrupt);
 const deadline = sleep(DEADLINE_MS, undefined, { ref: false }).then(() =>
   promised(false, `it was not done after ${DEADLINE_MS / 1000} s`),
 );

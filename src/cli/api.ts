@@ -20,6 +20,8 @@ import { ownService, whereKeysComeFrom, type Service } from "./own-service.ts";
 const TIMEOUT_MS = 15_000;
 // A stream may take longer to begin.
 const FIRST_BYTE_MS = 60_000;
+// Longer than any list; a service that lies must not fill our memory.
+const MAX_PAGES = 1_000;
 const RETRY_AFTER_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 5_000;
 
@@ -34,6 +36,7 @@ export async function list<R extends ListRoute, Row>(
   rowsOf: (page: AnswerOf<R>) => readonly Row[],
 ): Promise<Row[]> {
   const rows: Row[] = [];
+  const cursors = new Set<string>();
   for (let cursor: string | undefined; ;) {
     const page = await send<AnswerOf<R> & { nextCursor: string | null }>(route, {
       query: { cursor },
@@ -41,6 +44,10 @@ export async function list<R extends ListRoute, Row>(
     rows.push(...rowsOf(page));
     if (page.nextCursor === null) return rows;
     cursor = page.nextCursor;
+    if (cursors.has(cursor) || cursors.size === MAX_PAGES) {
+      throw new Failure("list_without_end", "The service's list does not end: its pages repeat.");
+    }
+    cursors.add(cursor);
   }
 }
 

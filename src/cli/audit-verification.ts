@@ -113,7 +113,8 @@ export function describeReport(report: VerifyReport): string {
       (it) => `Event ${it.id} (leaf ${it.index}, ${it.at}) pruned all before leaf ${it.before}.`,
     ),
     ...report.erasures.map(
-      (it) => `Event ${it.id} (leaf ${it.index}, ${it.at}) erased ${it.parts} parts of events.`,
+      (it) =>
+        `Event ${it.id} (leaf ${it.index}, ${it.at}) erased ${it.parts} part${it.parts === 1 ? "" : "s"} of events.`,
     ),
   ];
   const findings = report.findings.map((finding) => {

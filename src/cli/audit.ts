@@ -135,8 +135,12 @@ function describe(
   { parts, waiting, others }: { parts: number; waiting: number; others: number },
 ): string {
   if (parts + waiting + others === 0) return `Nothing is left of ${name}.`;
-  const done = `Erased ${name}: ${parts} parts of events, ${others} rows beside the audit.`;
+  const done = `Erased ${name}: ${quantity(parts, "part")} of events, ${quantity(others, "row")} beside the audit.`;
   return waiting === 0
     ? done
-    : `${done}\n${waiting} parts are not sealed yet. Run it again in a minute.`;
+    : `${done}\n${quantity(waiting, "part")} not sealed yet. Run it again in a minute.`;
+}
+
+function quantity(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
