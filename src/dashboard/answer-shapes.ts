@@ -1,12 +1,12 @@
-// What each route's answer has to look like, as the build makes it of the contract: so the browser needs no library for schemas. A shape is
-// the part of JSON Schema that says what is there; what more there is in an answer is left alone. Pure.
+// Checks the API's answers in the browser, without a schema library. The build makes a shape of each answer in the contract: the part of its
+// JSON Schema that says which fields and types there must be. Additional fields are allowed. Pure.
 
 export interface Shape {
   readonly type?: string | readonly string[];
   readonly anyOf?: readonly Shape[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
-  /** Of a text: a regular expression. */
+  /** A regular expression for a text. */
   readonly pattern?: string;
   readonly items?: Shape;
   readonly properties?: Readonly<Record<string, Shape>>;
@@ -14,10 +14,10 @@ export interface Shape {
   readonly additionalProperties?: Shape | boolean;
 }
 
-/** Shapes by route; none where there is no answer. */
+/** Shapes by route. A route without an answer has none. */
 export type AnswerShapes = Readonly<Record<string, Shape>>;
 
-/** Whether `value` has all that `shape` says. */
+/** Whether `value` has everything that `shape` demands. */
 export function fits(shape: Shape, value: unknown): boolean {
   if (shape.anyOf !== undefined) return shape.anyOf.some((each) => fits(each, value));
   if (shape.enum !== undefined) return shape.enum.includes(value);

@@ -1,5 +1,5 @@
-// The way to the REST API: same origin, the session's cookie and its secret, problem documents as errors, proof asked for
-// where it is needed. Must never send anything to another origin, and must never keep an answer or a value that was typed.
+// The client of the REST API: same origin, with the session's cookie and secret. Problem documents become errors, and a fresh proof is asked
+// for when needed. Must never send anything to another origin, or keep an answer or a typed value.
 import {
   API,
   requestLine,
@@ -20,13 +20,13 @@ import { escapeHidden } from "./visible-text.ts";
 
 const TIMEOUT_MS = 30_000;
 
-/** What went wrong, in a sentence for the person who sits there. `code` is stable; `status` is 0 when nothing answered. */
+/** An error with a sentence for the user. `code` is stable. `status` is 0 if there was no answer. */
 export class ApiProblem extends Error {
   readonly status: number;
   readonly code: string;
-  /** Seconds after which a new try makes sense. */
+  /** Seconds to wait before a new try. */
   readonly retryAfterS: number | undefined;
-  /** The version that a new key was kept as, where it was not made active. */
+  /** The version of a new key that was saved but not made active. */
   readonly candidate: Candidate | undefined;
 
   constructor(
@@ -50,21 +50,21 @@ interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One call of the API. Rejects with ApiProblem. */
+/** Calls the API once. Rejects with ApiProblem. */
 export type Call = <R extends Route>(
   route: R,
   ...request: CallArguments<R, CallOptions>
 ) => Promise<AnswerOf<R>>;
 
-/** What the app does about answers that concern the whole session. */
+/** How the app reacts to answers about the session as a whole. */
 export interface SessionEvents {
   signedOut(): void;
   secondFactorRequired(): void;
-  /** Asks for password or code; resolves when the session is proved again, rejects with ApiProblem `not_proved`. */
+  /** Asks for a password or code. Resolves once the session has a fresh proof; rejects with ApiProblem `not_proved`. */
   prove(): Promise<void>;
 }
 
-// Of these the page that called makes something; any other 401 means that the session is over.
+// The calling page handles these. Any other 401 means that the session has ended.
 const NOT_ABOUT_THE_SESSION: ReadonlySet<string> = new Set<ProblemCode>([
   "sign_in_refused",
   "second_factor_needed",
@@ -73,7 +73,7 @@ const NOT_ABOUT_THE_SESSION: ReadonlySet<string> = new Set<ProblemCode>([
   "setup_link_invalid",
 ]);
 
-/** `secret`: where that of the session is kept. `shapes`: what answers have to look like. */
+/** `secret`: the store of the session's secret. `shapes`: what answers must contain. */
 export function createCall(
   events: SessionEvents,
   secret: SessionSecret,
@@ -100,7 +100,7 @@ export function createCall(
   };
 }
 
-/** A file of the API. Rejects with ApiProblem, also when it breaks off. */
+/** Downloads a file. Rejects with ApiProblem, also if it breaks off. */
 export type Download = <R extends "GET /audit/export">(
   route: R,
   request: RequestOf<R>,
@@ -129,11 +129,11 @@ export function createDownload(events: SessionEvents, secret: SessionSecret): Do
 
 interface SendOptions extends CallOptions {
   readonly body?: unknown;
-  /** Whether there is no telling how long it takes. */
+  /** Whether the call has no deadline. */
   readonly takesLong?: boolean;
 }
 
-/** Sends a request, and once more where that helps. Rejects with ApiProblem unless the answer is a success. */
+/** Sends a request, and repeats it once where that helps. Rejects with ApiProblem unless it succeeds. */
 function createSend(events: SessionEvents, secret: SessionSecret) {
   type Send = (method: Method, path: string, options: SendOptions) => Promise<Response>;
 
@@ -143,7 +143,7 @@ function createSend(events: SessionEvents, secret: SessionSecret) {
     if (response.ok) return response;
     const problem = problemOf(response, await bodyOf(response));
     if (problem.status === 401 && !NOT_ABOUT_THE_SESSION.has(problem.code)) {
-      // Meanwhile another tab, or another call, has signed in anew or changed the password.
+      // Meanwhile another tab or call has signed in again, or changed the password.
       if (secret.get() !== sent && secret.get() !== undefined) return send(method, path, options);
       secret.remove();
       events.signedOut();

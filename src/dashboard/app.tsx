@@ -1,4 +1,4 @@
-// Which page is at which path.
+// The routes: which page is at which path.
 import { Outlet, Route, Routes } from "react-router";
 import { Frame } from "./frame.tsx";
 import { ActivityPage } from "./pages/activity.tsx";
@@ -77,7 +77,7 @@ export function App() {
   );
 }
 
-/** Keeps a page from those who could use nothing on it. The API decides all the same. */
+/** Hides a page from users who could do nothing on it. The API decides by itself. */
 function Only({ permission }: { permission: Permission }) {
   return useMay(permission) ? <Outlet /> : <NotAllowedPage />;
 }

@@ -1,5 +1,5 @@
-// Builds the dashboard: from this folder to dist/dashboard, static files that the admin listener serves. Does nothing
-// when its sources, and the packages in them, are those of the build that is there. `npm start` runs it before the service.
+// Builds the dashboard from this folder into dist/dashboard, as static files that the admin listener serves. Does nothing if the sources and
+// packages have not changed since the last build. `npm start` runs it before the service.
 import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -16,11 +16,11 @@ const TARGET = join(ROOT, "dist/dashboard");
 const STAMP = "sources.sha256";
 const COMPRESSED = /\.(?:js|css|svg)$/;
 
-/** Builds unless it is built. Resolves with whether there was something to do; rejects when the sources don't build. */
+/** Builds if needed. Resolves to whether it was. Rejects if the sources don't build. */
 export async function buildDashboard(): Promise<boolean> {
   const stamp = await hashSources();
   if (stamp === (await readFile(join(TARGET, STAMP), "utf8").catch(() => undefined))) return false;
-  // In a folder beside it, so that a service that starts meanwhile reads one build or the other, whole.
+  // Build in a folder of its own, so that a service that starts meanwhile reads one complete build or the other.
   const fresh = `${TARGET}.${process.pid}`;
   try {
     await bundle(fresh);
@@ -45,7 +45,7 @@ async function replace(fresh: string): Promise<void> {
 }
 
 async function bundle(target: string): Promise<void> {
-  // Here and not above: most starts need no bundler.
+  // Imported here, since most starts need no bundler.
   const { build } = await import("vite");
   await build({
     root: SOURCES,
@@ -68,7 +68,7 @@ async function bundle(target: string): Promise<void> {
   });
 }
 
-/** Of the contract's schemas what they say of an answer's shape, without their words. */
+/** The shapes of all answers, from the contract's schemas without their descriptions. */
 export function answerShapes(): AnswerShapes {
   const shapes: Record<string, Shape> = {};
   for (const [route, { answer }] of Object.entries<RouteDeclaration>(ROUTES)) {

@@ -1,4 +1,4 @@
-// The frame of the pages before one is in: one card in the middle.
+// The frame of the pages before sign-in: one card in the middle.
 import { useRef, type ReactNode } from "react";
 import { ThemeButton } from "./frame.tsx";
 import { Icon } from "./parts/icon.tsx";

@@ -1,4 +1,4 @@
-// What stands around every page of a signed-in person: brand, navigation, who it is, theme, sign-out.
+// The frame around every page of a signed-in user: brand, navigation, the user, theme, sign-out.
 import { Dialog } from "@base-ui/react/dialog";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -91,7 +91,7 @@ function Navigation() {
   );
 }
 
-/** Who is signed in, in which workspace. */
+/** The signed-in user and the workspace. */
 function Person() {
   const me = useMe();
   const call = useCall();
@@ -137,7 +137,7 @@ export function ThemeButton() {
   );
 }
 
-/** The same navigation on a narrow screen. A new page comes with it closed. */
+/** The navigation on a narrow screen. It closes when the page changes. */
 function Drawer() {
   const [open, setOpen] = useState(false);
   return (

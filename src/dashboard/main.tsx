@@ -1,4 +1,4 @@
-// The dashboard's composition root: the API, what is remembered of it, the pages.
+// The dashboard's composition root: the API's client, the query cache, the pages.
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
@@ -21,13 +21,13 @@ import "./style/tables.css";
 import "./style/dialogs.css";
 import "./style/pages.css";
 
-/** The build puts them in this place. */
+/** The build replaces this name by the shapes. */
 declare const ANSWER_SHAPES: AnswerShapes;
 
 const MAX_TRIES = 2;
 const FINAL: ReadonlySet<string> = new Set(["unexpected_answer", "offline"]);
 
-/** Only what may pass by itself is tried again: no answer, or a service that is busy or away. Offline is over when it is over. */
+/** Retry only failures that may pass: no answer, or a service that is busy or away. While offline, the browser says when it is over. */
 function tryAgain(failures: number, error: Error): boolean {
   const passing = error instanceof ApiProblem && (error.status === 0 || error.status === 503);
   return passing && !FINAL.has(error.code) && failures < MAX_TRIES;
@@ -35,12 +35,12 @@ function tryAgain(failures: number, error: Error): boolean {
 
 const client = new QueryClient({
   defaultOptions: {
-    // Offline, too: it fails then, and says so. A paused one would wait in silence.
+    // Also when offline: then it fails and says so. A paused query would wait silently.
     queries: {
       ...{ retry: tryAgain, staleTime: 5000, gcTime: 300_000 },
       ...{ networkMode: "always", refetchOnReconnect: true },
     },
-    // What is typed or shown once must not outlive its form here: a value, a token, a link.
+    // Forget results at once: a value, token or link that is shown once must not outlive its form.
     mutations: { gcTime: 0, networkMode: "always" },
   },
 });
@@ -52,7 +52,7 @@ const events = {
 };
 const call = createCall(events, browserSecret, ANSWER_SHAPES);
 const download = createDownload(events, browserSecret);
-// Another tab may have signed in or out.
+// Another tab may have signed in or out meanwhile.
 addEventListener("storage", () => refreshMe(client));
 
 const router = createBrowserRouter([{ path: "*", element: <App />, errorElement: <BrokenPage /> }]);

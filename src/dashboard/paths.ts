@@ -1,13 +1,13 @@
-// The pages' paths: one table for the router here and, through the build, for the server that answers them. Pure.
+// The paths of the pages: one table for the router and for the server that answers them. Pure.
 
-/** A page's path; `:id` and `:name` stand for one segment. */
+/** The path of a page. `:id` and `:name` stand for one segment. */
 export const PATHS = {
   overview: "/",
   secrets: "/secrets",
   secret: "/secrets/:id",
   agents: "/agents",
   agent: "/agents/:name",
-  /** Refusals of the proxy point here. */
+  /** The proxy's refusals link here. */
   agentScope: "/agents/:name/scope",
   activity: "/activity",
   audit: "/audit",

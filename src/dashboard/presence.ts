@@ -1,5 +1,5 @@
-// Whether somebody is there: a touch, a key, a move in the last minutes. Pages load themselves anew only while they are
-// looked at, or a forgotten screen would keep its session from ending.
+// Whether the user is present: a touch, a key or a movement in the last minutes. Pages reload only while the user is present: otherwise a
+// forgotten screen would keep its session from ending.
 import { useSyncExternalStore } from "react";
 
 const GONE_AFTER_MS = 5 * 60_000;

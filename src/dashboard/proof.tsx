@@ -1,4 +1,4 @@
-// "Confirm that it is you": the dialog that comes up when the API wants a fresh proof, before it repeats the call.
+// "Confirm that it is you": the dialog that opens if the API asks for a fresh proof, before the call is repeated.
 import { useMutation } from "@tanstack/react-query";
 import { useState, useSyncExternalStore } from "react";
 import type { Me } from "../contract/client.ts";
@@ -8,9 +8,9 @@ import { Modal } from "./parts/dialog.tsx";
 import { Field, FormError } from "./parts/field.tsx";
 import { useCall, useRememberMe, useSession } from "./session.tsx";
 
-/** Where those who need a proof wait for it: one dialog for all of them. */
+/** Calls that need a proof wait here for one common dialog. */
 export interface ProofDesk {
-  /** Resolves when proved; rejects with ApiProblem `not_proved`. */
+  /** Resolves once the proof is given. Rejects with ApiProblem `not_proved`. */
   ask(): Promise<void>;
   settle(proved: boolean): void;
   readonly asked: () => boolean;

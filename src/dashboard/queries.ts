@@ -1,4 +1,4 @@
-// What pages load, by resource: one hook each. A list is read page by page and shown as one.
+// The queries of all pages, by resource: one hook each. A list is loaded page by page and shown as one.
 import {
   keepPreviousData,
   useInfiniteQuery,
@@ -10,24 +10,24 @@ import { usePresence } from "./presence.ts";
 import { useCall } from "./session.tsx";
 
 const REFRESH_MS = 30_000;
-/** While somebody waits for their first call. */
+/** The interval while a user waits for the first call. */
 const FIRST_STEPS_MS = 2_000;
-/** The longest page that the API gives. */
+/** The largest page of the API. */
 const MOST_ROWS = 200;
 
-/** How often to load anew, in ms; not at all while nobody is there. */
+/** The reload interval in ms; none while the user is away. */
 function useRefreshInterval(): number | false {
   return usePresence() ? REFRESH_MS : false;
 }
 
 export interface Rows<T> {
   readonly rows: readonly T[];
-  /** How many there are in all; null where that is not counted. */
+  /** The number of all rows. Null if they are not counted. */
   readonly total: number | null;
   readonly loading: boolean;
   readonly error: Error | null;
   readonly retry: () => void;
-  /** Loads the next ones; undefined when there are none. */
+  /** Loads the next page. Undefined if there is none. */
   readonly more: (() => void) | undefined;
   readonly loadingMore: boolean;
 }
@@ -43,13 +43,13 @@ interface ListOptions<R extends Route> {
   readonly query?: RequestOf<R>["query"];
   readonly enabled?: boolean;
   readonly refresh?: boolean;
-  /** All of it at once, for what has to be right about all. */
+  /** Loads the whole list at once, for statements about all rows. */
   readonly whole?: boolean;
-  /** While a search is under way, what the one before found. */
+  /** During a search, keep showing the previous results. */
   readonly search?: boolean;
 }
 
-/** What a list's answer has beside its rows; nothing where it comes whole. */
+/** The paging fields of a list's answer; none if the list comes in one page. */
 interface PageEnd {
   readonly nextCursor?: string | null;
   readonly total?: number | null;
@@ -89,7 +89,7 @@ function useRows<R extends Route, T>(
         items.push(...rowsOf(page));
         total ??= page.total ?? null;
         const next = page.nextCursor ?? null;
-        // A search that has found nothing yet goes on.
+        // Continue a search that has found nothing yet.
         const enough = !whole && items.length > 0;
         if (enough || next === null) return { page, items, total, next };
         cursor = next;
@@ -111,7 +111,7 @@ function useRows<R extends Route, T>(
   };
 }
 
-/** `query`: what they have in their name or the like; empty: all. */
+/** `query`: a text in the name or similar fields. Empty: all. */
 const searchFor = (query: string) => ({ query: query === "" ? {} : { query }, search: true });
 
 export const useSecrets = (query = "") =>
@@ -119,7 +119,7 @@ export const useSecrets = (query = "") =>
     refresh: true,
     ...searchFor(query),
   });
-/** The key of a provider in an environment, as a list of one or none; of none where the provider is empty. */
+/** The key of a provider in an environment, as a list of one or none. Without a provider: none. */
 export const useSecretsAt = (provider: string, environment: string) =>
   useRows("secrets", "GET /secrets", ({ secrets }) => secrets, {
     query: { provider, environment },
@@ -128,21 +128,21 @@ export const useSecretsAt = (provider: string, environment: string) =>
 export const useAgents = (query = "") =>
   useRows("agents", "GET /agents", ({ agents }) => agents, { refresh: true, ...searchFor(query) });
 
-/** Those that all of `which` holds of. */
+/** Rows for which every condition in `which` holds. */
 interface AgentFilter {
   readonly environment?: string;
   readonly mayUse?: string;
   readonly used?: string;
 }
 
-/** All of them, however many pages that is. */
+/** All rows, over all pages. */
 export const useAllAgents = (which: AgentFilter = {}, enabled = true) =>
   useRows("agents", "GET /agents", ({ agents }) => agents, {
     query: { ...which },
     whole: true,
     enabled,
   });
-/** Of them the first alone, and how many there are. */
+/** Only the first row, and the number of all. */
 export const useAgentCount = () =>
   useRows("agents", "GET /agents", ({ agents }) => agents, { query: { limit: 1 } });
 export const useProviders = () =>
@@ -206,7 +206,7 @@ export function useSecret(id: string) {
   });
 }
 
-/** Whether some of the first steps are still to be done. */
+/** Whether some of the first steps are not done. */
 export function areOpen(steps: Overview["firstSteps"]): boolean {
   return steps !== null && !(steps.key && steps.agent && steps.call);
 }
@@ -233,7 +233,7 @@ export function useWorkspace(enabled = true) {
   });
 }
 
-/** What new agents get. Below the workspace's key, so that it is loaded anew with it. */
+/** What new agents get. Its query key is below the workspace's, so both are reloaded together. */
 export function useNewAgents() {
   const call = useCall();
   return useQuery({
@@ -242,7 +242,7 @@ export function useNewAgents() {
   });
 }
 
-/** Names of things that were loaded and have changed. */
+/** The resources that a change makes outdated. */
 export type Resource =
   | "secrets"
   | "agents"
@@ -256,7 +256,7 @@ export type Resource =
   | "environments"
   | "audit";
 
-/** Loads anew what has changed, and the overview, which counts all of it. */
+/** Reloads the changed resources, and the overview, which counts them. */
 export function useRefresh(): (...changed: Resource[]) => Promise<void> {
   const client = useQueryClient();
   return async (...changed) => {

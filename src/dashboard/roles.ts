@@ -1,17 +1,17 @@
-// Who may do what, for showing only that. The service decides; this keeps people from trying in vain.
+// What each role may do, so that the dashboard shows only that. The service makes the decision.
 import { roleAllows, type Me, type Role, type RoutePermission } from "../contract/client.ts";
 
-/** What a part of a page asks for; `person` is for everybody. */
+/** The permission that a part of a page needs. `person`: any user. */
 export type Permission = Exclude<RoutePermission, "self" | "link" | "public">;
 
-/** Whether `me` may do what asks for `permission`. Whoever is limited to agents changes nothing but those. */
+/** Whether `me` has `permission`. A user who is limited to agents can change only those. */
 export function may(me: Me, permission: Permission): boolean {
   if (permission === "person") return true;
   const isAboutAll = permission === "admin" || permission === "owner";
   return roleAllows(me.role, permission) && !(isAboutAll && me.agents !== null);
 }
 
-/** What each role may, in a sentence. */
+/** What each role may do, in a sentence. */
 export const ROLE_TEXTS: Readonly<Record<Role, string>> = {
   viewer: "Sees agents, keys (masked) and activity.",
   operator: "Also deploys and destroys agents.",

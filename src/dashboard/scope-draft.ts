@@ -1,11 +1,11 @@
-// An agent's scope as a form holds it, and what of it is sent. Pure.
+// An agent's scope as a form holds it, and the body that is sent. Pure.
 import type { Agent } from "../contract/client.ts";
 import { counted, isoOfLocal, localOfIso } from "./time.ts";
 
 /** What an agent may do. Null: not limited. */
 export type ScopeFields = Pick<Agent, ListName | "allowedEndpoints" | "scopeExpiresAt" | "limits">;
 
-/** One part of a scope: not limited, or only these. What was typed stays when it is switched off. */
+/** One part of a scope: not limited, or only these. Typed entries stay when the limit is switched off. */
 export interface ListDraft {
   readonly limited: boolean;
   readonly values: readonly string[];
@@ -24,7 +24,7 @@ export interface ScopeDraft extends Readonly<Record<ListName | "allowedEndpoints
   readonly limits: Readonly<Record<LimitName, string>>;
 }
 
-/** Names that together have no more characters than this stand in a summary as they are. */
+/** A summary shows names in full up to this many characters. */
 const SHORT = 30;
 
 /** The body of PATCH /agents/:name/scope. What is left out stays as it is. */
@@ -51,15 +51,15 @@ export function draftOf(scope: ScopeFields): ScopeDraft {
   };
 }
 
-/** Without rows that nothing was typed in. */
+/** Drops empty rows. */
 export const filled = ({ values }: ListDraft): string[] =>
   values.map((value) => value.trim()).filter((value) => value !== "");
 
-/** Parts that are limited to nothing. */
+/** Parts with a limit but no entry. */
 export const emptyLists = (draft: ScopeDraft): ListName[] =>
   LISTS.filter((name) => draft[name].limited && filled(draft[name]).length === 0);
 
-/** What of `draft` is another than in `scope`. */
+/** The parts in which `draft` differs from `scope`. */
 export function changeOf(draft: ScopeDraft, scope: ScopeFields): ScopeChange {
   const lists = LISTS.map((name) => {
     const values = draft[name].limited ? filled(draft[name]) : null;
@@ -79,7 +79,7 @@ export function changeOf(draft: ScopeDraft, scope: ScopeFields): ScopeChange {
   };
 }
 
-/** What limits the agent, in a few words each; none when nothing does. */
+/** The agent's limits, a few words each. Empty if it has none. */
 export function limitationsOf(agent: Pick<Agent, keyof ScopeFields>): string[] {
   const { providers, rules, models, addresses, limits } = agent;
   const few = (names: readonly string[], one: string) =>

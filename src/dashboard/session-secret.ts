@@ -1,5 +1,5 @@
-// What this origin alone keeps in this browser: the secret without which a session's cookie is worth nothing, since browsers send
-// cookies to every port of a host; and what the service knows this browser by. Must never go to another origin, into a URL or a cookie.
+// Values that only this origin stores in this browser: the session's secret, without which its cookie is worth nothing (browsers send cookies
+// to every port of a host); and the value by which the service recognises this browser. Must never go to another origin, a URL or a cookie.
 
 const SECRET = "x3sproxy-session";
 const DEVICE = "x3sproxy-device";
@@ -11,7 +11,7 @@ export interface SessionSecret {
   remove(): void;
 }
 
-// In place of a storage that is full or switched off: it holds for this page, then.
+// If the storage is full or disabled, keep the value for this page only.
 const ofThisPage = new Map<string, string>();
 
 function read(key: string): string | undefined {
@@ -41,12 +41,12 @@ export const browserSecret: SessionSecret = {
     try {
       localStorage.removeItem(SECRET);
     } catch {
-      // Then there is none in it.
+      // Without a storage there is no stored value.
     }
   },
 };
 
-/** 32 random bytes in base64url, made once: sent with each sign-in, so that what strangers try does not hold this browser up. */
+/** 32 random bytes in base64url, made once. Sent with each sign-in, so that other clients' failures don't delay this browser. */
 export function deviceName(): string {
   const kept = read(DEVICE);
   if (kept !== undefined && /^[A-Za-z0-9_-]{43}$/.test(kept)) return kept;

@@ -1,4 +1,4 @@
-// Who sits there: the API's door and the answer of /me, for every page. Pages call the API through here.
+// The signed-in user (the answer of /me) and the API's client, for every page. Pages call the API through this file.
 import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { createContext, use, type ReactNode } from "react";
 import { Navigate, useLocation } from "react-router";
@@ -39,7 +39,7 @@ export function useDownload(): Download {
   return download;
 }
 
-/** Who is signed in; only below SignedIn. */
+/** The signed-in user. Only for components inside SignedIn. */
 export function useMe(): Me {
   const me = use(MeContext);
   if (me === undefined) throw new Error("used outside of SignedIn");
@@ -50,7 +50,7 @@ export function useMay(permission: Permission): boolean {
   return may(useMe(), permission);
 }
 
-/** `data`: null when nobody is signed in. */
+/** `data` is null if nobody is signed in. */
 export function useSession() {
   const call = useCall();
   return useQuery({
@@ -69,7 +69,7 @@ export function useSession() {
   });
 }
 
-/** Takes note of who is signed in now. What was loaded for somebody else is forgotten. */
+/** Sets the signed-in user, and forgets what was loaded for another one. */
 export function rememberMe(client: QueryClient, me: Me | null): void {
   forgetOthers(client, me);
   client.setQueryData(ME, me);
@@ -86,11 +86,11 @@ export function useRememberMe(): (me: Me | null) => void {
   return (me) => rememberMe(client, me);
 }
 
-/** Asks again who is signed in, as after a refusal that says that the rights have changed. */
+/** Asks again who is signed in: after a refusal, the rights may have changed. */
 export const refreshMe = (client: QueryClient): void =>
   void client.invalidateQueries({ queryKey: ME });
 
-/** Shows `children` to whoever is signed in; sends everybody else to sign in, and back to where they were going. */
+/** Shows `children` to a signed-in user. Others go to sign-in, and then back to the requested page. */
 export function SignedIn({ enrolling = false, children }: SignedInProps) {
   const { data: me, error, refetch } = useSession();
   const { pathname, search } = useLocation();
@@ -112,7 +112,7 @@ export function SignedIn({ enrolling = false, children }: SignedInProps) {
 }
 
 interface SignedInProps {
-  /** The page where a second factor is enrolled, which is open to those who must. */
+  /** The page for enrolling a second factor, for users who must have one. */
   readonly enrolling?: boolean;
   readonly children: ReactNode;
 }

@@ -1,5 +1,5 @@
-// What to set where, so that a client goes through the proxy: pure texts, made from the token and the base URLs. A token
-// is put in only by whoever shows it once; everywhere else a placeholder stands in its place.
+// The settings that make a client use the proxy: texts made from the token and the base URLs. The token is only in the dialog that shows it
+// once; elsewhere there is a placeholder. Pure.
 import type { Agent, Provider } from "../contract/client.ts";
 
 export const PLACEHOLDER = "<the token shown at deployment>";
@@ -7,7 +7,7 @@ export const PLACEHOLDER = "<the token shown at deployment>";
 export interface Connection {
   readonly agent: Pick<Agent, "name" | "environment">;
   readonly token: string;
-  /** The providers that the agent can use, those with a key first. */
+  /** The providers that the agent can use. Those with a key come first. */
   readonly providers: readonly Provider[];
 }
 
@@ -17,7 +17,7 @@ export interface Snippet {
   readonly text: string;
 }
 
-/** What of `all` the agent can use: it may, and its environment has a key. */
+/** The providers that the agent may use and that have a key in its environment. */
 export function usableProviders(
   agent: Pick<Agent, "environment" | "providers">,
   all: readonly Provider[],
@@ -29,7 +29,7 @@ export function usableProviders(
   );
 }
 
-/** One text for each way of connecting; those that need a provider which the agent can't use are left out. */
+/** One text for each way of connecting, except those that need a provider which the agent can't use. */
 export function snippetsFor(connection: Connection): readonly Snippet[] {
   const { agent, token, providers } = connection;
   const shell = textsOf(providers, token);
@@ -99,13 +99,13 @@ export function snippetsFor(connection: Connection): readonly Snippet[] {
   return all.filter((snippet) => snippet !== undefined);
 }
 
-// On Linux a container knows that name only if it is told.
+// On Linux a container doesn't know this name by itself.
 const GATEWAY = "host.docker.internal:host-gateway";
 const AND_LISTEN =
   "# x3sproxy has to listen where containers reach it, as with X3SPROXY_PROXY_ADDR=172.17.0.1:8787 for Docker on Linux.";
 const BY_ITS_NAME = "# With X3SPROXY_PUBLIC_URL its own name stands here.";
 
-/** Where a loopback address is the container itself: what this machine is called there. */
+/** The name of this machine inside the container, where a loopback address is the container itself. */
 interface Container {
   readonly host: string;
   readonly comments: readonly string[];
@@ -127,7 +127,7 @@ const KUBERNETES: Container = {
   comments: ["# The Service x3sproxy in the namespace x3sproxy.", BY_ITS_NAME],
 };
 
-/** Hosts that are the machine itself, as URLs have them (WHATWG URL, 3.5). */
+/** Hosts that mean this machine, as URLs spell them (WHATWG URL, 3.5). */
 const LOOPBACK =
   /^(?:(?:.+\.)?localhost\.?|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:(?:7f[\da-f]{2}:[\da-f]{1,4}|0:0)\])$/;
 
@@ -164,7 +164,7 @@ function yaml(variables: readonly (readonly [string, string])[]): string[] {
   return variables.map(([name, value]) => `  ${name}: ${JSON.stringify(value)}`);
 }
 
-// Two providers can share a variable; the first one keeps it.
+// If two providers share a variable, the first one keeps it.
 function variablesOf(providers: readonly Provider[], token: string): Map<string, string> {
   const variables = new Map<string, string>();
   for (const { client, baseUrl } of providers) {

@@ -1,4 +1,4 @@
-// Light, dark, or as the system says. The choice is kept in this browser; nothing else is.
+// The theme: light, dark, or the system's. The choice is stored in this browser.
 import { useSyncExternalStore } from "react";
 
 export const THEMES = ["system", "light", "dark"] as const;
@@ -29,7 +29,7 @@ export function setTheme(theme: Theme): void {
   try {
     localStorage.setItem(STORED_AS, theme);
   } catch {
-    // It holds for this page, then.
+    // Without a storage it holds for this page only.
   }
   apply();
   for (const changed of listeners) changed();

@@ -1,4 +1,4 @@
-// Times, durations, numbers and sizes as people read them. The dashboard's one clock is here: it goes as the service's does.
+// Times, durations, numbers and sizes for people. Also the dashboard's only clock, which follows the service's.
 import { useSyncExternalStore } from "react";
 
 const TICK_MS = 30_000;
@@ -8,7 +8,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
-// Both name the zone.
+// Both formats show the time zone.
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 const minute = new Intl.DateTimeFormat("en-GB", {
   ...({ day: "numeric", month: "short", year: "numeric" } as const),
@@ -36,7 +36,7 @@ export const machineMs = (): number => new Date().getTime();
 /** How far the service's clock is ahead of this machine's. */
 let aheadMs = 0;
 
-/** The time now by the service's clock, in ms since 1970. For what is shown and moves on: useNowMs. */
+/** The time by the service's clock, in ms since 1970. Components that show a moving time use useNowMs. */
 export const currentMs = (): number => machineMs() + aheadMs;
 
 /**
@@ -82,7 +82,7 @@ export function useNowMs(): number {
 export function relativeTime(iso: string, fromMs: number): string {
   const ms = Date.parse(iso) - fromMs;
   const size = Math.abs(ms);
-  // The clock here may be a tick behind: what has just happened is not to come.
+  // The clock may be slightly behind: don't show an event of this moment as a future one.
   if (size < MINUTE_MS) return ms > TICK_MS ? "in a moment" : "just now";
   if (size < HOUR_MS) return relative.format(Math.round(ms / MINUTE_MS), "minute");
   if (size < DAY_MS) return relative.format(Math.round(ms / HOUR_MS), "hour");
@@ -92,7 +92,7 @@ export function relativeTime(iso: string, fromMs: number): string {
 
 export const exactTime = (iso: string): string => exact.format(new Date(iso));
 export const minuteTime = (iso: string): string => minute.format(new Date(iso));
-/** Without the year: for tables, beside the exact one on hover. */
+/** A short form without the year, for tables. The exact time is shown on hover. */
 export const shortTime = (iso: string): string => short.format(new Date(iso));
 
 /** A tick of a chart's time axis. */

@@ -1,5 +1,5 @@
-// A new second factor's seed, made in the browser: 20 random bytes, in base32 (RFC 4648), and the URL that
-// authenticator apps read from a QR code (github.com/google/google-authenticator/wiki/Key-Uri-Format).
+// The seed of a new second factor, made in the browser: 20 random bytes in base32 (RFC 4648), and the URL that authenticator apps read from
+// a QR code (github.com/google/google-authenticator/wiki/Key-Uri-Format).
 const SEED_BYTES = 20;
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 

@@ -1,4 +1,4 @@
-// The browser and system behind a User-Agent, in a few words: a hint for recognising one's own sessions, nothing more.
+// The browser and system of a User-Agent, in a few words: a hint for recognising one's own sessions.
 const BROWSERS: readonly (readonly [mark: RegExp, name: string])[] = [
   [/\bEdg\//, "Edge"],
   [/\bOPR\//, "Opera"],

@@ -1,10 +1,10 @@
-// Characters that nobody sees, or that change how others are seen, in what the service answers: old rows, and what agents and upstreams
-// sent, may hold some. The same as the command line shows; a test compares the two.
+// Escapes invisible characters, and those that change how others are shown: old rows, and texts from agents and upstreams, may hold some. The
+// same escapes as the command line's; a test compares them.
 
 const HIDDEN =
   /[[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[\u180b-\u180d\u180f\ufe00-\ufe0f\n]]/gv;
 
-/** `text` with `\u202e` in place of that character, and so on; line feeds stay. */
+/** `text` with such characters as escapes, as in `\u202e`. Line feeds stay. */
 export function escapeHidden(text: string): string {
   return text.replace(HIDDEN, (hidden) =>
     hidden

@@ -1,4 +1,4 @@
-// Activity: what went through, rolled up by minute, agent and provider.
+// Activity: exchanges, summed up by minute, agent and provider.
 import { useSearchParams } from "react-router";
 import { ActivityTable } from "../parts/activity-table.tsx";
 import { SelectField } from "../parts/field.tsx";
@@ -52,7 +52,7 @@ export function ActivityPage() {
   );
 }
 
-/** All names; also the chosen one, which may be gone by now. */
+/** All names, with the chosen one, which may have been deleted. */
 function choices(
   every: string,
   things: readonly { readonly name: string }[],

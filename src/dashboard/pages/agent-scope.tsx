@@ -1,4 +1,4 @@
-// What one agent may do: to read for everybody who sees the agent, to change for admins. Refusals of the proxy point here.
+// What one agent may do. Everybody who may see the agent can read it; admins can change it. The proxy's refusals link here.
 import { Link, useParams } from "react-router";
 import { ApiProblem } from "../api.ts";
 import type { Agent } from "../../contract/client.ts";

@@ -1,4 +1,4 @@
-// One agent: what it may, how it is used, how to connect it, what it did lately.
+// One agent: what it may do, how it is used, how to connect it, its latest activity.
 import { useState, type ComponentProps } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { ApiProblem } from "../api.ts";

@@ -1,4 +1,4 @@
-// Agents: who has a token, what for, and whether it is used.
+// Agents: the list, with what each may use and when it was last used.
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Agent } from "../../contract/client.ts";

@@ -1,4 +1,4 @@
-// The audit: who changed what, from where, and how it ended. Read only; for the auditor and the owner.
+// The audit: who changed what, from where, and with which result. Read only; for auditors and owners.
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import type { AuditEvent } from "../../contract/client.ts";

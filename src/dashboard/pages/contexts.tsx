@@ -1,4 +1,4 @@
-// On whose behalf agents made calls, as they said it. Read only; for the auditor and the owner.
+// On whose behalf agents say that they made calls. Read only; for auditors and owners.
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import type { CallContext } from "../../contract/client.ts";

@@ -1,5 +1,5 @@
-// Where one-time links lead: the first user, an invitation, a reset. The token stands in the fragment, which browsers
-// send to no server; it is taken out of the address bar at once and kept in memory only.
+// The page of one-time links: the first user, an invitation, a reset. The token is in the URL's fragment, which browsers send to no server.
+// It is removed from the address bar at once and kept only in memory.
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
@@ -29,7 +29,7 @@ const TEXTS: Readonly<Record<Kind, { title: string; route: Accept; action: strin
 
 function takeToken(): string {
   const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
-  // Router state stays: only the fragment goes.
+  // Keep the router's state and remove only the fragment.
   if (token !== "") history.replaceState(history.state, "", location.pathname);
   return token;
 }

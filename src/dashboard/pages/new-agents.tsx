@@ -1,4 +1,4 @@
-// What the workspace gives new agents, and more than which they get from an admin alone. For admins.
+// What the workspace gives new agents. Only an admin can give an agent more. For admins.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { NewAgents, Provider } from "../../contract/client.ts";

@@ -1,4 +1,4 @@
-// A path that is no page's, or that the role does not include.
+// The page for a path that doesn't exist, or that the user's role doesn't include.
 import { ButtonLink } from "../parts/button.tsx";
 import { Page } from "../parts/page.tsx";
 import { PATHS } from "../paths.ts";

@@ -1,4 +1,4 @@
-// The overview: what needs attention, what goes through over time, and for whom.
+// The overview: what needs attention, and the traffic over time, by provider and agent.
 import { lazy, Suspense, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Overview } from "../../contract/client.ts";
@@ -24,7 +24,7 @@ export function OverviewPage() {
   const [query, setQuery] = useSearchParams();
   const hours = query.get("hours") === "168" ? 168 : 24;
   const { data, error, refetch, isPlaceholderData } = useOverview(hours);
-  // Once they were open they stay until the page is left: the last tick is to be seen, too.
+  // Once shown, they stay until the user leaves the page, so that the last tick can be seen, too.
   const [begun, setBegun] = useState(false);
   if (!begun && data !== undefined && areOpen(data.firstSteps)) setBegun(true);
   return (
@@ -112,7 +112,7 @@ type Share = Pick<Overview["byAgent"][number], "requests" | "errors" | "refusals
   readonly to: string;
 };
 
-/** So many are seen at a glance, and the others when they are asked for. */
+/** How many are shown at first. */
 const FIRST = 10;
 
 interface SharesProps {

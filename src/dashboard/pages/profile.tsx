@@ -1,4 +1,4 @@
-// One's own account: password, second factor, recovery codes, sessions.
+// The user's own account: password, second factor, recovery codes, sessions.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Session } from "../../contract/client.ts";

@@ -119,7 +119,7 @@ export function ProvidersPage() {
   );
 }
 
-/** So many environments stand in the table, and the others are unfolded. */
+/** How many environments the table shows; the others can be unfolded. */
 const FEW = 8;
 
 function Names({ names }: { names: readonly string[] }) {
@@ -135,7 +135,7 @@ function Names({ names }: { names: readonly string[] }) {
 }
 
 interface AddProps {
-  /** Those there are: one of the same name is changed. */
+  /** The existing providers. Saving an existing name changes that provider. */
   readonly providers: readonly Provider[];
   readonly onClose: () => void;
 }
@@ -153,7 +153,7 @@ function AddDialog({ open, ...rest }: AddProps & { open: boolean }) {
   );
 }
 
-/** What is to be done after it was put anew. */
+/** What has to be done after a provider was changed. */
 const againText = ({ environments }: Provider): string =>
   environments.length === 0
     ? "It has no key yet."

@@ -183,7 +183,7 @@ function SecretDetail({ secret }: { secret: Secret }) {
   );
 }
 
-/** Of more the last ones stand in the table, and the others are unfolded. */
+/** How many versions the table shows; older ones can be unfolded. */
 const FEW = 5;
 
 function Users({ use }: { use: readonly SecretUse[] }) {

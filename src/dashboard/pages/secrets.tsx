@@ -1,4 +1,4 @@
-// Secrets: the real keys by provider and environment. A value goes in; from then on only its mask is shown.
+// Secrets: the real keys by provider and environment. A value goes in; afterwards only its mask is shown.
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Provider, Secret } from "../../contract/client.ts";
@@ -30,7 +30,7 @@ export function SecretsPage() {
   const [deleted, setDeleted] = useState<Secret | undefined>();
   const wanted = wantedPlace(query);
   const adding = query.has("add") || wanted.provider !== "";
-  // It may stand further down in the list than has been loaded.
+  // It may be on a page of the list that isn't loaded yet.
   const there = useSecretsAt(wanted.provider, wanted.environment);
   const unsure = wanted.provider !== "" && (there.loading || there.error !== null);
   const existing = there.rows[0];
@@ -175,7 +175,7 @@ export function SecretsPage() {
   );
 }
 
-/** From the link of a refusal, which names both. What can't be a name is left out: it may be anybody's link. */
+/** Provider and environment from a refusal's link. Anybody can write a link, so a value that can't be a name is ignored. */
 function wantedPlace(query: URLSearchParams): { provider: string; environment: string } {
   const name = (parameter: string, otherwise: string): string => {
     const value = query.get(parameter) ?? "";

@@ -1,4 +1,4 @@
-// Sign-in: e-mail and password, then the code of the second factor where there is one.
+// Sign-in: e-mail and password, then the second factor's code if one is enrolled.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Navigate, useSearchParams } from "react-router";
@@ -111,7 +111,7 @@ export function SignInPage() {
   );
 }
 
-/** In place of a form whose password would cross the network in the open; the service would refuse it all the same. */
+/** Shown in place of the form if the password would cross the network unencrypted. The service would refuse it, too. */
 function HttpsNeeded() {
   return (
     <Entry title="Sign in over https">
@@ -132,7 +132,7 @@ function isPlainOverNetwork({ protocol, hostname }: Location): boolean {
   return protocol === "http:" && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** Where to go after sign-in: the wanted path if it is one of this site, else the first page. */
+/** Where to go after sign-in: the requested path if it belongs to this site, else the first page. */
 function wantedPath(to: string | null): string {
   if (to === null) return PATHS.overview;
   const url = URL.parse(to, location.origin);

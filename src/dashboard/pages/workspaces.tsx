@@ -1,4 +1,4 @@
-// The installation's workspaces: all for owners of its home, who make further ones; to other owners their own. For owners.
+// The installation's workspaces. Owners of the home workspace see all and make further ones; other owners see their own.
 import { useState } from "react";
 import type { WorkspaceSummary } from "../../contract/client.ts";
 import { Button } from "../parts/button.tsx";
@@ -26,7 +26,7 @@ export function WorkspacesPage() {
   const [acting, setActing] = useState<{ act: Act; workspace: WorkspaceSummary } | undefined>();
   const done = () => setActing(undefined);
   const actingFor = (act: Act) => (acting?.act === act ? acting.workspace : undefined);
-  // Only at home any other is shown.
+  // Only the home workspace shows others.
   const atHome = workspaces.rows.some(({ id, home }) => home || id !== me.workspace.id);
 
   const columns: Column<WorkspaceSummary>[] = [
@@ -109,7 +109,7 @@ export function WorkspacesPage() {
   );
 }
 
-/** Whether somebody is in it, and else what has become of the link for the first. */
+/** Whether it has a user; if not, the state of the setup link. */
 function SetUp({ workspace: { users, setupEndsAt } }: { workspace: WorkspaceSummary }) {
   const nowMs = useNowMs();
   if (users > 0) return <Badge tone="good">done</Badge>;

@@ -1,4 +1,4 @@
-// Before something that agents use is taken away: which of them, and when each last used it. All of them, as the service tells.
+// For dialogs that remove something: the agents that use it, and when each last did. Shows all of them.
 import type { Rows } from "../queries.ts";
 import { counted } from "../time.ts";
 import { When } from "./when.tsx";
@@ -10,14 +10,14 @@ export interface Affected {
 }
 
 interface AffectedAgentsProps {
-  /** What is asked to find them. */
+  /** The query that finds them. */
   readonly lists: readonly Pick<Rows<unknown>, "loading" | "error">[];
   readonly agents: readonly Affected[];
-  /** Where there are none. */
+  /** The text if there are none. */
   readonly none: string;
-  /** What it is about them, of `who`: "these 9 agents". */
+  /** The sentence about them. `who`: as in "these 9 agents". */
   readonly intro: (who: string) => string;
-  /** As in "last used it". */
+  /** The verb before the time, as in "last used it". */
   readonly lastly: string;
 }
 

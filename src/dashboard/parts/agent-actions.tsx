@@ -1,4 +1,4 @@
-// What can be done with an agent: deploy it (its token is shown once), destroy it.
+// Actions on an agent: deploy (the token is shown once) and destroy.
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { Link } from "react-router";
@@ -27,7 +27,7 @@ interface DeployDialogProps {
   readonly open: boolean;
   readonly onClose: () => void;
   readonly providers: readonly Provider[];
-  /** To deploy anew; undefined: a new agent. */
+  /** The agent to redeploy. Undefined: a new agent. */
   readonly agent?: Agent | undefined;
 }
 
@@ -95,7 +95,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const { data: workspace } = useWorkspace();
   const [name, setName] = useState(agent?.name ?? "");
   const { data: newAgents } = useNewAgents();
-  // Until something else is chosen: as it is, and a new agent as the workspace gives it.
+  // The initial choice: the agent's own scope, or what the workspace gives new agents.
   const given = (agent ?? newAgents)?.providers ?? null;
   const [typed, setEnvironment] = useState<string | undefined>();
   const environment = typed ?? agent?.environment ?? environmentOfNew(newAgents);
@@ -109,12 +109,12 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   const [life, setLife] = useState<string>(agent === undefined ? "" : SAME);
   const [asked, setAsked] = useState(false);
   const isAdmin = useMay("admin");
-  // The API takes no other scope for an agent that there is from anybody below.
+  // Below admin, the API accepts no other scope for an existing agent.
   const fixed = agent !== undefined && !isAdmin;
   const nothing = isProvidersTouched && some && chosen.length === 0;
-  // The same for every try of this form: a lost answer can be asked for again.
+  // The same key for every try of this form: a lost answer can be requested again.
   const [idempotencyKey] = useState(newIdempotencyKey);
-  // A name that was free before the first try stays so: its own answer may have been lost.
+  // A name that was free before the first try counts as free: the first try may have made the agent.
   const free = useRef<string>(undefined);
   const [taken, setTaken] = useState<string | undefined>();
   const isTaken = async (): Promise<boolean> => {
@@ -135,7 +135,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
         params: { name: name.trim() },
         idempotencyKey,
         body: {
-          // What nobody has touched stays as it is, or as new agents get it.
+          // Send only changed parts. The others stay as they are, or as new agents get them.
           ...(typed !== undefined && { environment: environment.trim() }),
           ...(isProvidersTouched && { providers: some ? chosen : null }),
           ...(isAdmin && { allowedEndpoints: endpoints }),
@@ -254,7 +254,7 @@ function DeployForm({ agent, providers, onCancel, onDeployed }: DeployFormProps)
   );
 }
 
-/** What it may do, for those who can't change it. */
+/** What it may do, for users who can't change it. */
 function FixedScope({ agent }: { agent: Agent }) {
   return (
     <div className="field">

@@ -1,4 +1,4 @@
-// How an agent stands, in a word.
+// The state of an agent, as a badge.
 import type { Agent } from "../../contract/client.ts";
 import { useNowMs } from "../time.ts";
 import { Badge } from "./states.tsx";

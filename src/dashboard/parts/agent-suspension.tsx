@@ -1,4 +1,4 @@
-// The kill switch of one agent: suspend it, let it go on. What it may do and its token stay.
+// The kill switch of one agent: suspend and resume. Its scope and token stay.
 import { useMutation } from "@tanstack/react-query";
 import type { Agent } from "../../contract/client.ts";
 import { useRefresh } from "../queries.ts";
@@ -15,7 +15,7 @@ interface SuspendProps {
   readonly onClose: () => void;
 }
 
-/** Asks once, and no more: it may be an emergency, and nothing is lost. */
+/** Asks only once: it may be an emergency, and nothing is lost. */
 export function SuspendAgentDialog(props: SuspendProps) {
   const { onClose } = props;
   const agent = useKept(props.agent);
@@ -70,11 +70,11 @@ export function SuspendAgentDialog(props: SuspendProps) {
 interface SuspensionButtonProps {
   readonly agent: Agent;
   readonly onSuspend: () => void;
-  /** Among others: its accessible name says whose it is. */
+  /** In a list: the accessible name includes the agent's. */
   readonly named?: boolean;
 }
 
-/** Suspend, or resume: one button, so that the focus stays on it. */
+/** One button for both actions, so that it keeps the focus. */
 export function SuspensionButton({ agent, onSuspend, named = false }: SuspensionButtonProps) {
   const call = useCall();
   const say = useSay();

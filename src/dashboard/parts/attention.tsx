@@ -1,4 +1,4 @@
-// What needs somebody: one line each, with the way to do something about it.
+// What needs attention: one line each, with a link to mend it.
 import { useState } from "react";
 import { Link } from "react-router";
 import type { Overview } from "../../contract/client.ts";
@@ -23,7 +23,7 @@ const TEXTS: Readonly<Record<Kind, { title: string; action: string }>> = {
   refusals_rising: { title: "Refusals rising", action: "See what is refused" },
 };
 
-/** So many are seen at a glance. */
+/** How many are shown at first. */
 const FIRST = 10;
 
 export function Attention({ items }: { items: readonly Item[] | undefined }) {
@@ -86,7 +86,7 @@ export function Attention({ items }: { items: readonly Item[] | undefined }) {
   );
 }
 
-/** A secret's subject is `provider/environment`; the others' is an agent, or words for all of them. */
+/** The subject of a secret is `provider/environment`. The others' is an agent, or words for all agents. */
 function placeOf({ kind, subject }: Item): string {
   const at = (path: string, query: Record<string, string>) =>
     `${path}?${new URLSearchParams(query).toString()}`;

@@ -1,4 +1,4 @@
-// One event of the audit with all that it says, and the proof that it is in the signed log.
+// One event of the audit with all of its fields, and the proof that it is in the signed log.
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { AuditEvent } from "../../contract/client.ts";
@@ -130,7 +130,7 @@ function Proof({ event, onBack }: { event: AuditEvent; onBack: () => void }) {
   );
 }
 
-/** What had the focus is gone from the dialog with the view that it was in. */
+/** Moves the focus: the element that had it went away with the previous view. */
 function useFocusOnce(wanted: boolean) {
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => {
@@ -139,7 +139,7 @@ function useFocusOnce(wanted: boolean) {
   return button;
 }
 
-/** Times are shown in ms and kept in µs: the span of the one millisecond. */
+/** Times are stored in µs and shown in ms. The range of that millisecond. */
 function commandsFor(event: AuditEvent, verifierKey: string): string {
   const to = new Date(Date.parse(event.at) + 1).toISOString();
   return [
@@ -150,7 +150,7 @@ function commandsFor(event: AuditEvent, verifierKey: string): string {
   ].join("\n");
 }
 
-/** Who, or on what, by name; or that it was erased. */
+/** The name of the actor or target, or that it was erased. */
 export function Party({ event, part }: { event: AuditEvent; part: "actor" | "target" }) {
   if (event.erased.includes(part)) return <em className="muted">erased on request</em>;
   const { name, id } = event[part];
@@ -158,7 +158,7 @@ export function Party({ event, part }: { event: AuditEvent; part: "actor" | "tar
   return <span className="break">{shown ?? (part === "actor" ? "nobody" : "–")}</span>;
 }
 
-/** The same with its kind. */
+/** The same, with the kind. */
 function Whole({ event, part }: { event: AuditEvent; part: "actor" | "target" }) {
   const { kind } = event[part];
   return (
@@ -169,7 +169,7 @@ function Whole({ event, part }: { event: AuditEvent; part: "actor" | "target" })
   );
 }
 
-/** What else an event says; empty where it says nothing or in a way that isn't known. */
+/** An event's further fields. Empty if there are none, or in an unknown form. */
 export function detailOf({ detail }: AuditEvent): Readonly<Record<string, unknown>> {
   try {
     const parsed: unknown = JSON.parse(detail ?? "{}");
@@ -183,7 +183,7 @@ export function ResultBadge({ result }: { result: string }) {
   return <Badge tone={toneOf(result)}>{result}</Badge>;
 }
 
-/** What was refused or went wrong is bad. What is neither that nor a success is how it came, as in `unused` or `provider openai`. */
+/** Refusals and failures are bad. A result that is neither one nor a success says how it happened, as in `unused` or `provider openai`. */
 function toneOf(result: string): "good" | "bad" | "plain" {
   if (/^(done|accepted)$/.test(result)) return "good";
   const bad =

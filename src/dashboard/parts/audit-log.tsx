@@ -1,4 +1,4 @@
-// The signed log as a whole: its last checkpoint, exports, and where it begins.
+// The signed log: its latest checkpoint, exports, and where it begins.
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { PrunedBefore } from "../../contract/client.ts";
@@ -12,7 +12,7 @@ import { saveFile } from "./save-file.ts";
 import { ErrorNote, Skeleton } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
 
-/** `params`: the filters that hold on the page. */
+/** `params`: the page's filters. */
 export function AuditLogActions({ params }: { params: Readonly<Record<string, string>> }) {
   const [open, setOpen] = useState(false);
   const download = useDownload();
@@ -90,7 +90,7 @@ function Checkpoint() {
   );
 }
 
-/** Below a list that has been read to its end. */
+/** Shown below a list that is loaded to its end. */
 export function PrunedNote({ pruned }: { pruned: PrunedBefore }) {
   return (
     <p className="muted pruned-note">

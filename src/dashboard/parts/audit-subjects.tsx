@@ -1,4 +1,4 @@
-// The links between what an auditor reads: the events, and on whose behalf agents made their calls.
+// The links between an auditor's two pages: the events, and on whose behalf agents made calls.
 import { NavLink } from "react-router";
 import { PATHS } from "../paths.ts";
 

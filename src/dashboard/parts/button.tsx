@@ -7,7 +7,7 @@ type Kind = "primary" | "plain" | "quiet" | "danger";
 interface ButtonProps extends Omit<ComponentProps<"button">, "onClick"> {
   readonly kind?: Kind;
   readonly small?: boolean;
-  /** Something is under way: shown, and no second click counts. The focus stays. */
+  /** Work is under way: the button shows it and ignores further clicks. It keeps the focus. */
   readonly busy?: boolean;
   readonly onClick?: () => void;
 }

@@ -1,4 +1,4 @@
-// A new key that the provider has not taken: it waits, and is made active all the same or thrown away.
+// A candidate: a new key that the provider has not accepted. The user activates it anyway, or discards it.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Secret } from "../../contract/client.ts";
@@ -16,7 +16,7 @@ export type Candidate = NonNullable<ApiProblem["candidate"]>;
 
 interface CandidateProps {
   readonly candidate: Candidate;
-  /** Of the secret, as in `openai/production`. Has to be typed where the provider has refused the key. */
+  /** The secret's name, as in `openai/production`. It has to be typed if the provider refused the key. */
   readonly name: string;
   readonly refused: boolean;
   readonly why: string;
@@ -95,12 +95,12 @@ export function CandidateForm(props: CandidateProps) {
 
 interface DialogProps {
   readonly secret: Secret;
-  /** The version that waits. */
+  /** The candidate's version. */
   readonly version: number | undefined;
   readonly onClose: () => void;
 }
 
-/** The same, later: what the provider said is no longer known, so the name has to be typed. */
+/** The same at a later time. The provider's answer is no longer known, so the name has to be typed. */
 export function CandidateDialog(props: DialogProps) {
   const { secret, onClose } = props;
   const version = useKept(props.version);

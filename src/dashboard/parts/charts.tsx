@@ -1,5 +1,4 @@
-// The charts over time. Loaded by itself, since the chart library is as large as the rest. What the pictures show stands
-// in a table below them, too.
+// The charts over time. A file of its own, since the chart library is as large as everything else. A table below shows the same values.
 import {
   Area,
   AreaChart,

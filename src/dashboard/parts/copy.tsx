@@ -1,4 +1,4 @@
-// Texts that people take along: shown whole, copied by one click.
+// Texts to copy: shown in full, copied by one click.
 import { useEffect, useRef, useState } from "react";
 import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";

@@ -1,4 +1,4 @@
-// Dialogs: one for forms, one for what can't be undone. Focus, Escape and the rest of the page are Base UI's work.
+// Dialogs: one for forms, one for actions that can't be undone. Base UI handles focus, Escape and the rest of the page.
 import { Dialog } from "@base-ui/react/dialog";
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState, type ReactNode } from "react";
@@ -13,9 +13,9 @@ interface ModalProps {
   readonly title: string;
   readonly description?: ReactNode;
   readonly size?: "small" | "medium" | "large";
-  /** Closes by its own button alone: for what is shown once. */
+  /** Only its own button closes it: for values that are shown once. */
   readonly locked?: boolean;
-  /** It is gone from the screen. */
+  /** Called when it has left the screen. */
   readonly onClosed?: () => void;
   readonly children: ReactNode;
 }
@@ -33,7 +33,7 @@ export function Modal(props: ModalProps) {
       disablePointerDismissal
       onOpenChange={(opened, details) => {
         if (opened) return;
-        // Escape belongs to the dialog on top, and to none that shows something once.
+        // Escape closes only the topmost dialog, and none that shows a value once.
         if (locked || isBelowAnother(popup.current)) details.cancel();
         else onClose();
       }}
@@ -77,7 +77,7 @@ function isBelowAnother(popup: Element | null): boolean {
   return [...document.querySelectorAll(".dialog[data-open]")].at(-1) !== popup;
 }
 
-/** The last value that there was: what a dialog shows while it closes. */
+/** The last defined value: what a dialog shows while it closes. */
 export function useKept<T>(value: T | undefined): T | undefined {
   const [kept, setKept] = useState(value);
   if (value !== undefined && value !== kept) setKept(value);
@@ -88,7 +88,7 @@ interface DestructionProps {
   readonly open: boolean;
   readonly onClose: () => void;
   readonly title: string;
-  /** What will break: for whom, and when that was last used. */
+  /** What will break, for whom, and when it was last used. */
   readonly consequences: ReactNode;
   /** Has to be typed. */
   readonly name: string;
@@ -97,7 +97,7 @@ interface DestructionProps {
   readonly run: () => Promise<unknown>;
 }
 
-/** Asks before something is destroyed: says what will break, and wants the name typed. */
+/** Asks before something is destroyed: says what will break, and has the name typed. */
 export function DestructionDialog(props: DestructionProps) {
   const { open, onClose, title } = props;
   return (

@@ -1,4 +1,4 @@
-// The kill switch of the whole workspace: suspend all agents, let them go on, and the banner on every page meanwhile.
+// The kill switch of the workspace: suspends and resumes all agents, with a banner on every page meanwhile.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Workspace } from "../../contract/client.ts";
@@ -13,7 +13,7 @@ import { Section } from "./page.tsx";
 import { useSay } from "./toasts.tsx";
 import { When } from "./when.tsx";
 
-/** On every page, while all agents are suspended: where it moves nothing when it comes. */
+/** The banner while all agents are suspended. It appears without moving the page. */
 export function SuspensionBanner() {
   const maySee = useMay("viewer");
   const mayResume = useMay("admin");
@@ -103,7 +103,7 @@ function SuspendAllForm({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** How many it stops, as far as that is known by now: nobody has to wait for it. */
+/** How many agents it stops, if that is already known. The user need not wait for it. */
 function Extent() {
   const agents = useAgentCount();
   const { data: overview } = useOverview(24);

@@ -1,4 +1,4 @@
-// The workspace's environments: what is in each, and another name for one.
+// The workspace's environments: what each contains, and renaming one.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Environment } from "../../contract/client.ts";

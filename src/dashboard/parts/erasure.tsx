@@ -1,4 +1,4 @@
-// Takes a deleted user out of the audit, on that person's request. For owners.
+// Erases a deleted user from the audit, at that person's request. For owners.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useRefresh } from "../queries.ts";

@@ -1,4 +1,4 @@
-// A few facts on one thing, name and value: as a card of their own or, within something else, in its `className`.
+// A list of names and values: as a card, or with a `className` inside something else.
 import type { ReactNode } from "react";
 
 export function Facts({

@@ -1,4 +1,4 @@
-// What stands where a part of the dashboard itself failed: a fault of ours, or a file of it that could not be loaded.
+// Shown if a part of the dashboard failed: by a bug, or because a file could not be loaded.
 import { Component, type ReactNode } from "react";
 import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";
@@ -7,7 +7,7 @@ interface BoundaryProps {
   readonly children: ReactNode;
 }
 
-/** Keeps a failure to what it is around. */
+/** Confines a failure to its children. */
 export class FailureBoundary extends Component<BoundaryProps, { readonly failed: boolean }> {
   override state = { failed: false };
 
@@ -25,7 +25,7 @@ export class FailureBoundary extends Component<BoundaryProps, { readonly failed:
   }
 }
 
-/** Where not even the frame could be shown. */
+/** Shown if even the frame failed. */
 export function BrokenPage() {
   return (
     <main className="entry">
@@ -35,7 +35,7 @@ export function BrokenPage() {
   );
 }
 
-/** What was loaded is gone with the page: only a new one loads the missing file again. */
+/** Reloads the page: only that loads the missing file again. */
 function Failure() {
   return (
     <div className="state" role="alert">

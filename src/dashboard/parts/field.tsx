@@ -1,4 +1,4 @@
-// Form fields: a label, the control, a hint and an error that belong to it for everybody.
+// Form fields: a label, a control, a hint and an error, connected for assistive technology, too.
 import { useId, useState, type ComponentProps, type ReactNode } from "react";
 import { ApiProblem } from "../api.ts";
 import { Icon } from "./icon.tsx";
@@ -12,7 +12,7 @@ interface FrameProps {
 interface FieldProps extends Omit<ComponentProps<"input">, "onChange">, FrameProps {
   readonly value: string;
   readonly onValue: (value: string) => void;
-  /** To choose from, without having to. */
+  /** Suggestions. */
   readonly suggestions?: readonly string[];
 }
 
@@ -102,10 +102,10 @@ interface ChoicesProps {
   readonly onChosen: (chosen: string[]) => void;
 }
 
-/** Of so many and fewer one is found by looking. */
+/** Up to this many options need no search. */
 const MANY = 40;
 
-/** Several of a list. */
+/** A choice of several entries of a list. */
 export function Choices({ label, hint, options, chosen, onChosen }: ChoicesProps) {
   const id = useId();
   const [sought, setSought] = useState("");
@@ -156,7 +156,7 @@ export function Choices({ label, hint, options, chosen, onChosen }: ChoicesProps
   );
 }
 
-/** What went wrong with the whole form; read out at once. */
+/** An error of the whole form. Screen readers read it at once. */
 export function FormError({ error }: { error: Error | null | undefined }) {
   return (
     <div role="alert" className="form-error-place">

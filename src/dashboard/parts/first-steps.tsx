@@ -1,4 +1,4 @@
-// What a new workspace needs until something goes through, each step ticked as soon as it is done.
+// The steps of a new workspace until its first call. Each is ticked as soon as it is done.
 import type { ReactNode } from "react";
 import type { Overview } from "../../contract/client.ts";
 import { PATHS } from "../paths.ts";
@@ -44,7 +44,7 @@ export function FirstSteps({ steps }: { steps: Steps }) {
 interface StepProps {
   readonly done: boolean;
   readonly title: string;
-  /** What to press while it isn't done. */
+  /** The button for a step that isn't done. */
   readonly action?: ReactNode;
   readonly children: ReactNode;
 }

@@ -79,7 +79,7 @@ export interface PartProps {
 
 function ProvidersPart({ draft, set, providers, error }: PartProps) {
   const { limited, values } = draft.providers;
-  // Also one that is gone by now: it can only be taken away where it is seen.
+  // Include a deleted provider: it must be visible to be removed.
   const gone = values.filter((name) => !providers.some((provider) => provider.name === name));
   return (
     <ScopePart

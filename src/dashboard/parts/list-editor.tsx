@@ -11,10 +11,10 @@ interface ListEditorProps {
   readonly values: readonly string[];
   readonly onValues: (values: string[]) => void;
   readonly placeholder?: string;
-  /** What a row has to look like, and that in words. */
+  /** The pattern of a row, and the same in words. */
   readonly pattern?: string;
   readonly patternText?: string;
-  /** Ids of the texts that explain it, and say what is wrong with it. */
+  /** The ids of its hint and its error. */
   readonly describedBy?: string | undefined;
   readonly invalid?: boolean;
 }
@@ -31,7 +31,7 @@ export function ListEditor(props: ListEditorProps) {
     inputs?.[Math.min(wanted.current, inputs.length - 1)]?.focus();
     wanted.current = undefined;
   });
-  /** In place of `count` rows from `at` on; the focus goes to row `focused`. */
+  /** Replaces `count` rows from `at` on. Row `focused` gets the focus. */
   const change = (at: number, count: number, texts: readonly string[], focused?: number) => {
     wanted.current = focused;
     onValues(rows.toSpliced(at, count, ...texts));

@@ -1,4 +1,4 @@
-// Fields for names: of an environment, and of a thing that is only done to when its name is typed.
+// Fields for names: of an environment, and for confirming an action by typing a name.
 import type { ReactNode } from "react";
 import { Field } from "./field.tsx";
 
@@ -6,7 +6,7 @@ interface EnvironmentProps {
   readonly label: string;
   readonly value: string;
   readonly onValue: (value: string) => void;
-  /** Names that there are. */
+  /** The existing names. */
   readonly suggestions?: readonly string[] | undefined;
   readonly hint?: ReactNode;
   readonly "data-initial-focus"?: boolean;
@@ -29,12 +29,12 @@ export function EnvironmentField({ suggestions = [], ...props }: EnvironmentProp
 
 interface TypedNameProps {
   readonly name: string;
-  /** What happens then, behind "Type … to". */
+  /** What typing it does, after "Type … to". */
   readonly to: string;
   readonly hint?: ReactNode;
   readonly value: string;
   readonly onValue: (value: string) => void;
-  /** Whether something else was typed and sent. */
+  /** Whether a wrong name was submitted. */
   readonly wrong: boolean;
   readonly "data-initial-focus"?: boolean;
 }

@@ -1,15 +1,15 @@
-// What the workspace gives a new agent, where one is made.
+// What the workspace gives a new agent, shown in the form that makes one.
 import type { NewAgents } from "../../contract/client.ts";
 import { limitationsOf } from "../scope-draft.ts";
 import { Note } from "./states.tsx";
 
-/** Where a new agent is of which nothing is said; as the service has it. */
+/** The environment of a new agent if none is chosen; the same rule as the service's. */
 export function environmentOfNew(newAgents: NewAgents | undefined): string {
   const only = newAgents?.environments ?? ["production"];
   return only.includes("production") ? "production" : (only[0] ?? "");
 }
 
-/** Nothing where that is everything. */
+/** Shows nothing if there is no limit. */
 export function NewAgentsNote({ newAgents }: { newAgents: NewAgents }) {
   const { environments } = newAgents;
   const limits = [

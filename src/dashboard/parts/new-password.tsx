@@ -1,4 +1,4 @@
-// A new password: the one rule there is, said before it is broken.
+// The field of a new password, with its only rule.
 import { useState } from "react";
 import { Field } from "./field.tsx";
 

@@ -1,4 +1,4 @@
-// Says that the browser has no network: what stands on the page may be old.
+// The notice that the browser is offline: the page's content may be old.
 import { useSyncExternalStore } from "react";
 import { Icon } from "./icon.tsx";
 

@@ -1,4 +1,4 @@
-// A dialog for what is made and shown once: first the form, then what came of it, until its own button closes it.
+// A dialog for values that are shown once: first the form, then the value, until its own button closes it.
 import { useState, type ReactNode } from "react";
 import { Button } from "./button.tsx";
 import { Modal } from "./dialog.tsx";

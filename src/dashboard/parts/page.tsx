@@ -29,7 +29,7 @@ export function Page({ title, intro, actions, children }: PageProps) {
   );
 }
 
-/** Sets the document's title, and focuses the heading when the page was reached from another one. */
+/** Sets the document's title. Focuses the heading if the user came from another page. */
 export function usePageFocus(
   title: string,
   heading: { readonly current: HTMLHeadingElement | null },
@@ -44,7 +44,7 @@ export function usePageFocus(
     if (arrivedBy === NavigationType.Pop && (state?.idx ?? 0) === 0) return;
     heading.current?.focus({ preventScroll: true });
     if (arrivedBy !== NavigationType.Pop) window.scrollTo(0, 0);
-    // Only a new page moves the focus, not a new query of it.
+    // A change of the query alone doesn't move the focus.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [pathname]);
 }

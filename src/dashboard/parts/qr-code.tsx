@@ -1,4 +1,4 @@
-// A QR code as one path. Dark on light in both themes: scanners want it so.
+// A QR code as one SVG path. Dark on light in both themes, since scanners need that.
 import { encode } from "uqr";
 
 const QUIET = 4;

@@ -1,4 +1,4 @@
-// Registration tokens of an agent: made once, traded for its proxy token where it runs, taken back.
+// An agent's registration tokens: made here, traded by its container for its token, and revoked.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Agent, AnswerOf, Provider, Registration } from "../../contract/client.ts";

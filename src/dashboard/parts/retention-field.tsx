@@ -1,4 +1,4 @@
-// How long the audit is kept: by a preset, in days, or for ever.
+// The field for the audit's retention: a preset, a number of days, or forever.
 import type { Workspace } from "../../contract/client.ts";
 import { counted, exactTime } from "../time.ts";
 import { Field, SelectField } from "./field.tsx";
@@ -62,7 +62,7 @@ export function RetentionField({ workspace, draft, onDraft }: RetentionFieldProp
   );
 }
 
-/** The same, for those who can't change it. */
+/** The same, for users who can't change it. */
 export function retentionText({ auditRetentionDays, auditRetentionFrom }: Workspace): string {
   const text = auditRetentionDays === null ? "for ever" : counted(auditRetentionDays, "day");
   return auditRetentionFrom === null

@@ -1,4 +1,4 @@
-// What stands in the dialog once a key is rotated: which agents have moved on to it, and the way back.
+// The dialog's content after a rotation: which agents already use the new key, and the rollback.
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "react-router";
 import type { Secret, SecretUse } from "../../contract/client.ts";
@@ -13,7 +13,7 @@ import { When } from "./when.tsx";
 
 interface RotatedProps {
   readonly secret: Secret;
-  /** The version that was active until now. */
+  /** The previously active version. */
   readonly before: number;
   readonly onClose: () => void;
 }
@@ -86,7 +86,7 @@ function Moved({ id, version }: { id: string; version: number }) {
   );
 }
 
-/** The latest use of each agent. Those that have not moved come first. */
+/** Each agent's latest use. Agents that still use the old version come first. */
 function latestUse(rows: readonly SecretUse[]): readonly SecretUse[] {
   const byAgent = new Map<string, SecretUse>();
   for (const row of rows) {

@@ -1,4 +1,4 @@
-// Gives a text to whoever sits there as a file. It never leaves this machine.
+// Saves a text as a file on the user's machine, without sending it anywhere.
 
 export function saveFile(name: string, content: string | Blob, type = "text/plain"): void {
   const file = typeof content === "string" ? new Blob([content], { type }) : content;

@@ -1,4 +1,4 @@
-// Changing what an agent may do: all parts of its scope in one form. Nothing holds before it is saved.
+// The form of an agent's scope: all parts in one form. Changes take effect when it is saved.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiProblem } from "../api.ts";
@@ -25,7 +25,7 @@ import { Note } from "./states.tsx";
 import { useSay } from "./toasts.tsx";
 import { AskBeforeLeaving } from "./unsaved.tsx";
 
-/** Which part a refusal of the API is about. */
+/** The part that an error of the API is about. */
 const PARTS: Readonly<Record<string, ListName | "allowedEndpoints" | undefined>> = {
   provider_unknown: "providers",
   rule_invalid: "rules",
@@ -44,7 +44,7 @@ export function ScopeForm({ agent, providers }: ScopeFormProps) {
   const call = useCall();
   const say = useSay();
   const refresh = useRefresh();
-  // What the form began with: what somebody else saves meanwhile is not taken for a change made here.
+  // The scope when the form was opened, so that another user's change is not mistaken for one made here.
   const [before, setBefore] = useState(agent);
   const [draft, setDraft] = useState(() => draftOf(agent));
   const [environment, setEnvironment] = useState(agent.environment);

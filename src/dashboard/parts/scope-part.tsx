@@ -1,4 +1,4 @@
-// One part of a scope in a form: what it is about, a switch between no limit and one, and what the limit is.
+// One part of a scope in a form: its description, a switch between "not limited" and a limit, and the limit.
 import { useEffect, useId, useRef, type ReactNode } from "react";
 import type { ListDraft } from "../scope-draft.ts";
 import { ListEditor } from "./list-editor.tsx";
@@ -12,9 +12,9 @@ interface ScopePartProps {
   /** The two positions of the switch. */
   readonly options?: readonly [unlimited: string, limited: string];
   readonly error?: string | undefined;
-  /** Below the switch, whatever its position. */
+  /** Shown below the switch in both positions. */
   readonly help?: ReactNode;
-  /** While it is limited. */
+  /** Shown while it is limited. */
   readonly children: ReactNode;
 }
 
@@ -38,7 +38,7 @@ export function ScopePart(props: ScopePartProps) {
   );
 }
 
-/** It may be far from the button that was pressed: it comes into view. */
+/** Scrolls into view: the pressed button may be far away. */
 function PartError({ children }: { children: string }) {
   const shown = useRef<HTMLParagraphElement>(null);
   useEffect(() => {

@@ -1,4 +1,4 @@
-// What a change of a scope would have refused of the last day, before it is saved.
+// A dry run before saving: which calls of the last day the changed scope would have refused.
 import type { DryRun } from "../../contract/client.ts";
 import { listOf } from "../queries.ts";
 import { counted, number } from "../time.ts";

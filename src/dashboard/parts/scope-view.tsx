@@ -1,4 +1,4 @@
-// What an agent may do, to read: every part of its scope, whole.
+// An agent's scope for reading: every part in full.
 import type { Agent } from "../../contract/client.ts";
 import { limitationsOf, type ScopeFields } from "../scope-draft.ts";
 import { exactTime } from "../time.ts";

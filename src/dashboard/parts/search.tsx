@@ -1,21 +1,21 @@
-// The search of a list: by the service, over all of it. What is sought is kept in the page's URL.
+// The search field of a list. The service searches the whole list. The text is kept in the page's URL.
 import { useEffect, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
 import { Field } from "./field.tsx";
 import { EmptyState } from "./states.tsx";
 
 const PARAMETER = "query";
-/** So long nothing more has to be typed before it is looked for. */
+/** The pause in typing after which the search starts. */
 const REST_MS = 250;
 
-/** What is sought; empty: nothing. */
+/** The searched text. Empty: no search. */
 export function useSought(): string {
   const [query] = useSearchParams();
   return query.get(PARAMETER) ?? "";
 }
 
 interface SearchProps {
-  /** What is looked through: its accessible name. */
+  /** The searched list: the field's accessible name. */
   readonly label: string;
   readonly placeholder: string;
 }
@@ -57,7 +57,7 @@ export function Search({ label, placeholder }: SearchProps) {
   );
 }
 
-/** In place of a list in which nothing fits. */
+/** Shown in place of a list without results. */
 export function NothingFound({ sought }: { sought: string }) {
   return (
     <EmptyState title={`Nothing has “${sought}” in it`}>

@@ -1,4 +1,4 @@
-// What can be done with a key that is there: test it, delete it.
+// Actions on an existing key: test and delete.
 import { useMutation } from "@tanstack/react-query";
 import type { KeyTest, Secret } from "../../contract/client.ts";
 import { useAllAgents, useRefresh, useUse } from "../queries.ts";
@@ -12,7 +12,7 @@ import { useSay, type Say } from "./toasts.tsx";
 
 type Place = Pick<Secret, "provider" | "environment">;
 
-/** What came of a test, with the key's name. */
+/** The result of a test, with the key's name. */
 export function sayTest(say: Say, key: Place, { ok, status, reason }: KeyTest): void {
   const answer = status === null ? "" : ` (${status})`;
   const came = ok
@@ -32,7 +32,7 @@ interface TestProps {
   readonly version?: number;
 }
 
-/** Makes a free call to the provider that shows whether the key works; says what came of it. */
+/** Tests the key by a free call to the provider, and shows the result. */
 export function TestButton({ secret, version }: TestProps) {
   const call = useCall();
   const say = useSay();
@@ -91,7 +91,7 @@ export function DeleteSecretDialog(props: DeleteProps) {
   );
 }
 
-/** Who loses the key, and when each last used it. */
+/** The agents that lose the key, and when each last used it. */
 function Affected({ secret }: { secret: Secret }) {
   const use = useUse(secret.id);
   const { provider, environment } = secret;

@@ -1,5 +1,5 @@
-// Adding a key, and rotating one: form, what the provider said, and what can be done then. A typed value lives in its field alone,
-// until it is sent or the dialog closes.
+// The dialog to add or rotate a key: the form, the provider's answer, and the next steps. A typed value exists only in its field, until it
+// is sent or the dialog closes.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Provider, Secret } from "../../contract/client.ts";
@@ -23,7 +23,7 @@ interface SecretDialogProps {
   readonly providers: readonly Provider[];
   readonly provider: string;
   readonly environment: string;
-  /** The key that is there already: the new value becomes its next version. */
+  /** The existing key. The new value becomes its next version. */
   readonly existing: Pick<Secret, "id" | "masked" | "version" | "label"> | undefined;
 }
 
@@ -60,7 +60,7 @@ function SecretSteps(props: SecretDialogProps) {
   const [active, setActive] = useState<Secret | undefined>();
   const [first, setFirst] = useState<RefusedFirst | undefined>();
   const [again, setAgain] = useState(false);
-  // As it was when the dialog opened: the list behind it is loaded anew.
+  // The state when the dialog opened: the list behind it is reloaded meanwhile.
   const [atOpening] = useState(existing?.version);
   const before = atOpening ?? first?.existing.version;
   if (active !== undefined && before !== undefined) {
@@ -92,7 +92,7 @@ function SecretSteps(props: SecretDialogProps) {
   );
 }
 
-/** The first key of its place, which is active although the provider refuses it. */
+/** The first key of a provider and environment: active although the provider refuses it. */
 interface RefusedFirst {
   readonly provider: string;
   readonly environment: string;

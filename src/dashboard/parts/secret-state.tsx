@@ -1,11 +1,11 @@
-// How a key stands: due for rotation, and what a test of it said.
+// The state of a key: whether rotation is due, test results, refusals.
 import type { KeyTest, Secret } from "../../contract/client.ts";
 import { counted, exactTime, relativeTime, useNowMs } from "../time.ts";
 import { Badge } from "./states.tsx";
 
 const SOON_MS = 14 * 86_400_000;
 
-/** Says that a rotation is due, or soon will be. */
+/** Shows that a rotation is due now or soon. */
 export function DueBadge({ dueAt }: { dueAt: string }) {
   const nowMs = useNowMs();
   const leftMs = Date.parse(dueAt) - nowMs;
@@ -19,7 +19,7 @@ export function DueBadge({ dueAt }: { dueAt: string }) {
   );
 }
 
-/** Says that no call can use it since its provider was changed or removed. */
+/** Shows that no call can use the key, because its provider was changed or deleted. */
 export function Misplaced({ misplaced }: Pick<Secret, "misplaced">) {
   if (misplaced === null) return null;
   return (
@@ -34,7 +34,7 @@ export function Misplaced({ misplaced }: Pick<Secret, "misplaced">) {
   );
 }
 
-/** Says that the provider refuses the active version, and how much of it. */
+/** Shows that the provider refuses the active version, with the number of calls. */
 export function Refused({ refusals }: Pick<Secret, "refusals">) {
   const nowMs = useNowMs();
   if (refusals === null) return null;
@@ -49,7 +49,7 @@ export function Refused({ refusals }: Pick<Secret, "refusals">) {
   );
 }
 
-/** The same with what its provider answers. */
+/** The same, with the provider's answer. */
 export function RefusalFacts({ refusals }: Pick<Secret, "refusals">) {
   if (refusals === null) return <span className="muted">nothing</span>;
   const { status401, status403, status429 } = refusals;

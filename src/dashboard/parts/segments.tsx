@@ -1,4 +1,4 @@
-// One of a few, side by side: radio buttons that look like one switch.
+// A choice of one from a few: radio buttons side by side.
 import { useId } from "react";
 
 interface SegmentsProps {

@@ -1,4 +1,4 @@
-// The frame of the settings: one page a subject, with links between those that the role may use.
+// The frame of the settings: one page for each subject, with links to those that the role may use.
 import type { ReactNode } from "react";
 import { NavLink } from "react-router";
 import { PATHS } from "../paths.ts";

@@ -1,4 +1,4 @@
-// The snippets for connecting an agent, a tab each.
+// The snippets for connecting an agent, one tab each.
 import { Tabs } from "@base-ui/react/tabs";
 import { snippetsFor, type Connection } from "../snippets.ts";
 import { CodeBlock } from "./copy.tsx";

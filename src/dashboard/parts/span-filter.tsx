@@ -1,5 +1,5 @@
-// The time that a list is about: the last hours or days, or from when to when. Kept in the page's URL, in UTC: whoever gets the link
-// sees the same in a zone of their own.
+// The time span of a list: the last hours or days, or from when to when. Kept in the page's URL, in UTC, so that a shared link shows the same
+// span in another time zone.
 import { useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
 import { currentMs, hoursBefore, isoOfLocal, localOfIso, ZONE } from "../time.ts";
@@ -14,13 +14,13 @@ const SPANS = [
   ["chosen", "from … to …"],
 ] as const;
 
-/** What the URL says, as parameters of the API. `otherwise`: the span of a page without one, in hours; "" is all. */
+/** The API's parameters from the URL. `otherwise`: the default span in hours; "" is everything. */
 export function useSpan(otherwise: string): Readonly<Record<string, string>> {
   const [query] = useSearchParams();
   const span = query.get("span") ?? otherwise;
   const from = isoOfLocal(query.get("from"));
   const to = isoOfLocal(query.get("to"));
-  // The hours before the page was opened: a span that moved on would be another list each time.
+  // Count back from when the page was opened: a moving span would be a different list each time.
   const [openedMs] = useState(currentMs);
   return useMemo((): Record<string, string> => {
     if (span === "chosen") return { ...(from && { from }), ...(to && { to }) };

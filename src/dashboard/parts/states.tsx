@@ -1,4 +1,4 @@
-// What stands where a list or a page is not there yet, could not be had, or is empty; and short marks of a state.
+// The states of lists and pages: loading, failed, empty; and badges for short states.
 import type { ReactNode } from "react";
 import { Button } from "./button.tsx";
 import { describeError } from "./field.tsx";
@@ -15,7 +15,7 @@ export function ErrorState({ error, retry }: { error: Error; retry: () => void }
   );
 }
 
-/** The same where there is room for a few lines alone, as in a dialog. */
+/** The same for small places, as in a dialog. */
 export function ErrorNote({ error, retry }: { error: Error; retry: () => void }) {
   return (
     <Note tone="bad">
@@ -49,7 +49,7 @@ interface MissingProps extends EmptyProps {
   readonly loading: boolean;
 }
 
-/** In place of one thing that is not there yet, could not be had, or is not. */
+/** For a single thing that is loading, failed, or doesn't exist. */
 export function Missing({ error, retry, loading, ...nothing }: MissingProps) {
   if (error === null && loading) {
     return (
@@ -65,7 +65,7 @@ export function Missing({ error, retry, loading, ...nothing }: MissingProps) {
   );
 }
 
-/** A grey line in place of a text that is coming. */
+/** A grey line in place of a text that is loading. */
 export function Skeleton({ width = "60%" }: { width?: string }) {
   return <span className="skeleton" style={{ width }} aria-hidden="true" />;
 }
@@ -76,7 +76,7 @@ export function Badge({ tone = "plain", children }: { tone?: Tone; children: Rea
   return <span className={`badge ${tone}`}>{children}</span>;
 }
 
-/** A note in the page: a hint, a warning, something that needs to be done. */
+/** A note on the page: a hint, a warning, or something to do. */
 export function Note({ tone = "plain", children }: { tone?: Tone; children: ReactNode }) {
   return <div className={`note ${tone}`}>{children}</div>;
 }

@@ -19,7 +19,7 @@ interface DataTableProps<T> {
   readonly columns: readonly Column<T>[];
   readonly list: Rows<T>;
   readonly rowKey: (row: T) => string;
-  /** Shown in place of the table when there is nothing. */
+  /** Shown in place of an empty table. */
   readonly empty: ReactNode;
   readonly loadingRows?: number;
   readonly dense?: boolean;
@@ -68,10 +68,10 @@ export function DataTable<T>(props: DataTableProps<T>) {
   );
 }
 
-/** Few enough to be seen at a glance: they are not counted. */
+/** Up to this many rows are not counted below the table. */
 const FEW = 10;
 
-/** What a list says below its rows: how many of how many these are, the next ones, that it could not be loaded again. */
+/** The footer of a list: how many rows of how many, a button for more, and an error if it could not be reloaded. */
 function TableEnd<T>({ list }: { list: Rows<T> }) {
   const { rows, total, more } = list;
   const counted = total !== null && total > FEW;

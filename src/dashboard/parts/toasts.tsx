@@ -1,4 +1,4 @@
-// Short words on what has just been done, read out and gone by themselves.
+// Short messages about finished actions. Screen readers read them; they disappear by themselves.
 import { Toast } from "@base-ui/react/toast";
 import type { ReactNode } from "react";
 import { Icon } from "./icon.tsx";
@@ -18,7 +18,7 @@ export function ToastProvider({ children }: { children: ReactNode }) {
 
 function Toasts() {
   const { toasts } = Toast.useToastManager();
-  // Those beyond the limit stay in the list until their time is over.
+  // Messages beyond the limit stay in the list until they expire.
   const shown = toasts.filter(({ limited }) => limited !== true);
   return shown.map((toast) => (
     <Toast.Root key={toast.id} toast={toast} className={`toast ${toast.type ?? ""}`}>

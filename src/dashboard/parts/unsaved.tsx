@@ -1,5 +1,5 @@
-// Asks before something is left that would be lost: what was changed and is not saved, what is shown once. Within the dashboard by
-// a dialog, at the browser's own ways out by the browser's.
+// Asks before the user leaves unsaved changes or a value that is shown once: within the dashboard by our dialog, when the browser leaves by
+// the browser's.
 import { useEffect } from "react";
 import { NavigationType, useBlocker } from "react-router";
 import { Button } from "./button.tsx";
@@ -18,7 +18,7 @@ export function AskBeforeLeaving({
   title = "Leave without saving?",
   text = "What you changed here is not saved. It is lost when you leave.",
 }: UnsavedProps) {
-  // A page's own query, as that of a dialog which is open, changes without leaving; going back to another query is leaving.
+  // Changing the page's own query (for an open dialog, say) is not leaving. Going back to another query is.
   const blocker = useBlocker(
     ({ currentLocation: here, nextLocation: there, historyAction }) =>
       when &&

@@ -1,4 +1,4 @@
-// What an owner does with users: invite, change rights, make a reset link. Links are shown once, to be passed on.
+// An owner's actions on users: invite, change rights, make a reset link. Links are shown once, to be passed on.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Role, User } from "../../contract/client.ts";
@@ -75,7 +75,7 @@ function InviteForm(props: { onCancel: () => void; onMade: (made: Made) => void 
   );
 }
 
-/** As the API takes it: no `agents` is every agent. */
+/** In the API's form: without `agents` for every agent. */
 export function sent({ role, agents }: Rights): { role: Role; agents?: readonly string[] } {
   return { role, ...(agents !== null && { agents }) };
 }

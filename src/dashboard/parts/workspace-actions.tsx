@@ -1,5 +1,4 @@
-// What an owner of the home workspace does with workspaces: make one, renew its setup link, delete it. Links are shown once, to be
-// passed on.
+// Actions of the home workspace's owners on workspaces: make one, renew its setup link, delete it. Links are shown once, to be passed on.
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { WorkspaceSummary } from "../../contract/client.ts";
@@ -186,7 +185,7 @@ export function DeleteWorkspaceDialog(props: WorkspaceDialogProps) {
   );
 }
 
-/** What ends with it: how much of what, and what that means. */
+/** What is deleted with it: the numbers, and the consequences. */
 function lossesOf({ users, agents, secrets }: WorkspaceSummary) {
   const all = [
     [
