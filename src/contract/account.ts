@@ -1,11 +1,11 @@
-// A caller's own account: who it is, signing in and out, one-time links, proof, password, second factor and sessions. A link's token comes
-// in the body: what stands in a URL ends up in logs.
+// The caller's own account: who it is, sign-in and sign-out, one-time links, proof, password, second factor and sessions. A link's token is
+// sent in the body, since URLs end up in logs.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { email, role, text } from "./fields.ts";
 import { nextCursor, pageQuery } from "./lists.ts";
 
-/** A password as it is given: what is asked of a new one is asked elsewhere. */
+/** An entered password. The rules for new passwords are in identity/. */
 const password = z.string().max(4096);
 
 /** A code of a second factor: six digits, or a recovery code. */
@@ -30,14 +30,14 @@ const me = z.object({
     })
     .nullable(),
   secondFactor: z.object({ enrolled: z.boolean(), recoveryCodesLeft: z.number() }).nullable(),
-  /** Whether nothing can be done before a second factor is enrolled. */
+  /** Whether the user must first enrol a second factor. */
   mustEnrol: z.boolean(),
 });
 export type Me = z.infer<typeof me>;
 
 export const oneMe = z.object({ me });
 
-/** The answer that begins a session, or gives it other values. */
+/** The answer that begins a session, or renews its values. */
 export const signedIn = oneMe.extend({
   sessionSecret: z
     .string()
@@ -46,7 +46,7 @@ export const signedIn = oneMe.extend({
     ),
 });
 
-/** What a browser makes for itself and keeps: 256 random bits. */
+/** A browser's own random value of 256 bits, which it keeps. */
 const device = z
   .string()
   .regex(/^[A-Za-z0-9_-]{43}$/, "give 32 random bytes in base64url, or leave it out")
@@ -91,12 +91,12 @@ const link = z.object({
   kind: z.enum(["invitation", "reset", "setup"]),
   email: z.string().nullable(),
   role: role.nullable(),
-  /** Whether it asks for a code of the second factor, too. */
+  /** Whether a code of the second factor is needed, too. */
   needsCode: z.boolean(),
 });
 export type Link = z.infer<typeof link>;
 const resetBody = acceptBody.extend({
-  /** Of the second factor, unless the reset takes it away. */
+  /** A code of the second factor, unless the reset removes it. */
   code: code.optional(),
 });
 

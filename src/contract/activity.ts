@@ -1,4 +1,4 @@
-// What agents did, minute by minute and on whose behalf, and what of it needs attention.
+// Activity: what agents did in each minute, on whose behalf, and what needs attention.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { instant, text } from "./fields.ts";
@@ -51,7 +51,7 @@ const context = z
 const activity = z.object({
   minute: z.string(),
   agent: z.string(),
-  /** Empty: the requests named no provider that there is. */
+  /** Empty: the requests named no known provider. */
   provider: z.string(),
   requests: z.number(),
   status2xx: z.number(),

@@ -1,5 +1,5 @@
-// What an agent gets its token by: registrations, which its container trades, and leases, which somebody renews. Each token is in the
-// answer that makes it and in no other.
+// How an agent gets its token: registrations, which its container trades, and leases, which their holder renews. Each token is only in the
+// answer that makes it.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { baseUrls, byAgent, deployedAgent } from "./agents.ts";

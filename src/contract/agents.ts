@@ -1,4 +1,4 @@
-// Agents: what is deployed, what it may do, and what became of a change of that.
+// Agents: deployments, scopes, and changes of scopes.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { agentName, agentToken, environmentName, providerName, time } from "./fields.ts";
@@ -64,7 +64,7 @@ export const deployedAgent = z
   .meta({ id: "Agent" });
 export type DeployedAgent = z.infer<typeof deployedAgent>;
 
-/** The same with how it is used. */
+/** The same, with its use. */
 const agent = deployedAgent.extend({
   lastUsedAt: z.string().nullable().describe("Null: never."),
   requests24h: z.number(),
@@ -74,7 +74,7 @@ const agent = deployedAgent.extend({
 });
 export type Agent = z.infer<typeof agent>;
 
-/** Of an answer that holds a token. */
+/** Beside a token in an answer. */
 export const baseUrls = z
   .record(z.string(), z.string())
   .describe("By provider: where the agent finds the provider's own paths.");

@@ -1,4 +1,4 @@
-// API keys. The answer that makes a key is the only one that ever holds it.
+// API keys. Only the answer that makes a key holds it.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { agentLimit, line, role } from "./fields.ts";

@@ -1,4 +1,4 @@
-// The audit: read, exported and proved; and people erased from it.
+// The audit: lists, exports, proofs, and erasures of people.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { instant, text, time } from "./fields.ts";
@@ -6,7 +6,7 @@ import { nextCursor, pageParameters } from "./lists.ts";
 
 const moment = instant.transform((at) => new Date(at));
 
-/** All that are given have to hold. */
+/** Every given filter has to match. */
 const auditFilters = {
   action: text(100).optional().describe("As `secret.set` or `agent.deploy`."),
   actor: text(300).optional().describe("Who did it: an id or a name."),

@@ -1,5 +1,5 @@
-// What a client of the REST API needs: the types of what each route takes and gives, and how a request for it is spelt. Must hold no schema
-// at run time: the dashboard brings this into browsers.
+// What a client of the REST API needs: the types of each route's request and answer, and the request's method and path. Must not load a schema
+// at run time, since the dashboard is built with this file.
 import type { z } from "zod";
 import type { Method, RouteDeclaration } from "./declaration.ts";
 import type { ROUTES } from "./routes.ts";
@@ -19,7 +19,7 @@ export type * from "./workspace.ts";
 export type { Method } from "./declaration.ts";
 export * from "./permissions.ts";
 
-/** Below it are the paths of all routes. */
+/** The prefix of all routes' paths. */
 export const API = "/api/v1";
 
 /** The header that carries the secret of the session whose cookie comes with it. */
@@ -53,7 +53,7 @@ type Query<R extends Route> =
       }
     : { readonly query?: undefined };
 
-/** The same, of which nothing has to be changeable. */
+/** The same type, deeply read-only. */
 type Sent<Value> = Value extends readonly (infer Each)[]
   ? readonly Sent<Each>[]
   : Value extends object
@@ -67,20 +67,20 @@ type Body<R extends Route> =
       : { readonly body: Sent<z.input<Of<R, "body">>> }
     : { readonly body?: undefined };
 
-/** What a request for a route holds. */
+/** The parts of a route's request. */
 export type RequestOf<R extends Route> = Params<R> & Query<R> & Body<R>;
 
-/** What a route answers with a success; undefined where that is nothing. */
+/** A route's successful answer; undefined if it is empty. */
 export type AnswerOf<R extends Route> =
   Of<R, "answer"> extends z.ZodType ? z.output<Of<R, "answer">> : undefined;
 
-/** The arguments of a function that calls a route, after the route: one, which may be left out where nothing in it has to be there. */
+/** The arguments after the route of a function that calls it: one, which is optional if none of its members is required. */
 export type CallArguments<R extends Route, Options> =
   Record<string, never> extends RequestOf<R>
     ? [request?: RequestOf<R> & Options]
     : [request: RequestOf<R> & Options];
 
-/** What stands in the path of a request. */
+/** The values in a request's path and query. */
 export interface RequestParts {
   readonly params?: Readonly<Record<string, string>> | undefined;
   readonly query?: Readonly<Record<string, string | number | undefined>> | undefined;

@@ -1,43 +1,43 @@
-// How a route of the REST API is declared: who may use it, what it takes, what it gives. The service registers the declarations, its OpenAPI
-// document is made of them, and the command line and the dashboard take their types from them.
+// How a route of the REST API is declared: who may use it, its request, its answer. The service serves the declarations, the OpenAPI document
+// is made from them, and the command line and the dashboard take their types from them.
 import type { z } from "zod";
 import type { RoutePermission } from "./permissions.ts";
 import type { ProblemCode } from "./problems.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** What a route asks of its caller. */
+/** What a route demands of its caller. */
 export interface RouteRule {
   readonly permission: RoutePermission;
-  /** Whether a session's last proof must be younger than five minutes. */
+  /** Whether the session must have given a proof within the last five minutes. */
   readonly fresh?: boolean | undefined;
-  /** Whether its `:name` names an agent, which a caller limited to agents needs to be limited to. */
+  /** Whether its `:name` is an agent's name. A caller who is limited to agents may use it only for those. */
   readonly forAgent?: boolean | undefined;
-  /** Whether it makes a session, or leads to one: then a browser has to come by https, or from this machine. */
+  /** Whether it leads to a session. Then a browser must use HTTPS, or be on this machine. */
   readonly forSession?: boolean | undefined;
-  /** Whether it has to work whatever limits its caller has used up. */
+  /** Whether it works even if the caller's limits are used up. */
   readonly emergency?: boolean | undefined;
 }
 
 export interface RouteDeclaration extends RouteRule {
-  /** What it does, in a short sentence without a full stop. */
+  /** What the route does: a short sentence without a full stop. */
   readonly summary: string;
-  /** More than the summary says, in whole sentences. */
+  /** More about it, in complete sentences. */
   readonly description?: string;
   readonly params?: z.ZodType;
-  /** The code of the 404 for parameters that can't name anything. */
+  /** The code of the 404 for malformed path parameters. */
   readonly unknown?: ProblemCode;
   readonly query?: z.ZodType;
-  /** The headers of its own that it reads, by their lower-case names. */
+  /** The request headers that it reads, by their lower-case names. */
   readonly headers?: z.ZodType;
   readonly body?: z.ZodType;
-  /** A body, for the reference. Must hold nothing that looks like a real credential. */
+  /** An example of the body, for the reference. Must not look like a real credential. */
   readonly example?: object;
-  /** What is not in it does not leave the service. Absent: 204. */
+  /** The answer's schema. Fields that it lacks don't leave the service. Absent: 204. */
   readonly answer?: z.ZodType;
-  /** The media type, or types, of an answer that is a stream. */
+  /** The media types of a streamed answer. */
   readonly streams?: string | readonly string[];
-  /** The statuses of a success; absent: 200, or 204 without an answer. */
+  /** The statuses of success. Absent: 200, or 204 without an answer. */
   readonly success?: readonly (200 | 201 | 204)[];
 }
 

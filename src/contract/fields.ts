@@ -1,4 +1,4 @@
-// The shapes of names, texts, times and people as they come from a client and go to one, shared by the resources. Names are as in sql/.
+// Schemas of names, texts, times and people that several resources share. The rules for names are the same as in sql/.
 import { z } from "zod";
 import { VISIBLE_LINE } from "../platform/visible-text.ts";
 import { ROLES } from "./permissions.ts";
@@ -25,11 +25,11 @@ export const agentToken = z
 const NUL = "\\u0000";
 const KEPT = new RegExp(`^(?:[^${NUL}\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$`);
 
-/** Any text that Postgres can keep: no U+0000, no half of a character. For what is only looked for; what is kept is a `line`. */
+/** Any text that Postgres can store: without U+0000 and lone surrogates. For searches; stored texts are a `line`. */
 export const text = (maxLength: number) =>
   z.string().max(maxLength).regex(KEPT, "give a text without U+0000");
 
-/** One line that people are shown: nothing in it that they can't see, or that changes how they see the rest. */
+/** One line that is shown to people: without invisible characters, or those that change how others are shown. */
 export const line = (maxLength: number) =>
   z.string().max(maxLength).regex(VISIBLE_LINE, "give one line of visible characters");
 
@@ -40,12 +40,12 @@ export const time = z.string().meta({ format: "date-time" });
 const FIRST_MS = Date.parse("0001-01-01T00:00:00Z");
 const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
 
-/** A time in a query or a cursor, as text. Postgres has no year 0, and reads no year of five digits. */
+/** A time in a query or a cursor. Postgres has no year 0, and can't read a year of five digits. */
 export const instant = z.iso
   .datetime({ offset: true, abort: true, error: "give a time as in 2027-01-31T12:00:00Z" })
   .refine((text) => isBetween(text, FIRST_MS), "give a time of the years 1 to 9999");
 
-/** A time that is kept and given back, in UTC. The years before are of no use, and JavaScript reads the first hundred as others. */
+/** A time that is stored, in UTC. Earlier years are useless, and JavaScript misreads the years before 100. */
 export const keptInstant = z.iso
   .datetime({ abort: true, error: "give a time as in 2027-01-31T12:00:00Z" })
   .refine((text) => isBetween(text, 0), "give a time of the years 1970 to 9999");
@@ -62,7 +62,7 @@ const MAX_AGENTS = 200;
 /** Names of agents that a role is limited to. Null: it is not. */
 export const agentLimit = z.array(agentName).min(1).max(MAX_AGENTS).nullable();
 
-/** An e-mail address, in its one spelling. */
+/** An e-mail address, in its canonical spelling. */
 export const email = z
   .string()
   .trim()

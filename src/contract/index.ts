@@ -1,5 +1,5 @@
-// What the REST API says, once: routes with their schemas and permissions, problem codes, roles. The service, its OpenAPI document, the
-// command line and the dashboard import it. Must never import what serves it.
+// The REST API's contract: routes with their schemas and permissions, problem codes, roles. The service, its OpenAPI document, the command line
+// and the dashboard import it. Must never import the code that serves it.
 export * from "./client.ts";
 export type { RouteDeclaration, RouteRule, Routes } from "./declaration.ts";
 export { agentName, environmentName, instant, providerName, text } from "./fields.ts";

@@ -1,4 +1,4 @@
-// The whole installation: its workspaces, its master keys, its backups, and this API as a document.
+// The whole installation: its workspaces, master keys and backups, and the OpenAPI document.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { line, time, workspaceName } from "./fields.ts";
@@ -9,13 +9,13 @@ const byWorkspace = { params: z.object({ id: z.guid() }), unknown: "workspace_no
 const workspaceSummary = z.object({
   id: z.string(),
   name: z.string(),
-  /** Whether it is the installation's first, whose owners manage the others. */
+  /** Whether it is the installation's first workspace, whose owners manage the others. */
   home: z.boolean(),
   createdAt: time,
   users: z.number(),
   agents: z.number(),
   secrets: z.number(),
-  /** Of the link for its first user, while it has none. */
+  /** When the setup link expires, while the workspace has no user. */
   setupEndsAt: time.nullable(),
 });
 export type WorkspaceSummary = z.infer<typeof workspaceSummary>;

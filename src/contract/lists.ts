@@ -1,4 +1,4 @@
-// What lists take and give beside their rows: a page at a time, counted, searched.
+// The query parameters and answer fields of all lists: paging, counting, searching.
 import { z } from "zod";
 import { text } from "./fields.ts";
 

@@ -1,20 +1,20 @@
-// The roles and what each includes, and what a route asks of its caller. One table, no exceptions spread over the routes.
+// The roles, and the permissions that routes demand. One table: routes must not make exceptions of their own.
 
-/** What a user or an API key is in its workspace. An auditor reads the audit and on whose behalf calls were made, and nothing else. */
+/** The role of a user or an API key in its workspace. An auditor may only read the audit, and on whose behalf calls were made. */
 export type Role = (typeof ROLES)[number];
 
 export const ROLES = ["viewer", "operator", "admin", "owner", "auditor"] as const;
 
-/** What an action asks for: a role and those above it, a right to the audit, or no more than to be somebody. */
+/** The permission for an action: a role or a higher one, access to the audit, or only to be authenticated. */
 export type Permission = Exclude<Role, "auditor"> | "audit" | "self";
 
 /**
- * Who may use a route: a role and above, whoever is signed in (`person`), whoever holds the one-time link in the body, or
+ * Who may use a route: a role or a higher one, any signed-in user (`person`), the holder of the one-time link in the body, or
  * anybody.
  */
 export type RoutePermission = Permission | "person" | "link" | "public";
 
-/** What it takes to give an agent more than it has, or than every new one gets. */
+/** What widening an agent's scope demands: more than it has, or than new agents get. */
 export const WIDENING = { role: "admin", proof: true } as const;
 
 const RANK: Readonly<Record<Role, number>> = {

@@ -1,8 +1,8 @@
-// What can go wrong with a request: every stable code, and the document that tells it (RFC 9457). Codes are added, never changed.
+// The problems of the REST API: every stable code, and the problem document (RFC 9457). Codes may be added, never changed.
 import { z } from "zod";
 
 interface ProblemKind {
-  /** The statuses that it comes with. */
+  /** The statuses with which the code is sent. */
   readonly statuses: readonly number[];
   /** For people, as docs/admin-api.md has it. */
   readonly meaning: string;
@@ -296,7 +296,7 @@ export const PROBLEMS = {
 export type ProblemCode = keyof typeof PROBLEMS;
 
 const candidate = z.object({ secret: z.string(), version: z.int() });
-/** The version of a secret that a new key was kept as: the secret's id and the version. */
+/** The candidate as which a new key was saved: the secret's id and the version. */
 export type Candidate = Readonly<z.infer<typeof candidate>>;
 
 export const problem = z

@@ -13,8 +13,8 @@ const putBody = z.strictObject({
   scheme: line(100).default("Bearer").describe("The word before the key; may be empty."),
 });
 
-// What is set in an agent's environment, by a shell that reads it as a command, too. A service that lies must neither set a variable that
-// means something to the shell or the system, such as PATH, nor end a value's quotation marks.
+// These values are set in an agent's environment, also by a shell that evaluates them. A service that lies must not be able to set a variable
+// with a meaning for the shell or the system (such as PATH), or to end a value's quotation marks.
 const VARIABLE =
   /^(?:[A-Z][A-Z0-9]*_)+(?:KEY|TOKEN|URL|ENDPOINT)$|^AWS_(?:BEARER_TOKEN|ENDPOINT_URL)_[A-Z_]+$/;
 const BASE_URL = /^https?:\/\/[\w.:[\]%~/!&()*+,;=@-]+$/;

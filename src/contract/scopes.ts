@@ -1,4 +1,4 @@
-// What limits an agent, as it is asked for and as it is told.
+// Scopes and limits of agents, in requests and answers.
 import { z } from "zod";
 import { environmentName, keptInstant, line, providerName } from "./fields.ts";
 
@@ -18,7 +18,7 @@ export const limitsChange = z.strictObject({
     .describe("Of requests and answers together."),
 });
 
-/** Of a body, and of each new agent: what limits it. */
+/** The limits in a request's body, and for each new agent. */
 export const limitingParts = {
   providers: z
     .array(providerName)
@@ -46,7 +46,7 @@ export const limitingParts = {
   limits: limitsChange.optional().describe("Null: no limit."),
 };
 
-/** Of a body: what a scope has beside its environment; what is absent stays as it was. */
+/** A scope in a request's body, without its environment. Absent parts stay as they were. */
 export const scopeParts = {
   ...limitingParts,
   allowedEndpoints: names

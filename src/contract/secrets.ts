@@ -1,13 +1,13 @@
-// Secrets: a value goes in, only its mask comes out.
+// Secrets. A value goes in; only its mask comes out.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { environmentName, line, providerName, time } from "./fields.ts";
 import { nextCursor, pageParameters, pageQuery, searchParameter, total } from "./lists.ts";
 
 const DEFAULT_ENVIRONMENT = "production";
-// Longer than any key, so that one that is too long is told so.
+// Longer than any key, so that a value that is too long gets its own error.
 const MAX_VALUE = 16_384;
-// Of Postgres's integer.
+// The maximum of Postgres's integer.
 const MAX_VERSION = 2_147_483_647;
 
 const setBody = z.strictObject({
@@ -118,7 +118,7 @@ const savedSecret = z.object({
     .nullable()
     .describe("What the provider said to the key. Null: it was not asked, or no test was free."),
 });
-/** What came of a new value: `test` is null when the provider was not asked. */
+/** The result of saving a value. `test` is null if the provider was not asked. */
 export type SavedSecret = z.infer<typeof savedSecret>;
 
 export const secretRoutes = {

@@ -1,4 +1,4 @@
-// Users and invitations. The answer that makes a link is the only one that ever holds it.
+// Users and invitations. Only the answer that makes a link holds it.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { agentLimit, email, role } from "./fields.ts";
@@ -6,7 +6,7 @@ import { nextCursor, pageQuery, total } from "./lists.ts";
 
 const changeBody = z.strictObject({ role: role.optional(), agents: agentLimit.optional() });
 const resetBody = z.strictObject({
-  /** Whether it also takes the second factor away. */
+  /** Whether the reset also removes the second factor. */
   secondFactor: z.boolean().default(false),
 });
 const inviteBody = z.strictObject({ email, role, agents: agentLimit.default(null) });
@@ -21,7 +21,7 @@ const user = z.object({
   email: z.string(),
   role,
   agents: z.array(z.string()).nullable(),
-  /** Whether one is enrolled. */
+  /** Whether a second factor is enrolled. */
   secondFactor: z.boolean(),
   createdAt: z.string(),
   lastSignInAt: z.string().nullable(),

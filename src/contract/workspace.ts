@@ -1,4 +1,4 @@
-// The caller's workspace: its name, its rules and limits, its environments, and what it gives new agents at most.
+// The caller's workspace: name, rules, limits, environments, and the most that new agents may get.
 import { z } from "zod";
 import type { Routes } from "./declaration.ts";
 import { environmentName, time, workspaceName } from "./fields.ts";

@@ -1,10 +1,11 @@
-// NO_PROXY: which hosts are reached past a forward proxy. The names as curl, Go (golang.org/x/net/http/httpproxy) and httpx read them; where
-// those differ, whatever one of them takes. Never resolves a name: a block is for hosts that are addresses already.
+// NO_PROXY: which hosts are reached directly, without the forward proxy. Entries are read as by curl, Go
+// (golang.org/x/net/http/httpproxy) and httpx; where these differ, an entry matches if it does for one of them. Never resolves a name: blocks
+// match only hosts that are addresses.
 import { domainToASCII } from "node:url";
 import ipaddr from "ipaddr.js";
 import { parseAddress, type Address } from "./addresses.ts";
 
-/** Whether a host (an address without brackets, or a name) is reached past the proxy at this port. */
+/** Whether a host (a name, or an address without brackets) is reached directly at this port. */
 export type NoProxy = (host: string, port: number) => boolean;
 
 type Matcher = (host: string, address: Address | undefined) => boolean;
@@ -24,7 +25,7 @@ export function readNoProxy(text = ""): NoProxy {
   };
 }
 
-/** Of its entries those that match nothing, since they can't be read; by their place where they may be no names of hosts. */
+/** The entries that can't be read, and so match nothing. An entry that may not be a host's name is given by its position. */
 export function unreadableEntries(text = ""): string[] {
   return entriesOf(text).flatMap((entry, i) => {
     if (readEntry(entry).matches !== nothing) return [];
@@ -64,7 +65,7 @@ function blockOf(text: string): Matcher | undefined {
   if (network === undefined || Number(bits) > width) return undefined;
   return (_, address) =>
     address !== undefined &&
-    // A socket for both writes IPv4 as IPv6, and such a block may be written so, too.
+    // An IPv4-mapped block: dual-stack sockets write IPv4 addresses as IPv6.
     [address, mapped(address)].some(
       (form) => form.kind() === network.kind() && form.match(network, Number(bits)),
     );
@@ -74,12 +75,12 @@ function mapped(address: Address): Address {
   return address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
 }
 
-/** Of IPv4 the four decimal parts alone: "1.2" is no address to anybody here. */
+/** IPv4 only with four decimal parts: none of these programs reads "1.2" as an address. */
 function isAddress(text: string): boolean {
   return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
 }
 
-/** One spelling for a name: small letters, ASCII (IDNA), no dot at its end. */
+/** The canonical spelling of a name: lower case, ASCII (IDNA), without a trailing dot. */
 function spellingOf(name: string): string {
   const bare = name.toLowerCase().replace(/\.$/, "");
   return domainToASCII(bare) || bare;

@@ -1,5 +1,5 @@
-// What a canonical path may mean to the servers behind us. An encoded slash, question mark or number sign stays an escape in it, since
-// one server takes it for a part of a name and the next one decodes it first. Whoever judges a path judges each reading. Pure.
+// What a canonical path may mean to upstream servers. An encoded slash, question mark or number sign stays encoded in it: some servers take it
+// as a part of a name, others decode it first. Code that judges a path must judge each reading. Pure.
 
 const ENDS_PATH = /%(?:3f|23)/;
 

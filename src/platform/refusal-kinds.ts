@@ -1,19 +1,18 @@
-// What each refusal says about whom: the label `kind` of x3sproxy_refusals_total. Only what is a denial here counts in the denial
-// ratio (docs/monitoring.md).
+// The kind of each refusal: the label `kind` of x3sproxy_refusals_total. Only denials count in the denial ratio (docs/monitoring.md).
 import type { RefusalReason } from "./errors.ts";
 
 export type RefusalKind =
-  /** No request that could be judged. */
+  /** The request was malformed. */
   | "request"
-  /** No token of ours, or more than one. */
+  /** The request had no token of ours, or several. */
   | "credential"
-  /** A live token that asked for what it may not do, and a token that is unknown or has expired. */
+  /** A live token without the permission, or a token that is unknown or has expired. */
   | "denial"
-  /** More than the limits allow. */
+  /** Over a limit. */
   | "limit"
-  /** Allowed, and the operator has yet to give the key for it. */
+  /** Allowed, but there is no key yet. */
   | "setup"
-  /** This service could not. */
+  /** The service itself failed. */
   | "service"
   /** The upstream did not answer. */
   | "upstream";

@@ -1,5 +1,5 @@
-// Settings that are given and do nothing: misspelt names, entries that can't be read. They keep nobody from starting, since a platform may
-// set names of its own; they are said. Must never repeat a value, nor a name that could be one.
+// Finds settings without effect: misspelt names, entries that can't be read. They don't prevent a start, since a platform may set names of
+// its own; they become warnings. Must never repeat a value, or a name that could be one.
 import { unreadableEntries } from "./no-proxy.ts";
 import { settings, type Environment } from "./settings.ts";
 import { likelyMeant } from "./spelling.ts";
@@ -13,7 +13,7 @@ export interface Doubt {
 
 const PREFIX = "X3SPROXY_";
 
-/** All settings that begin with X3SPROXY_, those of the command line too, but for X3SPROXY_ORIGIN_<PROVIDER>. */
+/** All settings that begin with X3SPROXY_, also the command line's, except X3SPROXY_ORIGIN_<PROVIDER>. */
 export const SETTINGS: readonly string[] = Object.keys(settings)
   .filter((name) => name.startsWith(PREFIX) && !name.includes("<"))
   .sort();
@@ -31,7 +31,7 @@ const OF_SERVICE =
 const PORT_OF_SERVICE = /^(?:tcp|udp|sctp):\/\//;
 const MAX_NAME = 64;
 
-/** What is set in `env` and does nothing, in a fixed order. */
+/** The settings in `env` without effect, in a fixed order. */
 export function settingDoubts(env: Environment, noProxy: string | undefined): readonly Doubt[] {
   const names = Object.entries(env)
     .filter(([name, value]) => (value ?? "").trim() !== "" && isStrange(name, value ?? ""))
@@ -53,7 +53,7 @@ function isStrange(name: string, value: string): boolean {
 
 function unknownName(name: string): Doubt[] {
   const meant = likelySetting(name.toUpperCase());
-  // Another program's, perhaps.
+  // Perhaps it belongs to another program.
   if (meant === undefined && !name.toUpperCase().startsWith(PREFIX)) return [];
   const shown = /^\w+$/.test(name) && name.length <= MAX_NAME ? name : `${PREFIX}…`;
   return [

@@ -1,6 +1,6 @@
-// How far a name is from another one: finds what is meant by a misspelt name.
+// Finds the name that a misspelt one likely means, by edit distance.
 
-/** Which of `names` is likely meant: the nearest, with at most one letter in four wrong, or `most` of them; undefined: none is near. */
+/** The nearest of `names`, with at most `most` wrong letters (by default, one in four). Undefined if none is near. */
 export function likelyMeant(
   typed: string,
   names: Iterable<string>,
@@ -14,13 +14,13 @@ export function likelyMeant(
   return best?.name;
 }
 
-/** A question to put behind a sentence, with a space before it; empty where nothing is near. It repeats nothing that was typed. */
+/** A question to append to a sentence, with a leading space. Empty if no name is near. It does not repeat the typed name. */
 export function didYouMean(typed: string, names: Iterable<string>): string {
   const meant = likelyMeant(typed.toLowerCase(), names);
   return meant === undefined ? "" : ` Did you mean ${meant}?`;
 }
 
-/** How many letters to add, leave out, replace or swap with the next (the optimal string alignment distance). */
+/** The optimal string alignment distance: how many letters to add, remove, replace or swap with the next one. */
 function editsBetween(one: string, other: string): number {
   let [before, last]: [number[], number[]] = [
     [],

@@ -1,5 +1,4 @@
-// The W3C Trace Context of a request, as far as the log names it. A proxy that takes no part in a trace passes both of its headers
-// on as they came, whatever they hold; so nothing here changes any.
+// Reads a request's W3C Trace Context for the log. We take no part in traces, so both headers are passed on unchanged.
 
 export interface Trace {
   readonly traceId: string;
@@ -7,11 +6,11 @@ export interface Trace {
   readonly spanId: string;
 }
 
-// Version 00 alone (W3C Trace Context, 3.2.2): nobody knows what a later one will hold.
+// Only version 00 (W3C Trace Context, 3.2.2): the content of later versions is unknown.
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/;
 const ALL_ZERO = /^0+$/;
 
-/** Reads the value of `traceparent`; undefined when it is not exactly as it has to be, or not there. */
+/** Reads the value of `traceparent`. Undefined if it is missing or not valid. */
 export function readTraceparent(value: unknown): Trace | undefined {
   const found = typeof value === "string" ? TRACEPARENT.exec(value) : null;
   const [, traceId = "", spanId = ""] = found ?? [];

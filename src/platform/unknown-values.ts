@@ -1,4 +1,4 @@
-// Reads what others give, of which nothing is known: errors and texts. Never throws.
+// Reads values of unknown type: errors and texts. Never throws.
 
 /** The code of an error: of the system (ENOENT), of Postgres (an SQLSTATE) or of a library. Undefined: it has none. */
 export function codeOf(error: unknown): string | undefined {

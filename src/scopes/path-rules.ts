@@ -23,14 +23,14 @@ const RULE =
   /^(!?)(\*|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/(?:[a-z0-9-]|\*(?!\*))+)?((?:\/[a-z0-9_.~!$&'()*+,=:@-]+)*)$/;
 const LONGEST = 300;
 
-/** The canonical spelling of a rule: method in capitals, path in lower case; undefined: it is no rule. */
+/** The canonical spelling of a rule: method in capitals, path in lower case. Undefined if it is not a rule. */
 export function canonicalRule(text: string): string | undefined {
   const [, method = "", path = ""] = /^\s*(!?\s*[a-z*]+)\s+(\S+)\s*$/i.exec(text) ?? [];
   const rule = `${method.replace(/\s/g, "").toUpperCase()} ${path.toLowerCase().replace(/(?<=.)\/$/, "")}`;
   return parseRule(rule) === undefined || rule.length > LONGEST ? undefined : rule;
 }
 
-/** The parts of a canonical rule; undefined: it is no rule. `path`: the provider's own. */
+/** The parts of a canonical rule. Undefined if it is not a rule. `path`: the provider's own. */
 export function rulePartsOf(
   rule: string,
 ): { method: string; provider: string; path: string } | undefined {
