@@ -15,9 +15,24 @@ interface SqlFile {
   readonly sha256: string;
 }
 
+/** sql/edition.json: a number that grows with each change of the functions, and the digest of the functions that it stands for. */
+export interface Edition {
+  readonly number: number;
+  readonly sha256: string;
+}
+
+interface SqlFiles {
+  readonly migrations: readonly SqlFile[];
+  readonly functions: readonly SqlFile[];
+  /** Undefined: none is checked. */
+  readonly edition: number | undefined;
+}
+
 interface Folders {
   readonly migrations: URL;
   readonly functions?: URL;
+  /** The file of the functions' edition. */
+  readonly edition?: URL;
 }
 
 const OLDEST_SERVER = 15;
@@ -26,7 +41,10 @@ const LOCK_NOT_AVAILABLE = "55P03";
 const FOLDERS: Folders = {
   migrations: new URL("../../sql/migrations/", import.meta.url),
   functions: new URL("../../sql/functions/", import.meta.url),
+  edition: new URL("../../sql/edition.json", import.meta.url),
 };
+// The row of schema_functions that holds the edition.
+const EDITION = "edition";
 // These need the other functions, and each of their statements locks a table.
 const LAST = ["triggers.sql", "policies.sql"];
 
@@ -42,15 +60,14 @@ export function migrate(ownerUrl: string, folders: Folders = FOLDERS): Promise<s
     try {
       await sql`select pg_advisory_lock(${LOCK.migrations})`;
       const missing = missingOf(files.migrations, await appliedTo(sql));
-      const isCurrent =
-        missing.length === 0 && (await changedOf(files.functions, sql)).length === 0;
+      const isCurrent = missing.length === 0 && (await changedOf(files, sql)).length === 0;
       if (isCurrent) return [];
       // Wait for a running backup here. A statement that waits for a table which it reads would block all others behind it.
       await sql`select pg_advisory_lock(${LOCK.backup})`;
       return await transact(sql, async (transaction) => {
         // A table can't be altered while deferred constraint checks are pending on it.
         await transaction`set constraints all immediate`;
-        return apply(transaction, missing, files.functions);
+        return apply(transaction, missing, files);
       });
     } catch (error) {
       if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw await mayNotMakeRoles(sql);
@@ -87,15 +104,15 @@ export async function migrateWithin(
   sql: TransactionSql,
   last?: string,
 ): Promise<readonly string[]> {
-  const { migrations, functions } = await readFiles(FOLDERS);
+  const files = await readFiles(FOLDERS);
   await refuseOldServer(sql);
   try {
-    const missing = missingOf(migrations, await appliedTo(sql));
-    if (last === undefined) return await apply(sql, missing, functions);
+    const missing = missingOf(files.migrations, await appliedTo(sql));
+    if (last === undefined) return await apply(sql, missing, files);
     return await apply(
       sql,
       missing.filter(({ name }) => name <= last),
-      [],
+      { functions: [], edition: undefined },
     );
   } catch (error) {
     if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
@@ -106,14 +123,25 @@ export async function migrateWithin(
   }
 }
 
-async function readFiles(
-  folders: Folders,
-): Promise<{ migrations: readonly SqlFile[]; functions: readonly SqlFile[] }> {
+/** The edition of the functions in a folder: `before`, or the next number if they have changed since. */
+export async function editionOf(folder: URL, before: Edition): Promise<Edition> {
+  const functions = await readFolder(folder, /\.sql$/);
+  const text = functions.map(({ name, sha256 }) => `${name} ${sha256}\n`).join("");
+  const sha256 = hash("sha256", text, "hex");
+  return before.sha256 === sha256 ? before : { number: before.number + 1, sha256 };
+}
+
+export async function readEdition(file: URL): Promise<Edition> {
+  return JSON.parse(await readFile(file, "utf8")) as Edition;
+}
+
+async function readFiles(folders: Folders): Promise<SqlFiles> {
   const functions = folders.functions ? await readFolder(folders.functions, /\.sql$/) : [];
   const isLast = ({ name }: SqlFile): number => LAST.indexOf(name);
   return {
     migrations: await readFolder(folders.migrations, /^\d{4}_.+\.sql$/),
     functions: functions.toSorted((a, b) => isLast(a) - isLast(b)),
+    edition: folders.edition && (await readEdition(folders.edition)).number,
   };
 }
 
@@ -202,12 +230,23 @@ function missingOf(known: readonly SqlFile[], applied: ReadonlyMap<string, strin
   return known.filter(({ name }) => !applied.has(name));
 }
 
-/** The files whose text has changed since the database last ran them. */
-async function changedOf(functions: readonly SqlFile[], sql: Sql): Promise<readonly SqlFile[]> {
+/**
+ * The files whose text has changed since the database last ran them. Throws ConfigError if the database has a newer edition: this version
+ * would put older functions in the place of newer ones.
+ */
+async function changedOf(
+  { functions, edition }: Pick<SqlFiles, "functions" | "edition">,
+  sql: Sql,
+): Promise<readonly SqlFile[]> {
   if (functions.length === 0) return [];
   const rows = await sql<{ name: string; sha256: string }[]>`
     select name, sha256 from x3sproxy.schema_functions`;
   const had = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
+  if (edition !== undefined && Number(had.get(EDITION) ?? 0) > edition) {
+    throw new ConfigError(
+      "the database is newer than this x3sproxy: it has had newer functions. Start the newer version",
+    );
+  }
   return functions.filter(({ name, sha256 }) => had.get(name) !== sha256);
 }
 
@@ -215,20 +254,25 @@ async function changedOf(functions: readonly SqlFile[], sql: Sql): Promise<reado
 async function apply(
   sql: TransactionSql,
   missing: readonly SqlFile[],
-  functions: readonly SqlFile[],
+  files: Pick<SqlFiles, "functions" | "edition">,
 ): Promise<string[]> {
   for (const { name, text, sha256 } of missing) {
     await sql.unsafe(text).simple();
     await sql`insert into x3sproxy.schema_migrations (name, sha256) values (${name}, ${sha256})`;
   }
-  const changed = await changedOf(functions, sql);
+  const changed = await changedOf(files, sql);
   // A function may call one that is created later.
   await sql`set local check_function_bodies = off`;
   for (const { name, text, sha256 } of changed) {
     await sql.unsafe(text).simple();
-    await sql`
-      insert into x3sproxy.schema_functions (name, sha256) values (${name}, ${sha256})
-      on conflict (name) do update set sha256 = excluded.sha256, applied_at = now()`;
+    await note(sql, name, sha256);
   }
+  if (files.edition !== undefined) await note(sql, EDITION, String(files.edition));
   return [...missing, ...changed].map(({ name }) => name);
+}
+
+async function note(sql: TransactionSql, name: string, sha256: string): Promise<void> {
+  await sql`
+    insert into x3sproxy.schema_functions (name, sha256) values (${name}, ${sha256})
+    on conflict (name) do update set sha256 = excluded.sha256, applied_at = now()`;
 }

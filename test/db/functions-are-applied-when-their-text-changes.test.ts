@@ -8,8 +8,10 @@ import { test, type TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
 import { withOwner } from "../../src/db/connection.ts";
 import { migrate, migrateWithin, type OwnerSql } from "../../src/db/index.ts";
+import { editionOf, readEdition } from "../../src/db/migrations.ts";
+import { ConfigError } from "../../src/platform/errors.ts";
 import { createTestDatabase, serverUrl, urlOfDatabase } from "../support/database.ts";
-import { SNAPSHOT_FILE, snapshotOf } from "../support/schema-snapshot.ts";
+import { EDITION_FILE, SNAPSHOT_FILE, snapshotOf } from "../support/schema-snapshot.ts";
 
 const SQL_FOLDER = new URL("../../sql/", import.meta.url);
 const FUNCTIONS = new URL("functions/", SQL_FOLDER);
@@ -82,7 +84,7 @@ test("a file is run once when its text has changed, and no other file with it", 
   const starts = await Promise.all([migrate(url, folders), migrate(url, folders)]);
   assert.deepEqual(starts.flat(), ["tokens.sql"], "of two that start at once, one does it");
   await withOwner(url, async (sql) => assert.equal(await answer(sql), "FAKE"));
-  // As when the release before is started again.
+  // As when another version of the same edition is started.
   assert.deepEqual(await migrate(url), ["tokens.sql"]);
   await withOwner(url, async (sql) =>
     assert.equal(await answer(sql), '"1970-01-01T00:00:00.000Z"'),
@@ -109,4 +111,27 @@ test("migrations and functions are one change: when a function fails, nothing ha
     "create or replace function x3sproxy.repaired() returns bigint language sql as $$ select count(*) from x3sproxy.later $$;",
   );
   assert.deepEqual(await migrate(url, folders), ["9998_later.sql", "broken.sql"]);
+});
+
+test("functions of an older edition don't take the place of newer ones: that version does not start", async (t) => {
+  const url = await openDatabase(t);
+  const { file, folders } = await openVersion(t);
+  const edition = pathToFileURL(file("edition.json"));
+  const newer = { ...folders, edition };
+  await appendFile(
+    file("functions/tokens.sql"),
+    `create or replace function x3sproxy.json_time(at timestamptz) returns text language sql as $$ select 'FAKE' $$;`,
+  );
+  const before = await readEdition(EDITION_FILE);
+  const next = await editionOf(folders.functions, before);
+  assert.equal(next.number, before.number + 1);
+  await writeFile(edition, JSON.stringify(next));
+  assert.deepEqual(await migrate(url, newer), ["tokens.sql"]);
+  assert.deepEqual(await migrate(url, newer), []);
+  await assert.rejects(
+    migrate(url),
+    (error: unknown) =>
+      error instanceof ConfigError && /database is newer than this x3sproxy/.test(error.message),
+  );
+  await withOwner(url, async (sql) => assert.equal(await answer(sql), "FAKE"));
 });

@@ -3,7 +3,14 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { EXPECTED_FILE } from "../../src/doctor/comparison.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { expectedOf, SNAPSHOT_FILE, snapshotOf } from "../support/schema-snapshot.ts";
+import { editionOf, readEdition } from "../../src/db/migrations.ts";
+import {
+  EDITION_FILE,
+  expectedOf,
+  FUNCTIONS,
+  SNAPSHOT_FILE,
+  snapshotOf,
+} from "../support/schema-snapshot.ts";
 
 test("sql/schema.sql, and sql/expected.json that doctor compares with, are what the migrations add up to", async () => {
   const database = await createTestDatabase();
@@ -14,4 +21,13 @@ test("sql/schema.sql, and sql/expected.json that doctor compares with, are what 
   } finally {
     await database.drop();
   }
+});
+
+test("sql/edition.json is of the functions as they are", async () => {
+  const edition = await readEdition(EDITION_FILE);
+  assert.deepEqual(
+    await editionOf(FUNCTIONS, edition),
+    edition,
+    "after a change of the functions run: node test/support/schema-snapshot.ts --write",
+  );
 });

@@ -1,16 +1,19 @@
 // The schema as text, read from the catalogs: what sql/schema.sql holds and a test compares. Run with --write, it makes
-// that file anew from the migrations, and sql/expected.json, which doctor compares a database with.
+// that file anew from the migrations, sql/expected.json, which doctor compares a database with, and sql/edition.json.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withOwner } from "../../src/db/connection.ts";
 import { startEmbedded } from "../../src/db/embedded.ts";
 import { migrate, prepareLogins, type Sql } from "../../src/db/index.ts";
+import { editionOf, readEdition } from "../../src/db/migrations.ts";
 import { readContentFacts, readRightFacts } from "../../src/doctor/catalog.ts";
 import { EXPECTED_FILE, expectedText } from "../../src/doctor/comparison.ts";
 import { readNames } from "../../src/doctor/rights.ts";
 import { createLog } from "../../src/platform/log.ts";
 
+export const FUNCTIONS = new URL("../../sql/functions/", import.meta.url);
+export const EDITION_FILE = new URL("../../sql/edition.json", import.meta.url);
 export const SNAPSHOT_FILE = new URL("../../sql/schema.sql", import.meta.url);
 
 const HEADING = `-- What the migrations add up to. Made by: node test/support/schema-snapshot.ts --write
@@ -107,6 +110,8 @@ async function grants(sql: Sql): Promise<string[]> {
 }
 
 if (import.meta.main && process.argv[2] === "--write") {
+  const edition = await editionOf(FUNCTIONS, await readEdition(EDITION_FILE));
+  await writeFile(EDITION_FILE, `${JSON.stringify(edition, undefined, 2)}\n`);
   const dataDir = await mkdtemp(join(tmpdir(), "x3sproxy-schema-"));
   const server = await startEmbedded({ dataDir, log: createLog({ level: "error" }) });
   try {
