@@ -16,8 +16,8 @@ const FLOORS = [
   ["grants", "agents", "identity", "activity", "backup"],
   ["proxy", "admin", "health", "figures", "workers"],
   ["doctor"],
-  ["installation", "housekeeping"],
-  ["main"],
+  ["installation", "housekeeping", "control-plane", "service"],
+  ["main", "first-process"],
   ["cli"],
 ];
 // Each file of it is a door of its own.

@@ -16,7 +16,8 @@ import OpenAI from "openai";
 import { readConfig } from "../src/platform/config.ts";
 import { createLog } from "../src/platform/log.ts";
 import { startEmbedded, type Embedded } from "../src/db/embedded.ts";
-import { startService, type Service } from "../src/main.ts";
+import { startService } from "../src/main.ts";
+import type { Service } from "../src/service.ts";
 import { fill } from "./fill.ts";
 import { createLookAlike } from "./look-alike/look-alike.ts";
 

@@ -9,7 +9,7 @@ import { systemClock } from "../platform/clock.ts";
 import { readConfig, type Config } from "../platform/config.ts";
 import { ConfigError } from "../platform/errors.ts";
 import { createLog, openLog, type Log } from "../platform/log.ts";
-import type { Service } from "../main.ts";
+import type { Service } from "../service.ts";
 import { examples } from "./output.ts";
 import { crash, explainStart } from "./failure.ts";
 
@@ -40,15 +40,16 @@ async function serve(): Promise<void> {
   // V8 learns where objects are made that live long, and makes them among the old ones from then on. Streams teach it that of a
   // request's own objects. After that every short request leaves its garbage there, and costs up to twice as much.
   setFlagsFromString("--no-allocation-site-pretenuring");
-  // Here and not above: the other commands don't need to load the service.
-  const { startService, startWorkers } = await import("../main.ts");
   const relay = (lines: string): void => {
     for (const line of lines.split(/(?<=\n)/)) destination.write(line);
   };
+  // Imported here, since other commands don't need the service, and the first of several processes needs only a part.
   const starting =
     config.workers === 1
-      ? startService(config, log)
-      : startWorkers(config, log, { relay, complain });
+      ? import("../main.ts").then(({ startService }) => startService(config, log))
+      : import("../first-process.ts").then(({ startWorkers }) =>
+          startWorkers(config, log, { relay, complain }),
+        );
   const service = await starting.catch(explainStart);
   // At a terminal the two are one: the banner comes between whole lines.
   await log.flush();
